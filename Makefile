@@ -1,0 +1,66 @@
+# Two commands are enough on a new machine: `make synth` and `make test`. Both set everything up first.
+PYTHON ?= python3
+BIN := .venv/bin
+# .venv/bin first, so that jsii and the CDK CLI find the Node that came from PyPI, whatever the machine has.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+# uv does not read pip's settings: hand over the one a company mirror needs.
+ifdef PIP_INDEX_URL
+export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
+endif
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.venv/.python: requirements/bootstrap.txt requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; fix: make PYTHON=python3.12 ...")'
+	@echo "==> Python packages"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/.node: .venv/.python package-lock.json
+	@echo "==> CDK CLI"
+	@$(BIN)/npm ci --silent --no-fund --no-audit
+	@ln -sf ../../node_modules/.bin/cdk $(BIN)/cdk
+	@touch $@
+
+.PHONY: setup
+setup: .venv/.node ## Install everything from the lock files into .venv and node_modules
+
+.PHONY: synth
+synth: setup ## Synthesize the reference stack into cdk.out (ARGS="-c minting=broker")
+	@$(BIN)/cdk synth --quiet $(ARGS)
+	@ls cdk.out/*.template.json
+
+.PHONY: test
+test: setup ## Run the tests
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: lint
+lint: setup ## Check style and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+.PHONY: format
+format: setup ## Rewrite the code in the project's style
+	@$(BIN)/ruff check --fix --quiet .
+	@$(BIN)/ruff format --quiet .
+
+.PHONY: goldens
+goldens: setup ## Rewrite snapshots/ (read the diff before you commit it)
+	@$(BIN)/python -m pytest --snapshot-update $(ARGS)
+
+.PHONY: lock
+lock: setup ## Rewrite requirements/dev.txt from pyproject.toml
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
+		--all-extras --group dev pyproject.toml -o requirements/dev.txt
+
+.PHONY: clean
+clean: ## Remove everything the other commands made
+	@rm -rf .venv node_modules cdk.out dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

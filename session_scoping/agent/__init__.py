@@ -1,0 +1,1 @@
+"""The agent half (extra `[agent]`): boto3 only, never the CDK."""

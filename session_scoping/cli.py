@@ -1,0 +1,30 @@
+"""The `session-scoping` command: one subcommand per part, each imported only when it is called."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from session_scoping.errors import SessionScopingError
+
+# Subcommand -> the module that has `configure(parser)` and `run(arguments) -> exit code`.
+_COMMANDS: dict[str, tuple[str, str]] = {}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one subcommand and return its exit code; 2 when the command line or an extra is wrong."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(
+        prog="session-scoping", description="Check and prove scoped AWS sessions."
+    )
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (module, summary) in _COMMANDS.items():
+        subparser = subparsers.add_parser(name, help=summary, description=summary)
+        if arguments[:1] == [name]:
+            import_module(module).configure(subparser)
+    parsed = parser.parse_args(arguments)
+    try:
+        return int(import_module(_COMMANDS[parsed.command][0]).run(parsed))
+    except SessionScopingError as error:
+        print(f"session-scoping: {error}", file=sys.stderr)  # noqa: T201 - a command speaks on stderr
+        return 2

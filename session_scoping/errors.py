@@ -1,0 +1,28 @@
+"""The errors every half of the library raises: one base class, one message form."""
+
+
+class SessionScopingError(Exception):
+    """Base of every error this library raises on purpose."""
+
+
+class InvalidInputError(SessionScopingError, ValueError):
+    """
+    A value was refused before it could reach AWS, STS or a template.
+
+    The message is one line: what is wrong, what was got, what is expected, why it matters, the fix.
+    It never carries a tag value or a secret, so that it can be logged.
+
+    Args:
+        fault: What is wrong, with the name of the argument.
+        got: What was given. Never a tag value: give its length instead.
+        expected: What would have been accepted.
+        why: What goes wrong when such a value is let through.
+        fix: What the reader does next.
+    """
+
+    def __init__(self, fault: str, *, got: str, expected: str, why: str, fix: str) -> None:
+        super().__init__(f"{fault}: got {got}, expected {expected}; {why}; fix: {fix}")
+
+
+class MissingExtraError(SessionScopingError, ImportError):
+    """A part of the library was imported whose optional dependencies are not installed."""

@@ -1,0 +1,126 @@
+"""
+Key formats: where a task's rows and objects live, with `{tag}` where a session tag goes.
+
+Standard library only. The constructs turn a format into a policy variable, the agent half fills it with the
+session's own tags, so that the two cannot disagree.
+"""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from session_scoping.errors import InvalidInputError
+from session_scoping.tags import SessionTags, is_tag_character
+
+TASK_LEADING_KEY = "{task_id}"
+
+# The reference layout. A format that ends in `/` is a prefix, any other is one exact object.
+TRACE_OBJECT = "traces/{user_id}/{task_id}.jsonl.gz"
+TRACE_PREFIX = "traces/{user_id}/{task_id}/"
+ATTACHMENT_PREFIX = "attachments/{user_id}/{task_id}/"
+ARTIFACT_PREFIX = "artifacts/{task_id}/"
+PAYLOAD_OBJECT = "{task_id}/payload.json"
+USER_TRACE_PREFIX = "traces/{user_id}/"
+USER_ATTACHMENT_PREFIX = "attachments/{user_id}/"
+
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_EXAMPLE = "`{task_id}` or `TENANT#{tenant_id}`"
+
+
+@dataclass(frozen=True)
+class KeyFormat:
+    """
+    One checked key format: literal text with `{tag}` placeholders.
+
+    Build it with `leading_key` or `object_key`, which hold the rules of the two services.
+
+    Attributes:
+        text: The format as written.
+        tags: The tags it uses, each once, in order of appearance.
+    """
+
+    text: str
+    tags: tuple[str, ...]
+
+    @classmethod
+    def leading_key(cls, text: str, tag_keys: Collection[str]) -> "KeyFormat":
+        """
+        Parse the format of a DynamoDB partition key.
+
+        Raises:
+            InvalidInputError: No tag, an unknown tag, a wildcard, or two tags parted only by characters that
+                a tag value may hold.
+        """
+        return cls._parse("leading key format", text, tag_keys, separators="")
+
+    @classmethod
+    def object_key(cls, text: str, tag_keys: Collection[str]) -> "KeyFormat":
+        """
+        Parse the format of an S3 object key, or of a prefix when it ends in `/`.
+
+        Raises:
+            InvalidInputError: As `leading_key`; also a leading `/`, an empty or dotted path segment.
+        """
+        parsed = cls._parse("object key format", text, tag_keys, separators="/")
+        segments = text.removesuffix("/").split("/")
+        if any(segment in {"", ".", ".."} for segment in segments) or ".." in text:
+            raise InvalidInputError(
+                f"object key format `{text}` is not a plain path",
+                got="a leading `/`, an empty segment, or `..`",
+                expected="segments parted by one `/`, such as `traces/{user_id}/`",
+                why="IAM compares keys letter by letter, while readers that join paths leave the prefix",
+                fix="remove it",
+            )
+        return parsed
+
+    @classmethod
+    def _parse(cls, what: str, text: str, tag_keys: Collection[str], *, separators: str) -> "KeyFormat":
+        literals = _PLACEHOLDER.split(text)[::2]
+        tags = tuple(dict.fromkeys(_PLACEHOLDER.findall(text)))
+        if bad := sorted({character for character in "".join(literals) if character in "*?${}"}):
+            raise InvalidInputError(
+                f"{what} `{text}` holds {' '.join(f'`{character}`' for character in bad)}",
+                got="a wildcard, policy variable or stray brace",
+                expected=f"literal text and tags, such as {_EXAMPLE}",
+                why="IAM would read it as a pattern that matches other tenants",
+                fix="write tags as `{tag}` and leave wildcards out",
+            )
+        if not tags:
+            raise InvalidInputError(
+                f"{what} `{text}` names no session tag",
+                got="literal text only",
+                expected=f"at least one tag, such as {_EXAMPLE}",
+                why="every session would reach the same data",
+                fix=f"put one of {', '.join(tag_keys)} in braces",
+            )
+        if unknown := [tag for tag in tags if tag not in tag_keys]:
+            raise InvalidInputError(
+                f"{what} `{text}` names an unknown tag",
+                got=", ".join(f"`{tag}`" for tag in unknown),
+                expected=f"one of {', '.join(tag_keys)}",
+                why="a policy variable that no session carries matches nothing",
+                fix="use a declared tag, or declare it in tag_keys",
+            )
+        for between in literals[1:-1]:
+            if all(is_tag_character(character) and character not in separators for character in between):
+                raise InvalidInputError(
+                    f"{what} `{text}` has two tags that cannot be told apart",
+                    got=f"`{between}` between them",
+                    expected="a separator no tag value can hold, such as `#`",
+                    why="x-y and z would make the same key as x and y-z",
+                    fix="part the tags with `#`" + (" or `/`" if separators else ""),
+                )
+        return cls(text, tags)
+
+    @property
+    def is_prefix(self) -> bool:
+        """Whether the format names everything under it (it ends in `/`) rather than one key."""
+        return self.text.endswith("/")
+
+    def policy_variables(self) -> str:
+        """Return the format with IAM policy variables: `{task_id}` becomes `${aws:PrincipalTag/task_id}`."""
+        return _PLACEHOLDER.sub(lambda match: f"${{aws:PrincipalTag/{match[1]}}}", self.text)
+
+    def fill(self, tags: SessionTags) -> str:
+        """Return the key or prefix of one session."""
+        return _PLACEHOLDER.sub(lambda match: tags[match[1]], self.text)
