@@ -90,11 +90,19 @@ def session_cases(world: World) -> Iterator[Case]:
     """Yield what a session may and may not do."""
     wanted = [*_table_needs(world), *_object_needs(world), *_model_needs("SessionRole", TAGS)]
     yield from wanted
+    yield from _siblings(wanted)
     yield from _untagged(_distinct_needs(wanted))
     yield from _table_misses(world)
     yield from _object_misses(world)
     yield from _model_misses("SessionRole", TAGS)
     yield from _chaining(world)
+
+
+def _siblings(wanted: Iterable[Case]) -> Iterator[Case]:
+    """Yield each need on a resource whose name only begins like the right one."""
+    for case in wanted:
+        if case.allowed and case.resource != "*" and not case.target and ":s3:" not in case.resource:
+            yield replace(case, name=f"{case.name}, on a sibling", resource=f"{case.resource}2", allowed=False)
 
 
 def _distinct_needs(wanted: Iterable[Case]) -> Iterator[Case]:
@@ -194,13 +202,20 @@ def _object_misses(world: World) -> Iterator[Case]:
     for key in foreign_keys:
         for action in ("PutObject", "AbortMultipartUpload", "GetObject", "DeleteObject"):
             yield _object(key, action, f"{traces}/{key}", allowed=False)
-    for key in ("attachments/u2/T2/a/f", "attachments/u1/T2/a/f", "attachments/u1/T10/a/f", "attachments/u1/T1"):
+    for key in (
+        "attachments/u2/T2/a/f",
+        "attachments/u2/T1/a/f",
+        "attachments/u1/T2/a/f",
+        "attachments/u1/T10/a/f",
+        "attachments/u1/T1",
+    ):
         for action in ("GetObject", "GetObjectVersion", "PutObject"):
             yield _object(key, action, f"{attachments}/{key}", allowed=False)
     own = f"{traces}/traces/u1/T1/part-1.gz"
     for action in ("GetObject", "DeleteObject", "PutObjectAcl"):
         # The guards part sessions from one another, not a session from its own objects.
         yield _object("own trace", action, own, allowed=False, guarded=False)
+    yield _object("own artifact", "GetObject", f"{traces}/artifacts/T1/result.md", allowed=False, guarded=False)
     yield _object("own attachment", "PutObject", f"{attachments}/attachments/u1/T1/a/f", allowed=False, guarded=False)
     for bucket in (traces, attachments):
         for action in ("ListBucket", "ListBucketVersions", "PutBucketPolicy", "DeleteBucket"):
@@ -209,13 +224,15 @@ def _object_misses(world: World) -> Iterator[Case]:
     point = f"arn:aws:s3:us-east-1:{ACCOUNT}:accesspoint/side/object/attachments/u1/T1/a/f"
     yield _object("access point", "GetObject", point, allowed=False)
     taken = {"aws:ResourceAccount": "999999999999"}
-    # The Allow cannot tell: a bucket name says nothing about its account. The guard does.
-    sniped = _object("own key in a taken-over bucket", "PutObject", own, allowed=False)
-    yield replace(sniped, context=taken, guard_only=True)
     foreign: dict[str, Any] = {
         "s3:x-amz-server-side-encryption-aws-kms-key-id": "arn:aws:kms:us-east-1:999999999999:key/k"
     }
-    yield replace(_object("own trace under a foreign key", "PutObject", own, allowed=False, **foreign), guard_only=True)
+    # The Allows cannot tell: a bucket's name says nothing about its account, and a put's header is no part of the key.
+    for case in _object_needs(world):
+        yield replace(case, name=f"{case.name} in a taken-over bucket", context=taken, allowed=False, guard_only=True)
+        if case.action == "s3:PutObject":
+            context = {**case.context, **foreign}
+            yield replace(case, name=f"{case.name} with a foreign key", context=context, allowed=False, guard_only=True)
 
 
 def _model(role: str, name: str, action: str, arn: str, profile: str | None, *, allowed: bool, **tags: str) -> Case:
@@ -253,7 +270,9 @@ def _model_misses(role: str, tags: dict[str, str]) -> Iterator[Case]:
     ):
         for action in INVOKE:
             yield _model(role, name, action, arn, profile, allowed=False, **tags)
-    yield _model(role, "asynchronously", "bedrock:InvokeModel", f"{bare}-v2", _profile(model), allowed=False, **tags)
+    for action in ("bedrock:DeleteInferenceProfile", "bedrock:GetInferenceProfile"):
+        yield _model(role, "changing or reading a profile", action, _profile(model), None, allowed=False, **tags)
+    yield _model(role, "reading a model", "bedrock:GetFoundationModel", bare, _profile(model), allowed=False, **tags)
 
 
 def _untagged(wanted: Iterable[Case]) -> Iterator[Case]:
@@ -274,7 +293,11 @@ def _chaining(world: World) -> Iterator[Case]:
     for name, arn in targets.items():
         for action in ("AssumeRole", "TagSession", "SetSourceIdentity"):
             yield Case(f"{action} on {name}", "SessionRole", f"sts:{action}", arn, allowed=False)
-    for action in ("GetFederationToken", "GetSessionToken", "GetWebIdentityToken"):
+    for action in ("AssumeRoleWithSAML", "AssumeRoleWithWebIdentity"):
+        yield Case(action, "SessionRole", f"sts:{action}", targets["another role"], allowed=False)
+    root = f"arn:aws:iam::{ACCOUNT}:root"
+    yield Case("AssumeRoot", "SessionRole", "sts:AssumeRoot", root, allowed=False)
+    for action in ("GetFederationToken", "GetSessionToken", "GetWebIdentityToken", "GetDelegatedAccessToken"):
         yield Case(action, "SessionRole", f"sts:{action}", "*", allowed=False)
     for key in ("user_id", "task_id"):
         for value in PATHS:
@@ -297,9 +320,10 @@ def _moved(case: Case, key: str, value: str) -> Case:
 
 def compute_cases(world: World, role: str, *, mints: bool) -> Iterator[Case]:
     """Yield what a compute role may and may not do."""
-    yield from (replace(case, tags={}) for case in _model_needs(role, {}))
+    wanted = [*_model_needs(role, {}), *_baseline(world, role)]
+    yield from wanted
+    yield from _siblings(wanted)
     yield from _model_misses(role, {})
-    yield from _baseline(world, role)
     for table in TABLES:
         arn = _table(world, table)
         for action in (*KEYED, "Scan", "DescribeTable", "DeleteTable"):
@@ -318,7 +342,14 @@ def compute_cases(world: World, role: str, *, mints: bool) -> Iterator[Case]:
     yield Case("through an access point", role, "s3:GetObject", f"{point}/object/x", False, {}, {})
     yield Case("making an access point", role, "s3:CreateAccessPoint", point, False, {}, {})
     admin = f"arn:aws:iam::{ACCOUNT}:role/admin"
-    yield Case("becoming another role", role, "sts:AssumeRole", admin, False, {}, {})
+    for action in ("AssumeRole", "TagSession", "SetSourceIdentity"):
+        yield Case(f"becoming another role by {action}", role, f"sts:{action}", admin, False, {}, {})
+    yield Case("becoming root", role, "sts:AssumeRoot", f"arn:aws:iam::{ACCOUNT}:root", False, {}, {})
+    session = world.role("SessionRole").arn
+    yield Case("setting a source identity", role, "sts:SetSourceIdentity", session, False, {}, {}, guarded=False)
+    if not mints:
+        for action in ("AssumeRole", "TagSession"):
+            yield Case(f"{action} whatever the trust says", role, f"sts:{action}", session, False, {}, {})
     yield from mint_cases(world, role, allowed=mints)
 
 
@@ -339,7 +370,13 @@ def _baseline(world: World, role: str) -> Iterator[Case]:
         ("listing who talks to the memory", "bedrock-agentcore:ListActors", memory, False),
         ("own logs", "logs:PutLogEvents", f"{logs}:log-stream:s", True),
         ("other logs", "logs:PutLogEvents", f"{logs}2:log-stream:s", False),
+        ("deleting own logs", "logs:DeleteLogStream", f"{logs}:log-stream:s", False),
         ("runtime logs", "logs:PutLogEvents", f"{runtime}:log-stream:s", agentcore),
+        ("making runtime logs", "logs:CreateLogGroup", runtime, agentcore),
+        ("deleting runtime logs", "logs:DeleteLogStream", f"{runtime}:log-stream:s", False),
+        ("deleting the runtime log group", "logs:DeleteLogGroup", runtime, False),
+        ("sending traces", "xray:PutTraceSegments", "*", agentcore),
+        ("reading traces", "xray:GetTraceSummaries", "*", False),
         ("image", "ecr:BatchGetImage", repository, agentcore),
         ("another image", "ecr:BatchGetImage", f"{repository}2", False),
         ("pushing an image", "ecr:PutImage", repository, False),
@@ -347,6 +384,8 @@ def _baseline(world: World, role: str) -> Iterator[Case]:
         yield Case(f"{name}: {action}", role, action, arn, allowed, {}, {})
     namespace = {"cloudwatch:namespace": "bedrock-agentcore"}
     yield Case("metrics", role, "cloudwatch:PutMetricData", "*", agentcore, namespace, {})
+    alarm = f"arn:aws:cloudwatch:us-east-1:{ACCOUNT}:alarm:a"
+    yield Case("deleting alarms", role, "cloudwatch:DeleteAlarms", alarm, False, namespace, {})
     yield Case("other metrics", role, "cloudwatch:PutMetricData", "*", False, {"cloudwatch:namespace": "x"}, {})
 
 

@@ -8,7 +8,7 @@ from session_scoping.constructs import tables as tenant_tables
 from session_scoping.constructs.documents import Ruler, Section
 from session_scoping.constructs.objects import BoundObjects, TenantObjects
 from session_scoping.constructs.site import Site
-from session_scoping.constructs.statements import Conditions
+from session_scoping.constructs.statements import Conditions, deny
 from session_scoping.constructs.tables import BoundTable, TenantTable
 from session_scoping.tags import OBJECT_KEY_TAGS
 
@@ -65,7 +65,19 @@ class TenantData:
         return [
             *(tenant_tables.guard_sections(self.tables) if self.tables else []),
             *tenant_objects.guard_sections(self.objects, other_objects, self.site),
+            *self._key_guard(),
         ]
+
+    def _key_guard(self) -> list[Section]:
+        """Deny the tenant keys to whoever does not come through DynamoDB or S3, their administration included."""
+        keys = [entry.kms_key_arn for entry in (*self.tables, *self.objects) if entry.kms_key_arn]
+        if not keys:
+            return []
+        services = [*self.site.via_service("dynamodb"), *self.site.via_service("s3")]
+        scope = {"Action": ["kms:*"], "Resource": list(dict.fromkeys(keys))}
+        # Negated, so true for a direct call, which has no ViaService.
+        direct: Conditions = {"StringNotEquals": {"kms:ViaService": services}}
+        return [Section.by_resource(deny("DenyKeysOutsideTheirServices", scope, direct))]
 
     def compute_guards(self) -> list[Section]:
         """Return the Denies for the compute roles, which reach none of it."""
