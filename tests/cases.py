@@ -101,8 +101,10 @@ def session_cases(world: World) -> Iterator[Case]:
 def _siblings(wanted: Iterable[Case]) -> Iterator[Case]:
     """Yield each need on a resource whose name only begins like the right one."""
     for case in wanted:
-        if case.allowed and case.resource != "*" and not case.target and ":s3:" not in case.resource:
-            yield replace(case, name=f"{case.name}, on a sibling", resource=f"{case.resource}2", allowed=False)
+        is_exact = case.resource != "*" and not any(service in case.resource for service in (":s3:", ":logs:"))
+        if case.allowed and is_exact:
+            name = f"{case.name}, on a sibling"
+            yield replace(case, name=name, resource=f"{case.resource}2", allowed=False, guarded=False)
 
 
 def _distinct_needs(wanted: Iterable[Case]) -> Iterator[Case]:
@@ -231,8 +233,8 @@ def _object_misses(world: World) -> Iterator[Case]:
     for case in _object_needs(world):
         yield replace(case, name=f"{case.name} in a taken-over bucket", context=taken, allowed=False, guard_only=True)
         if case.action == "s3:PutObject":
-            context = {**case.context, **foreign}
-            yield replace(case, name=f"{case.name} with a foreign key", context=context, allowed=False, guard_only=True)
+            keyed = replace(case, context={**case.context, **foreign}, allowed=False, guard_only=True)
+            yield replace(keyed, name=f"{case.name} with a foreign key")
 
 
 def _model(role: str, name: str, action: str, arn: str, profile: str | None, *, allowed: bool, **tags: str) -> Case:
@@ -270,8 +272,8 @@ def _model_misses(role: str, tags: dict[str, str]) -> Iterator[Case]:
     ):
         for action in INVOKE:
             yield _model(role, name, action, arn, profile, allowed=False, **tags)
-    for action in ("bedrock:DeleteInferenceProfile", "bedrock:GetInferenceProfile"):
-        yield _model(role, "changing or reading a profile", action, _profile(model), None, allowed=False, **tags)
+    action = "bedrock:GetInferenceProfile"
+    yield _model(role, "reading a profile", action, _profile(model), None, allowed=False, **tags)
     yield _model(role, "reading a model", "bedrock:GetFoundationModel", bare, _profile(model), allowed=False, **tags)
 
 

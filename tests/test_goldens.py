@@ -23,12 +23,12 @@ class PlainJson(JSONSnapshotExtension):
     """One readable JSON file per golden, in the top-level folder."""
 
     @classmethod
-    def dirname(cls, *, test_location: PyTestLocation) -> str:
+    def dirname(cls, *, test_location: PyTestLocation) -> str:  # noqa: ARG003 - syrupy's signature
         """Return the folder of all goldens."""
         return str(ROOT / "snapshots")
 
     @classmethod
-    def get_snapshot_name(cls, *, test_location: PyTestLocation, index: SnapshotIndex = 0) -> str:
+    def get_snapshot_name(cls, *, test_location: PyTestLocation, index: SnapshotIndex = 0) -> str:  # noqa: ARG003
         """Return the name the test gives."""
         return str(index)
 
@@ -112,4 +112,4 @@ def test_the_folder_holds_goldens_only() -> None:
     """Each golden is a JSON file short enough to read."""
     for path in (ROOT / "snapshots").iterdir():
         assert path.suffix == ".json"
-        assert len(Path(path).read_text().splitlines()) < 800
+        assert len(Path(path).read_text().splitlines()) < 1000

@@ -70,7 +70,8 @@ class TenantData:
 
     def _key_guard(self) -> list[Section]:
         """Deny the tenant keys to whoever does not come through DynamoDB or S3, their administration included."""
-        keys = [entry.kms_key_arn for entry in (*self.tables, *self.objects) if entry.kms_key_arn]
+        used = [table.kms_key_arn for table in self.tables] + [entry.kms_key_arn for entry in self.objects]
+        keys = [arn for arn in used if arn]
         if not keys:
             return []
         services = [*self.site.via_service("dynamodb"), *self.site.via_service("s3")]
