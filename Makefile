@@ -41,6 +41,10 @@ synth: setup ## Synthesize the reference stack into cdk.out (ARGS="-c minting=br
 test: setup ## Run the tests
 	@$(BIN)/python -m pytest $(ARGS)
 
+.PHONY: mutants
+mutants: setup ## Weaken every emitted statement and show that the request matrix notices (minutes)
+	@$(BIN)/python -m tests.mutation_check
+
 .PHONY: lint
 lint: setup ## Check style and types
 	@$(BIN)/ruff check .

@@ -346,6 +346,9 @@ def compute_cases(world: World, role: str, *, mints: bool) -> Iterator[Case]:
     admin = f"arn:aws:iam::{ACCOUNT}:role/admin"
     for action in ("AssumeRole", "TagSession", "SetSourceIdentity"):
         yield Case(f"becoming another role by {action}", role, f"sts:{action}", admin, False, {}, {})
+    for action in ("AssumeRole", "TagSession"):
+        sibling = f"{world.role('SessionRole').arn}2"
+        yield Case(f"{action} on a role named alike", role, f"sts:{action}", sibling, False, {}, {})
     yield Case("becoming root", role, "sts:AssumeRoot", f"arn:aws:iam::{ACCOUNT}:root", False, {}, {})
     session = world.role("SessionRole").arn
     yield Case("setting a source identity", role, "sts:SetSourceIdentity", session, False, {}, {}, guarded=False)
