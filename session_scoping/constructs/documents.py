@@ -4,12 +4,14 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from session_scoping.constructs.finished import Check
 from session_scoping.constructs.site import Site, is_token
 from session_scoping.constructs.statements import Statement
 from session_scoping.errors import QuotaExceededError
@@ -48,7 +50,7 @@ class Ruler:
     @classmethod
     def at(cls, site: Site) -> "Ruler":
         """Return a ruler for the stack; a stack name not known yet counts at the longest IAM lets through."""
-        name = site.stack.stack_name
+        name = site.stack_name
         return cls("x" * 64 if is_token(name) else name)
 
     def length(self, value: Any) -> int:
@@ -129,6 +131,7 @@ class PolicySeries:
         self._scope, self._base_id, self._site, self._ruler = scope, base_id, site, ruler
         self._reason = reason
         self._written: list[tuple[iam.ManagedPolicy, iam.PolicyDocument]] = []
+        self._acknowledged: list[list[str]] = []
 
     @property
     def policies(self) -> list[iam.ManagedPolicy]:
@@ -143,7 +146,8 @@ class PolicySeries:
             InvalidInputError: One piece alone is larger than a managed policy may be.
         """
         sections = list(sections)
-        resolved = self._resolve(sections)
+        self._site.resolve(tokens_in(sections))
+        resolved = self._site.resolved
 
         def size(statements: Sequence[Statement]) -> int:
             return self._ruler.document(_substitute(_document(statements), resolved))
@@ -158,7 +162,8 @@ class PolicySeries:
                 roles=list(roles),
             )
             self._written.append((policy, document))
-            acknowledge_wildcards(policy, _substitute(statements, resolved), self._reason)
+            self._acknowledged.append([])
+            self._acknowledge(number - 1, _substitute(statements, resolved))
 
     def attach(self, roles: Sequence[iam.IRole]) -> None:
         """Attach the policies written so far to more roles."""
@@ -171,28 +176,37 @@ class PolicySeries:
         for policy in self.policies:
             policy.node.add_dependency(*earlier.policies)
 
-    def finished(self) -> Iterable[str]:
+    def finished(self) -> Iterable[Check]:
         """
-        Check the policies as the finished tree renders them.
+        Return the checks of the policies as the finished tree renders them.
 
         Others can change a logical id or add a reference between stacks after this series was written: sizes are
         measured again, and findings under new ids are acknowledged.
         """
-        if not self._written:
-            return
-        documents = self._site.stack.resolve([document for _, document in self._written])
-        for policy, document in zip(self.policies, documents, strict=True):
-            if (size := self._ruler.document(document)) > MANAGED_POLICY_MAX:
-                yield too_large_message(f"policy `{policy.node.path}`", size, MANAGED_POLICY_MAX, _SPLIT)
-            acknowledge_wildcards(policy, document["Statement"], self._reason)
+        for place, (_, document) in enumerate(self._written):
+            yield Check(document, partial(self._recheck, place))
 
-    def _resolve(self, sections: Iterable[Section]) -> dict[str, Any]:
-        """Resolve every string that is known only at deployment, all in one trip to the CDK."""
-        tokens: dict[str, None] = {}
-        for section in sections:
-            _collect_tokens(section.render(section.items), tokens)
-        values = self._site.stack.resolve(list(tokens)) if tokens else []
-        return dict(zip(tokens, values, strict=True))
+    def _recheck(self, place: int, document: Any) -> Iterable[str]:
+        if (size := self._ruler.document(document)) > MANAGED_POLICY_MAX:
+            path = self._written[place][0].node.path
+            yield too_large_message(f"policy `{path}`", size, MANAGED_POLICY_MAX, _SPLIT)
+        self._acknowledge(place, document["Statement"])
+
+    def _acknowledge(self, place: int, statements: Sequence[Statement]) -> None:
+        """Acknowledge the wildcards of one policy, unless the same ones are acknowledged already."""
+        ids = wildcard_findings(statements)
+        if ids != self._acknowledged[place]:
+            self._acknowledged[place] = ids
+            acknowledgments = [cdk.Acknowledgment(id=id_, reason=self._reason) for id_ in ids]
+            cdk.Validations.of(self._written[place][0]).acknowledge(*acknowledgments)
+
+
+def tokens_in(sections: Iterable[Section]) -> Iterable[str]:
+    """Return every string of the sections that is known only at deployment."""
+    tokens: dict[str, None] = {}
+    for section in sections:
+        _collect_tokens(section.render(section.items), tokens)
+    return tokens
 
 
 def _document(statements: Sequence[Statement]) -> dict[str, Any]:
@@ -252,7 +266,7 @@ def _with_unique_sids(document: list[Statement]) -> list[Statement]:
     return document
 
 
-def check_attachments(what: str, *series: PolicySeries) -> None:
+def check_attachments(owner: Construct, *series: PolicySeries) -> None:
     """
     Keep two of a role's ten managed policies for its owner.
 
@@ -265,8 +279,8 @@ def check_attachments(what: str, *series: PolicySeries) -> None:
     )
     if count > limit:
         raise QuotaExceededError(
-            f"role `{what}` needs too many managed policies: got {count}, expected at most {limit}; IAM attaches "
-            f"{ATTACHED_POLICIES_MAX}, and {ATTACHED_POLICIES_LEFT_FREE} are kept free; fix: {_SPLIT}"
+            f"role `{owner.node.path}` needs too many managed policies: got {count}, expected at most {limit}; IAM "
+            f"attaches {ATTACHED_POLICIES_MAX}, and {ATTACHED_POLICIES_LEFT_FREE} are kept free; fix: {_SPLIT}"
         )
 
 
@@ -276,22 +290,20 @@ def too_large_message(what: str, size: int, limit: int, fix: str) -> str:
     return f"{what} is too large as rendered: got {size} characters, expected at most {limit}; {why}; fix: {fix}"
 
 
-def acknowledge_wildcards(policy: Construct, document: Sequence[Statement], reason: str) -> None:
+def wildcard_findings(statements: Sequence[Statement]) -> list[str]:
     """
-    Tell cdk-nag why each wildcard resource in an Allow is as narrow as it can be.
+    Return the ids under which cdk-nag reports the wildcard resources in Allows.
 
-    The ids are computed from the resolved statements: they hold logical ids, and cdk-nag matches exactly.
+    They are computed from the resolved statements: they hold logical ids, and cdk-nag matches exactly.
     """
-    ids = [
+    ids = {
         f"AwsSolutions::AwsSolutions-IAM5[Resource::{resource}]"
-        for statement in document
+        for statement in statements
         if statement["Effect"] == "Allow"
         for resource in map(flatten, _listed(statement["Resource"]))
         if "*" in resource
-    ]
-    if ids:
-        acknowledgments = [cdk.Acknowledgment(id=id_, reason=reason) for id_ in dict.fromkeys(ids)]
-        cdk.Validations.of(policy).acknowledge(*acknowledgments)
+    }
+    return sorted(ids)
 
 
 def _listed(value: Any) -> list[Any]:

@@ -9,8 +9,8 @@ from aws_cdk import aws_kms as kms
 from constructs import IConstruct
 
 from session_scoping.constructs.access import TABLE_ACCESS, actions_for
-from session_scoping.constructs.documents import Ruler, Section
-from session_scoping.constructs.site import Site, is_token
+from session_scoping.constructs.documents import Section
+from session_scoping.constructs.site import Site, is_token, properties_of
 from session_scoping.constructs.statements import Conditions, Statement, allow, alnum, deny
 from session_scoping.errors import InvalidInputError
 from session_scoping.layout import TASK_LEADING_KEY, KeyFormat
@@ -48,12 +48,12 @@ class TenantTable:
         """
         key_format = KeyFormat.leading_key(self.leading_key, tag_keys)
         actions = actions_for(self.access, TABLE_ACCESS, "a tenant table")
-        arn = self.table.table_arn
+        arn, name = self.table.table_arn, self.table.table_name
         key = self.encryption_key or self.table.encryption_key
         return BoundTable(
             arn=arn,
-            name=self.table.table_name,
-            every_region_arn=_every_region(arn, self.table, site),
+            name=name,
+            every_region_arn=_every_region(arn, name, site),
             actions=actions,
             key_format=key_format,
             kms_key_arn=key.key_arn if key else None,
@@ -68,8 +68,11 @@ class TenantTable:
         expected = self.partition_key
         if expected is None and key_format.text == f"{{{key_format.tags[0]}}}":
             expected = key_format.tags[0]
-        known = site.stack.resolve({"schema": resource.key_schema, "name": resource.table_name})
-        actual = next(entry["attributeName"] for entry in known["schema"] if entry["keyType"] == "HASH")
+        properties = properties_of(resource)
+        schema = properties["keySchema"]
+        if not isinstance(schema, list):
+            schema = site.stack.resolve(schema)
+        actual = next(entry["attributeName"] for entry in schema if entry["keyType"] == "HASH")
         if expected is not None and actual != expected:
             raise InvalidInputError(
                 f"table `{cast(IConstruct, self.table).node.path}` is keyed on another attribute",
@@ -78,8 +81,8 @@ class TenantTable:
                 why="dynamodb:LeadingKeys compares the partition key, so the policy would compare unlike things",
                 fix=f'pass the table\'s own leading_key, or partition_key="{actual}" if it does hold this value',
             )
-        name = known.get("name")
-        return name if isinstance(name, str) else None
+        name = properties.get("tableName")
+        return name if isinstance(name, str) and not is_token(name) else None
 
 
 @dataclass(frozen=True)
@@ -94,18 +97,11 @@ class BoundTable:
     kms_key_arn: str | None
     physical_name: str | None
 
-    def teach(self, ruler: Ruler, site: Site) -> None:
-        """Tell the ruler the length of the table's name where it is known before deployment."""
-        if self.physical_name and is_token(self.name):
-            match site.stack.resolve(self.name):
-                case {"Ref": str(logical_id)}:
-                    ruler.names[logical_id] = len(self.physical_name)
 
-
-def _every_region(arn: str, table: dynamodb.ITable, site: Site) -> str:
+def _every_region(arn: str, name: str, site: Site) -> str:
     """Return the table's ARN for all Regions: a replica holds the same rows."""
     if is_token(arn):
-        return site.arn("dynamodb", f"table/{table.table_name}", region="*")
+        return site.arn("dynamodb", f"table/{name}", region="*")
     head, partition, service, _region, account, resource = arn.split(":", 5)
     return ":".join((head, partition, service, "*", account, resource))
 

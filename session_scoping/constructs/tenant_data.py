@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from session_scoping.constructs import objects as tenant_objects
 from session_scoping.constructs import tables as tenant_tables
 from session_scoping.constructs.documents import Ruler, Section
-from session_scoping.constructs.objects import BoundObjects, TenantObjects
-from session_scoping.constructs.site import Site
+from session_scoping.constructs.objects import BoundObjects, BucketFacts, TenantObjects
+from session_scoping.constructs.site import Site, is_token
 from session_scoping.constructs.statements import Conditions
 from session_scoping.constructs.tables import BoundTable, TenantTable
 from session_scoping.tags import OBJECT_KEY_TAGS
@@ -37,14 +37,20 @@ class TenantData:
                 that meet.
         """
         tenant_tables.check_distinct(tables)
-        bound_objects = tuple(entry.bind(tag_keys) for entry in objects)
+        buckets = {id(entry.bucket): entry.bucket for entry in objects}  # several entries often share one
+        facts = {key: BucketFacts.of(bucket) for key, bucket in buckets.items()}
+        bound_objects = tuple(entry.bind(tag_keys, facts[id(entry.bucket)]) for entry in objects)
         tenant_objects.check_disjoint(bound_objects)
         return cls(tuple(entry.bind(site, tag_keys) for entry in tables), bound_objects, site)
 
     def teach(self, ruler: Ruler) -> None:
         """Tell the ruler the lengths of the names that are known."""
-        for table in self.tables:
-            table.teach(ruler, self.site)
+        named = {table.name: table.physical_name for table in self.tables if table.physical_name}
+        self.site.resolve(filter(is_token, named))
+        for name, physical_name in named.items():
+            match self.site.resolved.get(name):
+                case {"Ref": str(logical_id)}:
+                    ruler.names[logical_id] = len(physical_name)
 
     def path_tags(self, tag_keys: Sequence[str]) -> tuple[str, ...]:
         """Return the tags that become part of an object key, now or in the reference layout."""
