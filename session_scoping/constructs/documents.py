@@ -1,6 +1,7 @@
 """From statements to managed policies: measured as rendered, packed under the quota, acknowledged to cdk-nag."""
 
 import json
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,6 +34,10 @@ _PSEUDO_LENGTHS = {
 _LONGEST_ARN_PREFIX = len("arn:aws-us-gov:dynamodb:ap-southeast-1:123456789012:table/")
 _SPLIT = "split the tables, objects or models over two roles, or use fewer and shorter names and tag keys"
 _GENERATED_SUFFIX = len("-1A2B3C4D5E6F7")  # CloudFormation names a resource <stack>-<logical id>-<13 characters>
+
+
+Size = Callable[[Sequence[Statement]], int]
+"""Measures statements as one document."""
 
 
 @dataclass
@@ -235,16 +240,14 @@ def _substitute(value: Any, resolved: Mapping[str, Any]) -> Any:
     return value
 
 
-def _pack(sections: Iterable[Section], size: Callable[[Sequence[Statement]], int], what: str) -> list[list[Statement]]:
+def _pack(sections: Iterable[Section], size: Size, what: str) -> list[list[Statement]]:
     """Fill documents in order, each up to the quota; a section is cut only where it has to be."""
     documents: list[list[Statement]] = [[]]
     for section in sections:
         rest = list(section.items)
         while rest:
             current = documents[-1]
-            count = len(rest)
-            while count and size(current + section.render(rest[:count])) > MANAGED_POLICY_MAX:
-                count -= 1
+            count = _fitting(section, rest, current, size)
             if count:
                 current.extend(section.render(rest[:count]))
                 rest = rest[count:]
@@ -254,6 +257,15 @@ def _pack(sections: Iterable[Section], size: Callable[[Sequence[Statement]], int
             if rest:
                 documents.append([])
     return [_with_unique_sids(document) for document in documents if document]
+
+
+def _fitting(section: Section, items: Sequence[Any], document: list[Statement], size: Size) -> int:
+    """Return how many more items fit; items never make a document smaller, so halving finds the largest number."""
+
+    def with_first(count: int) -> int:
+        return size(document + section.render(items[:count]))
+
+    return bisect_right(range(1, len(items) + 1), MANAGED_POLICY_MAX, key=with_first)
 
 
 def _with_unique_sids(document: list[Statement]) -> list[Statement]:
