@@ -1,6 +1,6 @@
 """Tenant tables: which rows of which table a session reaches, and the guards around them."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
@@ -49,7 +49,11 @@ class TenantTable:
         key_format = KeyFormat.leading_key(self.leading_key, tag_keys)
         actions = actions_for(self.access, TABLE_ACCESS, "a tenant table")
         arn, name = self.table.table_arn, self.table.table_name
-        key = self.encryption_key or self.table.encryption_key
+        resource: Any = self.table.node.default_child
+        known = properties_of(resource) if isinstance(resource, dynamodb.CfnTable | dynamodb.CfnGlobalTable) else None
+        key = self.encryption_key
+        if key is None and (known is None or known.get("sseSpecification")):
+            key = self.table.encryption_key
         return BoundTable(
             arn=arn,
             name=name,
@@ -57,19 +61,15 @@ class TenantTable:
             actions=actions,
             key_format=key_format,
             kms_key_arn=key.key_arn if key else None,
-            physical_name=self._check_schema(site, key_format),
+            physical_name=self._check_schema(known, site, key_format) if known is not None else None,
         )
 
-    def _check_schema(self, site: Site, key_format: KeyFormat) -> str | None:
-        """Check the partition key where the schema is known; return the table's physical name if it has one."""
-        resource: Any = self.table.node.default_child
-        if not isinstance(resource, dynamodb.CfnTable | dynamodb.CfnGlobalTable):
-            return None
+    def _check_schema(self, known: Mapping[str, Any], site: Site, key_format: KeyFormat) -> str | None:
+        """Check the partition key; return the table's physical name if it has one."""
         expected = self.partition_key
         if expected is None and key_format.text == f"{{{key_format.tags[0]}}}":
             expected = key_format.tags[0]
-        properties = properties_of(resource)
-        schema = properties["keySchema"]
+        schema = known["keySchema"]
         if not isinstance(schema, list):
             schema = site.stack.resolve(schema)
         actual = next(entry["attributeName"] for entry in schema if entry["keyType"] == "HASH")
@@ -81,7 +81,7 @@ class TenantTable:
                 why="dynamodb:LeadingKeys compares the partition key, so the policy would compare unlike things",
                 fix=f'pass the table\'s own leading_key, or partition_key="{actual}" if it does hold this value',
             )
-        name = properties.get("tableName")
+        name = known.get("tableName")
         return name if isinstance(name, str) and not is_token(name) else None
 
 
