@@ -32,6 +32,7 @@ _PSEUDO_LENGTHS = {
     "AWS::StackName": 128,
 }
 _LONGEST_ARN_PREFIX = len("arn:aws-us-gov:dynamodb:ap-southeast-1:123456789012:table/")
+_BUCKET_ARN_PREFIX = len("arn:aws-us-gov:s3:::")
 _SPLIT = "split the tables, objects or models over two roles, or use fewer and shorter names and tag keys"
 _GENERATED_SUFFIX = len("-1A2B3C4D5E6F7")  # CloudFormation names a resource <stack>-<logical id>-<13 characters>
 
@@ -45,12 +46,17 @@ class Ruler:
     """
     Measures documents as CloudFormation will render them.
 
-    What is unknown before deployment counts at the length CloudFormation generates for it. `names` holds the
-    lengths of physical names that are known, by logical id.
+    What is unknown before deployment counts at the length CloudFormation generates for it.
+
+    Attributes:
+        stack_name: Part of every generated name.
+        names: Lengths of physical names that are known, by logical id.
+        buckets: Logical ids of buckets, whose ARNs are shorter than others.
     """
 
     stack_name: str
     names: dict[str, int] = field(default_factory=dict)
+    buckets: set[str] = field(default_factory=set)
 
     @classmethod
     def at(cls, site: Site) -> "Ruler":
@@ -66,7 +72,7 @@ class Ruler:
             case {"Ref": str(target)}:
                 return _PSEUDO_LENGTHS.get(target) or self._name(target)
             case {"Fn::GetAtt": [str(target), str(attribute)]}:
-                return self._name(target) + (_LONGEST_ARN_PREFIX if attribute.endswith("Arn") else 0)
+                return self._name(target) + (self._arn_prefix(target) if attribute.endswith("Arn") else 0)
             case {"Fn::Join": [str(delimiter), [*parts]]}:
                 return sum(map(self.length, parts)) + len(delimiter) * max(0, len(parts) - 1)
             case {"Fn::ImportValue": imported}:
@@ -84,6 +90,9 @@ class Ruler:
         if isinstance(resolved, bool | int):
             return len(json.dumps(resolved))
         return 2 + self.length(resolved)
+
+    def _arn_prefix(self, logical_id: str) -> int:
+        return _BUCKET_ARN_PREFIX if logical_id in self.buckets else _LONGEST_ARN_PREFIX
 
     def _name(self, logical_id: str) -> int:
         return self.names.get(logical_id) or len(self.stack_name) + 1 + len(logical_id) + _GENERATED_SUFFIX

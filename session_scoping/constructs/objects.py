@@ -85,6 +85,7 @@ class TenantObjects:
             kms_key_arn=key.key_arn if key else None,
             bucket_key=self._may_use_bucket_key() if key else False,
             account=bucket.account,
+            home=bucket.home,
         )
 
     def _may_use_bucket_key(self) -> bool:
@@ -122,18 +123,21 @@ class BucketFacts:
         arn: Its ARN, perhaps a CDK token.
         encryption_key: The customer-managed key found on it, if any.
         account: The account that owns it, where that is known.
+        home: Where it stands if it is made in this app.
     """
 
     arn: str
     encryption_key: kms.IKey | None
     account: str | None
+    home: Site | None
 
     @classmethod
     def of(cls, bucket: s3.IBucket) -> "BucketFacts":
         """Read a bucket from the CDK."""
         # A bucket made in this app belongs to its stack's account; reading `env` takes a trip for each of its fields.
-        account = Site.of(bucket).account if isinstance(bucket, s3.Bucket) else bucket.env.account
-        return cls(bucket.bucket_arn, bucket.encryption_key, None if is_token(account) else account)
+        home = Site.of(bucket) if isinstance(bucket, s3.Bucket) else None
+        account = home.account if home else bucket.env.account
+        return cls(bucket.bucket_arn, bucket.encryption_key, None if is_token(account) else account, home)
 
 
 @dataclass(frozen=True)
@@ -147,6 +151,7 @@ class BoundObjects:
     kms_key_arn: str | None
     bucket_key: bool
     account: str | None
+    home: Site | None
 
     @property
     def key_contexts(self) -> tuple[str, ...]:

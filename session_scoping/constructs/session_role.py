@@ -104,7 +104,6 @@ class SessionRole(Construct):
         self._site = Site.of(scope)
         self._ruler = Ruler.at(self._site)
         data = TenantData.bind(self._site, self._tag_keys, tables, objects)
-        data.teach(self._ruler)
         path_tags = data.path_tags(self._tag_keys)
         self._trust_conditions = trust_conditions(self._tag_keys, path_tags, transitive_tag_keys)
         for role in (*minting.minters, *minting.compute_roles):
@@ -133,7 +132,8 @@ class SessionRole(Construct):
         ]
         allowed = [*data.permissions(base), *(models.sections(self._site, base) if models else [])]
         mint, fenced = self._mint_sections(), self._compute_sections(data)
-        self._check_trust_size(tokens_in([*denied, *allowed, *mint, *fenced]))
+        self._check_trust_size([*tokens_in([*denied, *allowed, *mint, *fenced]), *data.measurable()])
+        data.teach(self._ruler)
         self._guards = self._series("Guards")
         self._guards.write(denied, [self._role])
         self._permissions = self._series("Permissions")

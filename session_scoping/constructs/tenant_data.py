@@ -43,14 +43,28 @@ class TenantData:
         tenant_objects.check_disjoint(bound_objects)
         return cls(tuple(entry.bind(site, tag_keys) for entry in tables), bound_objects, site)
 
+    def measurable(self) -> list[str]:
+        """Return the strings that `teach` asks the CDK to resolve, for a caller that has others to resolve too."""
+        return [*filter(is_token, self._named()), *self._buckets()]
+
     def teach(self, ruler: Ruler) -> None:
-        """Tell the ruler the lengths of the names that are known."""
-        named = {table.name: table.physical_name for table in self.tables if table.physical_name}
-        self.site.resolve(filter(is_token, named))
-        for name, physical_name in named.items():
+        """Tell the ruler what is known of the lengths of names and ARNs."""
+        self.site.resolve(self.measurable())
+        for name, physical_name in self._named().items():
             match self.site.resolved.get(name):
                 case {"Ref": str(logical_id)}:
                     ruler.names[logical_id] = len(physical_name)
+        for arn in self._buckets():
+            match self.site.resolved[arn]:
+                case {"Fn::GetAtt": [str(logical_id), "Arn"]}:
+                    ruler.buckets.add(logical_id)
+
+    def _named(self) -> dict[str, str]:
+        return {table.name: table.physical_name for table in self.tables if table.physical_name}
+
+    def _buckets(self) -> list[str]:
+        """Return the buckets of this stack: a reference to another stack renders longer than their ARN."""
+        return [entry.bucket_arn for entry in self.objects if entry.home is self.site and is_token(entry.bucket_arn)]
 
     def path_tags(self, tag_keys: Sequence[str]) -> tuple[str, ...]:
         """Return the tags that become part of an object key, now or in the reference layout."""
