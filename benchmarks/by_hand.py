@@ -12,7 +12,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from app import MODELS
-from benchmarks.platform import Platform
+from benchmarks.reference import Platform
 
 Statement = dict[str, Any]
 Documents = dict[str, list[Statement]]

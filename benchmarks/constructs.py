@@ -24,11 +24,12 @@ os.environ["CDK_VALIDATION"] = "false"
 
 import aws_cdk as cdk
 from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import cx_api
 
 from app import MODELS
 from benchmarks import by_hand
 from benchmarks.kernel import Cost, counted
-from benchmarks.platform import Platform, new_app, with_constructs
+from benchmarks.reference import Platform, new_app, with_constructs
 from session_scoping import (
     ComputeBackend,
     Minting,
@@ -44,9 +45,7 @@ from session_scoping.constructs.documents import (
     ATTACHED_POLICIES_MAX,
     MANAGED_POLICY_MAX,
     TRUST_POLICY_MAX,
-    Ruler,
 )
-from session_scoping.constructs.site import Site
 
 README = Path(__file__).parent / "README.md"
 BEGIN, END = "<!-- tables: begin -->\n", "<!-- tables: end -->\n"
@@ -82,9 +81,8 @@ def sizes(failures: list[str]) -> Iterator[str]:
     for env in (None, CONCRETE):
         app = new_app()
         stack = Platform(app, "SessionScopingReference", env=env)
-        with_constructs(stack)
-        ruler = Ruler.at(Site.of(stack))
-        for id_, resource in _resources(app).items():
+        ruler = with_constructs(stack)._ruler
+        for id_, resource in _resources(app.synth()).items():
             properties = resource.get("Properties", {})
             if resource["Type"] == POLICY:
                 measured.setdefault(f"policy `{id_[:-8]}`", []).append(ruler.document(properties["PolicyDocument"]))
@@ -179,7 +177,8 @@ def cost(failures: list[str]) -> Iterator[str]:
             with counted() as building:
                 build(stack)
             with counted() as synthesizing:
-                written[name] = _resources(app)
+                assembly = app.synth()
+            written[name] = _resources(assembly)
             costs[name].append((building, synthesizing))
     if written["constructs"] != written["by hand on L2"]:
         failures.append("the template by hand on L2 differs")
@@ -224,7 +223,7 @@ def growth(failures: list[str]) -> Iterator[str]:
     yield from _table(
         "Growth: session roles in one app, each with two compute roles, in a stack of its own",
         "Linear: the calls for each role do not grow with the number of roles. Milliseconds are for each role; synth "
-        "includes its tables and buckets, and the first row pays for Node's warming up less than a cold run does.",
+        "includes its tables and buckets.",
         ("session roles", "calls", "calls for each", "ms to build each", "ms in synth each"),
         rows,
     )
@@ -283,7 +282,7 @@ def _grown(tables: int, models: int) -> Resources:
         ],
         models=allowed,
     )
-    return _resources(app)
+    return _resources(app.synth())
 
 
 def _named_table(stack: cdk.Stack, number: int) -> dynamodb.Table:
@@ -304,8 +303,8 @@ def _ids(tables: int, models: int) -> set[str]:
     return {id_ for id_, resource in _grown(tables, models).items() if resource["Type"] in {POLICY, ROLE}}
 
 
-def _resources(app: cdk.App) -> Resources:
-    [stack] = app.synth().stacks
+def _resources(assembly: cx_api.CloudAssembly) -> Resources:
+    [stack] = assembly.stacks
     resources: Resources = stack.template["Resources"]
     return resources
 
