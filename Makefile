@@ -15,7 +15,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-head
 
 .PHONY: help
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .venv/.python: requirements/bootstrap.txt requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; fix: make PYTHON=python3.12 ...")'
@@ -69,6 +69,10 @@ lint: setup ## Check style and types
 format: setup ## Rewrite the code in the project's style
 	@$(BIN)/ruff check --fix --quiet .
 	@$(BIN)/ruff format --quiet .
+
+.PHONY: bench-constructs
+bench-constructs: setup ## Measure the constructs and rewrite the tables in benchmarks/README.md
+	@$(BIN)/python -m benchmarks.constructs --write
 
 .PHONY: goldens
 goldens: setup ## Rewrite snapshots/ (read the diff before you commit it)

@@ -396,7 +396,7 @@ def test_session_tag_as_resource_tag_fails_synth(key: str) -> None:
     stack = small.stack()
     session = small.session_role(stack)
     cdk.Tags.of(session).add(key, "everyone")
-    with pytest.raises(RuntimeError, match=f"tag `{key}` on the role is a session tag"):
+    with pytest.raises(RuntimeError, match=f"tag `{key}` is a session tag of the role"):
         small.template(stack)
 
 
