@@ -1,6 +1,7 @@
 """From statements to managed policies: measured as rendered, packed under the quota, acknowledged to cdk-nag."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +32,9 @@ _PSEUDO_LENGTHS = {
 _LONGEST_ARN_PREFIX = len("arn:aws-us-gov:dynamodb:ap-southeast-1:123456789012:table/")
 _SPLIT = "split the tables, objects or models over two roles, or use fewer and shorter names and tag keys"
 _GENERATED_SUFFIX = len("-1A2B3C4D5E6F7")  # CloudFormation names a resource <stack>-<logical id>-<13 characters>
+# The CDK's name for a value that another stack exports: `ExportsOutputRef<logical id><hash>` under strong
+# references, `PublishOutputFnGetAtt<logical id><attribute><hash>` under weak ones.
+_EXPORT = re.compile(r"(?:Exports|Publish)Output(?:Ref|FnGetAtt)(\w+?[0-9A-F]{8})(\w*?)[0-9A-F]{8}")
 
 
 @dataclass
@@ -49,7 +53,7 @@ class Ruler:
     def at(cls, site: Site) -> "Ruler":
         """Return a ruler for the stack; a stack name not known yet counts at the longest IAM lets through."""
         name = site.stack.stack_name
-        return cls("x" * 64 if is_token(name) else name)
+        return cls(_known(name))
 
     def length(self, value: Any) -> int:
         """Return the rendered length of a resolved string or intrinsic function, without quotes."""
@@ -62,8 +66,8 @@ class Ruler:
                 return self._name(target) + (_LONGEST_ARN_PREFIX if attribute.endswith("Arn") else 0)
             case {"Fn::Join": [str(delimiter), [*parts]]}:
                 return sum(map(self.length, parts)) + len(delimiter) * max(0, len(parts) - 1)
-            case {"Fn::ImportValue": imported}:
-                return _LONGEST_ARN_PREFIX + self.length(imported)
+            case {"Fn::ImportValue": str(name)} | {"Fn::GetStackOutput": {"OutputName": str(name)}}:
+                return self._exported(name.rpartition(":")[2])
             case _:
                 return _LONGEST_ARN_PREFIX + 64
 
@@ -78,8 +82,29 @@ class Ruler:
             return len(json.dumps(resolved))
         return 2 + self.length(resolved)
 
+    def learn(self, logical_id: str, name: str | None, stack_name: str) -> None:
+        """Remember a resource's physical name, or how long CloudFormation makes it in another stack."""
+        length = len(name) if name else _generated(_known(stack_name), logical_id)
+        # Two stacks may use one logical id: the longer name counts.
+        self.names[logical_id] = max(length, self.names.get(logical_id, 0))
+
     def _name(self, logical_id: str) -> int:
-        return self.names.get(logical_id) or len(self.stack_name) + 1 + len(logical_id) + _GENERATED_SUFFIX
+        return self.names.get(logical_id) or _generated(self.stack_name, logical_id)
+
+    def _exported(self, export: str) -> int:
+        """Measure another stack's value as it was measured, and packed, before the CDK made it an export."""
+        if not (parts := _EXPORT.fullmatch(export)):
+            return _LONGEST_ARN_PREFIX + 64 + len(export)
+        logical_id, attribute = parts.groups()
+        return self._name(logical_id) + (_LONGEST_ARN_PREFIX if attribute.endswith("Arn") else 0)
+
+
+def _known(stack_name: str) -> str:
+    return "x" * 64 if is_token(stack_name) else stack_name
+
+
+def _generated(stack_name: str, logical_id: str) -> int:
+    return len(stack_name) + 1 + len(logical_id) + _GENERATED_SUFFIX
 
 
 def _is_intrinsic(value: Mapping[str, Any]) -> bool:

@@ -48,16 +48,19 @@ class TenantTable:
         """
         key_format = KeyFormat.leading_key(self.leading_key, tag_keys)
         actions = actions_for(self.access, TABLE_ACCESS, "a tenant table")
-        arn = self.table.table_arn
+        arn, name = self.table.table_arn, self.table.table_name
+        # Its stack matters only for the length of a name that CloudFormation generates.
+        stack = self.table.stack if is_token(name) else site.stack
         key = self.encryption_key or self.table.encryption_key
         return BoundTable(
             arn=arn,
-            name=self.table.table_name,
-            every_region_arn=_every_region(arn, self.table, site),
+            name=name,
+            every_region_arn=_every_region(arn, name, site),
             actions=actions,
             key_format=key_format,
             kms_key_arn=key.key_arn if key else None,
             physical_name=self._check_schema(site, key_format),
+            other_stack=None if stack is site.stack else stack.stack_name,
         )
 
     def _check_schema(self, site: Site, key_format: KeyFormat) -> str | None:
@@ -93,19 +96,20 @@ class BoundTable:
     key_format: KeyFormat
     kms_key_arn: str | None
     physical_name: str | None
+    other_stack: str | None
 
     def teach(self, ruler: Ruler, site: Site) -> None:
         """Tell the ruler the length of the table's name where it is known before deployment."""
-        if self.physical_name and is_token(self.name):
+        if (self.physical_name or self.other_stack) and is_token(self.name):
             match site.stack.resolve(self.name):
                 case {"Ref": str(logical_id)}:
-                    ruler.names[logical_id] = len(self.physical_name)
+                    ruler.learn(logical_id, self.physical_name, self.other_stack or ruler.stack_name)
 
 
-def _every_region(arn: str, table: dynamodb.ITable, site: Site) -> str:
+def _every_region(arn: str, name: str, site: Site) -> str:
     """Return the table's ARN for all Regions: a replica holds the same rows."""
     if is_token(arn):
-        return site.arn("dynamodb", f"table/{table.table_name}", region="*")
+        return site.arn("dynamodb", f"table/{name}", region="*")
     head, partition, service, _region, account, resource = arn.split(":", 5)
     return ":".join((head, partition, service, "*", account, resource))
 
