@@ -108,10 +108,11 @@ class BoundTable:
 
 def _every_region(arn: str, name: str, site: Site) -> str:
     """Return the table's ARN for all Regions: a replica holds the same rows."""
-    if is_token(arn):
-        return site.arn("dynamodb", f"table/{name}", region="*")
-    head, partition, service, _region, account, resource = arn.split(":", 5)
-    return ":".join((head, partition, service, "*", account, resource))
+    match arn.split(":", 5):
+        # Also where some fields are tokens: the account may be another one than the stack's.
+        case ["arn", partition, "dynamodb", _region, account, resource]:
+            return ":".join(("arn", partition, "dynamodb", "*", account, resource))
+    return site.arn("dynamodb", f"table/{name}", region="*")
 
 
 def check_distinct(tables: Sequence[TenantTable]) -> None:
