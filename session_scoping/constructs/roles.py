@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
+from session_scoping.constructs.site import Site, is_token
 from session_scoping.errors import InvalidInputError
 
 
@@ -24,14 +25,14 @@ def accepts_policies(role: iam.IRole) -> bool:
     return bool(scratch.resolve(resource.roles)) if isinstance(resource, iam.CfnPolicy) else False
 
 
-def demand_changeable(role: iam.IRole) -> None:
+def demand_changeable(role: iam.IRole, site: Site) -> None:
     """
     Refuse a role that would silently not get its permissions.
 
     Raises:
         InvalidInputError: The role is imported as immutable or belongs to another account.
     """
-    if not accepts_policies(role):
+    if _of_another_account(role, site) or not accepts_policies(role):
         raise InvalidInputError(
             f"role `{role.node.path}` cannot be changed from this stack",
             got="a role imported as immutable, wrapped, or of another account",
@@ -39,6 +40,14 @@ def demand_changeable(role: iam.IRole) -> None:
             why="its own permission would be missing, and the agent would fail at its first call",
             fix="import it as mutable, or call admit_trust_only and hand the statement it prints to the owner",
         )
+
+
+def _of_another_account(role: iam.IRole, site: Site) -> bool:
+    """Whether a policy made here would be attached to a role of the same name in the wrong account."""
+    if is_token(site.account):
+        return False
+    account = role.principal_account
+    return account is not None and not is_token(account) and account != site.account
 
 
 def demand_new(role: iam.IRole, known: Sequence[iam.IRole]) -> None:

@@ -107,7 +107,7 @@ class SessionRole(Construct):
         path_tags = data.path_tags(self._tag_keys)
         self._trust_conditions = trust_conditions(self._tag_keys, path_tags, transitive_tag_keys)
         for role in (*minting.minters, *minting.compute_roles):
-            demand_changeable(underlying(role))
+            demand_changeable(underlying(role), self._site)
         self._minters = [underlying(role) for role in minting.minters]
         self._role = iam.Role(
             self,
@@ -192,7 +192,7 @@ class SessionRole(Construct):
         """
         minter = underlying(role)
         demand_new(minter, self._minters)
-        demand_changeable(minter)
+        demand_changeable(minter, self._site)
         self._trust(minter)
         self._mint.attach([minter])
         if self._minting.mode == "compute":
@@ -229,7 +229,7 @@ class SessionRole(Construct):
             InvalidInputError: A role cannot be changed from here.
         """
         for role in roles:
-            demand_changeable(underlying(role))
+            demand_changeable(underlying(role), self._site)
         self._fence_in(roles)
 
     def _cover(self, series: PolicySeries, sections: Sequence[Section]) -> None:

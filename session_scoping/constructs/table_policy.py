@@ -93,7 +93,7 @@ class TenantTablePolicy(Construct):
             target: iam.IRole = role.role
         else:
             target = role
-            demand_changeable(target)
+            demand_changeable(target, self._site)
             cdk.Validations.of(self).add_warning(
                 _WARN_FOREIGN_TRUST,
                 f"role {target.node.path} is no SessionRole: nothing here makes its sessions carry "
