@@ -192,6 +192,30 @@ def test_via_service_has_the_suffixes_of_its_partition(partition: str, hosts: li
     assert condition["StringEquals"]["kms:ViaService"] == hosts
 
 
+def test_a_key_of_an_imported_table_opens_in_that_tables_region_and_account() -> None:
+    """KMS sees DynamoDB's endpoint and account where the table is, not where the session role is."""
+    app = new_app()
+    stack = cdk.Stack(app, "Stack", env=environment())
+    key = kms.Key.from_key_arn(stack, "Key", f"arn:aws:kms:us-east-2:{OTHER_ACCOUNT}:key/k")
+    arn = f"arn:aws:dynamodb:us-east-2:{OTHER_ACCOUNT}:table/acme"
+    source = dynamodb.Table.from_table_arn(stack, "Table", arn)
+    bucket = s3.Bucket.from_bucket_attributes(stack, "Bucket", bucket_name="acme", encryption_key=key)
+    SessionRole(
+        stack,
+        "SessionRole",
+        minting=Minting.by_broker(lambda_role(stack, "Broker")),
+        tables=[TenantTable(source, access="get", encryption_key=key)],
+        objects=[TenantObjects.payload(bucket)],
+    )
+    found = by_sid([deployed(one) for one in attached(synth(app), "SessionRole")])
+    assert found["DecryptTables"]["Condition"]["StringEquals"] == {
+        "kms:ViaService": ["dynamodb.us-east-2.amazonaws.com"],
+        "kms:EncryptionContext:aws:dynamodb:tableName": ["acme"],
+        "kms:EncryptionContext:aws:dynamodb:subscriberId": OTHER_ACCOUNT,
+    }
+    assert found["DecryptObjects"]["Condition"]["StringEquals"] == {"kms:ViaService": ["s3.us-east-2.amazonaws.com"]}
+
+
 # --- several stacks, nested stacks, stages -----------------------------------------------------------------------
 
 

@@ -213,11 +213,11 @@ def key_sections(objects: Sequence[BoundObjects], site: Site, base: Conditions) 
         if not entries:
             continue
         contexts = dict.fromkeys(context for entry in entries for context in entry.key_contexts)
+        keys = list(dict.fromkeys(cast(str, entry.kms_key_arn) for entry in entries))
         conditions: Conditions = {
-            "StringEquals": {"kms:ViaService": site.via_service("s3")},
+            "StringEquals": {"kms:ViaService": site.via_service("s3", keys)},
             "StringLike": {"kms:EncryptionContext:aws:s3:arn": list(contexts), **base["StringLike"]},
         }
-        keys = list(dict.fromkeys(cast(str, entry.kms_key_arn) for entry in entries))
         sections.append(Section.whole(allow(sid, actions, keys, conditions)))
     return sections
 

@@ -1,5 +1,6 @@
 """Where a construct stands: its stack, partition, Region and account, read from the CDK once."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -46,14 +47,18 @@ class Site:
         account = self.account if account is None else account
         return f"arn:{self.partition}:{service}:{region}:{account}:{resource}"
 
-    def via_service(self, service: str) -> list[str]:
+    def via_service(self, service: str, key_arns: Iterable[str]) -> list[str]:
         """
-        Return the values `kms:ViaService` can have for a service in this Region.
+        Return the values `kms:ViaService` can have for a service in the Regions of these keys.
 
+        A key stands in its table's or bucket's Region; one whose ARN is not known yet counts as in the stack's.
         Both endpoint suffixes where the partition may be China: KMS documents the key by the endpoint's name,
         and no page says which suffix the China partition sends. Either one can only be the AWS service.
         """
-        hosts = [f"{service}.{self.region}.amazonaws.com"]
-        if is_token(self.partition) or self.partition == "aws-cn":
-            hosts.append(f"{hosts[0]}.cn")
-        return hosts
+        suffixes = ("", ".cn") if is_token(self.partition) or self.partition == "aws-cn" else ("",)
+        regions = dict.fromkeys(self._region_of(arn) for arn in key_arns)
+        return [f"{service}.{region}.amazonaws.com{suffix}" for region in regions for suffix in suffixes]
+
+    def _region_of(self, arn: str) -> str:
+        fields = arn.split(":")
+        return fields[3] if len(fields) > 4 and not is_token(fields[3]) else self.region

@@ -187,17 +187,23 @@ def key_sections(tables: Sequence[BoundTable], site: Site, base: Conditions) -> 
         return []
 
     def render(part: Sequence[BoundTable]) -> list[Statement]:
+        keys = list(dict.fromkeys(cast(str, table.kms_key_arn) for table in part))
+        accounts = list(dict.fromkeys(_account(table, site) for table in part))
         conditions: Conditions = {
             "StringEquals": {
-                "kms:ViaService": site.via_service("dynamodb"),
+                "kms:ViaService": site.via_service("dynamodb", keys),
                 "kms:EncryptionContext:aws:dynamodb:tableName": [table.name for table in part],
-                "kms:EncryptionContext:aws:dynamodb:subscriberId": site.account,
+                "kms:EncryptionContext:aws:dynamodb:subscriberId": accounts if len(accounts) > 1 else accounts[0],
             }
         }
-        keys = list(dict.fromkeys(cast(str, table.kms_key_arn) for table in part))
         return [allow("DecryptTables", ["kms:Decrypt"], keys, conditions, base)]
 
     return [Section(encrypted, render)]
+
+
+def _account(table: BoundTable, site: Site) -> str:
+    account = table.every_region_arn.split(":")[4]
+    return site.account if is_token(account) else account
 
 
 def _below(tables: Iterable[BoundTable]) -> dict[str, list[str]]:
