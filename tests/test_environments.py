@@ -297,6 +297,24 @@ def test_many_tables_of_another_stack_pack_as_they_measure(flags: str) -> None:
         assert len(text) <= 6144, id_
 
 
+def test_many_tables_of_the_parent_pack_in_a_nested_stack() -> None:
+    """A nested stack gets its parent's tables as parameters, and those count as the names they will hold."""
+    app = new_app()
+    parent = cdk.Stack(app, "TheDataStackOfThePlatformTeam")
+    child = cdk.NestedStack(parent, "Child")
+    tables = [TenantTable(table(parent, f"TableNumber{number}")) for number in range(24)]
+    SessionRole(child, "SessionRole", minting=Minting.by_broker(lambda_role(child, "Broker")), tables=tables)
+    (nested,) = (one for name, one in synth(app).items() if "Child" in name)
+    names = [f"<{name}>" for name in nested["Parameters"] if name.endswith("Ref")]
+    assert len(names) == len(tables)
+    for policy in resources(nested, "AWS::IAM::ManagedPolicy").values():
+        text = json.dumps(deployed(policy["PolicyDocument"]), separators=(",", ":"))
+        for name in names:
+            logical_id = name.removeprefix("<referenceto").removesuffix("Ref>").removeprefix(parent.stack_name)
+            text = text.replace(name, f"{parent.stack_name}-{logical_id}-{'X' * 13}")
+        assert len(text) <= 6144
+
+
 def _replace_exports(text: str, logical_id: str, name: str, head: str) -> str:
     """Put a table's name or ARN where its export stands."""
     parts = text.split("<")

@@ -60,6 +60,9 @@ class Ruler:
         if isinstance(value, str):
             return len(value)
         match value:
+            case {"Ref": str(parameter)} if parameter.startswith("referenceto"):
+                # What the CDK hands into a nested stack: `referenceto<stack><logical id><attribute>`.
+                return len(parameter) + (_LONGEST_ARN_PREFIX if parameter.endswith("Arn") else 0)
             case {"Ref": str(target)}:
                 return _PSEUDO_LENGTHS.get(target) or self._name(target)
             case {"Fn::GetAtt": [str(target), str(attribute)]}:
