@@ -409,6 +409,24 @@ def test_guards_follow_an_imported_table_to_its_account(kind: str, allowed: str,
     assert _one_table(kind) == (f"arn:aws:dynamodb:{allowed}:table/acme", f"arn:aws:dynamodb:{guarded}:table/acme")
 
 
+def test_guards_follow_a_table_to_the_account_of_its_stack() -> None:
+    """A table made in another account's stack is allowed, guarded and decrypted under that account."""
+    app = new_app()
+    data = cdk.Stack(app, "Data", env=environment(account=OTHER_ACCOUNT))
+    stack = cdk.Stack(app, "Stack", env=environment())
+    source = table(data, table_name="acme")
+    key = kms.Key.from_key_arn(stack, "Key", f"arn:aws:kms:eu-west-1:{OTHER_ACCOUNT}:key/k")
+    broker = Minting.by_broker(lambda_role(stack, "Broker"))
+    tables = [TenantTable(source, access="get", encryption_key=key)]
+    SessionRole(stack, "SessionRole", minting=broker, tables=tables)
+    found = by_sid([deployed(one) for one in attached(synth(app), "SessionRole")])
+    assert found["GetByTaskId"]["Resource"] == [f"arn:aws:dynamodb:eu-west-1:{OTHER_ACCOUNT}:table/acme"]
+    for sid in TABLE_GUARDS:
+        assert found[sid]["Resource"] == [f"arn:aws:dynamodb:*:{OTHER_ACCOUNT}:table/acme"]
+    context = found["DecryptTables"]["Condition"]["StringEquals"]
+    assert context["kms:EncryptionContext:aws:dynamodb:subscriberId"] == OTHER_ACCOUNT
+
+
 def test_a_table_imported_by_an_opaque_token_is_allowed_and_guarded() -> None:
     """An ARN known only at deployment is allowed as it is, and guarded by the name CloudFormation takes from it."""
     app = new_app("no-flags")

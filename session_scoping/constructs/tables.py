@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
+import aws_cdk as cdk
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_kms as kms
 from constructs import IConstruct
@@ -49,13 +50,13 @@ class TenantTable:
         key_format = KeyFormat.leading_key(self.leading_key, tag_keys)
         actions = actions_for(self.access, TABLE_ACCESS, "a tenant table")
         arn, name = self.table.table_arn, self.table.table_name
-        # Its stack matters only for the length of a name that CloudFormation generates.
+        # Its stack matters only for the length of a name that CloudFormation generates, and for the account.
         stack = self.table.stack if is_token(name) else site.stack
         key = self.encryption_key or self.table.encryption_key
         return BoundTable(
             arn=arn,
             name=name,
-            every_region_arn=_every_region(arn, name, site),
+            every_region_arn=_every_region(arn, name, site, stack),
             actions=actions,
             key_format=key_format,
             kms_key_arn=key.key_arn if key else None,
@@ -106,13 +107,14 @@ class BoundTable:
                     ruler.learn(logical_id, self.physical_name, self.other_stack or ruler.stack_name)
 
 
-def _every_region(arn: str, name: str, site: Site) -> str:
+def _every_region(arn: str, name: str, site: Site, stack: cdk.Stack) -> str:
     """Return the table's ARN for all Regions: a replica holds the same rows."""
     match arn.split(":", 5):
         # Also where some fields are tokens: the account may be another one than the stack's.
         case ["arn", partition, "dynamodb", _region, account, resource]:
             return ":".join(("arn", partition, "dynamodb", "*", account, resource))
-    return site.arn("dynamodb", f"table/{name}", region="*")
+    foreign = None if stack is site.stack or is_token(stack.account) else stack.account
+    return site.arn("dynamodb", f"table/{name}", region="*", account=foreign)
 
 
 def check_distinct(tables: Sequence[TenantTable]) -> None:
