@@ -368,6 +368,20 @@ def test_stages_are_independent_copies() -> None:
     assert ACCOUNT not in json.dumps(templates["Prod-Reference"])
 
 
+def test_one_table_policy_attaches_to_several_session_roles() -> None:
+    """Each session role gets the rows, and the compute roles of each are denied the table."""
+    app = new_app()
+    stack = cdk.Stack(app, "Stack")
+    policy = TenantTablePolicy(stack, "Shared", tables=[TenantTable(table(stack), access="get")])
+    for name in ("One", "Two", "Three"):
+        role = ScopedComputeRole(stack, f"{name}Task", backend=ComputeBackend.ECS)
+        policy.attach_to(SessionRole(stack, f"{name}Session", minting=Minting.by_compute_roles(role)))
+    templates = synth(app)
+    for name in ("One", "Two", "Three"):
+        assert "GetByTaskId" in by_sid(attached(templates, f"{name}SessionRole"))
+        assert "DenyTenantTables" in by_sid(attached(templates, f"{name}TaskRole"))
+
+
 # --- imported tables, replicas -----------------------------------------------------------------------------------
 
 
