@@ -535,6 +535,17 @@ def test_a_role_that_cannot_be_changed_is_refused(kind: str, way: str) -> None:
         _session(stack, role) if way == "minting" else getattr(_session(stack), way)(role)
 
 
+def test_a_compute_role_cannot_become_a_broker_late_nor_a_broker_a_compute_role() -> None:
+    """Where a broker mints, compute roles are denied minting, so one role as both could never mint."""
+    stack = cdk.Stack(new_app(), "Stack")
+    broker, agent = lambda_role(stack, "Broker"), ScopedComputeRole(stack, "Agent", backend=ComputeBackend.ECS)
+    session = SessionRole(stack, "SessionRole", minting=Minting.by_broker(broker, compute_roles=[agent]))
+    with pytest.raises(InvalidInputError, match="would be a broker and a compute role"):
+        session.admit(agent)
+    with pytest.raises(InvalidInputError, match="would be a broker and a compute role"):
+        session.deny_tenant_data_to(broker)
+
+
 @pytest.mark.parametrize("kind", UNCHANGEABLE)
 def test_admit_trust_only_trusts_and_prints_the_owners_half(kind: str) -> None:
     """The trust is conditioned like any other, nothing is attached, and the statement to add is in an info message."""

@@ -65,3 +65,20 @@ def demand_new(role: iam.IRole, known: Sequence[iam.IRole]) -> None:
             why="a repeated minter usually hides a missing one",
             fix="admit it once",
         )
+
+
+def demand_apart(role: iam.IRole, others: Sequence[iam.IRole]) -> None:
+    """
+    Refuse a role that would be broker and compute role at once.
+
+    Raises:
+        InvalidInputError: The same role object, or the same literal ARN.
+    """
+    if any(role is other or role.role_arn == other.role_arn for other in others):
+        raise InvalidInputError(
+            f"role `{role.node.path}` would be a broker and a compute role of one session role",
+            got="the same role as both",
+            expected="minters that run no agent code",
+            why="minting is denied to compute roles where a broker mints, so nobody could mint with it",
+            fix="use two roles, or Minting.by_compute_roles",
+        )

@@ -24,7 +24,7 @@ from session_scoping.constructs.minting import (
 )
 from session_scoping.constructs.models import Models
 from session_scoping.constructs.objects import TenantObjects
-from session_scoping.constructs.roles import demand_changeable, demand_new
+from session_scoping.constructs.roles import demand_apart, demand_changeable, demand_new
 from session_scoping.constructs.site import Site, is_token
 from session_scoping.constructs.statements import Statement, allow, deny, tags_present
 from session_scoping.constructs.tables import TenantTable
@@ -187,7 +187,8 @@ class SessionRole(Construct):
         Where compute roles mint, the role is also denied the tenant data itself.
 
         Raises:
-            InvalidInputError: The role is admitted already, or cannot be changed from here.
+            InvalidInputError: The role is admitted already, cannot be changed from here, or is a compute role where
+                a broker mints.
             QuotaExceededError: The trust policy would exceed its quota.
         """
         minter = underlying(role)
@@ -226,10 +227,12 @@ class SessionRole(Construct):
         Deny compute roles what only sessions may reach; for those that come after the session role.
 
         Raises:
-            InvalidInputError: A role cannot be changed from here.
+            InvalidInputError: A role cannot be changed from here, or is the broker.
         """
         for role in roles:
             demand_changeable(underlying(role), self._site)
+            if self._minting.mode == "broker":
+                demand_apart(underlying(role), self._minters)
         self._fence_in(roles)
 
     def _cover(self, series: PolicySeries, sections: Sequence[Section]) -> None:
@@ -241,6 +244,8 @@ class SessionRole(Construct):
         return PolicySeries(self, base_id, self._site, self._ruler, _WILDCARD_REASON)
 
     def _trust(self, minter: iam.IRole) -> None:
+        if self._minting.mode == "broker":
+            demand_apart(minter, self._fence.roles)
         trusted([minter], self._trust_conditions).add_to_assume_role_policy(self._trust_policy)
         self._minters.append(minter)
         self._check_trust_size()
