@@ -9,7 +9,9 @@ import aws_cdk as cdk
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import cx_api
-from constructs import Construct, IConstruct
+from constructs import Construct
+
+from session_scoping import Minting, SessionRole, TenantTable
 
 Template = Mapping[str, Any]
 Statement = dict[str, Any]
@@ -42,6 +44,12 @@ def table(scope: Construct, id: str = "Tasks", partition_key: str = "task_id", *
 def lambda_role(scope: Construct, id: str, **options: Any) -> iam.Role:
     """Return a plain role of the adopter's own."""
     return iam.Role(scope, id, assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"), **options)
+
+
+def session_role(stack: cdk.Stack, *minters: iam.IRole) -> SessionRole:
+    """Return a session role on one table, minted by these compute roles or by one of its own."""
+    minting = Minting.by_compute_roles(*minters or (lambda_role(stack, "Own"),))
+    return SessionRole(stack, "SessionRole", minting=minting, tables=[TenantTable(table(stack))])
 
 
 def synth(app: cdk.App) -> dict[str, Template]:
@@ -136,8 +144,3 @@ def _listed(value: Any, key: str) -> Any:
         if key in {"Action", "NotAction", "Resource", "NotResource", "AWS"} and isinstance(value, str)
         else value
     )
-
-
-def under(construct: IConstruct, path: str) -> bool:
-    """Whether a construct path is this construct or below it."""
-    return path == construct.node.path or path.startswith(f"{construct.node.path}/")
