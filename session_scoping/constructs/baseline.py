@@ -130,7 +130,7 @@ def secrets(entries: Sequence[secretsmanager.ISecret | str], site: Site) -> list
     ]
     for number, (arn, key_arn) in enumerate(keyed, 1):
         conditions: Conditions = {
-            "StringEquals": {"kms:ViaService": site.via_service("secretsmanager")},
+            "StringEquals": {"kms:ViaService": site.via_service("secretsmanager", [key_arn])},
             "StringLike": {"kms:EncryptionContext:SecretARN": arn},
         }
         sections.append(Section.whole(allow(f"DecryptSecret{number}", ["kms:Decrypt"], [key_arn], conditions)))

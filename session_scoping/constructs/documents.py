@@ -1,6 +1,7 @@
 """From statements to managed policies: measured as rendered, packed under the quota, acknowledged to cdk-nag."""
 
 import json
+import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -35,6 +36,9 @@ _LONGEST_ARN_PREFIX = len("arn:aws-us-gov:dynamodb:ap-southeast-1:123456789012:t
 _BUCKET_ARN_PREFIX = len("arn:aws-us-gov:s3:::")
 _SPLIT = "split the tables, objects or models over two roles, or use fewer and shorter names and tag keys"
 _GENERATED_SUFFIX = len("-1A2B3C4D5E6F7")  # CloudFormation names a resource <stack>-<logical id>-<13 characters>
+# The CDK's name for a value that another stack exports: `ExportsOutputRef<logical id><hash>` under strong
+# references, `PublishOutputFnGetAtt<logical id><attribute><hash>` under weak ones.
+_EXPORT = re.compile(r"(?:Exports|Publish)Output(?:Ref|FnGetAtt)(\w+?[0-9A-F]{8})(\w*?)[0-9A-F]{8}")
 
 
 Size = Callable[[Sequence[Statement]], int]
@@ -61,22 +65,26 @@ class Ruler:
     @classmethod
     def at(cls, site: Site) -> "Ruler":
         """Return a ruler for the stack; a stack name not known yet counts at the longest IAM lets through."""
-        name = site.stack_name
-        return cls("x" * 64 if is_token(name) else name)
+        return cls(_known(site.stack_name))
 
     def length(self, value: Any) -> int:
         """Return the rendered length of a resolved string or intrinsic function, without quotes."""
         if isinstance(value, str):
             return len(value)
         match value:
+            case {"Ref": str(parameter)} if parameter.startswith("referenceto"):
+                # What the CDK hands into a nested stack: `referenceto<stack><logical id><attribute>`.
+                return len(parameter) + (_LONGEST_ARN_PREFIX if parameter.endswith("Arn") else 0)
             case {"Ref": str(target)}:
                 return _PSEUDO_LENGTHS.get(target) or self._name(target)
             case {"Fn::GetAtt": [str(target), str(attribute)]}:
                 return self._name(target) + (self._arn_prefix(target) if attribute.endswith("Arn") else 0)
             case {"Fn::Join": [str(delimiter), [*parts]]}:
                 return sum(map(self.length, parts)) + len(delimiter) * max(0, len(parts) - 1)
-            case {"Fn::ImportValue": imported}:
-                return _LONGEST_ARN_PREFIX + self.length(imported)
+            case {"Fn::ImportValue": str(name)}:
+                return self._exported(*name.rpartition(":")[::2])
+            case {"Fn::GetStackOutput": {"OutputName": str(name), **rest}}:
+                return self._exported(str(rest.get("StackName", self.stack_name)), name)
             case _:
                 return _LONGEST_ARN_PREFIX + 64
 
@@ -91,11 +99,33 @@ class Ruler:
             return len(json.dumps(resolved))
         return 2 + self.length(resolved)
 
+    def learn(self, logical_id: str, name: str | None, stack_name: str) -> None:
+        """Remember a resource's physical name, or how long CloudFormation makes it in another stack."""
+        length = len(name) if name else _generated(_known(stack_name), logical_id)
+        # Two stacks may use one logical id: the longer name counts.
+        self.names[logical_id] = max(length, self.names.get(logical_id, 0))
+
     def _arn_prefix(self, logical_id: str) -> int:
         return _BUCKET_ARN_PREFIX if logical_id in self.buckets else _LONGEST_ARN_PREFIX
 
     def _name(self, logical_id: str) -> int:
-        return self.names.get(logical_id) or len(self.stack_name) + 1 + len(logical_id) + _GENERATED_SUFFIX
+        return self.names.get(logical_id) or _generated(self.stack_name, logical_id)
+
+    def _exported(self, stack_name: str, export: str) -> int:
+        """Measure another stack's value as it was measured, and packed, before the CDK made it an export."""
+        if not (parts := _EXPORT.fullmatch(export)):
+            return _LONGEST_ARN_PREFIX + 64 + len(export)
+        logical_id, attribute = parts.groups()
+        name = self.names.get(logical_id) or _generated(stack_name, logical_id)
+        return name + (self._arn_prefix(logical_id) if attribute.endswith("Arn") else 0)
+
+
+def _known(stack_name: str) -> str:
+    return "x" * 64 if is_token(stack_name) else stack_name
+
+
+def _generated(stack_name: str, logical_id: str) -> int:
+    return len(stack_name) + 1 + len(logical_id) + _GENERATED_SUFFIX
 
 
 def _is_intrinsic(value: Mapping[str, Any]) -> bool:
@@ -212,6 +242,7 @@ class PolicySeries:
         if ids != self._acknowledged[place]:
             self._acknowledged[place] = ids
             acknowledgments = [cdk.Acknowledgment(id=id_, reason=self._reason) for id_ in ids]
+            # On the policy itself: on the construct it would also cover what others attach to the role.
             cdk.Validations.of(self._written[place][0]).acknowledge(*acknowledgments)
 
 

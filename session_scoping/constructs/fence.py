@@ -24,6 +24,11 @@ class ComputeFence:
         self._parts: list[tuple[PolicySeries, Sequence[Section]]] = []
 
     @property
+    def roles(self) -> Sequence[iam.IRole]:
+        """The compute roles added so far."""
+        return self._roles
+
+    @property
     def series(self) -> list[PolicySeries]:
         """The policies written so far."""
         return [series for series, _ in self._parts]

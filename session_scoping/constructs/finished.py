@@ -70,7 +70,7 @@ class FinishedTree:
         while stack is not None:
             for error in reserved_tags(stack.tags.tag_values(), self._reserved):
                 yield f"stack `{stack.node.path}`: {error}"
-            stack = stack.nested_stack_parent
+            stack = stack.nested_stack_parent if isinstance(stack, cdk.NestedStack) else None
 
 
 def reserved_tags(present: Iterable[str], tag_keys: Iterable[str]) -> Iterable[str]:

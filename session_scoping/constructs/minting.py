@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from aws_cdk import aws_iam as iam
 
@@ -122,8 +122,19 @@ def trust_conditions(tag_keys: Sequence[str], path_tags: Iterable[str], transiti
     return conditions
 
 
-def trusted(minters: Sequence[iam.IRole], conditions: Conditions) -> iam.PrincipalBase:
+def trusted(minter_arns: Sequence[str], conditions: Conditions) -> iam.PrincipalBase:
     """Return the minters as one principal: one trust statement with both STS actions and all conditions."""
-    principals = [iam.ArnPrincipal(role.role_arn) for role in minters]
+    principals = [iam.ArnPrincipal(arn) for arn in minter_arns]
     principal = principals[0] if len(principals) == 1 else iam.CompositePrincipal(*principals)
     return principal.with_conditions(conditions).with_session_tags()
+
+
+def trust_document(minter_arns: Iterable[Any], conditions: Conditions) -> dict[str, Any]:
+    """Return the trust policy that `trusted` renders, to be measured before the CDK renders it."""
+    statement = {
+        "Action": list(MINT_ACTIONS),
+        "Condition": conditions,
+        "Effect": "Allow",
+        "Principal": {"AWS": list(minter_arns)},
+    }
+    return {"Statement": [statement], "Version": "2012-10-17"}

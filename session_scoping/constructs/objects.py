@@ -132,10 +132,10 @@ class BucketFacts:
     home: Site | None
 
     @classmethod
-    def of(cls, bucket: s3.IBucket) -> "BucketFacts":
+    def of(cls, bucket: s3.IBucket, site: Site) -> "BucketFacts":
         """Read a bucket from the CDK."""
         # A bucket made in this app belongs to its stack's account; reading `env` takes a trip for each of its fields.
-        home = Site.of(bucket) if isinstance(bucket, s3.Bucket) else None
+        home = site.home_of(bucket) if isinstance(bucket, s3.Bucket) else None
         account = home.account if home else bucket.env.account
         return cls(bucket.bucket_arn, bucket.encryption_key, None if is_token(account) else account, home)
 
@@ -240,11 +240,11 @@ def key_sections(objects: Sequence[BoundObjects], site: Site, base: Conditions) 
         if not entries:
             continue
         contexts = dict.fromkeys(context for entry in entries for context in entry.key_contexts)
+        keys = list(dict.fromkeys(cast(str, entry.kms_key_arn) for entry in entries))
         conditions: Conditions = {
-            "StringEquals": {"kms:ViaService": site.via_service("s3")},
+            "StringEquals": {"kms:ViaService": site.via_service("s3", keys)},
             "StringLike": {"kms:EncryptionContext:aws:s3:arn": list(contexts), **base["StringLike"]},
         }
-        keys = list(dict.fromkeys(cast(str, entry.kms_key_arn) for entry in entries))
         sections.append(Section.whole(allow(sid, actions, keys, conditions)))
     return sections
 

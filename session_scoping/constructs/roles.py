@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
+from session_scoping.constructs.site import Site, is_token
 from session_scoping.errors import InvalidInputError
 
 
@@ -24,14 +25,14 @@ def accepts_policies(role: iam.IRole) -> bool:
     return bool(scratch.resolve(resource.roles)) if isinstance(resource, iam.CfnPolicy) else False
 
 
-def demand_changeable(role: iam.IRole) -> None:
+def demand_changeable(role: iam.IRole, site: Site) -> None:
     """
     Refuse a role that would silently not get its permissions.
 
     Raises:
         InvalidInputError: The role is imported as immutable or belongs to another account.
     """
-    if not accepts_policies(role):
+    if _of_another_account(role, site) or not accepts_policies(role):
         raise InvalidInputError(
             f"role `{role.node.path}` cannot be changed from this stack",
             got="a role imported as immutable, wrapped, or of another account",
@@ -39,6 +40,14 @@ def demand_changeable(role: iam.IRole) -> None:
             why="its own permission would be missing, and the agent would fail at its first call",
             fix="import it as mutable, or call admit_trust_only and hand the statement it prints to the owner",
         )
+
+
+def _of_another_account(role: iam.IRole, site: Site) -> bool:
+    """Whether a policy made here would be attached to a role of the same name in the wrong account."""
+    if is_token(site.account):
+        return False
+    account = role.principal_account
+    return account is not None and not is_token(account) and account != site.account
 
 
 def demand_new(role: iam.IRole, known: Sequence[iam.IRole]) -> None:
@@ -55,4 +64,21 @@ def demand_new(role: iam.IRole, known: Sequence[iam.IRole]) -> None:
             expected="each minter once",
             why="a repeated minter usually hides a missing one",
             fix="admit it once",
+        )
+
+
+def demand_apart(role: iam.IRole, others: Sequence[iam.IRole]) -> None:
+    """
+    Refuse a role that would be broker and compute role at once.
+
+    Raises:
+        InvalidInputError: The same role object, or the same literal ARN.
+    """
+    if any(role is other or role.role_arn == other.role_arn for other in others):
+        raise InvalidInputError(
+            f"role `{role.node.path}` would be a broker and a compute role of one session role",
+            got="the same role as both",
+            expected="minters that run no agent code",
+            why="minting is denied to compute roles where a broker mints, so nobody could mint with it",
+            fix="use two roles, or Minting.by_compute_roles",
         )

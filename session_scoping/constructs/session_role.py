@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import cast
+from typing import Any, cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -19,12 +19,13 @@ from session_scoping.constructs.minting import (
     AnyRole,
     Minting,
     trust_conditions,
+    trust_document,
     trusted,
     underlying,
 )
 from session_scoping.constructs.models import Models
 from session_scoping.constructs.objects import TenantObjects
-from session_scoping.constructs.roles import demand_changeable, demand_new
+from session_scoping.constructs.roles import demand_apart, demand_changeable, demand_new
 from session_scoping.constructs.site import Site, is_token
 from session_scoping.constructs.statements import Statement, allow, deny, tags_present
 from session_scoping.constructs.tables import TenantTable
@@ -107,12 +108,13 @@ class SessionRole(Construct):
         path_tags = data.path_tags(self._tag_keys)
         self._trust_conditions = trust_conditions(self._tag_keys, path_tags, transitive_tag_keys)
         for role in (*minting.minters, *minting.compute_roles):
-            demand_changeable(underlying(role))
+            demand_changeable(underlying(role), self._site)
         self._minters = [underlying(role) for role in minting.minters]
+        minter_arns = [minter.role_arn for minter in self._minters]
         self._role = iam.Role(
             self,
             "Role",
-            assumed_by=trusted(self._minters, self._trust_conditions),
+            assumed_by=trusted(minter_arns, self._trust_conditions),
             role_name=role_name,
             path=path,
             permissions_boundary=permissions_boundary,
@@ -121,7 +123,6 @@ class SessionRole(Construct):
             max_session_duration=cdk.Duration.hours(1),
         )
         self._role_arn = self._role.role_arn
-        self._trust_policy = cast(iam.PolicyDocument, self._role.assume_role_policy)
         self._arn = _arn_by_name(self._site, role_name, path) or self._role_arn
         self._fence_is_up = deny_tenant_data_to_compute_roles
         base = tags_present(self._tag_keys)
@@ -132,7 +133,8 @@ class SessionRole(Construct):
         ]
         allowed = [*data.permissions(base), *(models.sections(self._site, base) if models else [])]
         mint, fenced = self._mint_sections(), self._compute_sections(data)
-        self._check_trust_size([*tokens_in([*denied, *allowed, *mint, *fenced]), *data.measurable()])
+        self._site.resolve([*tokens_in([*denied, *allowed, *mint, *fenced]), *data.measurable(), *minter_arns])
+        self._check_trust_size(trust_document(map(self._site.resolved_value, minter_arns), self._trust_conditions))
         data.teach(self._ruler)
         self._guards = self._series("Guards")
         self._guards.write(denied, [self._role])
@@ -190,12 +192,13 @@ class SessionRole(Construct):
         Where compute roles mint, the role is also denied the tenant data itself.
 
         Raises:
-            InvalidInputError: The role is admitted already, or cannot be changed from here.
+            InvalidInputError: The role is admitted already, cannot be changed from here, or is a compute role where
+                a broker mints.
             QuotaExceededError: The trust policy would exceed its quota.
         """
         minter = underlying(role)
         demand_new(minter, self._minters)
-        demand_changeable(minter)
+        demand_changeable(minter, self._site)
         self._trust(minter)
         self._mint.attach([minter])
         if self._minting.mode == "compute":
@@ -229,10 +232,12 @@ class SessionRole(Construct):
         Deny compute roles what only sessions may reach; for those that come after the session role.
 
         Raises:
-            InvalidInputError: A role cannot be changed from here.
+            InvalidInputError: A role cannot be changed from here, or is the broker.
         """
         for role in roles:
-            demand_changeable(underlying(role))
+            demand_changeable(underlying(role), self._site)
+            if self._minting.mode == "broker":
+                demand_apart(underlying(role), self._minters)
         self._fence_in(roles)
 
     def _cover(self, series: PolicySeries, sections: Sequence[Section]) -> None:
@@ -244,13 +249,14 @@ class SessionRole(Construct):
         return PolicySeries(self, base_id, self._site, self._ruler, _WILDCARD_REASON)
 
     def _trust(self, minter: iam.IRole) -> None:
-        trusted([minter], self._trust_conditions).add_to_assume_role_policy(self._trust_policy)
+        if self._minting.mode == "broker":
+            demand_apart(minter, self._fence.roles)
+        policy = cast(iam.PolicyDocument, self._role.assume_role_policy)
+        trusted([minter.role_arn], self._trust_conditions).add_to_assume_role_policy(policy)
         self._minters.append(minter)
-        self._check_trust_size()
+        self._check_trust_size(self._site.stack.resolve(policy))
 
-    def _check_trust_size(self, strings: Iterable[str] = ()) -> None:
-        """Check the trust policy, and resolve the strings with it: a trip to the CDK costs more than what it asks."""
-        [trust] = self._site.resolve(strings, self._trust_policy)
+    def _check_trust_size(self, trust: Any) -> None:
         if message := trust_too_large(trust, self._ruler):
             raise QuotaExceededError(message)
 

@@ -47,6 +47,19 @@ class Site:
         self.resolved.update(zip(new, values[: len(new)], strict=True))
         return list(values[len(new) :])
 
+    def resolved_value(self, text: str) -> Any:
+        """Return what a string resolved to; itself where it holds no token."""
+        return self.resolved.get(text, text)
+
+    def home_of(self, resource: IConstruct) -> "Site":
+        """Return the site of a resource made in this app; asked only where the app has more than this stack."""
+        return self if self._alone else Site.of(resource)
+
+    @cached_property
+    def _alone(self) -> bool:
+        top = self.stack.node.root.node.children
+        return [one for one in top if isinstance(one, cdk.Stack | cdk.Stage)] == [self.stack]
+
     @cached_property
     def stack_name(self) -> str:
         """The stack's name; a token where the adopter made it one."""
@@ -73,17 +86,21 @@ class Site:
         account = self.account if account is None else account
         return f"arn:{self.partition}:{service}:{region}:{account}:{resource}"
 
-    def via_service(self, service: str) -> list[str]:
+    def via_service(self, service: str, key_arns: Iterable[str]) -> list[str]:
         """
-        Return the values `kms:ViaService` can have for a service in this Region.
+        Return the values `kms:ViaService` can have for a service in the Regions of these keys.
 
+        A key stands in its table's or bucket's Region; one whose ARN is not known yet counts as in the stack's.
         Both endpoint suffixes where the partition may be China: KMS documents the key by the endpoint's name,
         and no page says which suffix the China partition sends. Either one can only be the AWS service.
         """
-        hosts = [f"{service}.{self.region}.amazonaws.com"]
-        if is_token(self.partition) or self.partition == "aws-cn":
-            hosts.append(f"{hosts[0]}.cn")
-        return hosts
+        suffixes = ("", ".cn") if is_token(self.partition) or self.partition == "aws-cn" else ("",)
+        regions = dict.fromkeys(self._region_of(arn) for arn in key_arns)
+        return [f"{service}.{region}.amazonaws.com{suffix}" for region in regions for suffix in suffixes]
+
+    def _region_of(self, arn: str) -> str:
+        fields = arn.split(":")
+        return fields[3] if len(fields) > 4 and not is_token(fields[3]) else self.region
 
 
 def properties_of(resource: cdk.CfnResource) -> Mapping[str, Any]:

@@ -59,6 +59,7 @@ class TenantTablePolicy(Construct):
                 fix="name the tables",
             )
         keys = parse_tag_keys(tag_keys)
+        self._session_roles = 0
         self._site = Site.of(scope)
         self._ruler = Ruler.at(self._site)
         self._data = TenantData.bind(self._site, keys, tables)
@@ -89,11 +90,14 @@ class TenantTablePolicy(Construct):
         """
         if isinstance(role, SessionRole):
             self._check_tags(role)
-            role._cover(self._series("ComputeGuards"), self._data.compute_guards())
+            count = self._session_roles = self._session_roles + 1
+            # INVARIANT: the first one's id has no number, and no number that a longer series would use.
+            base_id = "ComputeGuards" + (f"OfRole{count}" if count > 1 else "")
+            role._cover(self._series(base_id), self._data.compute_guards())
             target: iam.IRole = role.role
         else:
             target = role
-            demand_changeable(target)
+            demand_changeable(target, self._site)
             cdk.Validations.of(self).add_warning(
                 _WARN_FOREIGN_TRUST,
                 f"role {target.node.path} is no SessionRole: nothing here makes its sessions carry "

@@ -49,6 +49,8 @@ class TenantTable:
         key_format = KeyFormat.leading_key(self.leading_key, tag_keys)
         actions = actions_for(self.access, TABLE_ACCESS, "a tenant table")
         arn, name = self.table.table_arn, self.table.table_name
+        # Its stack matters only for the length of a name that CloudFormation generates, and for the account.
+        home = site.home_of(self.table) if is_token(name) else site
         resource: Any = self.table.node.default_child
         known = properties_of(resource) if isinstance(resource, dynamodb.CfnTable | dynamodb.CfnGlobalTable) else None
         key = self.encryption_key
@@ -57,11 +59,12 @@ class TenantTable:
         return BoundTable(
             arn=arn,
             name=name,
-            every_region_arn=_every_region(arn, name, site),
             actions=actions,
             key_format=key_format,
             kms_key_arn=key.key_arn if key else None,
             physical_name=self._check_schema(known, site, key_format) if known is not None else None,
+            every_region_arn=_every_region(arn, name, site, home),
+            other_stack=None if home is site else home.stack_name,
         )
 
     def _check_schema(self, known: Mapping[str, Any], site: Site, key_format: KeyFormat) -> str | None:
@@ -91,19 +94,22 @@ class BoundTable:
 
     arn: str
     name: str
-    every_region_arn: str
     actions: tuple[str, ...]
     key_format: KeyFormat
     kms_key_arn: str | None
     physical_name: str | None
+    every_region_arn: str
+    other_stack: str | None
 
 
-def _every_region(arn: str, name: str, site: Site) -> str:
+def _every_region(arn: str, name: str, site: Site, home: Site) -> str:
     """Return the table's ARN for all Regions: a replica holds the same rows."""
-    if is_token(arn):
-        return site.arn("dynamodb", f"table/{name}", region="*")
-    head, partition, service, _region, account, resource = arn.split(":", 5)
-    return ":".join((head, partition, service, "*", account, resource))
+    match arn.split(":", 5):
+        # Also where some fields are tokens: the account may be another one than the stack's.
+        case ["arn", partition, "dynamodb", _region, account, resource]:
+            return ":".join(("arn", partition, "dynamodb", "*", account, resource))
+    foreign = None if home is site or is_token(home.account) else home.account
+    return site.arn("dynamodb", f"table/{name}", region="*", account=foreign)
 
 
 def check_distinct(tables: Sequence[TenantTable]) -> None:
@@ -178,17 +184,23 @@ def key_sections(tables: Sequence[BoundTable], site: Site, base: Conditions) -> 
         return []
 
     def render(part: Sequence[BoundTable]) -> list[Statement]:
+        keys = list(dict.fromkeys(cast(str, table.kms_key_arn) for table in part))
+        accounts = list(dict.fromkeys(_account(table, site) for table in part))
         conditions: Conditions = {
             "StringEquals": {
-                "kms:ViaService": site.via_service("dynamodb"),
+                "kms:ViaService": site.via_service("dynamodb", keys),
                 "kms:EncryptionContext:aws:dynamodb:tableName": [table.name for table in part],
-                "kms:EncryptionContext:aws:dynamodb:subscriberId": site.account,
+                "kms:EncryptionContext:aws:dynamodb:subscriberId": accounts if len(accounts) > 1 else accounts[0],
             }
         }
-        keys = list(dict.fromkeys(cast(str, table.kms_key_arn) for table in part))
         return [allow("DecryptTables", ["kms:Decrypt"], keys, conditions, base)]
 
     return [Section(encrypted, render)]
+
+
+def _account(table: BoundTable, site: Site) -> str:
+    account = table.every_region_arn.split(":")[4]
+    return site.account if is_token(account) else account
 
 
 def _below(tables: Iterable[BoundTable]) -> dict[str, list[str]]:

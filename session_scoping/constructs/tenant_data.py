@@ -38,29 +38,30 @@ class TenantData:
         """
         tenant_tables.check_distinct(tables)
         buckets = {id(entry.bucket): entry.bucket for entry in objects}  # several entries often share one
-        facts = {key: BucketFacts.of(bucket) for key, bucket in buckets.items()}
+        facts = {key: BucketFacts.of(bucket, site) for key, bucket in buckets.items()}
         bound_objects = tuple(entry.bind(tag_keys, facts[id(entry.bucket)]) for entry in objects)
         tenant_objects.check_disjoint(bound_objects)
-        return cls(tuple(entry.bind(site, tag_keys) for entry in tables), bound_objects, site)
+        bound_tables = tuple(entry.bind(site, tag_keys) for entry in tables)
+        return cls(bound_tables, bound_objects, site)
 
     def measurable(self) -> list[str]:
         """Return the strings that `teach` asks the CDK to resolve, for a caller that has others to resolve too."""
-        return [*filter(is_token, self._named()), *self._buckets()]
+        return [*(table.name for table in self._measured_tables()), *self._buckets()]
 
     def teach(self, ruler: Ruler) -> None:
         """Tell the ruler what is known of the lengths of names and ARNs."""
         self.site.resolve(self.measurable())
-        for name, physical_name in self._named().items():
-            match self.site.resolved.get(name):
+        for table in self._measured_tables():
+            match self.site.resolved.get(table.name):
                 case {"Ref": str(logical_id)}:
-                    ruler.names[logical_id] = len(physical_name)
+                    ruler.learn(logical_id, table.physical_name, table.other_stack or ruler.stack_name)
         for arn in self._buckets():
             match self.site.resolved[arn]:
                 case {"Fn::GetAtt": [str(logical_id), "Arn"]}:
                     ruler.buckets.add(logical_id)
 
-    def _named(self) -> dict[str, str]:
-        return {table.name: table.physical_name for table in self.tables if table.physical_name}
+    def _measured_tables(self) -> list[BoundTable]:
+        return [table for table in self.tables if is_token(table.name) and (table.physical_name or table.other_stack)]
 
     def _buckets(self) -> list[str]:
         """Return the buckets of this stack: a reference to another stack renders longer than their ARN."""
@@ -94,7 +95,7 @@ class TenantData:
         keys = [arn for arn in used if arn]
         if not keys:
             return []
-        services = [*self.site.via_service("dynamodb"), *self.site.via_service("s3")]
+        services = [*self.site.via_service("dynamodb", keys), *self.site.via_service("s3", keys)]
         scope = {"Action": ["kms:*"], "Resource": list(dict.fromkeys(keys))}
         # Negated, so true for a direct call, which has no ViaService.
         direct: Conditions = {"StringNotEquals": {"kms:ViaService": services}}

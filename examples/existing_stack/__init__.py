@@ -1,0 +1,1 @@
+"""An adopter's two stacks, with session scoping added."""
