@@ -100,8 +100,8 @@ def _credentials(arguments: argparse.Namespace) -> str:
 def _refuse_recursion() -> None:
     if os.environ.get(_RUNNING):
         raise SessionScopingError(
-            "session-scoping-credentials was started by its own credential lookup: got a profile that names it "
-            "as the source of the compute role's credentials, expected a task role, execution role or keys; "
+            "session-scoping-credentials was started by its own credential lookup: got a profile that names "
+            "it as source of the compute role's credentials, expected a task role, execution role or keys; "
             "it would start itself without end; fix: give the profile to the child only"
         )
     os.environ[_RUNNING] = "1"

@@ -1,0 +1,1 @@
+"""Examples an adopter can start from."""
