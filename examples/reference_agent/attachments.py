@@ -13,10 +13,13 @@ def download_attachment(
     """
     Download one attachment into a folder and return its path.
 
-    The name on disk is the last segment of the key's own name only, so that a hostile one cannot leave the folder.
+    Raises:
+        ValueError: The name or id is no plain file name, so that it would leave the prefix or the folder.
     """
+    if any("/" in part or part in {"", ".", ".."} for part in (attachment_id, name)):
+        raise ValueError("an attachment has a plain id and a plain file name")
     prefix = KeyFormat.object_key(ATTACHMENT_PREFIX, session.tags).fill(session.tags)
-    target = folder / Path(name).name
+    target = folder / name
     session.client("s3").download_file(
         settings.attachment_bucket, f"{prefix}{attachment_id}/{name}", str(target)
     )

@@ -50,7 +50,8 @@ _BY_TYPE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Failure], .
         Failure("Timeout", "no answer from STS in time", _EXPECTED, _WAIT),
     ),
     (
-        (ResponseParserError,),
+        # The plain ones are what botocore's parser raises on XML of another shape or a date that is none.
+        (ResponseParserError, KeyError, ValueError, TypeError, AttributeError),
         Failure(
             "Malformed",
             "an answer from STS that cannot be read",
@@ -113,7 +114,7 @@ def describe(error: Exception, *, source: str) -> Failure:
         return error.failure
     if isinstance(error, botocore_errors.ClientError):
         return _refusal(error.response)
-    for kinds, failure in _BY_TYPE:
+    for kinds, failure in _BY_TYPE if source == "STS" else ():
         if isinstance(error, kinds):
             return failure
     return Failure(

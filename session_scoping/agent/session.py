@@ -5,6 +5,8 @@ from datetime import datetime
 from typing import Any, NoReturn
 
 import boto3
+import botocore.session
+from botocore.exceptions import ConfigParseError, ProfileNotFound
 
 from session_scoping.agent.assume import DURATION_SECONDS, AssumeRole
 from session_scoping.agent.clock import Clock, utc_now
@@ -82,7 +84,7 @@ class TaskSession:
             fetch, source=source, longest=longest, clock=timer, account_id=account
         )
         self._botocore = session_with_one_provider(self._credentials, region_name)
-        self._boto3 = boto3.Session(botocore_session=self._botocore)
+        self._boto3 = _boto3_session(self._botocore)
 
     def __repr__(self) -> str:
         role = "a credential provider" if self._role is None else self._role.text
@@ -138,6 +140,19 @@ class TaskSession:
             NotScopedError: The identity is not this role and session name, or could not be read.
         """
         return prove(self._botocore, role=self._role, session_name=self._name)
+
+
+def _boto3_session(session: botocore.session.Session) -> boto3.Session:
+    try:
+        return boto3.Session(botocore_session=session)
+    except (ProfileNotFound, ConfigParseError):
+        raise InvalidInputError(
+            "the AWS configuration cannot be read",
+            got="AWS_PROFILE or AWS_CONFIG_FILE naming something that is missing or broken",
+            expected="a profile that exists, or none",
+            why="Region and endpoints come from it",
+            fix="unset AWS_PROFILE: a task session takes no credentials from a profile",
+        ) from None
 
 
 def _check_provider(credentials: object, policy: str | None) -> None:

@@ -22,6 +22,7 @@ class MovableClock:
         self.time = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
     def __call__(self) -> datetime:
+        """Return the time it is set to."""
         return self.time
 
     def move(self, **amount: float) -> None:

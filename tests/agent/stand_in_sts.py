@@ -1,4 +1,4 @@
-"""A stand-in for STS on loopback: it answers, delays, lies and expires as it is told, and keeps every request."""
+"""A stand-in for STS on loopback: answers, delays, lies and expires as told, and keeps every request."""
 
 import threading
 import time
@@ -36,10 +36,12 @@ class Request:
 
     @property
     def action(self) -> str:
+        """Return the operation."""
         return self.form["Action"]
 
     @property
     def tags(self) -> dict[str, str]:
+        """Return the session tags."""
         keys = (name for name in self.form if name.endswith(".Key"))
         return {self.form[name]: self.form[name.removesuffix("Key") + "Value"] for name in keys}
 
@@ -58,7 +60,7 @@ class StandInSts:
         self.url = ""
         self.now: Callable[[], datetime] = lambda: datetime.now(UTC)
         self.requests: list[Request] = []
-        self.behave: Callable[[Request], Reply | None] = lambda request: None
+        self.behave: Callable[[Request], Reply | None] = lambda _: None
         self._issued = 0
         self._identities: dict[str, str] = {}
         self._lock = threading.Lock()
@@ -90,7 +92,9 @@ class StandInSts:
 
     def identity(self, request: Request, *, arn: str | None = None) -> Reply:
         """Return the identity of whoever signed the request, or the one given."""
-        known = arn or self._identities.get(request.signed_by, f"arn:aws:sts::{ACCOUNT}:assumed-role/Compute/i-1")
+        known = arn or self._identities.get(
+            request.signed_by, f"arn:aws:sts::{ACCOUNT}:assumed-role/Compute/i-1"
+        )
         return Reply(
             f'<GetCallerIdentityResponse xmlns="{XMLNS}"><GetCallerIdentityResult><Arn>{known}</Arn>'
             f"<UserId>AROA:x</UserId><Account>{ACCOUNT}</Account></GetCallerIdentityResult>"
@@ -119,8 +123,8 @@ def assume_role_xml(key: str, expiration: str, arn: str, *, suffix: str = "") ->
 def error(code: str, status: int, message: str = "no") -> Reply:
     """Return an error in the form STS gives it."""
     return Reply(
-        f'<ErrorResponse xmlns="{XMLNS}"><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message>'
-        "</Error><RequestId>01234567-89ab-cdef-0123-456789abcdef</RequestId></ErrorResponse>",
+        f'<ErrorResponse xmlns="{XMLNS}"><Error><Type>Sender</Type><Code>{code}</Code>'
+        f"<Message>{message}</Message></Error><RequestId>01234567-89ab-cdef-0123-456789abcdef</RequestId></ErrorResponse>",
         status,
     )
 
@@ -148,7 +152,7 @@ class _Handler(BaseHTTPRequestHandler):
             pass  # the client gave up waiting
         self.close_connection = True
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
         pass
 
 
