@@ -52,22 +52,25 @@ def _content(path: str | os.PathLike[str]) -> bytes:
         raise _unusable(
             f"{type(error).__name__} on opening it", "a readable file, not a symbolic link", "check the path"
         ) from None
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise _unusable("something that is no regular file", "a regular file", "check the path")
-        if status.st_uid != os.geteuid():
-            raise _unusable("a file of another user", "a file of the user that runs this", "chown it")
-        if status.st_mode & 0o077:
-            raise _unusable(
-                f"mode {stat.S_IMODE(status.st_mode):04o}",
-                "a mode without group and others, such as 0600",
-                "chmod 600",
-            )
-        content = file.read(_SIZE_MAX + 1)
+    try:
+        _check_owner_only(os.fstat(descriptor))
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            content = file.read(_SIZE_MAX + 1)
+    finally:
+        os.close(descriptor)
     if len(content) > _SIZE_MAX:
         raise _unusable("more than 64 KiB", "a small JSON object", "write it with write_task_file()")
     return content
+
+
+def _check_owner_only(status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise _unusable("something that is no regular file", "a regular file", "check the path")
+    if status.st_uid != os.geteuid():
+        raise _unusable("a file of another user", "a file of the user that runs this", "chown it")
+    if status.st_mode & 0o077:
+        mode = f"mode {stat.S_IMODE(status.st_mode):04o}"
+        raise _unusable(mode, "a mode without group and others, such as 0600", "chmod 600")
 
 
 def _tags(content: bytes) -> SessionTags:

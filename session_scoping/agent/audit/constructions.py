@@ -1,6 +1,7 @@
 """Find the places in a module where an AWS client is made, or may be."""
 
 import ast
+import sys
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,7 +14,6 @@ from session_scoping.agent.audit.values import (
     ROOTS,
     TASK,
     TASK_FACTORY,
-    UNKNOWN,
     Evaluator,
     Values,
     is_renaming_partial,
@@ -147,4 +147,5 @@ def _credentials(values: Values) -> Credentials:
 def _may_be_a_factory(node: ast.Call, function: Values) -> bool:
     """Whether a call has the look of a construction on an object nobody knows."""
     named = isinstance(node.func, ast.Attribute) and node.func.attr in FACTORY_NAMES
-    return named and UNKNOWN in function and bool(node.args or node.keywords)
+    foreign = any(value.split(".")[0] not in sys.stdlib_module_names for value in function)
+    return named and foreign and bool(node.args or node.keywords)
