@@ -1,7 +1,7 @@
 """One attempt at a new set of credentials: ask, check, or say why not."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from session_scoping.agent.clock import Clock, Mark
 from session_scoping.agent.credential_set import CredentialSet, check_left
@@ -10,8 +10,7 @@ from session_scoping.agent.failures import describe
 from session_scoping.agent.quiet import sts_call_hidden
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """
     A checked set of credentials and its age.
 

@@ -17,7 +17,7 @@ SKEW_SECONDS = 300.0
 PROVIDER_LONGEST_SECONDS = 43_200.0
 """Source: STS, `MaxSessionDuration` of a role is at most 12 hours."""
 
-_PRINTABLE = re.compile(r"[!-~]{1,16384}")
+_PRINTABLE = "[!-~]{1,16384}"
 _FIELDS = {
     "access_key_id": "AccessKeyId",
     "secret_access_key": "SecretAccessKey",
@@ -25,7 +25,7 @@ _FIELDS = {
 }
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, repr=False)
 class CredentialSet:
     """
     Temporary credentials and the moment they end. The repr hides the keys.
@@ -60,7 +60,7 @@ class CredentialSet:
         else:
             raise _malformed(f"a {type(answer).__name__}")
         for name, key in _FIELDS.items():
-            if not isinstance(values[name], str) or not _PRINTABLE.fullmatch(values[name]):
+            if not isinstance(values[name], str) or not re.fullmatch(_PRINTABLE, values[name]):
                 raise _malformed(f"an answer whose {key} is missing or not printable text")
         values["expiration"] = _aware(values["expiration"])
         return cls(**values)

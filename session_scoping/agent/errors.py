@@ -1,14 +1,13 @@
 """What the agent half raises and warns with. No message carries a secret, a user id or a repository."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from session_scoping.errors import SessionScopingError
 
 WHY_NOT_SENT = "no other credentials may sign this task's calls, so nothing was sent"
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(NamedTuple):
     """
     One failed attempt, described without quoting anything that came over the wire.
 

@@ -42,7 +42,7 @@ _FIXES = {
     "InternalError": _WAIT,
     "ServiceUnavailable": _WAIT,
 }
-_REQUEST_ID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_REQUEST_ID = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 
 _BY_TYPE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Failure], ...] = (
     (
@@ -131,7 +131,7 @@ def _refusal(response: Any) -> Failure:
     status = metadata.get("HTTPStatusCode", 0)
     shown = f"{code} from STS" if code in _FIXES else "an error from STS that this library does not know"
     request_id = str(metadata.get("RequestId", ""))
-    request = f", request {request_id}" if _REQUEST_ID.fullmatch(request_id) else ""
+    request = f", request {request_id}" if re.fullmatch(_REQUEST_ID, request_id) else ""
     if code in _FIXES:
         reason, fix = code, _FIXES[code]
     elif isinstance(status, int) and status >= 500:

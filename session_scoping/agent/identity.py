@@ -1,8 +1,7 @@
 """Ask STS who a session is, and compare."""
 
 import re
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import botocore.session
 
@@ -12,11 +11,10 @@ from session_scoping.agent.failures import describe
 from session_scoping.agent.names import RoleArn
 from session_scoping.agent.quiet import sts_call_hidden
 
-_SESSION_ARN = re.compile(r"arn:[^:]+:sts::[0-9]{12}:assumed-role/([^/]+)/([^/]+)")
+_SESSION_ARN = "arn:[^:]+:sts::[0-9]{12}:assumed-role/([^/]+)/([^/]+)"
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """
     Who a proven session is.
 
@@ -62,7 +60,7 @@ def _caller_arn(session: botocore.session.Session) -> str | Failure | None:
 
 
 def _difference(arn: str | None, role: RoleArn, session_name: str) -> str:
-    match = _SESSION_ARN.fullmatch(arn or "")
+    match = re.fullmatch(_SESSION_ARN, arn or "")
     if match is None:
         return "an identity that is no role session"
     if match[1] != role.name:

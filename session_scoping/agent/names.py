@@ -3,25 +3,23 @@
 import hashlib
 import os
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from session_scoping import environment
 from session_scoping.errors import InvalidInputError
 from session_scoping.tags import SessionTags
 
-# Source: IAM CreateRole and reference-arns. Path and name together, the name being the last segment.
-_ROLE_ARN = re.compile(
-    r"arn:(aws[a-z-]{0,20}):iam::([0-9]{12}):role/(?:[!-.0-~]{1,128}/)*([\w+=,.@-]{1,64})", re.ASCII
-)
+# Patterns are compiled where they are first used: importing the agent half must stay cheap.
+# Source: IAM CreateRole and reference-arns. The path is not kept.
+_ROLE_ARN = r"(?a)arn:(aws[a-z-]{0,20}):iam::([0-9]{12}):role/(?:[!-.0-~]{1,128}/)*([\w+=,.@-]{1,64})"
 # Source: STS API_AssumeRole, RoleSessionName.
-_SESSION_NAME = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
-_ILLEGAL = re.compile(r"[^\w+,.@-]", re.ASCII)
+_SESSION_NAME = r"(?a)[\w+=,.@-]{2,64}"
+_ILLEGAL = r"(?a)[^\w+,.@-]"
 _DIGEST_LENGTH = 24
-_DIGEST_FORM = re.compile(rf".*=[0-9a-f]{{{_DIGEST_LENGTH}}}")
+_DIGEST_FORM = rf".*=[0-9a-f]{{{_DIGEST_LENGTH}}}"
 
 
-@dataclass(frozen=True, slots=True)
-class RoleArn:
+class RoleArn(NamedTuple):
     """A role ARN, taken apart. `name` has no path: STS leaves the path out of session ARNs."""
 
     text: str
@@ -41,7 +39,7 @@ class RoleArn:
         Raises:
             InvalidInputError: It is not the ARN of an IAM role.
         """
-        match = _ROLE_ARN.fullmatch(text) if isinstance(text, str) else None
+        match = re.fullmatch(_ROLE_ARN, text) if isinstance(text, str) else None
         if match is None:
             raise InvalidInputError(
                 f"{where} is not the ARN of a role",
@@ -97,9 +95,9 @@ def session_name_for(tags: SessionTags) -> str:
     if task_id is None:
         pairs = sorted(tags.items())
         return f"session={_digest(repr(pairs))}"
-    if _SESSION_NAME.fullmatch(task_id) and not _DIGEST_FORM.fullmatch(task_id):
+    if re.fullmatch(_SESSION_NAME, task_id) and not re.fullmatch(_DIGEST_FORM, task_id):
         return task_id
-    start = _ILLEGAL.sub("-", task_id)[: 64 - _DIGEST_LENGTH - 1]
+    start = re.sub(_ILLEGAL, "-", task_id)[: 64 - _DIGEST_LENGTH - 1]
     return f"{start}={_digest(task_id)}"
 
 
@@ -109,7 +107,7 @@ def _digest(text: str) -> str:
 
 def check_session_name(name: str) -> str:
     """Return a role session name the caller chose, or refuse it with InvalidInputError."""
-    if not isinstance(name, str) or not _SESSION_NAME.fullmatch(name):
+    if not isinstance(name, str) or not re.fullmatch(_SESSION_NAME, name):
         raise InvalidInputError(
             "role_session_name breaks the rules of STS",
             got=f"{len(name)} characters" if isinstance(name, str) else f"a {type(name).__name__}",

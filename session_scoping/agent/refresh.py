@@ -4,9 +4,8 @@ import logging
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from random import SystemRandom
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 from weakref import WeakSet
 
 from botocore.credentials import DeferredRefreshableCredentials, ReadOnlyCredentials
@@ -20,12 +19,12 @@ logger = logging.getLogger(__name__)
 
 METHOD = "session-scoping"
 
-EARLY_SHARES = (0.25, 0.75)
+EARLY_SHARES = (0.25, 0.5)
 """
 Share of the lifetime left when refresh starts: drawn anew for each set, so that tasks started together part.
 
-For one-hour credentials that is 45 to 15 minutes before expiry. Source: benchmarks/README.md; at 15 minutes
-botocore itself would start.
+For one-hour credentials that is 30 to 15 minutes before expiry; botocore starts at 15. Source for the width:
+benchmarks/README.md.
 """
 
 ATTEMPT_GAP_SECONDS = 30.0
@@ -48,8 +47,7 @@ class FrozenTaskCredentials(ReadOnlyCredentials):
     __str__ = __repr__
 
 
-@dataclass(frozen=True, slots=True)
-class _Current:
+class _Current(NamedTuple):
     """A set and its age, replaced as one object, so that a reader sees the old set or the new one."""
 
     frozen: FrozenTaskCredentials

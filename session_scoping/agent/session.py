@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import boto3
 import botocore.session
@@ -12,13 +12,14 @@ from session_scoping.agent.assume import DURATION_SECONDS, AssumeRole
 from session_scoping.agent.clock import Clock, utc_now
 from session_scoping.agent.credential_set import PROVIDER_LONGEST_SECONDS, CredentialSet
 from session_scoping.agent.declared import check_declared, require_role
-from session_scoping.agent.identity import Identity, prove
 from session_scoping.agent.locked import session_with_one_provider
 from session_scoping.agent.names import check_session_name, find_role_arn, session_name_for
-from session_scoping.agent.policy import parse_session_policy
 from session_scoping.agent.refresh import TaskCredentials, refuse_copy
 from session_scoping.errors import InvalidInputError
 from session_scoping.tags import SessionTags
+
+if TYPE_CHECKING:
+    from session_scoping.agent.identity import Identity
 
 CredentialProvider = Callable[[], CredentialSet | Mapping[str, Any]]
 """Called for each new set; returns it, or raises. It must bring its own timeout."""
@@ -70,7 +71,7 @@ class TaskSession:
         timer = Clock(clock)
         if credentials is None:
             role = require_role(role_arn)
-            policy = None if session_policy is None else parse_session_policy(session_policy)
+            policy = None if session_policy is None else _parsed(session_policy)
             fetch: Callable[[], object] = AssumeRole(
                 role=role, tags=tags, session_name=name, region_name=region_name, policy=policy
             )
@@ -125,7 +126,7 @@ class TaskSession:
         """Return a boto3 resource of this task, as `client` does for clients."""
         return self._boto3.resource(service_name, **options)  # type: ignore[call-overload]
 
-    def verify(self) -> Identity:
+    def verify(self) -> "Identity":
         """
         Prove that the session is the task's own: call this once, before the task starts.
 
@@ -139,7 +140,15 @@ class TaskSession:
             TaskCredentialsError: There are no credentials.
             NotScopedError: The identity is not this role and session name, or could not be read.
         """
+        from session_scoping.agent.identity import prove  # here: importing this module must stay cheap
+
         return prove(self._botocore, role=self._role, session_name=self._name)
+
+
+def _parsed(session_policy: str) -> str:
+    from session_scoping.agent.policy import parse_session_policy
+
+    return parse_session_policy(session_policy)
 
 
 def _boto3_session(session: botocore.session.Session) -> boto3.Session:

@@ -40,7 +40,7 @@ AMBIENT = {
     "botocore class": 'from botocore.session import Session\nSession().create_client("s3")',
     "from botocore": 'from botocore import session\nsession.get_session().create_client("s3")',
     "partial": 'import functools\nfunctools.partial(boto3.client, "s3")()',
-    "partial alias": 'from functools import partial as p\nmake = p(boto3.client, region_name="x")\nmake("s3")',
+    "partial alias": 'from functools import partial\nmake = partial(boto3.client, config=1)\nmake("s3")',
     "f-string": 'boto3.client(f"s3")',
     "f-string of a constant": 'NAME = "s3"\nboto3.client(f"{NAME}")',
     "constant": 'NAME = "s3"\ndef f():\n    boto3.client(NAME)',
