@@ -38,13 +38,13 @@ def prove(session: botocore.session.Session, *, role: RoleArn | None, session_na
     expected = role.session_arn(session_name)
     outcome = _caller_arn(session)
     if isinstance(outcome, Failure):
-        raise _not_scoped(outcome.got, "an answer from GetCallerIdentity", outcome.fix)
+        raise _not_scoped(outcome.got, "an answer to GetCallerIdentity", _FIX)
     if outcome == expected:
         return Identity(expected, role.account)
     raise _not_scoped(_difference(outcome, role, session_name), f"a session of {role.text}", _FIX)
 
 
-_FIX = "do not start the task; look at AWS_ENDPOINT_URL_STS and at who hands out these credentials"
+_FIX = "do not start the task; look at AWS_ENDPOINT_URL_STS, and at who hands out these credentials"
 
 
 def _caller_arn(session: botocore.session.Session) -> str | Failure | None:

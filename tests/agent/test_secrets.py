@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import pytest
 
+from session_scoping import SessionScopingError
 from session_scoping.agent import CredentialSet, SessionTags, TaskCredentialsError, TaskSession
 from tests.agent.conftest import AMBIENT_SECRET, TAGS, MovableClock, key_of
 from tests.agent.stand_in_sts import SECRET, TOKEN, Reply, StandInSts, error
@@ -67,7 +68,7 @@ def test_no_log_holds_a_secret_or_a_tenant(
     logging.getLogger("botocore.parsers")  # exists, as does every other logger a client needs
     for _ in range(2):
         sts.behave = lambda _: ANSWERS[answer](sts)
-        with suppress(TaskCredentialsError):
+        with suppress(SessionScopingError):
             session.verify()
         sts.behave = lambda _: None
         clock.move(minutes=31)
