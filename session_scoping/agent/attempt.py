@@ -1,13 +1,21 @@
 """One attempt at a new set of credentials: ask, check, or say why not."""
 
+import threading
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import NamedTuple
 
 from session_scoping.agent.clock import Clock, Mark
 from session_scoping.agent.credential_set import CredentialSet, check_left
-from session_scoping.agent.errors import Failure
+from session_scoping.agent.errors import Failure, _AnswerRefusedError
 from session_scoping.agent.failures import describe
 from session_scoping.agent.quiet import sts_call_hidden
+
+DEADLINE_SECONDS = 20.0
+"""
+For one attempt as a whole. A socket's timeout starts anew with every byte, so that an answer which drips would
+hold a task up for as long as it likes.
+"""
 
 
 class Answer(NamedTuple):
@@ -40,10 +48,39 @@ def attempt(fetch: Callable[[], object], *, source: str, longest: float, clock: 
     """
     asked_at = clock.mark()
     try:
-        with sts_call_hidden():
-            credentials = CredentialSet.from_answer(fetch())
+        credentials = CredentialSet.from_answer(_within_deadline(fetch))
         lifetime = credentials.lifetime(now=asked_at.wall, longest=longest)
         check_left(lifetime - clock.since(asked_at))
     except Exception as error:
         return describe(error, source=source)
     return Answer(credentials, asked_at, lifetime)
+
+
+def _within_deadline(fetch: Callable[[], object]) -> object:
+    """Return what `fetch` returns, or raise what it raises or a timeout; it runs in a thread of its own."""
+    outcome: list[tuple[object, Exception | None]] = []
+
+    def run() -> None:
+        try:
+            with sts_call_hidden():
+                outcome.append((fetch(), None))
+        except Exception as error:
+            outcome.append((None, error))
+
+    worker = threading.Thread(target=copy_context().run, args=(run,), daemon=True, name="session-scoping")
+    worker.start()
+    worker.join(DEADLINE_SECONDS)
+    if not outcome:
+        raise _AnswerRefusedError(_TOO_SLOW)
+    answer, error = outcome.pop()
+    if error is not None:
+        raise error
+    return answer
+
+
+_TOO_SLOW = Failure(
+    "Timeout",
+    "no complete answer in time",
+    f"one within {DEADLINE_SECONDS:.0f} seconds",
+    "look at the way to what answers; the next attempt comes by itself",
+)

@@ -24,6 +24,22 @@ class Failure(NamedTuple):
     fix: str
 
 
+_TRANSIENT = frozenset(
+    {
+        "InternalError",
+        "InternalFailure",
+        "NoConnection",
+        "RequestLimitExceeded",
+        "ServerError",
+        "ServiceUnavailable",
+        "Throttling",
+        "ThrottlingException",
+        "Timeout",
+        "TooManyRequestsException",
+    }
+)
+
+
 class TaskCredentialsError(SessionScopingError):
     """
     There are no credentials for this task, so the call that needed them was not sent.
@@ -31,6 +47,7 @@ class TaskCredentialsError(SessionScopingError):
     Attributes:
         reason: One word to branch on: an STS error code (`AccessDenied`, `Throttling`, ...), or `Timeout`,
             `NoConnection`, `Malformed`, `Expired`, `TooFar`, `WrongRole`, `NoSourceCredentials`, `Provider`.
+        transient: Whether the same attempt may succeed later with nothing changed.
     """
 
     def __init__(self, failure: Failure, *, fault: str = "task credentials could not be obtained") -> None:
@@ -38,6 +55,7 @@ class TaskCredentialsError(SessionScopingError):
             f"{fault}: got {failure.got}, expected {failure.expected}; {WHY_NOT_SENT}; fix: {failure.fix}"
         )
         self.reason = failure.reason
+        self.transient = failure.reason in _TRANSIENT
 
 
 class NotScopedError(SessionScopingError):

@@ -1,6 +1,8 @@
 """Ask STS who a session is, and compare."""
 
 import re
+import time
+from random import SystemRandom
 from typing import Any, NamedTuple
 
 import botocore.session
@@ -10,6 +12,7 @@ from session_scoping.agent.errors import Failure, NotScopedError, TaskCredential
 from session_scoping.agent.failures import describe
 from session_scoping.agent.names import RoleArn
 from session_scoping.agent.quiet import sts_call_hidden
+from session_scoping.agent.refresh import ATTEMPT_GAP_SECONDS
 
 _SESSION_ARN = "arn:[^:]+:sts::[0-9]{12}:assumed-role/([^/]+)/([^/]+)"
 
@@ -42,6 +45,21 @@ def prove(session: botocore.session.Session, *, role: RoleArn | None, session_na
     if outcome == expected:
         return Identity(expected, role.account)
     raise _not_scoped(_difference(outcome, role, session_name), f"a session of {role.text}", _FIX)
+
+
+def prove_patiently(
+    session: botocore.session.Session, *, role: RoleArn | None, session_name: str, patience_seconds: float
+) -> Identity:
+    """As `prove`, but wait and ask again while there are no credentials for a passing reason."""
+    give_up_at = time.monotonic() + patience_seconds
+    while True:
+        pause = ATTEMPT_GAP_SECONDS * SystemRandom().uniform(1, 1.5)
+        try:
+            return prove(session, role=role, session_name=session_name)
+        except TaskCredentialsError as error:
+            if not error.transient or time.monotonic() + pause > give_up_at:
+                raise
+        time.sleep(pause)
 
 
 _FIX = "do not start the task; look at AWS_ENDPOINT_URL_STS, and at who hands out these credentials"

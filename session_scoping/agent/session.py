@@ -126,12 +126,17 @@ class TaskSession:
         """Return a boto3 resource of this task, as `client` does for clients."""
         return self._boto3.resource(service_name, **options)  # type: ignore[call-overload]
 
-    def verify(self) -> "Identity":
+    def verify(self, *, patience_seconds: float = 0.0) -> "Identity":
         """
         Prove that the session is the task's own: call this once, before the task starts.
 
         Assumes the role (unless that has happened), then asks GetCallerIdentity with the result. It does not
         prove which tags the session carries, which AWS tells nobody: the role's trust policy demands them.
+
+        Args:
+            patience_seconds: How long to go on while STS throttles or cannot be reached, at 30 to 45 seconds
+                between attempts. Default: 0, one attempt. Where a hundred thousand tasks start at once, STS
+                itself needs 170 seconds to serve them.
 
         Returns:
             The session's ARN and account.
@@ -140,9 +145,13 @@ class TaskSession:
             TaskCredentialsError: There are no credentials.
             NotScopedError: The identity is not this role and session name, or could not be read.
         """
-        from session_scoping.agent.identity import prove  # here: importing this module must stay cheap
+        from session_scoping.agent.identity import (
+            prove_patiently,  # here: importing this module must stay cheap
+        )
 
-        return prove(self._botocore, role=self._role, session_name=self._name)
+        return prove_patiently(
+            self._botocore, role=self._role, session_name=self._name, patience_seconds=patience_seconds
+        )
 
 
 def _parsed(session_policy: str) -> str:

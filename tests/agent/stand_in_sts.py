@@ -18,13 +18,14 @@ XMLNS = "https://sts.amazonaws.com/doc/2011-06-15/"
 
 @dataclass(frozen=True)
 class Reply:
-    """One HTTP answer. `drop` closes the connection half-way through the body; `delay` waits first."""
+    """One HTTP answer. `drop` closes it half-way, `delay` waits first, `drip` waits after every byte."""
 
     body: str
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     delay: float = 0.0
     drop: bool = False
+    drip: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -147,6 +148,10 @@ class _Handler(BaseHTTPRequestHandler):
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
+            if reply.drip:
+                for byte in content:
+                    self.wfile.write(bytes([byte]))
+                    time.sleep(reply.drip)
             self.wfile.write(content[: len(content) // 2] if reply.drop else content)
         except OSError:
             pass  # the client gave up waiting

@@ -149,6 +149,31 @@ def test_tenant_services_are_the_adopter_s(tmp_path: Path) -> None:
     assert [found.service for found in audit(file, tenant_services=["sqs"]).problems] == ["sqs"]
 
 
+@pytest.mark.parametrize(
+    "use",
+    [
+        'from one import make\nmake("s3")',
+        'import one\none.make("s3")',
+        'from one import *\nmake("s3")',
+        'from one import aws\naws.client("s3")',
+        'from .one import Session\nSession().client("s3")',
+    ],
+)
+def test_an_alias_from_another_module_is_found(use: str, tmp_path: Path) -> None:
+    """A factory or session that one module names and another uses is found where it is used."""
+    (tmp_path / "one.py").write_text(
+        "import boto3\nmake, aws, Session = boto3.client, boto3.Session(), boto3.Session\n"
+    )
+    (tmp_path / "two.py").write_text(use)
+    assert [found.path.name for found in audit(tmp_path).problems] == ["two.py"]
+
+
+def test_a_factory_on_an_object_is_a_problem(tmp_path: Path) -> None:
+    """A factory kept in an attribute can be called from anywhere: keeping it is reported."""
+    for code in ("ctx.make = boto3.client", "class A:\n    make = boto3.client"):
+        assert of(tmp_path, code).problems
+
+
 def test_a_broken_file_is_a_problem(tmp_path: Path) -> None:
     """What cannot be parsed was not audited, and says so."""
     assert of(tmp_path, "def (", head="").problems

@@ -3,15 +3,17 @@
 import asyncio
 import os
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
+from botocore.config import Config
 
 from session_scoping import SessionTags
-from session_scoping.agent import TaskCredentialsError, TaskSession
+from session_scoping.agent import TaskCredentialsError, TaskSession, assume, attempt
 from session_scoping.agent.clock import Clock
 from session_scoping.agent.credential_set import CredentialSet
 from session_scoping.agent.refresh import TaskCredentials
@@ -134,16 +136,53 @@ def test_a_slow_sts_is_a_timeout(
     session: TaskSession, sts: StandInSts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An answer that does not come in time is a failure; the request is not sent again."""
-    from botocore.config import Config
-
-    from session_scoping.agent import assume
-
     short = assume.STS_CONFIG.merge(Config(read_timeout=0.2))
     monkeypatch.setattr(assume, "STS_CONFIG", short)
     sts.behave = lambda _: Reply(GOOD, delay=0.6)
     with pytest.raises(TaskCredentialsError) as caught:
         key_of(session)
     assert caught.value.reason == "Timeout"
+    assert sts.count() == 1
+
+
+def test_a_dripping_answer_is_a_timeout(
+    session: TaskSession, sts: StandInSts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer that comes byte by byte outlives every socket timeout, but not the attempt's deadline."""
+    monkeypatch.setattr(attempt, "DEADLINE_SECONDS", 0.3)
+    sts.behave = lambda _: Reply(GOOD, drip=0.05)
+    with pytest.raises(TaskCredentialsError) as caught:
+        key_of(session)
+    assert caught.value.reason == "Timeout"
+
+
+def test_patience_outlasts_a_throttled_start(
+    session: TaskSession, sts: StandInSts, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """verify() goes on while STS throttles, at 30 seconds or more between attempts."""
+    pauses: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        clock.move(seconds=seconds)
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    sts.behave = lambda _: error("Throttling", 400) if len(pauses) < 3 else None
+    assert session.verify(patience_seconds=300).account == ACCOUNT
+    assert [request.action for request in sts.requests] == ["AssumeRole"] * 4 + ["GetCallerIdentity"]
+    assert len(pauses) == 3
+    assert min(pauses) >= 30
+
+
+@pytest.mark.parametrize(("code", "patience"), [("Throttling", 0), ("Throttling", 20), ("AccessDenied", 300)])
+def test_patience_is_asked_for_and_not_wasted(
+    code: str, patience: float, session: TaskSession, sts: StandInSts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without patience for one more attempt, and for a lasting refusal, verify() raises at once."""
+    monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("waited"))
+    sts.behave = lambda _: error(code, 400)
+    with pytest.raises(TaskCredentialsError):
+        session.verify(patience_seconds=patience)
     assert sts.count() == 1
 
 

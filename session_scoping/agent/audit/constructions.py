@@ -2,13 +2,16 @@
 
 import ast
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
-from session_scoping.agent.audit.scopes import Scopes
+from session_scoping.agent.audit.scopes import Imported, Scopes
 from session_scoping.agent.audit.values import (
     AMBIENT,
     AMBIENT_FACTORY,
+    AMBIENT_MAKERS,
     FACTORY_NAMES,
     PARTIAL,
     ROOTS,
@@ -34,17 +37,37 @@ class Found:
     text: str
 
 
-def find(tree: ast.Module) -> list[Found]:
-    """Return the constructions of a module, by line."""
-    finder = _Finder(tree)
+def exported(tree: ast.Module) -> dict[str, Values]:
+    """Return the module-level names that stand for an ambient session or factory, for other modules."""
+    scopes = Scopes(tree)
+    values = Evaluator(scopes, {})
+    kinds = {AMBIENT, AMBIENT_FACTORY, *AMBIENT_MAKERS}
+    module = scopes.of[tree]
+    found = {
+        name: values.name(name, module)
+        for name, bindings in module.names.items()
+        if not any(isinstance(binding, Imported) for binding in bindings)
+    }
+    return {name: value for name, value in found.items() if value & kinds}
+
+
+def find(tree: ast.Module, exports: Mapping[str, Values] = MappingProxyType({})) -> list[Found]:
+    """
+    Return the constructions of a module, by line.
+
+    Args:
+        tree: The module.
+        exports: What the other modules' names stand for, from `exported`. Default: nothing is known of them.
+    """
+    finder = _Finder(tree, exports)
     found = [found for node in ast.walk(tree) for found in finder.at(node)]
     return sorted(set(found), key=lambda one: (one.line, one.service or "", one.text))
 
 
 class _Finder:
-    def __init__(self, tree: ast.Module) -> None:
+    def __init__(self, tree: ast.Module, exports: Mapping[str, Values]) -> None:
         self._scopes = Scopes(tree)
-        self._values = Evaluator(self._scopes)
+        self._values = Evaluator(self._scopes, exports)
 
     def at(self, node: ast.AST) -> list[Found]:
         """Return what one node constructs."""
@@ -102,8 +125,11 @@ class _Finder:
             case ast.Call():
                 return parent.func is node or PARTIAL in self._values.value(parent.func)
             case ast.Assign():
-                return all(isinstance(target, ast.Name | ast.Attribute) for target in parent.targets)
-            case ast.AnnAssign() | ast.NamedExpr() | ast.Attribute() | ast.arguments():
+                in_class = self._scopes.of[parent].is_class  # a subclass elsewhere may call it
+                return not in_class and all(isinstance(target, ast.Name) for target in parent.targets)
+            case ast.AnnAssign():
+                return isinstance(parent.target, ast.Name) and not self._scopes.of[parent].is_class
+            case ast.NamedExpr() | ast.Attribute() | ast.arguments():
                 return True
             case ast.Tuple() | ast.List():
                 around = self._scopes.parents.get(parent)
@@ -118,7 +144,7 @@ class _Finder:
     def _arguments_handed_on(self, node: ast.Call) -> list[Found]:
         """Report an ambient session, or boto3 itself, that something else may make clients with."""
         given = [*node.args, *(keyword.value for keyword in node.keywords)]
-        if any(self._values.value(argument) & {AMBIENT, "boto3"} for argument in given):
+        if any(self._values.value(argument) & {AMBIENT, "boto3", *AMBIENT_MAKERS} for argument in given):
             return [self._found(node, None, "unknown")]
         return []
 

@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from session_scoping.agent.audit.constructions import Credentials, Found, find
+from session_scoping.agent.audit.constructions import Credentials, Found, exported, find
+from session_scoping.agent.audit.values import Values
 from session_scoping.errors import InvalidInputError
 
 TENANT_SERVICES = ("dynamodb", "dynamodbstreams", "s3")
@@ -99,6 +100,12 @@ def audit(*sources: str | os.PathLike[str], tenant_services: Collection[str] = T
             why="an empty audit would pass for any agent",
             fix="name the agent's source folder",
         )
+    trees = {file: _parsed(file) for file in files}
+    exports: dict[str, Values] = {}
+    for tree in trees.values():
+        if isinstance(tree, ast.Module):
+            for name, values in exported(tree).items():
+                exports[name] = exports.get(name, frozenset()) | values
     return Report(
         tuple(
             Construction(
@@ -109,8 +116,8 @@ def audit(*sources: str | os.PathLike[str], tenant_services: Collection[str] = T
                 found.service is None or found.service in tenant_services,
                 found.text,
             )
-            for file in files
-            for found in _found_in(file)
+            for file, tree in trees.items()
+            for found in (find(tree, exports) if isinstance(tree, ast.Module) else [tree])
             # `api.resource("/path")` on an object nobody knows is no client.
             if found.credentials != "unknown" or found.service in {None, *tenant_services}
         )
@@ -124,10 +131,9 @@ def _files(source: Path) -> Iterator[Path]:
         yield source
 
 
-def _found_in(file: Path) -> list[Found]:
+def _parsed(file: Path) -> ast.Module | Found:
     try:
-        return find(ast.parse(file.read_bytes(), str(file)))
-    except (SyntaxError, ValueError, RecursionError) as error:
-        return [
-            Found(getattr(error, "lineno", None) or 1, None, "unknown", f"the file cannot be read: {error}")
-        ]
+        return ast.parse(file.read_bytes(), str(file))
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        line = getattr(error, "lineno", None) or 1
+        return Found(line, None, "unknown", f"the file cannot be read: {type(error).__name__}")

@@ -1,7 +1,7 @@
 """What an expression may stand for: a module path, a session, a client factory, a text, or unknown."""
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from session_scoping.agent.audit.scopes import Annotated, Binding, Imported, Opaque, Scope, Scopes, is_self
 
@@ -22,7 +22,7 @@ _TASK_SESSIONS = frozenset(
         "session_scoping.agent.session.TaskSession",
     }
 )
-_AMBIENT_MAKERS = frozenset(
+AMBIENT_MAKERS = frozenset(
     {
         "boto3.Session",
         "boto3.session.Session",
@@ -38,6 +38,7 @@ _AMBIENT_MAKERS = frozenset(
     }
 )
 _IMPORTERS = frozenset({"importlib.import_module", "__import__"})
+_BUILTINS = frozenset({"__import__", "getattr"})
 _DEPTH_MAX = 40
 
 Values = frozenset[str]
@@ -48,8 +49,9 @@ _UNKNOWN: Values = frozenset({UNKNOWN})
 class Evaluator:
     """Evaluates expressions of one module, over all bindings of a name at once."""
 
-    def __init__(self, scopes: Scopes) -> None:
+    def __init__(self, scopes: Scopes, exported: Mapping[str, Values]) -> None:
         self._scopes = scopes
+        self._exported = exported
         self._depth = 0
         self._open: set[tuple[int, str]] = set()
         self._known: dict[tuple[int, str], Values] = {}
@@ -69,7 +71,7 @@ class Evaluator:
             case ast.Constant():
                 return _NOTHING
             case ast.Name():
-                return self._name(node.id, scope)
+                return self.name(node.id, scope)
             case ast.Attribute():
                 return self._attribute(node, scope)
             case ast.Call():
@@ -83,10 +85,11 @@ class Evaluator:
             case _:
                 return _UNKNOWN
 
-    def _name(self, name: str, scope: Scope) -> Values:
+    def name(self, name: str, scope: Scope) -> Values:
+        """Return every value a name may have in a scope."""
         found = scope.lookup(name)
         if found is None:
-            return frozenset({name}) if name in {"__import__", "getattr"} else _UNKNOWN
+            return frozenset({name}) if name in _BUILTINS else self._exported.get(name, _UNKNOWN)
         bindings, home = found
         key = (id(home), name)
         if key in self._known:
@@ -104,7 +107,7 @@ class Evaluator:
     def _binding(self, binding: Binding, scope: Scope) -> Values:
         match binding:
             case Imported():
-                return frozenset({_kind(binding.path)})
+                return self._exported.get(binding.path.rsplit(".", 1)[-1], frozenset({_kind(binding.path)}))
             case Annotated():
                 return self._annotation(binding.annotation, scope)
             case Opaque():
@@ -112,7 +115,7 @@ class Evaluator:
             case ast.ClassDef():
                 bases = _union(self.value(base, scope) for base in binding.bases)
                 return (
-                    frozenset(base for base in bases if base in _TASK_SESSIONS | _AMBIENT_MAKERS) or _UNKNOWN
+                    frozenset(base for base in bases if base in _TASK_SESSIONS | AMBIENT_MAKERS) or _UNKNOWN
                 )
             case ast.FunctionDef() | ast.AsyncFunctionDef():
                 returned = self._annotation(binding.returns, scope) if binding.returns else _UNKNOWN
@@ -145,7 +148,10 @@ class Evaluator:
             owner = scope.own_class()
             bound = owner.attributes.get(node.attr) if owner else None
             return _union(self._binding(*pair) for pair in bound) if bound else _UNKNOWN
-        return frozenset(member(value, node.attr) for value in self.value(node.value, scope)) or _UNKNOWN
+        values = frozenset(member(value, node.attr) for value in self.value(node.value, scope)) or _UNKNOWN
+        if any(value.startswith("<") or value.split(".")[0] in ROOTS for value in values):
+            return values
+        return self._exported.get(node.attr, values)
 
     def _call(self, node: ast.Call, scope: Scope) -> Values:
         return _union(self._called(value, node, scope) for value in self.value(node.func, scope))
@@ -153,7 +159,7 @@ class Evaluator:
     def _called(self, function: str, node: ast.Call, scope: Scope) -> Values:
         if function in _TASK_SESSIONS or function == "<returns a task session>":
             return frozenset({TASK})
-        if function in _AMBIENT_MAKERS:
+        if function in AMBIENT_MAKERS:
             return frozenset({AMBIENT})
         if function in _IMPORTERS and node.args:
             names = self.texts(node.args[0], scope)
