@@ -1,8 +1,8 @@
 """Ask STS who a session is, and compare."""
 
 import re
-import time
 from random import SystemRandom
+from time import monotonic, sleep
 from typing import Any, NamedTuple
 
 import botocore.session
@@ -51,15 +51,15 @@ def prove_patiently(
     session: botocore.session.Session, *, role: RoleArn | None, session_name: str, patience_seconds: float
 ) -> Identity:
     """As `prove`, but wait and ask again while there are no credentials for a passing reason."""
-    give_up_at = time.monotonic() + patience_seconds
+    give_up_at = monotonic() + patience_seconds
     while True:
         pause = ATTEMPT_GAP_SECONDS * SystemRandom().uniform(1, 1.5)
         try:
             return prove(session, role=role, session_name=session_name)
         except TaskCredentialsError as error:
-            if not error.transient or time.monotonic() + pause > give_up_at:
+            if not error.transient or monotonic() + pause > give_up_at:
                 raise
-        time.sleep(pause)
+        sleep(pause)
 
 
 _FIX = "do not start the task; look at AWS_ENDPOINT_URL_STS, and at who hands out these credentials"

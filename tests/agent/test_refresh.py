@@ -3,7 +3,6 @@
 import asyncio
 import os
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -150,7 +149,7 @@ def test_a_dripping_answer_is_a_timeout(
 ) -> None:
     """An answer that comes byte by byte outlives every socket timeout, but not the attempt's deadline."""
     monkeypatch.setattr(attempt, "DEADLINE_SECONDS", 0.3)
-    sts.behave = lambda _: Reply(GOOD, drip=0.05)
+    sts.behave = lambda _: Reply(GOOD, drip=0.002)
     with pytest.raises(TaskCredentialsError) as caught:
         key_of(session)
     assert caught.value.reason == "Timeout"
@@ -166,7 +165,7 @@ def test_patience_outlasts_a_throttled_start(
         pauses.append(seconds)
         clock.move(seconds=seconds)
 
-    monkeypatch.setattr(time, "sleep", sleep)
+    monkeypatch.setattr("session_scoping.agent.identity.sleep", sleep)
     sts.behave = lambda _: error("Throttling", 400) if len(pauses) < 3 else None
     assert session.verify(patience_seconds=300).account == ACCOUNT
     assert [request.action for request in sts.requests] == ["AssumeRole"] * 4 + ["GetCallerIdentity"]
@@ -179,7 +178,7 @@ def test_patience_is_asked_for_and_not_wasted(
     code: str, patience: float, session: TaskSession, sts: StandInSts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without patience for one more attempt, and for a lasting refusal, verify() raises at once."""
-    monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("waited"))
+    monkeypatch.setattr("session_scoping.agent.identity.sleep", lambda _: pytest.fail("waited"))
     sts.behave = lambda _: error(code, 400)
     with pytest.raises(TaskCredentialsError):
         session.verify(patience_seconds=patience)
