@@ -82,6 +82,8 @@ class AssumeRole:
             cache=_KeepsNothing(),
         )
         answer = fetcher.fetch_credentials()
+        if answer["access_key"] == source.get_frozen_credentials().access_key:
+            raise _wrong_role("the compute role's own key")
         return CredentialSet(
             access_key_id=answer["access_key"],
             secret_access_key=answer["secret_key"],
@@ -105,15 +107,14 @@ class AssumeRole:
             return  # botocore raises these itself
         user = parsed.get("AssumedRoleUser")
         if not isinstance(user, dict) or user.get("Arn") != self._expected_arn:
-            raise _AnswerRefusedError(
-                Failure(
-                    "WrongRole",
-                    "an answer about another role or session, or about none",
-                    f"a session of {self._role.text}",
-                    "look at what answers on the STS endpoint",
-                )
-            )
+            raise _wrong_role("an answer about another role or session, or about none")
         parsed["Credentials"] = _fetchable(CredentialSet.from_answer(parsed.get("Credentials")))
+
+
+def _wrong_role(got: str) -> _AnswerRefusedError:
+    return _AnswerRefusedError(
+        Failure("WrongRole", got, "a new session of the role", "look at what answers on the STS endpoint")
+    )
 
 
 def _fetchable(checked: CredentialSet) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from session_scoping.agent.quiet import sts_call_hidden
 
 DEADLINE_SECONDS = 20.0
 """
-For one attempt as a whole. A socket's timeout starts anew with every byte, so that an answer which drips would
-hold a task up for as long as it likes.
+For one attempt as a whole. A socket's timeout starts anew with every byte: an answer that drips would hold a
+task up for as long as it likes.
 """
 
 

@@ -8,6 +8,7 @@ from botocore.config import Config
 from botocore.credentials import CredentialProvider, CredentialResolver
 from botocore.tokens import TokenProviderChain
 
+from session_scoping.agent.forks import ForkSafeLock
 from session_scoping.agent.refresh import METHOD, TaskCredentials
 from session_scoping.errors import InvalidInputError
 
@@ -25,7 +26,11 @@ class _OneProvider(CredentialProvider):
 
 
 class _LockedSession(botocore.session.Session):
-    """Refuses keys by any other way than the provider."""
+    """Refuses keys by any other way than the provider, and lets threads make clients at the same time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._client_lock = ForkSafeLock()
 
     def create_client(self, service_name: str, *positional: Any, **options: Any) -> Any:
         # Keys come seventh and later when given by position (botocore.session.Session.create_client).
@@ -35,7 +40,9 @@ class _LockedSession(botocore.session.Session):
             _refuse_keys()
         if service_name.startswith("bedrock"):
             options["config"] = _signed_with_keys(options.get("config"))
-        return super().create_client(service_name, *positional, **options)
+        # botocore's own lazy parts are not thread-safe: two first clients at once can miss one.
+        with self._client_lock:
+            return super().create_client(service_name, *positional, **options)
 
     def set_credentials(self, *_: object, **__: object) -> None:
         _refuse_keys()

@@ -1,12 +1,9 @@
 """botocore's refreshable credentials with this library's windows, spacing and errors."""
 
 import logging
-import os
-import threading
 from collections.abc import Callable
 from random import SystemRandom
 from typing import Any, NamedTuple, NoReturn
-from weakref import WeakSet
 
 from botocore.credentials import DeferredRefreshableCredentials, ReadOnlyCredentials
 
@@ -14,6 +11,7 @@ from session_scoping.agent.attempt import DEADLINE_SECONDS, Answer, attempt
 from session_scoping.agent.clock import Clock, Mark
 from session_scoping.agent.credential_set import MANDATORY_SECONDS
 from session_scoping.agent.errors import Failure, TaskCredentialsError
+from session_scoping.agent.forks import ForkSafeLock
 
 logger = logging.getLogger(__name__)
 
@@ -101,17 +99,13 @@ class TaskCredentials(DeferredRefreshableCredentials):
         self._clock = clock
         self._account = account_id
         self._draw = draw
+        self._refresh_lock = ForkSafeLock()
         self._current: _Current | None = None
         self._failure: Failure | None = None
         self._failed_at: Mark | None = None
-        _alive.add(self)
 
     def __reduce__(self) -> NoReturn:
         refuse_copy(self)
-
-    def renew_lock(self) -> None:
-        """Replace the lock, in a forked child: the thread that held it does not exist there."""
-        self._refresh_lock = threading.Lock()
 
     def _seconds_remaining(self) -> float:
         current = self._current
@@ -177,7 +171,9 @@ class TaskCredentials(DeferredRefreshableCredentials):
         self._account_id = frozen.account_id
         self._expiry_time = keys.expiration
         self._frozen_credentials = frozen
-        early = max(MANDATORY_SECONDS, answer.lifetime * self._draw())
+        # Short-lived sets: leave room for a failed attempt and another one before the last minute.
+        soon = MANDATORY_SECONDS + min(2 * ATTEMPT_GAP_SECONDS, (answer.lifetime - MANDATORY_SECONDS) / 2)
+        early = max(soon, answer.lifetime * self._draw())
         self._current = _Current(frozen, answer.asked_at, answer.lifetime, early)
         logger.debug("task credentials obtained; they last %.0f seconds", answer.lifetime)
 
@@ -188,15 +184,3 @@ def refuse_copy(value: Any) -> NoReturn:
         f"a {type(value).__name__} cannot be pickled or copied: it holds credentials, which must not travel; "
         "fix: send the task's tags and build a TaskSession where they arrive"
     )
-
-
-_alive: WeakSet[TaskCredentials] = WeakSet()
-
-
-def _renew_locks() -> None:
-    for credentials in list(_alive):
-        credentials.renew_lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_locks)

@@ -424,6 +424,39 @@ def test_short_lived_sets_are_used_for_a_quarter_at_least(
     assert sts.count() == 1
 
 
+@pytest.mark.parametrize("lasts", [62, 70, 100, 120, 240])
+def test_the_shortest_sets_refresh_before_their_last_minute(
+    lasts: int, clock: MovableClock, sts: StandInSts, session: TaskSession
+) -> None:
+    """Even a set of a minute or two is replaced while it still signs, so that one fault is tolerated."""
+    sts.behave = lambda request: sts.assumed(request, lasts=lasts)
+    first = key_of(session)
+    sts.behave = lambda _: error("InternalFailure", 500)
+    clock.move(seconds=(lasts - 60) * 0.9)
+    assert key_of(session) == first
+    assert sts.count() == 2
+
+
+def test_an_answer_with_the_compute_role_s_own_key_is_refused(session: TaskSession, sts: StandInSts) -> None:
+    """Whatever else the answer says, the ambient key never becomes the task's."""
+    sts.behave = lambda _: Reply(assume_role_xml(AMBIENT_KEY, IN_AN_HOUR, GOOD_ARN))
+    with pytest.raises(TaskCredentialsError) as caught:
+        key_of(session)
+    assert caught.value.reason == "WrongRole"
+
+
+def test_threads_make_their_first_clients_at_once(session: TaskSession) -> None:
+    """One session may be asked for clients by many threads together."""
+    barrier = threading.Barrier(8)
+
+    def make(_: int) -> str:
+        barrier.wait()
+        return str(session.client("sqs").meta.service_model.service_name)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(make, range(8))) == {"sqs"}
+
+
 def test_account_is_the_role_s(session: TaskSession) -> None:
     """Account-based endpoints get the role's account."""
     credentials = session.boto3_session.get_credentials()

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import boto3
 import pytest
+from botocore.awsrequest import AWSPreparedRequest
 from botocore.config import Config
+from botocore.exceptions import EndpointConnectionError
 
 from session_scoping import InvalidInputError, SessionTags
 from session_scoping.agent import (
@@ -146,6 +148,24 @@ def test_aws_region_is_read(monkeypatch: pytest.MonkeyPatch, make_session: Make,
     assert session.client("dynamodb").meta.region_name == "ap-southeast-2"
     assert key_of(session)
     assert sts.count() == 1
+
+
+@pytest.mark.parametrize("setting", ["", "legacy", "regional"])
+def test_sts_is_the_region_s_own(setting: str, session: TaskSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    """AssumeRole goes to the Region's STS unless an endpoint is set, whatever the legacy setting says."""
+    monkeypatch.delenv("AWS_ENDPOINT_URL_STS")
+    if setting:
+        monkeypatch.setenv("AWS_STS_REGIONAL_ENDPOINTS", setting)
+    urls: list[str] = []
+
+    def send(self: object, request: AWSPreparedRequest) -> None:
+        urls.append(str(request.url))
+        raise EndpointConnectionError(endpoint_url=str(request.url))
+
+    monkeypatch.setattr("botocore.httpsession.URLLib3Session.send", send)
+    with pytest.raises(TaskCredentialsError, match="no connection"):
+        key_of(session)
+    assert urls == ["https://sts.eu-west-1.amazonaws.com/"]
 
 
 def test_default_session_is_untouched(session: TaskSession) -> None:

@@ -85,7 +85,7 @@ def audit(*sources: str | os.PathLike[str], tenant_services: Collection[str] = T
     Read an agent's source and report where it makes AWS clients, and with which credentials.
 
     Args:
-        sources: Python files, or folders searched for `*.py`.
+        sources: Python files, or folders searched for `*.py`, hidden ones left out.
         tenant_services: Services that hold tenant data. Default: dynamodb, dynamodbstreams and s3.
 
     Raises:
@@ -126,7 +126,11 @@ def audit(*sources: str | os.PathLike[str], tenant_services: Collection[str] = T
 
 def _files(source: Path) -> Iterator[Path]:
     if source.is_dir():
-        yield from (path for path in source.rglob("*.py") if path.is_file())
+        # Hidden folders hold environments and caches, not the agent.
+        found = (path for path in source.rglob("*.py") if path.is_file())
+        yield from (
+            path for path in found if not any(p.startswith(".") for p in path.relative_to(source).parts)
+        )
     elif source.is_file():
         yield source
 
