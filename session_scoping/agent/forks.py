@@ -7,7 +7,7 @@ from weakref import WeakSet
 
 
 class ForkSafeLock:
-    """A `threading.Lock`, replaced in a forked child: the thread that may have held it does not exist there."""
+    """A `threading.Lock`, replaced in a forked child, where the thread that may hold it does not exist."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -54,6 +54,7 @@ class StandInSts:
     Attributes:
         now: The time by which expiries are made.
         requests: Every request, in order of arrival.
+        served: The access key of every call to another service, as DynamoDB would see it.
         behave: Called with each request; returns the answer, or nothing for the correct one.
     """
 
@@ -62,7 +63,9 @@ class StandInSts:
         self.now: Callable[[], datetime] = lambda: datetime.now(UTC)
         self.requests: list[Request] = []
         self.behave: Callable[[Request], Reply | None] = lambda _: None
+        self.served: list[str] = []
         self._issued = 0
+        self._ends: dict[str, datetime] = {}
         self._identities: dict[str, str] = {}
         self._lock = threading.Lock()
 
@@ -79,6 +82,15 @@ class StandInSts:
             return told
         return self.identity(request) if request.action == "GetCallerIdentity" else self.assumed(request)
 
+    def serve(self, signed_by: str) -> Reply:
+        """Answer a call to another service, which refuses keys that are unknown or have expired."""
+        self.served.append(signed_by)
+        if signed_by not in self._ends:
+            return Reply('{"__type": "x#UnrecognizedClientException"}', 400)
+        if self.now() >= self._ends[signed_by]:
+            return Reply('{"__type": "x#ExpiredTokenException"}', 400)
+        return Reply("{}")
+
     def assumed(self, request: Request, *, lasts: float | None = None, arn: str | None = None) -> Reply:
         """Return a correct AssumeRole answer, or one that differs in the parts given."""
         with self._lock:
@@ -88,7 +100,8 @@ class StandInSts:
         user = arn or assumed_arn(request.form["RoleArn"], request.form["RoleSessionName"])
         key = f"ASIATASKKEY{number:09d}"
         self._identities[key] = user
-        expiration = (self.now() + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        self._ends[key] = self.now() + timedelta(seconds=seconds)
+        expiration = self._ends[key].strftime("%Y-%m-%dT%H:%M:%SZ")
         return Reply(assume_role_xml(key, expiration, user, suffix=str(number)))
 
     def identity(self, request: Request, *, arn: str | None = None) -> Reply:
@@ -136,9 +149,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        form = {name: values[0] for name, values in parse_qs(body, keep_blank_values=True).items()}
         signed_by = self.headers.get("Authorization", "").partition("Credential=")[2].partition("/")[0]
-        reply = self.sts.reply(Request(form, signed_by))
+        if "X-Amz-Target" in self.headers:
+            reply = self.sts.serve(signed_by)
+        else:
+            form = {name: values[0] for name, values in parse_qs(body, keep_blank_values=True).items()}
+            reply = self.sts.reply(Request(form, signed_by))
         if reply.delay:
             time.sleep(reply.delay)
         content = reply.body.encode()

@@ -158,7 +158,7 @@ def test_sts_is_the_region_s_own(setting: str, session: TaskSession, monkeypatch
         monkeypatch.setenv("AWS_STS_REGIONAL_ENDPOINTS", setting)
     urls: list[str] = []
 
-    def send(self: object, request: AWSPreparedRequest) -> None:
+    def send(_: object, request: AWSPreparedRequest) -> None:
         urls.append(str(request.url))
         raise EndpointConnectionError(endpoint_url=str(request.url))
 

@@ -135,6 +135,10 @@ def _files(source: Path) -> Iterator[Path]:
         yield source
 
 
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
 def _parsed(file: Path) -> ast.Module | Found:
     try:
         return ast.parse(file.read_bytes(), str(file))
