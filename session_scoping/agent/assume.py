@@ -10,7 +10,7 @@ from botocore.credentials import AssumeRoleCredentialFetcher
 from botocore.exceptions import NoCredentialsError
 
 from session_scoping.agent.credential_set import CredentialSet
-from session_scoping.agent.errors import Failure, _AnswerRefusedError
+from session_scoping.agent.errors import AnswerRefusedError, Failure
 from session_scoping.agent.names import RoleArn
 from session_scoping.tags import SessionTags
 
@@ -23,13 +23,6 @@ STS_CONFIG = Config(
     read_timeout=10,
     retries={"total_max_attempts": 1, "mode": "standard"},
 )
-
-
-class _KeepsNothing(dict[str, Any]):
-    """A fetcher cache that forgets: with a real one botocore would hand out the old credentials again."""
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        pass
 
 
 class AssumeRole:
@@ -74,12 +67,10 @@ class AssumeRole:
         source = self._compute.get_credentials()
         if source is None:
             raise NoCredentialsError
+        # A new fetcher each time: it caches, and would hand the old credentials out again until they had
+        # 15 minutes left.
         fetcher = AssumeRoleCredentialFetcher(
-            self._sts_client,
-            source,
-            self._role.text,
-            extra_args=self._arguments,
-            cache=_KeepsNothing(),
+            self._sts_client, source, self._role.text, extra_args=self._arguments
         )
         answer = fetcher.fetch_credentials()
         if answer["access_key"] == source.get_frozen_credentials().access_key:
@@ -111,8 +102,8 @@ class AssumeRole:
         parsed["Credentials"] = _fetchable(CredentialSet.from_answer(parsed.get("Credentials")))
 
 
-def _wrong_role(got: str) -> _AnswerRefusedError:
-    return _AnswerRefusedError(
+def _wrong_role(got: str) -> AnswerRefusedError:
+    return AnswerRefusedError(
         Failure("WrongRole", got, "a new session of the role", "look at what answers on the STS endpoint")
     )
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from session_scoping.agent.clock import Clock, Mark
 from session_scoping.agent.credential_set import CredentialSet, check_left
-from session_scoping.agent.errors import Failure, _AnswerRefusedError
+from session_scoping.agent.errors import AnswerRefusedError, Failure
 from session_scoping.agent.failures import describe
 from session_scoping.agent.quiet import sts_call_hidden
 
@@ -71,7 +71,7 @@ def _within_deadline(fetch: Callable[[], object]) -> object:
     worker.start()
     worker.join(DEADLINE_SECONDS)
     if not outcome:
-        raise _AnswerRefusedError(_TOO_SLOW)
+        raise AnswerRefusedError(_TOO_SLOW)
     answer, error = outcome.pop()
     if error is not None:
         raise error

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from session_scoping.agent.errors import Failure, _AnswerRefusedError
+from session_scoping.agent.errors import AnswerRefusedError, Failure
 
 MANDATORY_SECONDS = 60.0
 """Time left below which credentials no longer sign: room for a slow call to arrive while they still count."""
@@ -76,7 +76,7 @@ class CredentialSet:
         left = (self.expiration - now).total_seconds()
         check_left(left)
         if left > longest + SKEW_SECONDS:
-            raise _AnswerRefusedError(
+            raise AnswerRefusedError(
                 Failure(
                     "TooFar",
                     f"credentials that end in {left:.0f} seconds by this machine's clock",
@@ -91,7 +91,7 @@ def check_left(left: float) -> None:
     """Refuse credentials that have too few seconds left."""
     if left > MANDATORY_SECONDS:
         return
-    raise _AnswerRefusedError(
+    raise AnswerRefusedError(
         Failure(
             "Expired",
             f"credentials with {left:.0f} seconds left by this machine's clock",
@@ -115,8 +115,8 @@ def _aware(expiration: object) -> datetime:
     return expiration
 
 
-def _malformed(got: str) -> _AnswerRefusedError:
-    return _AnswerRefusedError(
+def _malformed(got: str) -> AnswerRefusedError:
+    return AnswerRefusedError(
         Failure(
             "Malformed",
             got,

@@ -66,7 +66,7 @@ class UnsafeAmbientWarning(UserWarning):
     """An unscoped session was made: it reaches whatever the process's own credentials reach."""
 
 
-class _AnswerRefusedError(Exception):
+class AnswerRefusedError(Exception):
     """An answer broke a rule of ours. Never leaves the package: it becomes a TaskCredentialsError."""
 
     def __init__(self, failure: Failure) -> None:

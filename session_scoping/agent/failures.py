@@ -6,7 +6,7 @@ from typing import Any
 from botocore import exceptions as botocore_errors
 from botocore.parsers import ResponseParserError
 
-from session_scoping.agent.errors import Failure, _AnswerRefusedError
+from session_scoping.agent.errors import AnswerRefusedError, Failure
 
 _EXPECTED = "new credentials from STS"
 _TRUST = (
@@ -110,7 +110,7 @@ def describe(error: Exception, *, source: str) -> Failure:
         error: What the attempt raised.
         source: Who was asked, for errors nobody foresaw: `STS` or `the credential provider`.
     """
-    if isinstance(error, _AnswerRefusedError):
+    if isinstance(error, AnswerRefusedError):
         return error.failure
     if isinstance(error, botocore_errors.ClientError):
         return _refusal(error.response)

@@ -192,6 +192,7 @@ def test_a_bearer_token_of_the_environment_does_not_sign(
         client.invoke_model(modelId="m", body=b"{}")
     assert seen
     assert all("ASIATASKKEY" in header for header in seen)
+    assert session.boto3_session._session.get_auth_token(signing_name="bedrock") is None
 
 
 def test_two_sessions_do_not_touch(make_session: Make, sts: StandInSts) -> None:
@@ -210,6 +211,21 @@ def test_copying_and_pickling_are_refused(session: TaskSession) -> None:
             refuse(session)
         with pytest.raises(TypeError, match="build a TaskSession"):
             refuse(session.boto3_session.get_credentials())
+
+
+def test_errors_survive_a_process_pool(session: TaskSession, sts: StandInSts) -> None:
+    """An error that is pickled in a worker arrives as itself."""
+    sts.behave = lambda _: error("Throttling", 400)
+    with pytest.raises(TaskCredentialsError) as refused:
+        key_of(session)
+    with pytest.raises(InvalidInputError) as invalid:
+        SessionTags(task_id="")
+    for caught in (refused.value, invalid.value, NotScopedError("x")):
+        copied = pickle.loads(pickle.dumps(caught))
+        assert type(copied) is type(caught)
+        assert str(copied) == str(caught)
+        assert vars(copied) == vars(caught)
+    assert pickle.loads(pickle.dumps(refused.value)).transient
 
 
 def test_verify_proves_role_and_session_name(session: TaskSession, sts: StandInSts) -> None:

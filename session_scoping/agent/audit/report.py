@@ -128,9 +128,7 @@ def _files(source: Path) -> Iterator[Path]:
     if source.is_dir():
         # Hidden folders hold environments and caches, not the agent.
         found = (path for path in source.rglob("*.py") if path.is_file())
-        yield from (
-            path for path in found if not any(p.startswith(".") for p in path.relative_to(source).parts)
-        )
+        yield from (path for path in found if not _hidden(path.relative_to(source)))
     elif source.is_file():
         yield source
 
