@@ -94,8 +94,8 @@ class AssumeRole:
 
     def _check_answer(self, http_response: Any, parsed: dict[str, Any], **_: object) -> None:
         """Refuse an answer that is no success, is not about this role and session, or lacks a field."""
-        if http_response.status_code >= 300 or "Error" in parsed:
-            return  # botocore raises these itself
+        if http_response.status_code >= 300:
+            return  # botocore raises
         user = parsed.get("AssumedRoleUser")
         if not isinstance(user, dict) or user.get("Arn") != self._expected_arn:
             raise _wrong_role("an answer about another role or session, or about none")

@@ -1,5 +1,6 @@
 """A stand-in for STS on loopback: answers, delays, lies and expires as told, and keeps every request."""
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from urllib.parse import parse_qs
 
 ACCOUNT = "123456789012"
 ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/app/AgentSession"
+CONTAINER_KEY = "ASIACONTAINERROLE001"
 SECRET = "PLANTEDsecret/answer+key"
 TOKEN = "PLANTEDtoken/answer=="
 XMLNS = "https://sts.amazonaws.com/doc/2011-06-15/"
@@ -172,6 +174,16 @@ class _Handler(BaseHTTPRequestHandler):
         except OSError:
             pass  # the client gave up waiting
         self.close_connection = True
+
+    def do_GET(self) -> None:
+        """Answer as the container credential endpoint: the compute role's keys."""
+        expiration = (datetime.now(UTC) + timedelta(hours=6)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        keys = {"AccessKeyId": CONTAINER_KEY, "SecretAccessKey": "x", "Token": "x", "Expiration": expiration}
+        content = json.dumps(keys).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
         pass

@@ -16,7 +16,7 @@ from session_scoping.agent import read_task_file, write_task_file
 from session_scoping.agent.names import RoleArn
 from session_scoping.agent.policy import models_only, parse_session_policy
 from tests.agent.conftest import AMBIENT_KEY, TAGS
-from tests.agent.stand_in_sts import ROLE_ARN, Reply, StandInSts, error
+from tests.agent.stand_in_sts import CONTAINER_KEY, ROLE_ARN, Reply, StandInSts, error
 
 COMMAND = [sys.executable, "-m", "session_scoping.agent.credentials"]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -86,15 +86,17 @@ def test_a_profile_of_the_child_uses_it(
 def test_the_child_s_profile_does_not_start_the_command_again(
     run: Run, task_file: Path, sts: StandInSts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Run under AWS_PROFILE=child and without a compute role, the command fails; it does not start itself."""
+    """Run under AWS_PROFILE=child the command signs with the container's role, and never starts itself."""
     config = tmp_path / "child-config"
     config.write_text(f"[profile child]\ncredential_process = {' '.join(COMMAND)} --task-file {task_file}\n")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
     monkeypatch.setenv("AWS_PROFILE", "child")
-    assert run("--task-file", task_file).returncode == 0
-    assert sts.requests[0].signed_by == AMBIENT_KEY
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", sts.url)
+    assert run("--task-file", task_file).returncode == 0
+    assert sts.requests[0].signed_by == CONTAINER_KEY
+    monkeypatch.delenv("AWS_CONTAINER_CREDENTIALS_FULL_URI")
     done = run("--task-file", task_file)
     assert_failed(done)
     assert "compute role" in done.stderr

@@ -4,6 +4,7 @@ import copy
 import pickle
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -192,7 +193,8 @@ def test_a_bearer_token_of_the_environment_does_not_sign(
         client.invoke_model(modelId="m", body=b"{}")
     assert seen
     assert all("ASIATASKKEY" in header for header in seen)
-    assert session.boto3_session._session.get_auth_token(signing_name="bedrock") is None
+    inner: Any = session.boto3_session._session
+    assert inner.get_auth_token(signing_name="bedrock") is None
 
 
 def test_two_sessions_do_not_touch(make_session: Make, sts: StandInSts) -> None:
