@@ -48,7 +48,7 @@ def attempt(fetch: Callable[[], object], *, source: str, longest: float, clock: 
     """
     asked_at = clock.mark()
     try:
-        credentials = CredentialSet.from_answer(_within_deadline(fetch))
+        credentials = CredentialSet.from_answer(within_deadline(fetch))
         lifetime = credentials.lifetime(now=asked_at.wall, longest=longest)
         check_left(lifetime - clock.since(asked_at))
     except Exception as error:
@@ -56,16 +56,20 @@ def attempt(fetch: Callable[[], object], *, source: str, longest: float, clock: 
     return Answer(credentials, asked_at, lifetime)
 
 
-def _within_deadline(fetch: Callable[[], object]) -> object:
-    """Return what `fetch` returns, or raise what it raises or a timeout; it runs in a thread of its own."""
+def within_deadline(fetch: Callable[[], object]) -> object:
+    """
+    Return what `fetch` returns, or raise what it raises, or AnswerRefusedError when it takes too long.
+
+    It runs in a thread of its own, which is left behind when it does not end in time.
+    """
     outcome: list[tuple[object, Exception | None]] = []
 
     def run() -> None:
         try:
             with sts_call_hidden():
                 outcome.append((fetch(), None))
-        except Exception as error:
-            outcome.append((None, error))
+        except BaseException as error:
+            outcome.append((None, error if isinstance(error, Exception) else RuntimeError()))
 
     worker = threading.Thread(target=copy_context().run, args=(run,), daemon=True, name="session-scoping")
     worker.start()

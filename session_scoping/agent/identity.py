@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import botocore.session
 
 from session_scoping.agent.assume import STS_CONFIG
+from session_scoping.agent.attempt import within_deadline
 from session_scoping.agent.errors import Failure, NotScopedError, TaskCredentialsError
 from session_scoping.agent.failures import describe
 from session_scoping.agent.names import RoleArn
-from session_scoping.agent.quiet import sts_call_hidden
 from session_scoping.agent.refresh import ATTEMPT_GAP_SECONDS
 
 _SESSION_ARN = "arn:[^:]+:sts::[0-9]{12}:assumed-role/([^/]+)/([^/]+)"
@@ -66,10 +66,11 @@ _FIX = "do not start the task; look at AWS_ENDPOINT_URL_STS, and at who hands ou
 
 
 def _caller_arn(session: botocore.session.Session) -> str | Failure | None:
+    credentials: Any = session.get_credentials()
+    credentials.get_frozen_credentials()  # has a deadline of its own
+    client: Any = session.create_client("sts", config=STS_CONFIG)
     try:
-        with sts_call_hidden():
-            client: Any = session.create_client("sts", config=STS_CONFIG)
-            arn = client.get_caller_identity().get("Arn")
+        arn = within_deadline(lambda: client.get_caller_identity().get("Arn"))
     except TaskCredentialsError:
         raise
     except Exception as error:

@@ -45,10 +45,9 @@ class FrozenTaskCredentials(ReadOnlyCredentials):
     __str__ = __repr__
 
 
-class _Current(NamedTuple):
-    """A set and its age, replaced as one object, so that a reader sees the old set or the new one."""
+class _Age(NamedTuple):
+    """How old a set is and how long it lasts, replaced as one object."""
 
-    frozen: FrozenTaskCredentials
     asked_at: Mark
     lifetime: float
     early: float
@@ -100,7 +99,7 @@ class TaskCredentials(DeferredRefreshableCredentials):
         self._account = account_id
         self._draw = draw
         self._refresh_lock = ForkSafeLock()
-        self._current: _Current | None = None
+        self._age: _Age | None = None
         self._failure: Failure | None = None
         self._failed_at: Mark | None = None
 
@@ -108,12 +107,12 @@ class TaskCredentials(DeferredRefreshableCredentials):
         refuse_copy(self)
 
     def _seconds_remaining(self) -> float:
-        current = self._current
-        return 0.0 if current is None else current.lifetime - self._clock.since(current.asked_at)
+        age = self._age
+        return 0.0 if age is None else age.lifetime - self._clock.since(age.asked_at)
 
     def _fresh(self) -> bool:
-        current = self._current
-        return current is not None and current.lifetime - self._clock.since(current.asked_at) > current.early
+        age = self._age
+        return age is not None and age.lifetime - self._clock.since(age.asked_at) > age.early
 
     def _usable(self) -> bool:
         return self._seconds_remaining() > MANDATORY_SECONDS
@@ -170,11 +169,13 @@ class TaskCredentials(DeferredRefreshableCredentials):
         self._access_key, self._secret_key, self._token = frozen.access_key, frozen.secret_key, frozen.token
         self._account_id = frozen.account_id
         self._expiry_time = keys.expiration
+        # INVARIANT: the set is one object; a reader sees the old one or the new one. Its age comes last, so
+        # that no old set passes for fresh.
         self._frozen_credentials = frozen
         # Short-lived sets: leave room for a failed attempt and another one before the last minute.
         soon = MANDATORY_SECONDS + min(2 * ATTEMPT_GAP_SECONDS, (answer.lifetime - MANDATORY_SECONDS) / 2)
         early = max(soon, answer.lifetime * self._draw())
-        self._current = _Current(frozen, answer.asked_at, answer.lifetime, early)
+        self._age = _Age(answer.asked_at, answer.lifetime, early)
         logger.debug("task credentials obtained; they last %.0f seconds", answer.lifetime)
 
 

@@ -1,5 +1,6 @@
 """What a TaskSession accepts, and what its clients sign with."""
 
+import asyncio
 import copy
 import pickle
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from session_scoping.agent import (
     TaskCredentialsError,
     TaskSession,
     UnsafeAmbientWarning,
+    attempt,
     unsafe_ambient_session,
 )
 from tests.agent.conftest import AMBIENT_KEY, TAGS, MovableClock, key_of
@@ -265,6 +267,32 @@ def test_verify_refuses_an_unreadable_identity(reply: Reply, session: TaskSessio
     sts.behave = lambda request: reply if request.action == "GetCallerIdentity" else None
     with pytest.raises(NotScopedError, match="not proven"):
         session.verify()
+
+
+def test_verify_does_not_wait_for_a_dripping_identity(
+    session: TaskSession, sts: StandInSts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An identity that comes byte by byte proves nothing, and does not hold the start up."""
+    key_of(session)
+    monkeypatch.setattr(attempt, "DEADLINE_SECONDS", 0.3)
+    sts.behave = lambda _: Reply("x" * 900, drip=0.002)
+    with pytest.raises(NotScopedError, match="in time"):
+        session.verify()
+
+
+@pytest.mark.parametrize("raised", [SystemExit("PLANTED"), asyncio.CancelledError("PLANTED"), ValueError()])
+def test_a_provider_may_raise_anything(
+    raised: BaseException, make_session: Make, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever a provider raises is one TaskCredentialsError, and nothing is printed."""
+
+    def provider() -> CredentialSet:
+        raise raised
+
+    with pytest.raises(TaskCredentialsError) as caught:
+        key_of(make_session(credentials=provider))
+    assert caught.value.reason == "Provider"
+    assert capfd.readouterr() == ("", "")
 
 
 def test_verify_without_credentials_says_why(session: TaskSession, sts: StandInSts) -> None:
