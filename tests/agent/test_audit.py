@@ -188,7 +188,7 @@ def test_nothing_to_audit_is_an_error(tmp_path: Path) -> None:
 
 def test_many_rebindings_end(tmp_path: Path) -> None:
     """Names that stand for each other in a circle do not keep the audit busy."""
-    lines = [f"n{one} = n{other}" for one in range(9) for other in range(9)]
+    lines = [f"n{one} = n{other}" for one in range(15) for other in range(15)]
     assert of(tmp_path, "\n".join([*lines, 'n0.client("s3")'])).problems
 
 

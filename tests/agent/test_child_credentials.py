@@ -103,6 +103,23 @@ def test_the_child_s_profile_does_not_start_the_command_again(
     assert sts.count() == 1
 
 
+def test_a_profile_that_builds_on_the_command_ends(
+    run: Run, task_file: Path, sts: StandInSts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A profile whose source is the command itself is an error, not one process after the other."""
+    config = tmp_path / "child-config"
+    config.write_text(
+        f"[profile base]\ncredential_process = {' '.join(COMMAND)} --task-file {task_file}\n"
+        f"[profile child]\nrole_arn = {ROLE_ARN}\nsource_profile = base\n"
+    )
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.setenv("AWS_PROFILE", "child")
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    assert_failed(run("--task-file", task_file))
+    assert sts.requests == []
+
+
 def test_a_policy_file_says_what_the_child_needs(
     run: Run, task_file: Path, sts: StandInSts, tmp_path: Path
 ) -> None:

@@ -40,6 +40,7 @@ AMBIENT_MAKERS = frozenset(
 _IMPORTERS = frozenset({"importlib.import_module", "__import__"})
 _BUILTINS = frozenset({"__import__", "getattr"})
 _DEPTH_MAX = 40
+_WORK_MAX = 5_000  # names bound to each other in every way would take for ever
 
 Values = frozenset[str]
 _NOTHING: Values = frozenset()
@@ -53,12 +54,14 @@ class Evaluator:
         self._scopes = scopes
         self._exported = exported
         self._depth = 0
+        self._work = 0
         self._open: set[tuple[int, str]] = set()
         self._known: dict[tuple[int, str], Values] = {}
 
     def value(self, node: ast.expr, scope: Scope | None = None) -> Values:
         """Return every value an expression may have; `?` among them when one is not known."""
-        if self._depth > _DEPTH_MAX:
+        self._work = self._work + 1 if self._depth else 0
+        if self._depth > _DEPTH_MAX or self._work > _WORK_MAX:
             return _UNKNOWN
         self._depth += 1
         try:
