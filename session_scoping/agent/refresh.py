@@ -53,6 +53,15 @@ class _Age(NamedTuple):
     early: float
 
 
+_SAME_SECONDS = 5.0
+"""Expiries this close are the same: they are given in whole seconds, and an answer takes time to come."""
+
+_SHORTER = Failure(
+    "Expired",
+    "credentials that end before the present ones",
+    "ones that last longer",
+    "look at what answers; the present credentials stay in use",
+)
 _STUCK = Failure(
     "Timeout",
     "no answer while another thread was asking",
@@ -148,6 +157,8 @@ class TaskCredentials(DeferredRefreshableCredentials):
     def _attempt(self) -> Failure | None:
         """Publish a new set, or say why there is none."""
         outcome = attempt(self._fetch, source=self._source, longest=self._longest, clock=self._clock)
+        if isinstance(outcome, Answer) and self._ends_sooner(outcome):
+            outcome = _SHORTER
         if isinstance(outcome, Answer):
             self._publish(outcome)
             return None
@@ -159,6 +170,11 @@ class TaskCredentials(DeferredRefreshableCredentials):
                 outcome.fix,
             )
         return outcome
+
+    def _ends_sooner(self, answer: Answer) -> bool:
+        """Whether the present set would outlive the new one; a provider may well give the same set again."""
+        left = answer.lifetime - self._clock.since(answer.asked_at)
+        return left + _SAME_SECONDS < self._seconds_remaining()
 
     def _publish(self, answer: Answer) -> None:
         keys = answer.credentials

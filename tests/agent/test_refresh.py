@@ -441,6 +441,19 @@ def test_the_shortest_sets_refresh_before_their_last_minute(
     assert sts.count() == 2
 
 
+def test_a_set_that_ends_sooner_does_not_replace_the_present_one(
+    clock: MovableClock, sts: StandInSts, session: TaskSession
+) -> None:
+    """An answer from the past cannot shorten the time a broken STS is tolerated; the same set again is fine."""
+    first = key_of(session)
+    clock.move(minutes=46)
+    sts.behave = lambda request: sts.assumed(request, lasts=120)
+    assert key_of(session) == first
+    clock.move(minutes=1)
+    sts.behave = lambda request: sts.assumed(request, lasts=13 * 60)
+    assert key_of(session) == "ASIATASKKEY000000003"
+
+
 def test_an_answer_with_the_compute_role_s_own_key_is_refused(session: TaskSession, sts: StandInSts) -> None:
     """Whatever else the answer says, the ambient key never becomes the task's."""
     sts.behave = lambda _: Reply(assume_role_xml(AMBIENT_KEY, IN_AN_HOUR, GOOD_ARN))
