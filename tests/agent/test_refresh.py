@@ -444,7 +444,7 @@ def test_the_shortest_sets_refresh_before_their_last_minute(
 def test_a_set_that_ends_sooner_does_not_replace_the_present_one(
     clock: MovableClock, sts: StandInSts, session: TaskSession
 ) -> None:
-    """An answer from the past cannot shorten the time a broken STS is tolerated; the same set again is fine."""
+    """An answer from the past cannot shorten what is left of the present set; an equal one is fine."""
     first = key_of(session)
     clock.move(minutes=46)
     sts.behave = lambda request: sts.assumed(request, lasts=120)
