@@ -8,7 +8,9 @@ from importlib import import_module
 from session_scoping.errors import SessionScopingError
 
 # Subcommand -> the module that has `configure(parser)` and `run(arguments) -> exit code`.
-_COMMANDS: dict[str, tuple[str, str]] = {}
+_COMMANDS: dict[str, tuple[str, str]] = {
+    "audit": ("session_scoping.agent.audit", "report which AWS clients of an agent use which credentials"),
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,8 +1,20 @@
 """The errors every half of the library raises: one base class, one message form."""
 
+from typing import Any
+
 
 class SessionScopingError(Exception):
-    """Base of every error this library raises on purpose."""
+    """Base of every error this library raises on purpose. Errors survive pickling, as process pools need."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+
+def _rebuild(kind: type[SessionScopingError], args: tuple[Any, ...], state: dict[str, Any]) -> SessionScopingError:
+    """Make an error from its parts; its `__init__` may want other ones."""
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
 
 
 class InvalidInputError(SessionScopingError, ValueError):

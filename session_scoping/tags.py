@@ -128,7 +128,7 @@ class SessionTags(Mapping[str, str]):
     __slots__ = ("_values",)
     _values: dict[str, str]
 
-    def __init__(self, **tags: str) -> None:
+    def __init__(self, /, **tags: str) -> None:
         parse_tag_keys(tags)
         for key, value in tags.items():
             _check_value(key, value)

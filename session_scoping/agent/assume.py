@@ -1,0 +1,120 @@
+"""The default credential source: AssumeRole with the task's tags, signed by the compute role alone."""
+
+import os
+from datetime import datetime
+from typing import Any
+
+import botocore.session
+from botocore.config import Config
+from botocore.credentials import AssumeRoleCredentialFetcher
+from botocore.exceptions import NoCredentialsError
+
+from session_scoping.agent.credential_set import CredentialSet
+from session_scoping.agent.errors import AnswerRefusedError, Failure
+from session_scoping.agent.names import RoleArn
+from session_scoping.tags import SessionTags
+
+DURATION_SECONDS = 3600
+"""Source: STS caps a chained session at one hour, whatever MaxSessionDuration says."""
+
+# One request per attempt: the refresh spaces attempts, and a retry here would multiply them.
+STS_CONFIG = Config(
+    connect_timeout=5,
+    read_timeout=10,
+    retries={"total_max_attempts": 1, "mode": "standard"},
+)
+
+
+class AssumeRole:
+    """
+    Assume the session role, once per call.
+
+    Args:
+        role: The role to assume.
+        tags: The session tags; the same on every call.
+        session_name: The role session name; the same on every call.
+        region_name: Region of the STS endpoint. Default: what botocore finds, then AWS_REGION.
+        policy: Session policy that narrows the session further, as JSON. Default: none.
+        compute: The session that holds the compute role's credentials. Default: a new one with botocore's own
+            chain. It signs AssumeRole and nothing else.
+    """
+
+    def __init__(
+        self,
+        *,
+        role: RoleArn,
+        tags: SessionTags,
+        session_name: str,
+        region_name: str | None = None,
+        policy: str | None = None,
+        compute: botocore.session.Session | None = None,
+    ) -> None:
+        self._role = role
+        self._expected_arn = role.session_arn(session_name)
+        self._region_name = region_name
+        self._arguments: dict[str, Any] = {
+            "RoleSessionName": session_name,
+            "DurationSeconds": DURATION_SECONDS,
+            "Tags": tags.for_sts(),
+            **({} if policy is None else {"Policy": policy}),
+        }
+        self._compute = compute or botocore.session.Session()
+        # The global endpoint is one Region far away: it fails with that Region, and its quota is shared.
+        self._compute.set_config_variable("sts_regional_endpoints", "regional")
+
+    def __call__(self) -> CredentialSet:
+        """Return new credentials, or raise what botocore raised or why the answer was refused."""
+        source = self._compute.get_credentials()
+        if source is None:
+            raise NoCredentialsError
+        # A new fetcher each time: it caches, and would hand the old credentials out again until they had
+        # 15 minutes left.
+        fetcher = AssumeRoleCredentialFetcher(self._sts_client, source, self._role.text, extra_args=self._arguments)
+        answer = fetcher.fetch_credentials()
+        if answer["access_key"] == source.get_frozen_credentials().access_key:
+            raise _wrong_role("the compute role's own key")
+        return CredentialSet(
+            access_key_id=answer["access_key"],
+            secret_access_key=answer["secret_key"],
+            session_token=answer["token"],
+            expiration=datetime.fromisoformat(answer["expiry_time"]),
+        )
+
+    def _sts_client(self, service_name: str, **credentials: Any) -> Any:
+        client = self._compute.create_client(
+            service_name,
+            region_name=sts_region(self._compute, self._region_name),
+            config=STS_CONFIG,
+            **credentials,
+        )
+        client.meta.events.register("after-call.sts.AssumeRole", self._check_answer)
+        return client
+
+    def _check_answer(self, http_response: Any, parsed: dict[str, Any], **_: object) -> None:
+        """Refuse an answer that is no success, is not about this role and session, or lacks a field."""
+        if http_response.status_code >= 300:
+            return  # botocore raises
+        user = parsed.get("AssumedRoleUser")
+        if not isinstance(user, dict) or user.get("Arn") != self._expected_arn:
+            raise _wrong_role("an answer about another role or session, or about none")
+        parsed["Credentials"] = _fetchable(CredentialSet.from_answer(parsed.get("Credentials")))
+
+
+def _wrong_role(got: str) -> AnswerRefusedError:
+    return AnswerRefusedError(
+        Failure("WrongRole", got, "a new session of the role", "look at what answers on the STS endpoint")
+    )
+
+
+def _fetchable(checked: CredentialSet) -> dict[str, Any]:
+    return {
+        "AccessKeyId": checked.access_key_id,
+        "SecretAccessKey": checked.secret_access_key,
+        "SessionToken": checked.session_token,
+        "Expiration": checked.expiration,
+    }
+
+
+def sts_region(session: botocore.session.Session, region_name: str | None) -> str | None:
+    """Return the Region whose STS endpoint to use; botocore alone does not read AWS_REGION."""
+    return region_name or session.get_config_variable("region") or os.environ.get("AWS_REGION") or None

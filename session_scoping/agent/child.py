@@ -1,0 +1,60 @@
+"""Credentials for a child process: the task's own, narrowed by a session policy."""
+
+import botocore.session
+
+from session_scoping.agent.assume import DURATION_SECONDS, AssumeRole
+from session_scoping.agent.attempt import attempt
+from session_scoping.agent.clock import Clock
+from session_scoping.agent.credential_set import CredentialSet
+from session_scoping.agent.declared import check_declared, require_role
+from session_scoping.agent.errors import Failure, TaskCredentialsError
+from session_scoping.agent.names import session_name_for
+from session_scoping.agent.policy import models_only, parse_session_policy
+from session_scoping.tags import SessionTags
+
+
+def child_credentials(
+    tags: SessionTags,
+    *,
+    role_arn: str | None = None,
+    session_policy: str | None = None,
+    region_name: str | None = None,
+) -> CredentialSet:
+    """
+    Assume the session role once, narrowed to what a child needs.
+
+    Args:
+        tags: The task's tags.
+        role_arn: The session role. Default: AGENT_SESSION_ROLE_ARN.
+        session_policy: JSON, up to 2,048 characters. It can only take away. Default: the models only.
+        region_name: Region of the STS endpoint. Default: the environment's.
+
+    Raises:
+        InvalidInputError: The role, the tags or the policy are not acceptable; nothing was sent.
+        TaskCredentialsError: STS gave no usable credentials.
+    """
+    check_declared(tags)
+    role = require_role(role_arn)
+    policy = models_only(role) if session_policy is None else parse_session_policy(session_policy)
+    fetch = AssumeRole(
+        role=role,
+        tags=tags,
+        session_name=session_name_for(tags),
+        region_name=region_name,
+        policy=policy,
+        compute=_compute_without_processes(),
+    )
+    outcome = attempt(fetch, source="STS", longest=DURATION_SECONDS, clock=Clock())
+    if isinstance(outcome, Failure):
+        raise TaskCredentialsError(outcome)
+    return outcome.credentials
+
+
+def _compute_without_processes() -> botocore.session.Session | None:
+    """Leave `credential_process` out of the compute role's chain: the child's profile names this command."""
+    session = botocore.session.Session()
+    try:
+        session.get_component("credential_provider").remove("custom-process")
+    except Exception:
+        return None
+    return session

@@ -1,0 +1,51 @@
+"""What the constructs declared in the container's environment, checked before any call."""
+
+import os
+
+from session_scoping import environment
+from session_scoping.agent.names import RoleArn, find_role_arn
+from session_scoping.errors import InvalidInputError
+from session_scoping.tags import SessionTags, parse_tag_keys
+
+
+def require_role(role_arn: str | None) -> RoleArn:
+    """Return the role from the argument or AGENT_SESSION_ROLE_ARN, or refuse with InvalidInputError."""
+    role = find_role_arn(role_arn)
+    if role is None:
+        raise InvalidInputError(
+            "there is no session role",
+            got=f"no role_arn and no {environment.SESSION_ROLE_ARN}",
+            expected="the ARN of the SessionRole, or a credential provider",
+            why="the process's own credentials reach every tenant and never stand in",
+            fix=f"set {environment.SESSION_ROLE_ARN}, or for local work call unsafe_ambient_session()",
+        )
+    return role
+
+
+def check_declared(tags: SessionTags) -> None:
+    """
+    Refuse tags that are not exactly the ones the role demands, when AGENT_SESSION_TAG_KEYS names them.
+
+    Raises:
+        InvalidInputError: `tags` is no SessionTags, or a tag is missing, unknown, or spelled in another case.
+    """
+    if not isinstance(tags, SessionTags):
+        raise InvalidInputError(
+            "tags are not SessionTags",
+            got=f"a {type(tags).__name__}",
+            expected="SessionTags(user_id=..., repo=..., task_id=...)",
+            why="unchecked values could name another tenant",
+            fix="wrap them",
+        )
+    text = os.environ.get(environment.SESSION_TAG_KEYS)
+    if text is None:
+        return
+    declared = parse_tag_keys(key.strip() for key in text.split(","))
+    if set(declared) != set(tags):
+        raise InvalidInputError(
+            "the task's tags are not the ones the session role demands",
+            got=", ".join(tags),
+            expected=f"{', '.join(declared)} ({environment.SESSION_TAG_KEYS})",
+            why="STS would refuse every session of this task",
+            fix="pass one value for each of them",
+        )

@@ -1,0 +1,143 @@
+"""Turn whatever an attempt raised into a `Failure` that quotes nothing from the wire."""
+
+import re
+from typing import Any
+
+from botocore import exceptions as botocore_errors
+from botocore.parsers import ResponseParserError
+
+from session_scoping.agent.errors import AnswerRefusedError, Failure
+
+_EXPECTED = "new credentials from STS"
+_TRUST = (
+    "let the compute role's policy allow sts:AssumeRole and sts:TagSession on the session role, and the "
+    "trust policy of that admit the compute role with exactly these tag keys"
+)
+_SOURCE = "the compute role's own credentials are not valid: look at the task role, profile or environment"
+_SLOW_DOWN = "start fewer tasks at once or raise the account's STS quota; the next attempt comes by itself"
+_WAIT = "look at the AWS Health Dashboard and the way to the STS endpoint; the next attempt comes by itself"
+_CLOCK = "set this machine's clock (NTP); otherwise the compute role's own credentials are wrong"
+
+# Only codes listed here are shown: an unknown one is text that somebody else chose.
+_FIXES = {
+    "AccessDenied": _TRUST,
+    "AccessDeniedException": _TRUST,
+    "ExpiredToken": _SOURCE,
+    "ExpiredTokenException": _SOURCE,
+    "InvalidClientTokenId": _SOURCE,
+    "UnrecognizedClientException": _SOURCE,
+    "MissingAuthenticationToken": _SOURCE,
+    "SignatureDoesNotMatch": _CLOCK,
+    "RequestExpired": _CLOCK,
+    "IncompleteSignature": _CLOCK,
+    "RegionDisabledException": "enable STS for this Region in the account, or use another Region",
+    "MalformedPolicyDocument": "correct the session policy",
+    "PackedPolicyTooLarge": "shorten the session policy or the tag values",
+    "ValidationError": "check the tag values and the role: a chained session lasts 3600 seconds",
+    "Throttling": _SLOW_DOWN,
+    "ThrottlingException": _SLOW_DOWN,
+    "RequestLimitExceeded": _SLOW_DOWN,
+    "TooManyRequestsException": _SLOW_DOWN,
+    "InternalFailure": _WAIT,
+    "InternalError": _WAIT,
+    "ServiceUnavailable": _WAIT,
+}
+_REQUEST_ID = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+
+_BY_TYPE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Failure], ...] = (
+    (
+        (botocore_errors.ConnectTimeoutError, botocore_errors.ReadTimeoutError),
+        Failure("Timeout", "no answer from STS in time", _EXPECTED, _WAIT),
+    ),
+    (
+        # The plain ones are what botocore's parser raises on XML of another shape or a date that is none.
+        (ResponseParserError, KeyError, ValueError, TypeError, AttributeError),
+        Failure(
+            "Malformed",
+            "an answer from STS that cannot be read",
+            _EXPECTED,
+            "look at what answers on the STS endpoint: a proxy or a wrong AWS_ENDPOINT_URL_STS",
+        ),
+    ),
+    (
+        (
+            botocore_errors.NoCredentialsError,
+            botocore_errors.PartialCredentialsError,
+            botocore_errors.CredentialRetrievalError,
+            botocore_errors.MetadataRetrievalError,
+        ),
+        Failure(
+            "NoSourceCredentials",
+            "no credentials of the compute role to sign AssumeRole with",
+            "a task role, execution role or profile",
+            "give the container a role (AgentCore execution role, ECS task role) that it can reach",
+        ),
+    ),
+    (
+        (botocore_errors.ProfileNotFound, botocore_errors.ConfigNotFound, botocore_errors.ConfigParseError),
+        Failure(
+            "BadProfile",
+            "an AWS profile or configuration file that cannot be read",
+            "a profile that exists, or none",
+            "unset AWS_PROFILE, or correct AWS_CONFIG_FILE",
+        ),
+    ),
+    (
+        (botocore_errors.NoRegionError,),
+        Failure("NoRegion", "no AWS Region", "the Region whose STS endpoint to use", "set AWS_REGION"),
+    ),
+    (
+        (botocore_errors.HTTPClientError, botocore_errors.ConnectionError),
+        Failure("NoConnection", "no connection to STS, or one that broke", _EXPECTED, _WAIT),
+    ),
+    (
+        (botocore_errors.ParamValidationError,),
+        Failure(
+            "BadRequest",
+            "a request botocore refused to send",
+            "a request within the rules of STS",
+            "report it: tags and names are checked before they get here",
+        ),
+    ),
+)
+
+
+def describe(error: Exception, *, source: str) -> Failure:
+    """
+    Return what went wrong, without any text the other side chose.
+
+    Args:
+        error: What the attempt raised.
+        source: Who was asked, for errors nobody foresaw: `STS` or `the credential provider`.
+    """
+    if isinstance(error, AnswerRefusedError):
+        return error.failure
+    if isinstance(error, botocore_errors.ClientError):
+        return _refusal(error.response)
+    for kinds, failure in _BY_TYPE if source == "STS" else ():
+        if isinstance(error, kinds):
+            return failure
+    return Failure(
+        "Provider" if source != "STS" else "Unexpected",
+        f"a {type(error).__name__} from {source}",
+        "new credentials",
+        "look into what it does; its text is not shown because it may hold secrets",
+    )
+
+
+def _refusal(response: Any) -> Failure:
+    code = str(response.get("Error", {}).get("Code", ""))
+    metadata = response.get("ResponseMetadata", {})
+    status = metadata.get("HTTPStatusCode", 0)
+    shown = f"{code} from STS" if code in _FIXES else "an error from STS that this library does not know"
+    request_id = str(metadata.get("RequestId", ""))
+    request = f", request {request_id}" if re.fullmatch(_REQUEST_ID, request_id) else ""
+    if code in _FIXES:
+        reason, fix = code, _FIXES[code]
+    elif isinstance(status, int) and status >= 500:
+        reason, fix = "ServerError", _WAIT
+    elif isinstance(status, int) and 300 <= status < 400:
+        reason, fix = "Redirect", "look at what answers on the STS endpoint: STS never redirects"
+    else:
+        reason, fix = "Refused", "look the request up in CloudTrail, and at what answers on the STS endpoint"
+    return Failure(reason, f"{shown} (HTTP {status}{request})", _EXPECTED, fix)

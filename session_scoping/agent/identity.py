@@ -1,0 +1,94 @@
+"""Ask STS who a session is, and compare."""
+
+import re
+from random import SystemRandom
+from time import monotonic, sleep
+from typing import Any, NamedTuple
+
+import botocore.session
+
+from session_scoping.agent.assume import STS_CONFIG
+from session_scoping.agent.attempt import within_deadline
+from session_scoping.agent.errors import Failure, NotScopedError, TaskCredentialsError
+from session_scoping.agent.failures import describe
+from session_scoping.agent.names import RoleArn
+from session_scoping.agent.refresh import ATTEMPT_GAP_SECONDS
+
+_SESSION_ARN = "arn:[^:]+:sts::[0-9]{12}:assumed-role/([^/]+)/([^/]+)"
+
+
+class Identity(NamedTuple):
+    """
+    Who a proven session is.
+
+    Attributes:
+        arn: `arn:<partition>:sts::<account>:assumed-role/<role>/<session name>`; holds the task id.
+        account: 12 digits.
+    """
+
+    arn: str
+    account: str
+
+
+def prove(session: botocore.session.Session, *, role: RoleArn | None, session_name: str) -> Identity:
+    """Return the session's identity, or raise NotScopedError or TaskCredentialsError."""
+    if role is None:
+        raise _not_scoped(
+            "no role to compare with",
+            "the role the provider's sessions belong to",
+            "pass role_arn= or set AGENT_SESSION_ROLE_ARN",
+        )
+    expected = role.session_arn(session_name)
+    outcome = _caller_arn(session)
+    if isinstance(outcome, Failure):
+        raise _not_scoped(outcome.got, "an answer to GetCallerIdentity", _FIX)
+    if outcome == expected:
+        return Identity(expected, role.account)
+    raise _not_scoped(_difference(outcome, role, session_name), f"a session of {role.text}", _FIX)
+
+
+def prove_patiently(
+    session: botocore.session.Session, *, role: RoleArn | None, session_name: str, patience_seconds: float
+) -> Identity:
+    """As `prove`, but wait and ask again while there are no credentials for a passing reason."""
+    give_up_at = monotonic() + patience_seconds
+    while True:
+        pause = ATTEMPT_GAP_SECONDS * SystemRandom().uniform(1, 1.5)
+        try:
+            return prove(session, role=role, session_name=session_name)
+        except TaskCredentialsError as error:
+            if not error.transient or monotonic() + pause > give_up_at:
+                raise
+        sleep(pause)
+
+
+_FIX = "do not start the task; look at AWS_ENDPOINT_URL_STS, and at who hands out these credentials"
+
+
+def _caller_arn(session: botocore.session.Session) -> str | Failure | None:
+    credentials: Any = session.get_credentials()
+    credentials.get_frozen_credentials()  # has a deadline of its own
+    client: Any = session.create_client("sts", config=STS_CONFIG)
+    try:
+        arn = within_deadline(lambda: client.get_caller_identity().get("Arn"))
+    except TaskCredentialsError:
+        raise
+    except Exception as error:
+        return describe(error, source="STS")
+    return arn if isinstance(arn, str) else None
+
+
+def _difference(arn: str | None, role: RoleArn, session_name: str) -> str:
+    match = re.fullmatch(_SESSION_ARN, arn or "")
+    if match is None:
+        return "an identity that is no role session"
+    if match[1] != role.name:
+        return "a session of another role"
+    return "another session name" if match[2] != session_name else "another account or partition"
+
+
+def _not_scoped(got: str, expected: str, fix: str) -> NotScopedError:
+    return NotScopedError(
+        f"the session is not proven to be the task's own: got {got}, expected {expected}; "
+        f"its calls could reach other tenants; fix: {fix}"
+    )

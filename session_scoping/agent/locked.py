@@ -1,0 +1,85 @@
+"""A botocore session whose clients sign with one provider's credentials or not at all."""
+
+import os
+from typing import Any
+
+import botocore.session
+from botocore.config import Config
+from botocore.credentials import CredentialProvider, CredentialResolver
+from botocore.tokens import TokenProviderChain
+
+from session_scoping.agent.forks import ForkSafeLock
+from session_scoping.agent.refresh import METHOD, TaskCredentials
+from session_scoping.errors import InvalidInputError
+
+
+class _OneProvider(CredentialProvider):
+    METHOD = METHOD
+    CANONICAL_NAME = "custom-session-scoping"
+
+    def __init__(self, credentials: TaskCredentials) -> None:
+        super().__init__()
+        self._credentials = credentials
+
+    def load(self) -> TaskCredentials:
+        return self._credentials
+
+
+class _LockedSession(botocore.session.Session):
+    """Refuses keys by any other way than the provider, and lets threads make clients at the same time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._client_lock = ForkSafeLock()
+
+    def create_client(self, service_name: str, *positional: Any, **options: Any) -> Any:
+        # Keys come seventh and later when given by position (botocore.session.Session.create_client).
+        if any(value is not None for value in positional[5:]) or any(
+            value is not None for name, value in options.items() if name.startswith("aws_")
+        ):
+            _refuse_keys()
+        if service_name.startswith("bedrock"):
+            options["config"] = _signed_with_keys(options.get("config"))
+        # botocore's own lazy parts are not thread-safe: two first clients at once can miss one.
+        with self._client_lock:
+            return super().create_client(service_name, *positional, **options)
+
+    def set_credentials(self, *_: object, **__: object) -> None:
+        _refuse_keys()
+
+
+def _refuse_keys() -> None:
+    raise InvalidInputError(
+        "a client of a task session was given credentials",
+        got="aws_access_key_id or another credential argument",
+        expected="none",
+        why="the client would reach beyond the task",
+        fix="drop the argument; for other credentials build a boto3 session of your own",
+    )
+
+
+def _signed_with_keys(config: Config | None) -> Config:
+    # botocore prefers the ambient AWS_BEARER_TOKEN_BEDROCK unless a signature version is set in code.
+    signed = Config(signature_version="v4")
+    return signed if config is None else signed.merge(config)
+
+
+def session_with_one_provider(credentials: TaskCredentials, region_name: str | None) -> botocore.session.Session:
+    """
+    Return a session with a credential chain of one and no bearer tokens.
+
+    Args:
+        credentials: The only credentials its clients sign with.
+        region_name: Default Region. Default: AWS_DEFAULT_REGION, AWS_REGION, then the profile's.
+    """
+    session = _LockedSession()
+    session.register_component("credential_provider", CredentialResolver([_OneProvider(credentials)]))
+    session.register_component("token_provider", TokenProviderChain([]))
+    if region := region_name or default_region():
+        session.set_config_variable("region", region)
+    return session
+
+
+def default_region() -> str | None:
+    """Return the Region of the environment; botocore alone does not read AWS_REGION, which Lambda sets."""
+    return os.environ.get("AWS_DEFAULT_REGION") or os.environ.get("AWS_REGION") or None

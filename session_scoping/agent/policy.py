@@ -1,0 +1,77 @@
+"""Session policies: what narrows a session below its role."""
+
+import json
+from typing import Any
+
+from session_scoping.agent.names import RoleArn
+from session_scoping.errors import InvalidInputError
+
+POLICY_MAX = 2048
+"""Characters. Source: STS API_AssumeRole, Policy; managed session policies would share them."""
+
+
+def models_only(role: RoleArn) -> str:
+    """
+    Return the session policy of a child that needs the models and nothing else.
+
+    A session policy grants nothing: the child reaches the models that the session role itself may call.
+    """
+    bedrock = f"arn:{role.partition}:bedrock:"
+    return parse_session_policy(
+        json.dumps(
+            {
+                "Version": "2012-10-17",
+                "Statement": [
+                    {
+                        "Effect": "Allow",
+                        "Action": ["bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"],
+                        "Resource": [
+                            f"{bedrock}*::foundation-model/*",
+                            f"{bedrock}*:{role.account}:inference-profile/*",
+                            f"{bedrock}*:{role.account}:application-inference-profile/*",
+                        ],
+                    }
+                ],
+            }
+        )
+    )
+
+
+def parse_session_policy(text: str) -> str:
+    """
+    Return a session policy without white space, or refuse it.
+
+    Raises:
+        InvalidInputError: It is not a JSON policy of version 2012-10-17 with a statement, names a key twice,
+            or is longer than 2,048 characters.
+    """
+    try:
+        policy = json.loads(text, object_pairs_hook=unique_pairs)
+    except (TypeError, ValueError, RecursionError):
+        policy = None
+    if not isinstance(policy, dict) or policy.get("Version") != "2012-10-17" or not policy.get("Statement"):
+        raise InvalidInputError(
+            "the session policy is not an IAM policy",
+            got="text that is no JSON object with Version and Statement, or names a key twice",
+            expected='{"Version": "2012-10-17", "Statement": [...]}',
+            why="a policy that STS reads otherwise than its author narrows nothing",
+            fix="correct the policy",
+        )
+    compact = json.dumps(policy, separators=(",", ":"))
+    if len(compact) > POLICY_MAX:
+        raise InvalidInputError(
+            "the session policy is too long",
+            got=f"{len(compact)} characters without white space",
+            expected=f"at most {POLICY_MAX}",
+            why="STS refuses it",
+            fix="name fewer resources, or use wildcards within the role's own limits",
+        )
+    return compact
+
+
+def unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Build a JSON object, refusing a key that appears twice: readers disagree about which one counts."""
+    built = dict(pairs)
+    if len(built) != len(pairs):
+        raise ValueError("a key appears twice")
+    return built

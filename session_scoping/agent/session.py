@@ -1,0 +1,190 @@
+"""`TaskSession`: the AWS session of one task, which no other credentials can sign for."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import boto3
+import botocore.session
+from botocore.exceptions import ConfigParseError, ProfileNotFound
+
+from session_scoping.agent.assume import DURATION_SECONDS, AssumeRole
+from session_scoping.agent.clock import Clock, utc_now
+from session_scoping.agent.credential_set import PROVIDER_LONGEST_SECONDS, CredentialSet
+from session_scoping.agent.declared import check_declared, require_role
+from session_scoping.agent.locked import session_with_one_provider
+from session_scoping.agent.names import check_session_name, find_role_arn, session_name_for
+from session_scoping.agent.refresh import TaskCredentials, refuse_copy
+from session_scoping.errors import InvalidInputError
+from session_scoping.tags import SessionTags
+
+if TYPE_CHECKING:
+    from session_scoping.agent.identity import Identity
+
+CredentialProvider = Callable[[], CredentialSet | Mapping[str, Any]]
+"""Called for each new set; returns it, or raises. It must bring its own timeout."""
+
+
+class TaskSession:
+    """
+    The AWS session of one task.
+
+    Construction makes no call. The first call of a client assumes the role; later ones refresh it, as long
+    as the task runs. Whatever fails, no other credentials sign: the call raises TaskCredentialsError.
+    Threads may share a session, and each task in a process has its own. A forked child refreshes by itself;
+    pickling and copying are refused.
+
+    Args:
+        tags: The task's tags. Sent unchanged with every AssumeRole.
+        role_arn: The session role. Default: AGENT_SESSION_ROLE_ARN.
+        credentials: Where credentials come from: a callable that returns a CredentialSet, or a mapping in
+            STS's spelling, from a broker that authenticates the task. It is called anew for every refresh.
+            Default: AssumeRole on `role_arn`, signed by the compute role.
+        role_session_name: 2 to 64 characters CloudTrail shows. Default: made by `session_name_for`.
+        session_policy: JSON that narrows the session below the role's policies, up to 2,048 characters.
+            Default: none. Not with `credentials`: whoever mints narrows.
+        region_name: Default Region of the clients and of STS. Default: what botocore finds, then AWS_REGION.
+        clock: Returns the time of day as an aware datetime. Default: the system's clock.
+
+    Raises:
+        InvalidInputError: No role and no provider; a blank or malformed ARN, name or policy; tags that are
+            not the ones AGENT_SESSION_TAG_KEYS demands. It is a ValueError.
+
+    Source:
+        STS AssumeRole: `DurationSeconds` is 3600, the cap for chained sessions.
+    """
+
+    def __init__(
+        self,
+        tags: SessionTags,
+        *,
+        role_arn: str | None = None,
+        credentials: CredentialProvider | None = None,
+        role_session_name: str | None = None,
+        session_policy: str | None = None,
+        region_name: str | None = None,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        check_declared(tags)
+        role = find_role_arn(role_arn)
+        name = session_name_for(tags) if role_session_name is None else check_session_name(role_session_name)
+        timer = Clock(clock)
+        if credentials is None:
+            role = require_role(role_arn)
+            policy = None if session_policy is None else _parsed(session_policy)
+            fetch: Callable[[], object] = AssumeRole(
+                role=role, tags=tags, session_name=name, region_name=region_name, policy=policy
+            )
+            source, longest = "STS", float(DURATION_SECONDS)
+        else:
+            _check_provider(credentials, session_policy)
+            fetch, source, longest = credentials, "the credential provider", PROVIDER_LONGEST_SECONDS
+        self._tags, self._role, self._name = tags, role, name
+        account = None if role is None else role.account
+        self._credentials = TaskCredentials(fetch, source=source, longest=longest, clock=timer, account_id=account)
+        self._botocore = session_with_one_provider(self._credentials, region_name)
+        self._boto3 = _boto3_session(self._botocore)
+
+    def __repr__(self) -> str:
+        role = "a credential provider" if self._role is None else self._role.text
+        return f"TaskSession({self._tags!r}, {role})"
+
+    def __reduce__(self) -> NoReturn:
+        refuse_copy(self)
+
+    @property
+    def tags(self) -> SessionTags:
+        """The task's tags."""
+        return self._tags
+
+    @property
+    def role_session_name(self) -> str:
+        """The name CloudTrail shows; it holds the task id."""
+        return self._name
+
+    @property
+    def boto3_session(self) -> boto3.Session:
+        """The boto3 session, for libraries that take one."""
+        return self._boto3
+
+    def client(self, service_name: str, **options: Any) -> Any:
+        """
+        Return a boto3 client of this task. No call is made.
+
+        Args:
+            service_name: The service, such as `dynamodb`.
+            options: What boto3.Session.client takes (`region_name`, `config`, `endpoint_url`), but no keys.
+
+        Raises:
+            InvalidInputError: `aws_access_key_id` or another credential was passed.
+        """
+        return self._boto3.client(service_name, **options)  # type: ignore[call-overload]
+
+    def resource(self, service_name: str, **options: Any) -> Any:
+        """Return a boto3 resource of this task, as `client` does for clients."""
+        return self._boto3.resource(service_name, **options)  # type: ignore[call-overload]
+
+    def verify(self, *, patience_seconds: float = 0.0) -> "Identity":
+        """
+        Prove that the session is the task's own: call this once, before the task starts.
+
+        Assumes the role (unless that has happened), then asks GetCallerIdentity with the result. It does not
+        prove which tags the session carries, which AWS tells nobody: the role's trust policy demands them.
+
+        Args:
+            patience_seconds: How long to go on while STS throttles or cannot be reached, at 30 to 45 seconds
+                between attempts. Default: 0, one attempt. Where a hundred thousand tasks start at once, STS
+                itself needs 170 seconds to serve them.
+
+        Returns:
+            The session's ARN and account.
+
+        Raises:
+            TaskCredentialsError: There are no credentials.
+            NotScopedError: The identity is not this role and session name, or could not be read.
+        """
+        from session_scoping.agent.identity import (
+            prove_patiently,  # here: importing this module must stay cheap
+        )
+
+        return prove_patiently(
+            self._botocore, role=self._role, session_name=self._name, patience_seconds=patience_seconds
+        )
+
+
+def _parsed(session_policy: str) -> str:
+    from session_scoping.agent.policy import parse_session_policy
+
+    return parse_session_policy(session_policy)
+
+
+def _boto3_session(session: botocore.session.Session) -> boto3.Session:
+    try:
+        return boto3.Session(botocore_session=session)
+    except (ProfileNotFound, ConfigParseError):
+        raise InvalidInputError(
+            "the AWS configuration cannot be read",
+            got="AWS_PROFILE or AWS_CONFIG_FILE naming something that is missing or broken",
+            expected="a profile that exists, or none",
+            why="Region and endpoints come from it",
+            fix="unset AWS_PROFILE: a task session takes no credentials from a profile",
+        ) from None
+
+
+def _check_provider(credentials: object, policy: str | None) -> None:
+    if not callable(credentials):
+        raise InvalidInputError(
+            "credentials is not callable",
+            got=f"a {type(credentials).__name__}",
+            expected="a function that returns a new credential set each time",
+            why="one fixed set would end within the task",
+            fix="pass the function that asks the broker",
+        )
+    if policy is not None:
+        raise InvalidInputError(
+            "session_policy cannot narrow credentials that a provider mints",
+            got="both session_policy and credentials",
+            expected="one of them",
+            why="the policy would be left out silently",
+            fix="let the provider pass the policy to STS",
+        )

@@ -1,0 +1,1 @@
+"""The agent half against real parts: botocore over HTTP, a moto server, and an STS that misbehaves."""

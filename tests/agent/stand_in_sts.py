@@ -1,0 +1,202 @@
+"""A stand-in for STS on loopback: answers, delays, lies and expires as told, and keeps every request."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs
+
+ACCOUNT = "123456789012"
+ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/app/AgentSession"
+CONTAINER_KEY = "ASIACONTAINERROLE001"
+SECRET = "PLANTEDsecret/answer+key"
+TOKEN = "PLANTEDtoken/answer=="
+XMLNS = "https://sts.amazonaws.com/doc/2011-06-15/"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One HTTP answer. `drop` closes it half-way, `delay` waits first, `drip` waits after every byte."""
+
+    body: str
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    delay: float = 0.0
+    drop: bool = False
+    drip: float = 0.0
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request as it came: the form of the query protocol, and who signed it."""
+
+    form: dict[str, str]
+    signed_by: str
+
+    @property
+    def action(self) -> str:
+        """Return the operation."""
+        return self.form["Action"]
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Return the session tags."""
+        keys = (name for name in self.form if name.endswith(".Key"))
+        return {self.form[name]: self.form[name.removesuffix("Key") + "Value"] for name in keys}
+
+
+class StandInSts:
+    """
+    Answers AssumeRole and GetCallerIdentity correctly until `behave` is replaced.
+
+    Attributes:
+        now: The time by which expiries are made.
+        requests: Every request, in order of arrival.
+        served: The access key of every call to another service, as DynamoDB would see it.
+        behave: Called with each request; returns the answer, or nothing for the correct one.
+    """
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self.requests: list[Request] = []
+        self.behave: Callable[[Request], Reply | None] = lambda _: None
+        self.served: list[str] = []
+        self._issued = 0
+        self._ends: dict[str, datetime] = {}
+        self._identities: dict[str, str] = {}
+        self._lock = threading.Lock()
+
+    def count(self, action: str = "AssumeRole") -> int:
+        """Return how many requests for an action came."""
+        return sum(request.action == action for request in self.requests)
+
+    def reply(self, request: Request) -> Reply:
+        """Note a request and make its answer."""
+        with self._lock:
+            self.requests.append(request)
+        told = self.behave(request)
+        if told is not None:
+            return told
+        return self.identity(request) if request.action == "GetCallerIdentity" else self.assumed(request)
+
+    def serve(self, signed_by: str) -> Reply:
+        """Answer a call to another service, which refuses keys that are unknown or have expired."""
+        self.served.append(signed_by)
+        if signed_by not in self._ends:
+            return Reply('{"__type": "x#UnrecognizedClientException"}', 400)
+        if self.now() >= self._ends[signed_by]:
+            return Reply('{"__type": "x#ExpiredTokenException"}', 400)
+        return Reply("{}")
+
+    def assumed(self, request: Request, *, lasts: float | None = None, arn: str | None = None) -> Reply:
+        """Return a correct AssumeRole answer, or one that differs in the parts given."""
+        with self._lock:
+            self._issued += 1
+            number = self._issued
+        seconds = float(request.form["DurationSeconds"]) if lasts is None else lasts
+        user = arn or assumed_arn(request.form["RoleArn"], request.form["RoleSessionName"])
+        key = f"ASIATASKKEY{number:09d}"
+        self._identities[key] = user
+        self._ends[key] = self.now() + timedelta(seconds=seconds)
+        expiration = self._ends[key].strftime("%Y-%m-%dT%H:%M:%SZ")
+        return Reply(assume_role_xml(key, expiration, user, suffix=str(number)))
+
+    def identity(self, request: Request, *, arn: str | None = None) -> Reply:
+        """Return the identity of whoever signed the request, or the one given."""
+        known = arn or self._identities.get(request.signed_by, f"arn:aws:sts::{ACCOUNT}:assumed-role/Compute/i-1")
+        return Reply(
+            f'<GetCallerIdentityResponse xmlns="{XMLNS}"><GetCallerIdentityResult><Arn>{known}</Arn>'
+            f"<UserId>AROA:x</UserId><Account>{ACCOUNT}</Account></GetCallerIdentityResult>"
+            "<ResponseMetadata><RequestId>r</RequestId></ResponseMetadata></GetCallerIdentityResponse>"
+        )
+
+
+def assumed_arn(role_arn: str, session_name: str) -> str:
+    """Return the session ARN as AWS writes it: without the role's path."""
+    account, name = role_arn.split(":")[4], role_arn.rsplit("/", 1)[-1]
+    return f"arn:aws:sts::{account}:assumed-role/{name}/{session_name}"
+
+
+def assume_role_xml(key: str, expiration: str, arn: str, *, suffix: str = "") -> str:
+    """Return the body of an AssumeRole answer; the three parts of one set end in the same suffix."""
+    return (
+        f'<AssumeRoleResponse xmlns="{XMLNS}"><AssumeRoleResult><AssumedRoleUser>'
+        f"<AssumedRoleId>AROAEXAMPLE:x</AssumedRoleId><Arn>{arn}</Arn></AssumedRoleUser><Credentials>"
+        f"<AccessKeyId>{key}</AccessKeyId><SecretAccessKey>{SECRET}{suffix}</SecretAccessKey>"
+        f"<SessionToken>{TOKEN}{suffix}</SessionToken><Expiration>{expiration}</Expiration>"
+        "</Credentials></AssumeRoleResult><ResponseMetadata><RequestId>r</RequestId></ResponseMetadata>"
+        "</AssumeRoleResponse>"
+    )
+
+
+def error(code: str, status: int, message: str = "no") -> Reply:
+    """Return an error in the form STS gives it."""
+    return Reply(
+        f'<ErrorResponse xmlns="{XMLNS}"><Error><Type>Sender</Type><Code>{code}</Code>'
+        f"<Message>{message}</Message></Error><RequestId>01234567-89ab-cdef-0123-456789abcdef</RequestId></ErrorResponse>",
+        status,
+    )
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    sts: StandInSts
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        signed_by = self.headers.get("Authorization", "").partition("Credential=")[2].partition("/")[0]
+        if "X-Amz-Target" in self.headers:
+            reply = self.sts.serve(signed_by)
+        else:
+            form = {name: values[0] for name, values in parse_qs(body, keep_blank_values=True).items()}
+            reply = self.sts.reply(Request(form, signed_by))
+        if reply.delay:
+            time.sleep(reply.delay)
+        content = reply.body.encode()
+        try:
+            self.send_response(reply.status)
+            for name, value in {"Content-Type": "text/xml", **reply.headers}.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            if reply.drip:
+                for byte in content:
+                    self.wfile.write(bytes([byte]))
+                    time.sleep(reply.drip)
+            self.wfile.write(content[: len(content) // 2] if reply.drop else content)
+        except OSError:
+            pass  # the client gave up waiting
+        self.close_connection = True
+
+    def do_GET(self) -> None:
+        """Answer as the container credential endpoint: the compute role's keys."""
+        expiration = (datetime.now(UTC) + timedelta(hours=6)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        keys = {"AccessKeyId": CONTAINER_KEY, "SecretAccessKey": "x", "Token": "x", "Expiration": expiration}
+        content = json.dumps(keys).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+        pass
+
+
+@contextmanager
+def running_sts() -> Iterator[StandInSts]:
+    """Run a stand-in on a free loopback port for the length of the block."""
+    sts = StandInSts()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"sts": sts}))
+    sts.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    try:
+        yield sts
+    finally:
+        server.shutdown()
+        server.server_close()

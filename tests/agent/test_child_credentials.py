@@ -1,0 +1,278 @@
+"""The `session-scoping-credentials` command, run as a child process the way a tool runs it."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import boto3
+import pytest
+
+from session_scoping import InvalidInputError, SessionTags
+from session_scoping.agent import read_task_file, write_task_file
+from session_scoping.agent.names import RoleArn
+from session_scoping.agent.policy import models_only, parse_session_policy
+from tests.agent.conftest import AMBIENT_KEY, TAGS
+from tests.agent.stand_in_sts import CONTAINER_KEY, ROLE_ARN, Reply, StandInSts, error
+
+COMMAND = [sys.executable, "-m", "session_scoping.agent.credentials"]
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def task_file(tmp_path: Path) -> Path:
+    """Return a good task file."""
+    return write_task_file(tmp_path / "task.json", TAGS)
+
+
+@pytest.fixture
+def run() -> Run:
+    """Return a way to run the command to its end."""
+
+    def run_it(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False)
+
+    return run_it
+
+
+def assert_failed(done: "subprocess.CompletedProcess[str]") -> None:
+    """Check the contract of a failure: no output, an exit code, one line that holds no secret or tag."""
+    assert done.returncode != 0
+    assert done.stdout == ""
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "planted" not in done.stderr.lower()
+    assert "task-0042" not in done.stderr
+
+
+def test_prints_version_1_credentials_narrowed_to_the_models(run: Run, task_file: Path, sts: StandInSts) -> None:
+    """The child gets the task's own role, tags and name, minus everything but the models."""
+    done = run("--task-file", task_file)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    printed = json.loads(done.stdout)
+    assert set(printed) == {"Version", "AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration"}
+    assert printed["Version"] == 1
+    assert printed["AccessKeyId"] == "ASIATASKKEY000000001"
+    left = datetime.fromisoformat(printed["Expiration"]) - datetime.now(UTC)
+    assert timedelta(minutes=50) < left <= timedelta(hours=1)
+    [request] = sts.requests
+    assert request.tags == dict(TAGS)
+    assert request.form["RoleSessionName"] == "task-0042"
+    assert request.signed_by == AMBIENT_KEY
+    actions = {action for one in json.loads(request.form["Policy"])["Statement"] for action in one["Action"]}
+    assert actions == {"bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"}
+
+
+def test_a_profile_of_the_child_uses_it(
+    task_file: Path, sts: StandInSts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """boto3 in the child, told by its profile, signs with what the command prints, and can refresh it."""
+    config = tmp_path / "child-config"
+    config.write_text(f"[profile child]\ncredential_process = {' '.join(COMMAND)} --task-file {task_file}\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    credentials = boto3.Session(profile_name="child").get_credentials()
+    assert credentials is not None
+    assert credentials.get_frozen_credentials().access_key == "ASIATASKKEY000000001"
+    assert sts.count() == 1
+
+
+def test_the_child_s_profile_does_not_start_the_command_again(
+    run: Run, task_file: Path, sts: StandInSts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Run under AWS_PROFILE=child the command signs with the container's role, and never starts itself."""
+    config = tmp_path / "child-config"
+    config.write_text(f"[profile child]\ncredential_process = {' '.join(COMMAND)} --task-file {task_file}\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.setenv("AWS_PROFILE", "child")
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", sts.url)
+    assert run("--task-file", task_file).returncode == 0
+    assert sts.requests[0].signed_by == CONTAINER_KEY
+    monkeypatch.delenv("AWS_CONTAINER_CREDENTIALS_FULL_URI")
+    done = run("--task-file", task_file)
+    assert_failed(done)
+    assert "compute role" in done.stderr
+    assert sts.count() == 1
+
+
+def test_a_profile_that_builds_on_the_command_ends(
+    run: Run, task_file: Path, sts: StandInSts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A profile whose source is the command itself is an error, not one process after the other."""
+    config = tmp_path / "child-config"
+    config.write_text(
+        f"[profile base]\ncredential_process = {' '.join(COMMAND)} --task-file {task_file}\n"
+        f"[profile child]\nrole_arn = {ROLE_ARN}\nsource_profile = base\n"
+    )
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.setenv("AWS_PROFILE", "child")
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    assert_failed(run("--task-file", task_file))
+    assert sts.requests == []
+
+
+def test_a_policy_file_says_what_the_child_needs(run: Run, task_file: Path, sts: StandInSts, tmp_path: Path) -> None:
+    """Another policy takes the place of the models."""
+    policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
+    (tmp_path / "policy.json").write_text(json.dumps(policy, indent=4))
+    assert run("--task-file", task_file, "--policy-file", tmp_path / "policy.json").returncode == 0
+    assert json.loads(sts.requests[0].form["Policy"]) == policy
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        error("AccessDenied", 403, "planted-user-7 may not"),
+        error("Throttling", 400),
+        Reply("<truncated"),
+        Reply("", 500),
+        Reply("", 301),
+    ],
+)
+def test_a_refusal_prints_nothing(reply: Reply, run: Run, task_file: Path, sts: StandInSts) -> None:
+    """When STS gives no credentials, standard output stays empty and the ambient keys stay home."""
+    sts.behave = lambda _: reply
+    assert_failed(run("--task-file", task_file))
+    assert sts.count() == 1
+
+
+@pytest.mark.parametrize("lasts", [-10, 30, 100_000])
+def test_an_odd_expiry_prints_nothing(lasts: int, run: Run, task_file: Path, sts: StandInSts) -> None:
+    """Expired, expiring and absurdly long-lived answers are not handed to a child."""
+    sts.behave = lambda request: sts.assumed(request, lasts=lasts)
+    assert_failed(run("--task-file", task_file))
+
+
+@pytest.mark.parametrize("policy", ["{}", "[]", "nonsense", '{"Version": "2008-10-17", "Statement": [{}]}', "x" * 3000])
+def test_a_bad_policy_is_refused(policy: str, run: Run, task_file: Path, sts: StandInSts, tmp_path: Path) -> None:
+    """A policy STS would refuse, or read as none, sends nothing."""
+    (tmp_path / "policy.json").write_text(policy)
+    assert_failed(run("--task-file", task_file, "--policy-file", tmp_path / "policy.json"))
+    assert sts.requests == []
+
+
+def test_missing_settings_print_nothing(
+    run: Run, task_file: Path, sts: StandInSts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No role, a missing policy file, undeclared tags: each one line and no request."""
+    assert_failed(run("--task-file", task_file, "--policy-file", tmp_path / "missing"))
+    monkeypatch.setenv("AGENT_SESSION_TAG_KEYS", "tenant_id")
+    assert_failed(run("--task-file", task_file))
+    monkeypatch.delenv("AGENT_SESSION_TAG_KEYS")
+    monkeypatch.delenv("AGENT_SESSION_ROLE_ARN")
+    assert_failed(run("--task-file", task_file))
+    assert sts.requests == []
+
+
+def test_the_command_line_needs_a_task_file(run: Run, sts: StandInSts) -> None:
+    """Without a task file the command ends with 2, and does not look at the environment for tags."""
+    done = run()
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert sts.requests == []
+
+
+def test_a_closed_output_is_a_failure(task_file: Path, sts: StandInSts) -> None:
+    """Credentials that could not be handed over do not count as success."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*COMMAND, "--task-file", str(task_file)], stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert done.returncode != 0
+    assert b"PLANTED" not in done.stderr
+    assert sts.count() == 1
+
+
+def test_task_file_round_trip(tmp_path: Path) -> None:
+    """What write_task_file writes, its owner alone may read, and read_task_file reads."""
+    path = write_task_file(tmp_path / "task.json", TAGS)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert read_task_file(path) == TAGS
+    with pytest.raises(FileExistsError):
+        write_task_file(path, TAGS)
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o620, 0o602, 0o610, 0o777])
+def test_a_task_file_for_others_is_refused(mode: int, tmp_path: Path) -> None:
+    """Any permission of group or others is refused, reading, writing and executing alike."""
+    path = write_task_file(tmp_path / "task.json", TAGS)
+    path.chmod(mode)
+    with pytest.raises(InvalidInputError, match=f"mode {mode:04o}"):
+        read_task_file(path)
+
+
+def test_a_task_file_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever owns the file could change whose data the child reaches."""
+    path = write_task_file(tmp_path / "task.json", TAGS)
+    owner = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    with pytest.raises(InvalidInputError, match="another user"):
+        read_task_file(path)
+
+
+def test_a_task_file_is_a_regular_file(tmp_path: Path) -> None:
+    """A link, a folder, a pipe and a missing file are refused without hanging."""
+    path = write_task_file(tmp_path / "task.json", TAGS)
+    (tmp_path / "link").symlink_to(path)
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    (tmp_path / "folder").mkdir(0o700)
+    for name in ("link", "pipe", "folder", "missing", "nul\0"):
+        with pytest.raises(InvalidInputError, match="task file"):
+            read_task_file(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'"text"',
+        b"\xff\xfe",
+        b'{"task_id": 7}',
+        b'{"task_id": null}',
+        b'{"task_id": ""}',
+        b'{"task_id": "a/b"}',
+        b'{"task_id": "a\\u0000"}',
+        b'{"task_id": "a", "task_id": "b"}',
+        b'{"task_id": "a", "Task_Id": "b"}',
+        b'{"self": "\\u0007"}',
+        b'{"task_id": "' + b"x" * 257 + b'"}',
+        b'{"task_id": "x", "pad": "' + b" " * 70_000 + b'"}',
+        b"[" * 100_000,
+    ],
+)
+def test_a_task_file_holds_valid_tags(content: bytes, tmp_path: Path) -> None:
+    """Anything but one object of valid tags is refused; a key given twice is not decided by luck."""
+    path = tmp_path / "task.json"
+    path.touch(0o600)
+    path.write_bytes(content)
+    with pytest.raises(InvalidInputError):
+        read_task_file(path)
+
+
+def test_a_tag_may_be_called_self(tmp_path: Path) -> None:
+    """Any legal tag key works, whatever it means to Python."""
+    tags = SessionTags(**{"self": "x", "team:name": "y"})
+    assert read_task_file(write_task_file(tmp_path / "task.json", tags)) == tags
+
+
+def test_the_longest_policy_fits_exactly() -> None:
+    """2,048 characters pass and one more is refused, counted without white space."""
+    frame = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"%s"}]}'
+    room = 2048 - len(frame) + 2
+    assert len(parse_session_policy(frame.replace(",", ",  ") % ("x" * room))) == 2048
+    with pytest.raises(InvalidInputError, match="2049"):
+        parse_session_policy(frame % ("x" * (room + 1)))
+
+
+def test_models_policy_follows_the_partition() -> None:
+    """In another partition the models' ARNs are that partition's, and no resource is a bare star."""
+    role = RoleArn.parse(ROLE_ARN.replace("arn:aws:", "arn:aws-us-gov:"), where="role_arn")
+    resources = json.loads(models_only(role))["Statement"][0]["Resource"]
+    assert all(resource.startswith("arn:aws-us-gov:bedrock:") for resource in resources)

@@ -1,0 +1,469 @@
+"""Refresh over eight hours, by many threads, and under faults on the wire."""
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import pytest
+from botocore.config import Config
+
+from session_scoping import SessionTags
+from session_scoping.agent import TaskCredentialsError, TaskSession, assume, attempt
+from session_scoping.agent.clock import Clock
+from session_scoping.agent.credential_set import CredentialSet
+from session_scoping.agent.refresh import TaskCredentials
+from tests.agent.conftest import AMBIENT_KEY, TAGS, MovableClock, key_of
+from tests.agent.stand_in_sts import (
+    ACCOUNT,
+    SECRET,
+    TOKEN,
+    Reply,
+    Request,
+    StandInSts,
+    assume_role_xml,
+    assumed_arn,
+    error,
+)
+
+Make = Callable[..., TaskSession]
+GOOD_ARN = assumed_arn("arn:aws:iam::123456789012:role/app/AgentSession", "task-0042")
+IN_AN_HOUR = "2026-03-01T13:00:00Z"
+GOOD = assume_role_xml("ASIAGOOD", IN_AN_HOUR, GOOD_ARN)
+
+FAULTS: dict[str, tuple[Reply, str]] = {
+    "refused": (error("AccessDenied", 403), "AccessDenied"),
+    "throttled": (error("Throttling", 400), "Throttling"),
+    "unknown code": (error("Whatever", 400), "Refused"),
+    "server error": (error("InternalFailure", 500), "InternalFailure"),
+    "bare 503": (Reply("", 503), "ServerError"),
+    "html 500": (Reply("<html>no", 500), "ServerError"),
+    "expired source": (error("ExpiredToken", 403), "ExpiredToken"),
+    "redirect": (Reply("", 302, {"Location": "http://127.0.0.1:9/"}), "Malformed"),
+    "truncated": (Reply(GOOD[: len(GOOD) // 2]), "Malformed"),
+    "cut off": (Reply(GOOD, drop=True), "Malformed or NoConnection"),
+    "empty": (Reply(""), "Malformed"),
+    "html": (Reply("<html><body>captive portal</body></html>"), "Malformed"),
+    "json": (Reply('{"Credentials": {}}'), "Malformed"),
+    "200 with an error": (Reply(error("AccessDenied", 403).body), "Malformed"),
+    "expired": (Reply(assume_role_xml("ASIAOLD", "2026-03-01T11:59:00Z", GOOD_ARN)), "Expired"),
+    "about to expire": (Reply(assume_role_xml("ASIAOLD", "2026-03-01T12:01:00Z", GOOD_ARN)), "Expired"),
+    "too far": (Reply(assume_role_xml("ASIAFAR", "2026-03-01T13:06:00Z", GOOD_ARN)), "TooFar"),
+    "absurdly far": (Reply(assume_role_xml("ASIAFAR", "9999-12-31T23:59:59Z", GOOD_ARN)), "Malformed"),
+    "no date": (Reply(assume_role_xml("ASIAX", "soon", GOOD_ARN)), "Malformed"),
+    "another role": (
+        Reply(assume_role_xml("ASIAX", IN_AN_HOUR, GOOD_ARN.replace("Agent", "Other"))),
+        "WrongRole",
+    ),
+    "another session": (Reply(assume_role_xml("ASIAX", IN_AN_HOUR, GOOD_ARN + "3")), "WrongRole"),
+    "no key": (Reply(assume_role_xml("", IN_AN_HOUR, GOOD_ARN)), "Malformed"),
+    "no secret": (Reply(GOOD.replace(f"<SecretAccessKey>{SECRET}</SecretAccessKey>", "")), "Malformed"),
+    "no role": (Reply(GOOD.replace(f"<Arn>{GOOD_ARN}</Arn>", "")), "WrongRole"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_at_first_use_raises_and_asks_once(
+    fault: str, session: TaskSession, sts: StandInSts, clock: MovableClock
+) -> None:
+    """Every odd answer is a failure with a reason; repeated calls within 30 seconds ask no more."""
+    reply, reason = FAULTS[fault]
+    sts.behave = lambda _: reply
+    for _ in range(5):
+        with pytest.raises(TaskCredentialsError) as caught:
+            key_of(session)
+        assert caught.value.reason in reason.split(" or ")  # botocore before 1.40 words it otherwise
+        assert caught.value.__cause__ is None
+        assert caught.value.__context__ is None
+    assert sts.count() == 1
+    sts.behave = lambda _: None
+    clock.move(seconds=30)
+    assert key_of(session).startswith("ASIATASKKEY")
+
+
+@pytest.mark.parametrize(
+    "fault", ["refused", "throttled", "bare 503", "truncated", "expired", "too far", "another role"]
+)
+def test_a_fault_is_tolerated_until_a_minute_before_expiry(
+    fault: str, session: TaskSession, sts: StandInSts, clock: MovableClock
+) -> None:
+    """The present set signs up to 60 seconds before its end; then every call raises; attempts stay apart."""
+    first = key_of(session)
+    reply = FAULTS[fault][0]
+    # An expiry that is wrong at noon may be right later: keep it wrong at every hour.
+    lasts = {"expired": -60, "too far": 4000}.get(fault)
+    attempts: list[datetime] = []
+
+    def behave(request: Request) -> Reply:
+        attempts.append(clock())
+        return reply if lasts is None else sts.assumed(request, lasts=lasts)
+
+    sts.behave = behave
+    for _ in range(3539 // 29):
+        clock.move(seconds=29)
+        assert key_of(session) == first
+    clock.time = datetime(2026, 3, 1, 12, 59, 0, tzinfo=UTC)
+    for _ in range(20):
+        with pytest.raises(TaskCredentialsError):
+            key_of(session)
+        clock.move(seconds=9)
+    gaps = [later - earlier for earlier, later in pairwise(attempts)]
+    assert len(attempts) > 10
+    assert min(gaps) >= timedelta(seconds=30)
+    sts.behave = lambda _: None
+    clock.move(seconds=30)
+    assert key_of(session) not in {first, AMBIENT_KEY}
+
+
+def test_after_expiry_a_real_client_raises_ours(session: TaskSession, sts: StandInSts, clock: MovableClock) -> None:
+    """A boto3 call without credentials raises TaskCredentialsError itself, and reaches no service."""
+    client = session.client("dynamodb", endpoint_url="http://127.0.0.1:9")
+    key_of(session)
+    sts.behave = lambda _: error("ServiceUnavailable", 503)
+    clock.move(hours=2)
+    for _ in range(3):
+        with pytest.raises(TaskCredentialsError, match="ServiceUnavailable"):
+            client.list_tables()
+
+
+def test_a_slow_sts_is_a_timeout(session: TaskSession, sts: StandInSts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer that does not come in time is a failure; the request is not sent again."""
+    short = assume.STS_CONFIG.merge(Config(read_timeout=0.2))
+    monkeypatch.setattr(assume, "STS_CONFIG", short)
+    sts.behave = lambda _: Reply(GOOD, delay=0.6)
+    with pytest.raises(TaskCredentialsError) as caught:
+        key_of(session)
+    assert caught.value.reason == "Timeout"
+    assert sts.count() == 1
+
+
+def test_a_dripping_answer_is_a_timeout(session: TaskSession, sts: StandInSts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer that comes byte by byte outlives every socket timeout, but not the attempt's deadline."""
+    monkeypatch.setattr(attempt, "DEADLINE_SECONDS", 0.3)
+    sts.behave = lambda _: Reply(GOOD, drip=0.002)
+    with pytest.raises(TaskCredentialsError) as caught:
+        key_of(session)
+    assert caught.value.reason == "Timeout"
+
+
+def test_patience_outlasts_a_throttled_start(
+    session: TaskSession, sts: StandInSts, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """verify() goes on while STS throttles, at 30 seconds or more between attempts."""
+    pauses: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        clock.move(seconds=seconds)
+
+    monkeypatch.setattr("session_scoping.agent.identity.sleep", sleep)
+    sts.behave = lambda _: error("Throttling", 400) if len(pauses) < 3 else None
+    assert session.verify(patience_seconds=300).account == ACCOUNT
+    assert [request.action for request in sts.requests] == ["AssumeRole"] * 4 + ["GetCallerIdentity"]
+    assert len(pauses) == 3
+    assert min(pauses) >= 30
+
+
+@pytest.mark.parametrize(("code", "patience"), [("Throttling", 0), ("Throttling", 20), ("AccessDenied", 300)])
+def test_patience_is_asked_for_and_not_wasted(
+    code: str, patience: float, session: TaskSession, sts: StandInSts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without patience for one more attempt, and for a lasting refusal, verify() raises at once."""
+    monkeypatch.setattr("session_scoping.agent.identity.sleep", lambda _: pytest.fail("waited"))
+    sts.behave = lambda _: error(code, 400)
+    with pytest.raises(TaskCredentialsError):
+        session.verify(patience_seconds=patience)
+    assert sts.count() == 1
+
+
+def test_nobody_listening_is_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An STS that cannot be reached is an error, and the ambient keys do not stand in."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:9")
+    with pytest.raises(TaskCredentialsError) as caught:
+        key_of(TaskSession(TAGS))
+    assert caught.value.reason == "NoConnection"
+
+
+def test_eight_hours_of_work(session: TaskSession, sts: StandInSts, clock: MovableClock) -> None:
+    """A task that calls DynamoDB every minute re-assumes with the same tags and never sees ExpiredToken."""
+    client = session.client("dynamodb", endpoint_url=sts.url)
+    for _ in range(8 * 60):
+        client.get_item(TableName="tasks", Key={"task_id": {"S": "task-0042"}})
+        clock.move(minutes=1)
+    assert len(sts.served) == 8 * 60
+    assert 11 <= sts.count() <= 17
+    assert len(set(sts.served)) == sts.count()
+    assert AMBIENT_KEY not in sts.served
+    assert all(request.tags == dict(TAGS) for request in sts.requests)
+    assert {request.form["RoleSessionName"] for request in sts.requests} == {"task-0042"}
+    assert {request.signed_by for request in sts.requests} == {AMBIENT_KEY}
+
+
+def test_a_pause_longer_than_the_credentials(session: TaskSession, sts: StandInSts, clock: MovableClock) -> None:
+    """A task that sleeps past the expiry gets a new set, not an expired one."""
+    first = key_of(session)
+    clock.move(hours=5)
+    assert key_of(session) != first
+    assert sts.count() == 2
+
+
+def test_refresh_times_differ_between_sessions(make_session: Make, clock: MovableClock) -> None:
+    """Tasks started together refresh apart: when a half to a quarter of the lifetime is left."""
+    sessions = [make_session(SessionTags(user_id="u", repo="r", task_id=f"task-{number}")) for number in range(24)]
+    first = [key_of(session) for session in sessions]
+    clock.move(minutes=29, seconds=59)
+    assert [key_of(session) for session in sessions] == first
+    clock.move(minutes=7, seconds=30)
+    refreshed = sum(key_of(session) != key for session, key in zip(sessions, first, strict=True))
+    assert 0 < refreshed < len(sessions)
+    clock.move(minutes=7, seconds=32)
+    assert all(key_of(session) != key for session, key in zip(sessions, first, strict=True))
+
+
+@pytest.mark.parametrize("step", [timedelta(0), timedelta(minutes=46), timedelta(hours=3)])
+def test_twenty_threads_make_one_refresh(
+    step: timedelta, session: TaskSession, sts: StandInSts, clock: MovableClock
+) -> None:
+    """However many threads ask at once, one AssumeRole is sent, and nobody sees parts of two sets."""
+    if step:
+        key_of(session)
+    clock.time += step
+    before = sts.count()
+    sts.behave = lambda request: Reply(sts.assumed(request).body, delay=0.05)
+    credentials = session.boto3_session.get_credentials()
+    assert credentials is not None
+    barrier = threading.Barrier(20)
+
+    def read(_: int) -> set[str]:
+        barrier.wait()
+        found = set()
+        for _ in range(50):
+            frozen = credentials.get_frozen_credentials()
+            key, secret, token = str(frozen.access_key), str(frozen.secret_key), str(frozen.token)
+            found.add(f"{int(key[-9:])}/{secret.removeprefix(SECRET)}")
+            assert token.removeprefix(TOKEN) == secret.removeprefix(SECRET)
+        return found
+
+    with ThreadPoolExecutor(20) as pool:
+        seen = set().union(*pool.map(read, range(20)))
+    assert all(one.split("/")[0] == one.split("/")[1] for one in seen)
+    assert sts.count() == before + 1
+
+
+def test_twenty_threads_share_one_failure(session: TaskSession, sts: StandInSts) -> None:
+    """When the one attempt fails, all waiting threads raise; none tries again behind it."""
+    sts.behave = lambda _: Reply(error("Throttling", 400).body, 400, delay=0.05)
+    barrier = threading.Barrier(20)
+
+    def use(_: int) -> bool:
+        barrier.wait()
+        with pytest.raises(TaskCredentialsError):
+            key_of(session)
+        return True
+
+    with ThreadPoolExecutor(20) as pool:
+        assert all(pool.map(use, range(20)))
+    assert sts.count() == 1
+
+
+def test_early_refresh_holds_nobody_up(session: TaskSession, sts: StandInSts, clock: MovableClock) -> None:
+    """While one thread refreshes early, the others sign on with the present set."""
+    first = key_of(session)
+    clock.move(minutes=46)
+    asked, go_on = threading.Event(), threading.Event()
+
+    def behave(_: object) -> None:
+        asked.set()
+        assert go_on.wait(5)
+
+    sts.behave = behave
+    with ThreadPoolExecutor(1) as pool:
+        refreshing = pool.submit(key_of, session)
+        assert asked.wait(5)
+        assert key_of(session) == first
+        go_on.set()
+        assert refreshing.result() != first
+
+
+def test_asyncio_tasks_have_their_own_sessions(make_session: Make, sts: StandInSts) -> None:
+    """Sessions used from asyncio tasks keep apart, in worker threads as boto3 needs."""
+
+    async def work(number: int) -> str:
+        session = make_session(SessionTags(user_id="u", repo="r", task_id=f"task-{number}"))
+        arn = (await asyncio.to_thread(session.verify)).arn
+        await asyncio.sleep(0)
+        return arn
+
+    async def all_of_them() -> list[str]:
+        return await asyncio.gather(*(work(number) for number in range(8)))
+
+    arns = asyncio.run(all_of_them())
+    assert [arn.rsplit("/", 1)[1] for arn in arns] == [f"task-{number}" for number in range(8)]
+    assert sts.count() == 8
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_fork_during_a_refresh_does_not_hang(clock: MovableClock) -> None:
+    """A child forked while a thread of the parent refreshes gets credentials by itself."""
+    asked, go_on = threading.Event(), threading.Event()
+    parent = os.getpid()
+
+    def provider() -> CredentialSet:
+        if os.getpid() == parent:
+            asked.set()
+            assert go_on.wait(10)
+        return CredentialSet("ASIA", "secret", "token", clock() + timedelta(hours=1))
+
+    session = TaskSession(TAGS, credentials=provider, clock=clock)
+    with ThreadPoolExecutor(1) as pool:
+        refreshing = pool.submit(key_of, session)
+        assert asked.wait(5)
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                code = 0 if key_of(session) == "ASIA" else 1
+            finally:
+                os._exit(code)  # whatever happened: the child must not go on with the tests
+        try:
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        finally:
+            go_on.set()
+        assert refreshing.result() == "ASIA"
+
+
+class TwoClocks:
+    """A wall clock and a monotonic clock that a test moves apart."""
+
+    def __init__(self) -> None:
+        self.wall = datetime(2026, 3, 1, tzinfo=UTC)
+        self.monotonic = 0.0
+
+    def make(self, answers: list[int]) -> TaskCredentials:
+        """Return credentials on these clocks, with one-hour sets, noting each fetch."""
+
+        def fetch() -> CredentialSet:
+            answers.append(1)
+            return CredentialSet("ASIA", "secret", "token", self.wall + timedelta(hours=1))
+
+        return TaskCredentials(
+            fetch,
+            source="STS",
+            longest=3600,
+            clock=Clock(lambda: self.wall, lambda: self.monotonic),
+            draw=lambda: 0.25,
+        )
+
+
+@pytest.mark.parametrize(
+    ("wall", "monotonic", "fetches"),
+    [
+        (timedelta(minutes=44), 44 * 60, 1),
+        (timedelta(minutes=46), 46 * 60, 2),
+        (timedelta(hours=-5), 46 * 60, 2),
+        (timedelta(hours=5), 0, 2),
+        (timedelta(hours=-5), 60, 1),
+    ],
+)
+def test_no_step_of_a_clock_makes_credentials_younger(wall: timedelta, monotonic: float, fetches: int) -> None:
+    """A wall clock set back, or a monotonic clock that stood still, does not hide an expiry."""
+    clocks, answers = TwoClocks(), list[int]()
+    credentials = clocks.make(answers)
+    credentials.get_frozen_credentials()
+    clocks.wall += wall
+    clocks.monotonic += monotonic
+    credentials.get_frozen_credentials()
+    assert len(answers) == fetches
+
+
+def test_time_spent_waiting_counts(clock: MovableClock) -> None:
+    """A set that took longer to arrive than it lasts is refused, whatever its expiry says."""
+
+    def provider() -> CredentialSet:
+        clock.move(minutes=59, seconds=30)
+        return CredentialSet("ASIA", "secret", "token", clock() + timedelta(seconds=30))
+
+    with pytest.raises(TaskCredentialsError) as caught:
+        key_of(TaskSession(TAGS, credentials=provider, clock=clock))
+    assert caught.value.reason == "Expired"
+
+
+def test_a_clock_a_little_slow_does_not_stretch_the_hour(
+    session: TaskSession, sts: StandInSts, clock: MovableClock
+) -> None:
+    """Within the tolerated skew a set is still used for one hour at most."""
+    sts.behave = lambda request: sts.assumed(request, lasts=3600 + 290)
+    key_of(session)
+    sts.behave = lambda _: error("InternalFailure", 500)
+    clock.move(seconds=3541)
+    with pytest.raises(TaskCredentialsError):
+        key_of(session)
+
+
+def test_short_lived_sets_are_used_for_a_quarter_at_least(
+    clock: MovableClock, sts: StandInSts, session: TaskSession
+) -> None:
+    """Fifteen-minute credentials do not lead to a refresh on every call."""
+    sts.behave = lambda request: sts.assumed(request, lasts=900)
+    key_of(session)
+    for _ in range(22):
+        clock.move(seconds=10)
+        key_of(session)
+    assert sts.count() == 1
+
+
+@pytest.mark.parametrize("lasts", [62, 70, 100, 120, 240])
+def test_the_shortest_sets_refresh_before_their_last_minute(
+    lasts: int, clock: MovableClock, sts: StandInSts, session: TaskSession
+) -> None:
+    """Even a set of a minute or two is replaced while it still signs, so that one fault is tolerated."""
+    sts.behave = lambda request: sts.assumed(request, lasts=lasts)
+    first = key_of(session)
+    sts.behave = lambda _: error("InternalFailure", 500)
+    clock.move(seconds=(lasts - 60) * 0.9)
+    assert key_of(session) == first
+    assert sts.count() == 2
+
+
+def test_a_set_that_ends_sooner_does_not_replace_the_present_one(
+    clock: MovableClock, sts: StandInSts, session: TaskSession
+) -> None:
+    """An answer from the past cannot shorten what is left of the present set; an equal one is fine."""
+    first = key_of(session)
+    clock.move(minutes=46)
+    sts.behave = lambda request: sts.assumed(request, lasts=120)
+    assert key_of(session) == first
+    clock.move(minutes=1)
+    sts.behave = lambda request: sts.assumed(request, lasts=13 * 60)
+    assert key_of(session) == "ASIATASKKEY000000003"
+
+
+def test_an_answer_with_the_compute_role_s_own_key_is_refused(session: TaskSession, sts: StandInSts) -> None:
+    """Whatever else the answer says, the ambient key never becomes the task's."""
+    sts.behave = lambda _: Reply(assume_role_xml(AMBIENT_KEY, IN_AN_HOUR, GOOD_ARN))
+    with pytest.raises(TaskCredentialsError) as caught:
+        key_of(session)
+    assert caught.value.reason == "WrongRole"
+
+
+def test_threads_make_their_first_clients_at_once(session: TaskSession) -> None:
+    """One session may be asked for clients by many threads together."""
+    barrier = threading.Barrier(8)
+
+    def make(_: int) -> str:
+        barrier.wait()
+        return str(session.client("sqs").meta.service_model.service_name)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(make, range(8))) == {"sqs"}
+
+
+def test_account_is_the_role_s(session: TaskSession) -> None:
+    """Account-based endpoints get the role's account."""
+    credentials = session.boto3_session.get_credentials()
+    assert credentials is not None
+    assert credentials.get_frozen_credentials().account_id == ACCOUNT
