@@ -16,6 +16,7 @@ from session_scoping import (
     Models,
     QuotaExceededError,
     ScopedComputeRole,
+    SessionRole,
     SessionScopingError,
     TenantObjects,
     TenantTable,
@@ -64,6 +65,26 @@ def _mixed_minting(stack: cdk.Stack) -> None:
     small.session_role(other, minting=Minting.by_compute_roles(agent))
 
 
+def _mixed_minting_the_other_way(stack: cdk.Stack) -> None:
+    agent = ScopedComputeRole(stack, "Agent", backend=ComputeBackend.ECS)
+    small.session_role(stack, minting=Minting.by_compute_roles(agent))
+    other = cdk.Stack(cast(cdk.App, stack.node.root), "Other")
+    small.session_role(other, minting=Minting.by_broker(small.role(other, "Broker"), compute_roles=[agent]))
+
+
+def _table_in_role_and_policy(stack: cdk.Stack) -> None:
+    one = small.table(stack)
+    session = small.session_role(stack, tables=[TenantTable(one, access="get")])
+    TenantTablePolicy(stack, "Policy", tables=[TenantTable(one, access="put")]).attach_to(session)
+
+
+def _policy_attached_twice(stack: cdk.Stack) -> None:
+    session = small.session_role(stack)
+    policy = TenantTablePolicy(stack, "Policy", tables=[TenantTable(small.table(stack, "More"))])
+    policy.attach_to(session)
+    policy.attach_to(session)
+
+
 def _foreign_tag(stack: cdk.Stack) -> None:
     session = small.session_role(stack)
     entry = TenantTable(small.table(stack, "More", "pk"), leading_key="{tenant_id}", partition_key="pk")
@@ -80,6 +101,9 @@ MISTAKES: dict[str, tuple[Attempt, str]] = {
     "repeated minter": (_same_role_twice, "named twice"),
     "broker that is a compute role": (_broker_is_compute, "named twice"),
     "compute role in both modes": (_mixed_minting, "would mint for one session role and not for another"),
+    "compute role in both modes, the broker second": (_mixed_minting_the_other_way, "would mint for one session role"),
+    "table in a session role and in a policy": (_table_in_role_and_policy, "given to one role twice"),
+    "policy attached twice": (_policy_attached_twice, "given to one role twice"),
     "immutable minter": (_immutable_minter, "cannot be changed from this stack"),
     "unknown table access": (_tables(access="scan"), "unknown access to a tenant table"),
     "no table access": (_tables(access=[]), "no access to a tenant table"),
@@ -157,6 +181,21 @@ def test_too_many_models_for_ten_attachments_are_refused() -> None:
     models = Models.profile("us", [f"anthropic.claude-{number:03d}-20250101-v1:0" for number in range(200)])
     with pytest.raises(QuotaExceededError, match="too many managed policies"):
         small.session_role(small.stack(), models=models)
+
+
+def test_compute_role_of_too_many_session_roles_is_refused() -> None:
+    """Every session role attaches policies to its compute roles, and IAM takes ten in all."""
+    stack = small.stack()
+    agent = small.role(stack)
+
+    def one_more(number: int) -> None:
+        tables = [TenantTable(small.table(stack, f"Table{number}"))]
+        SessionRole(stack, f"Session{number}", minting=Minting.by_compute_roles(agent), tables=tables)
+
+    for number in range(5):
+        one_more(number)
+    with pytest.raises(QuotaExceededError, match="is given too many managed policies: got 11, expected at most 10"):
+        one_more(5)
 
 
 def test_policy_grown_over_its_quota_by_others_fails_synth() -> None:

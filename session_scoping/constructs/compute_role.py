@@ -12,9 +12,10 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from session_scoping.constructs import baseline
-from session_scoping.constructs.documents import PolicySeries, Ruler, check_attachments
 from session_scoping.constructs.finished import FinishedTree
 from session_scoping.constructs.models import Models
+from session_scoping.constructs.policies import PolicySeries, check_attachments
+from session_scoping.constructs.ruler import Ruler
 from session_scoping.constructs.site import Site
 from session_scoping.errors import InvalidInputError
 

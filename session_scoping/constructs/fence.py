@@ -1,13 +1,15 @@
 """The Denies that keep compute roles away from tenant data, whichever comes first, the role or the data."""
 
 from collections.abc import Iterable, Sequence
+from typing import NoReturn
 
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from session_scoping.constructs.compute_role import ScopedComputeRole
-from session_scoping.constructs.documents import PolicySeries, Section
+from session_scoping.constructs.documents import Section
 from session_scoping.constructs.guards import ROLE_ACTIONS
+from session_scoping.constructs.policies import PolicySeries, count_attached
 from session_scoping.errors import InvalidInputError
 
 
@@ -80,12 +82,15 @@ class RolesGuard:
             if role.roles_guard is None:
                 role.roles_guard = self
                 new.append(role.policy_role)
+            elif role.roles_guard._mints != self._mints:
+                _refuse_mixed_minting(role)
             elif self._mints:
-                role.roles_guard._except(self._arn, role)
+                role.roles_guard._except(self._arn)
         if new:
             self._attach(new)
 
     def _attach(self, roles: Sequence[iam.IRole]) -> None:
+        count_attached(roles)
         if self._policy is not None:
             for role in roles:
                 self._policy.attach_to_role(role)
@@ -99,13 +104,16 @@ class RolesGuard:
         )
         self._policy = iam.ManagedPolicy(self._scope, "RolesGuard", statements=[self._statement], roles=list(roles))
 
-    def _except(self, session_role_arn: str, role: ScopedComputeRole) -> None:
-        if self._statement is None or not self._mints:
-            raise InvalidInputError(
-                f"compute role `{role.node.path}` would mint for one session role and not for another",
-                got="minting by compute roles and by a broker",
-                expected="one way of minting for all session roles of a compute role",
-                why="what it may mint itself, a hijacked agent may mint",
-                fix="let the broker mint for both, or use two compute roles",
-            )
-        self._statement.add_not_resources(session_role_arn)
+    def _except(self, session_role_arn: str) -> None:
+        if self._statement is not None:
+            self._statement.add_not_resources(session_role_arn)
+
+
+def _refuse_mixed_minting(role: ScopedComputeRole) -> NoReturn:
+    raise InvalidInputError(
+        f"compute role `{role.node.path}` would mint for one session role and not for another",
+        got="minting by compute roles and by a broker",
+        expected="one way of minting for all session roles of a compute role",
+        why="what it may mint itself, a hijacked agent may mint",
+        fix="let the broker mint for both, or use two compute roles",
+    )

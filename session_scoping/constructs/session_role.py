@@ -11,7 +11,7 @@ from constructs import Construct
 from session_scoping import environment
 from session_scoping.constructs import guards
 from session_scoping.constructs.compute_role import ScopedComputeRole
-from session_scoping.constructs.documents import PolicySeries, Ruler, Section, check_attachments, flatten, tokens_in
+from session_scoping.constructs.documents import Section, tokens_in
 from session_scoping.constructs.fence import ComputeFence, RolesGuard
 from session_scoping.constructs.finished import Check, FinishedTree
 from session_scoping.constructs.minting import (
@@ -25,7 +25,9 @@ from session_scoping.constructs.minting import (
 )
 from session_scoping.constructs.models import Models
 from session_scoping.constructs.objects import TenantObjects
+from session_scoping.constructs.policies import PolicySeries, check_attachments, flatten
 from session_scoping.constructs.roles import demand_apart, demand_changeable, demand_new
+from session_scoping.constructs.ruler import Ruler
 from session_scoping.constructs.site import Site, is_token
 from session_scoping.constructs.statements import Statement, allow, deny, tags_present
 from session_scoping.constructs.tables import TenantTable
@@ -105,6 +107,7 @@ class SessionRole(Construct):
         self._site = Site.of(scope)
         self._ruler = Ruler.at(self._site)
         data = TenantData.bind(self._site, self._tag_keys, tables, objects)
+        self._data = data
         path_tags = data.path_tags(self._tag_keys)
         self._trust_conditions = trust_conditions(self._tag_keys, path_tags, transitive_tag_keys)
         for role in (*minting.minters, *minting.compute_roles):
@@ -239,6 +242,11 @@ class SessionRole(Construct):
             if self._minting.mode == "broker":
                 demand_apart(underlying(role), self._minters)
         self._fence_in(roles)
+
+    def _claim(self, data: TenantData) -> None:
+        """Refuse a table that this role reaches already: two guards would deny each other's actions."""
+        self._data.check_apart_from(data)
+        self._data = self._data.joined(data)
 
     def _cover(self, series: PolicySeries, sections: Sequence[Section]) -> None:
         """Deny the compute roles more tenant data; TenantTablePolicy calls it."""

@@ -6,9 +6,10 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from session_scoping.constructs.documents import PolicySeries, Ruler
 from session_scoping.constructs.finished import FinishedTree
+from session_scoping.constructs.policies import PolicySeries
 from session_scoping.constructs.roles import demand_changeable
+from session_scoping.constructs.ruler import Ruler
 from session_scoping.constructs.session_role import SessionRole
 from session_scoping.constructs.site import Site
 from session_scoping.constructs.statements import tags_present
@@ -90,6 +91,7 @@ class TenantTablePolicy(Construct):
         """
         if isinstance(role, SessionRole):
             self._check_tags(role)
+            role._claim(self._data)
             count = self._session_roles = self._session_roles + 1
             # INVARIANT: the first one's id has no number, and no number that a longer series would use.
             base_id = "ComputeGuards" + (f"OfRole{count}" if count > 1 else "")

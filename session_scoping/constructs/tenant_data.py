@@ -5,11 +5,13 @@ from dataclasses import dataclass
 
 from session_scoping.constructs import objects as tenant_objects
 from session_scoping.constructs import tables as tenant_tables
-from session_scoping.constructs.documents import Ruler, Section
+from session_scoping.constructs.documents import Section
 from session_scoping.constructs.objects import BoundObjects, BucketFacts, TenantObjects
+from session_scoping.constructs.ruler import Ruler
 from session_scoping.constructs.site import Site, is_token
 from session_scoping.constructs.statements import Conditions, deny
 from session_scoping.constructs.tables import BoundTable, TenantTable
+from session_scoping.errors import InvalidInputError
 from session_scoping.tags import OBJECT_KEY_TAGS
 
 
@@ -43,6 +45,26 @@ class TenantData:
         tenant_objects.check_disjoint(bound_objects)
         bound_tables = tuple(entry.bind(site, tag_keys) for entry in tables)
         return cls(bound_tables, bound_objects, site)
+
+    def check_apart_from(self, other: "TenantData") -> None:
+        """
+        Refuse a table that both name.
+
+        Raises:
+            InvalidInputError: Some ARN stands in both.
+        """
+        if shared := {table.arn for table in self.tables} & {table.arn for table in other.tables}:
+            raise InvalidInputError(
+                "a table is given to one role twice",
+                got=f"{len(shared)} tables named before",
+                expected="each table in one SessionRole or TenantTablePolicy of a role",
+                why="each guard denies what its own entry does not name, so together they deny what both allow",
+                fix="name all access of a table in one place",
+            )
+
+    def joined(self, other: "TenantData") -> "TenantData":
+        """Return both tenant data as one."""
+        return TenantData(self.tables + other.tables, self.objects + other.objects, self.site)
 
     def measurable(self) -> list[str]:
         """Return the strings that `teach` asks the CDK to resolve, for a caller that has others to resolve too."""

@@ -6,8 +6,8 @@ from typing import Any, cast
 
 from aws_cdk import aws_iam as iam
 
-from session_scoping.constructs.documents import TRUST_POLICY_MAX, Ruler, too_large_message
 from session_scoping.constructs.finished import Check, reserved_tags
+from session_scoping.constructs.ruler import TRUST_POLICY_MAX, Ruler, too_large_message
 from session_scoping.constructs.site import properties_of
 
 

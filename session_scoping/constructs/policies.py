@@ -1,0 +1,188 @@
+"""Managed policies in numbered series: attached, ordered, counted, and acknowledged to cdk-nag."""
+
+import json
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from session_scoping.constructs.documents import Section, document_of, pack, substitute, tokens_in
+from session_scoping.constructs.finished import Check
+from session_scoping.constructs.ruler import MANAGED_POLICY_MAX, SPLIT, Ruler, too_large_message
+from session_scoping.constructs.site import Site
+from session_scoping.constructs.statements import Statement
+from session_scoping.errors import QuotaExceededError
+
+# Source: IAM reference_iam-quotas. Two are left for the role's owner.
+ATTACHED_POLICIES_MAX = 10
+ATTACHED_POLICIES_LEFT_FREE = 2
+
+_COUNT = "_session_scoping_attached"
+
+
+class PolicySeries:
+    """
+    A growing series of managed policies under one construct: `Guards`, `Guards2`, `Guards3`.
+
+    INVARIANT: a policy's id depends on its place in the series alone, so that more tables or models never rename
+    one that is deployed.
+
+    Args:
+        scope: Construct the policies stand under.
+        base_id: Id of the first policy.
+        site: Stack of the scope.
+        ruler: Measures the documents.
+        reason: Why the wildcards in the Allows are as narrow as they can be, for cdk-nag's audit record.
+    """
+
+    def __init__(self, scope: Construct, base_id: str, site: Site, ruler: Ruler, reason: str = "") -> None:
+        self._scope, self._base_id, self._site, self._ruler = scope, base_id, site, ruler
+        self._reason = reason
+        self._written: list[tuple[iam.ManagedPolicy, iam.PolicyDocument]] = []
+        self._acknowledged: list[list[str]] = []
+
+    @property
+    def policies(self) -> list[iam.ManagedPolicy]:
+        """The policies written so far."""
+        return [policy for policy, _ in self._written]
+
+    def write(self, sections: Iterable[Section], roles: Sequence[iam.IRole]) -> None:
+        """
+        Write the sections, in order, as managed policies attached to the roles.
+
+        Raises:
+            InvalidInputError: One piece alone is larger than a managed policy may be.
+        """
+        sections = list(sections)
+        self._site.resolve(tokens_in(sections))
+        resolved = self._site.resolved
+
+        def size(statements: Sequence[Statement]) -> int:
+            return self._ruler.document(substitute(document_of(statements), resolved))
+
+        for statements in pack(sections, size, f"policy `{self._base_id}`"):
+            number = len(self._written) + 1
+            document = iam.PolicyDocument.from_json(document_of(statements))
+            policy = iam.ManagedPolicy(
+                self._scope,
+                self._base_id + (str(number) if number > 1 else ""),
+                document=document,
+                roles=list(roles),
+            )
+            count_attached(roles)
+            self._written.append((policy, document))
+            self._acknowledged.append([])
+            self._acknowledge(number - 1, substitute(statements, resolved))
+
+    def attach(self, roles: Sequence[iam.IRole]) -> None:
+        """Attach the policies written so far to more roles."""
+        for policy in self.policies:
+            count_attached(roles)
+            for role in roles:
+                policy.attach_to_role(role)
+
+    def after(self, earlier: "PolicySeries") -> None:
+        """Deploy these policies after the earlier ones, so that a role never has Allows without their guards."""
+        for policy in self.policies:
+            policy.node.add_dependency(*earlier.policies)
+
+    def finished(self) -> Iterable[Check]:
+        """
+        Return the checks of the policies as the finished tree renders them.
+
+        Others can change a logical id or add a reference between stacks after this series was written: sizes are
+        measured again, and findings under new ids are acknowledged.
+        """
+        for place, (_, document) in enumerate(self._written):
+            yield Check(document, partial(self._recheck, place))
+
+    def _recheck(self, place: int, document: Any) -> Iterable[str]:
+        if (size := self._ruler.document(document)) > MANAGED_POLICY_MAX:
+            path = self._written[place][0].node.path
+            yield too_large_message(f"policy `{path}`", size, MANAGED_POLICY_MAX, SPLIT)
+        self._acknowledge(place, document["Statement"])
+
+    def _acknowledge(self, place: int, statements: Sequence[Statement]) -> None:
+        """Acknowledge the wildcards of one policy, unless the same ones are acknowledged already."""
+        ids = wildcard_findings(statements)
+        if ids != self._acknowledged[place]:
+            self._acknowledged[place] = ids
+            acknowledgments = [cdk.Acknowledgment(id=id_, reason=self._reason) for id_ in ids]
+            # On the policy itself: on the construct it would also cover what others attach to the role.
+            cdk.Validations.of(self._written[place][0]).acknowledge(*acknowledgments)
+
+
+def count_attached(roles: Iterable[iam.IRole]) -> None:
+    """
+    Count one more policy on these roles, whichever construct attaches it.
+
+    Raises:
+        QuotaExceededError: A role has more of ours than IAM attaches.
+    """
+    for role in roles:
+        count = vars(role)[_COUNT] = vars(role).get(_COUNT, 0) + 1
+        if count > ATTACHED_POLICIES_MAX:
+            raise QuotaExceededError(
+                f"role `{role.node.path}` is given too many managed policies: got {count}, expected at most "
+                f"{ATTACHED_POLICIES_MAX} from all session roles and table policies together; IAM attaches no more; "
+                "fix: use one session role for several tables, or a compute role for each session role"
+            )
+
+
+def check_attachments(owner: Construct, *series: PolicySeries) -> None:
+    """
+    Keep two of a role's ten managed policies for its owner.
+
+    Raises:
+        QuotaExceededError: The series need more than eight.
+    """
+    count, limit = (
+        sum(len(one.policies) for one in series),
+        ATTACHED_POLICIES_MAX - ATTACHED_POLICIES_LEFT_FREE,
+    )
+    if count > limit:
+        raise QuotaExceededError(
+            f"role `{owner.node.path}` needs too many managed policies: got {count}, expected at most {limit}; IAM "
+            f"attaches {ATTACHED_POLICIES_MAX}, and {ATTACHED_POLICIES_LEFT_FREE} are kept free; fix: {SPLIT}"
+        )
+
+
+def wildcard_findings(statements: Sequence[Statement]) -> list[str]:
+    """
+    Return the ids under which cdk-nag reports the wildcard resources in Allows.
+
+    They are computed from the resolved statements: they hold logical ids, and cdk-nag matches exactly.
+    """
+    ids = {
+        f"AwsSolutions::AwsSolutions-IAM5[Resource::{resource}]"
+        for statement in statements
+        if statement["Effect"] == "Allow"
+        for resource in map(flatten, _listed(statement["Resource"]))
+        if "*" in resource
+    }
+    return sorted(ids)
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def flatten(value: Any) -> str:
+    """Write a resolved ARN the way cdk-nag writes it into a finding's id."""
+    if isinstance(value, str):
+        return value.replace("${", "<").replace("}", ">")
+    match value:
+        case {"Fn::Join": [str(delimiter), [*parts]]}:
+            return delimiter.join(map(flatten, parts))
+        case {"Fn::GetAtt": [target, attribute]}:
+            return f"<{flatten(target)}.{flatten(attribute)}>"
+        case {"Ref": target}:
+            return f"<{flatten(target)}>"
+        case {"Fn::ImportValue": imported}:
+            return flatten(imported)
+        case {"Fn::Sub": template}:
+            return flatten(template)
+    return json.dumps(value, separators=(",", ":"))
