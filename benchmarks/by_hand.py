@@ -24,7 +24,7 @@ USER = "${aws:PrincipalTag/user_id}"
 PATHS = ["*/*", "*..*", "."]
 INVOKE = ["bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"]
 MINT = ["sts:AssumeRole", "sts:TagSession"]
-ACCESS_POINTS = "s3:*:*:accesspoint/*"
+BYWAYS = ("s3:*:*:accesspoint/*", "s3:*:*:access-grants/*")
 
 
 @dataclass(frozen=True)
@@ -259,7 +259,7 @@ def compute_guard_statements(names: Names) -> list[Statement]:
     return [
         _deny("DenyTenantTables", ["dynamodb:*"], everywhere),
         _deny("DenyTenantTablesBelow", ["dynamodb:*"], [f"{arn}/*" for arn in everywhere]),
-        _deny("DenyTenantBuckets", ["s3:*"], [*buckets, f"arn:{names.partition}:{ACCESS_POINTS}"]),
+        _deny("DenyTenantBuckets", ["s3:*"], [*buckets, *(f"arn:{names.partition}:{byway}" for byway in BYWAYS)]),
     ]
 
 

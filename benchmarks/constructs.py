@@ -215,11 +215,12 @@ def growth(failures: list[str]) -> Iterator[str]:
         per_role.append(calls / count)
         milliseconds = (building.milliseconds, synthesizing.milliseconds)
         rows.append((count, calls, f"{calls / count:.1f}", *(f"{total / count:.0f}" for total in milliseconds)))
-    if max(per_role) > per_role[0]:
+    if per_role[2] > per_role[1]:
         failures.append("calls for each session role grow with their number")
     yield from _table(
         "Growth: session roles in one app, each with two compute roles, in a stack of its own",
-        "Linear: the calls for each role do not grow with the number of roles. Milliseconds are for each role; synth "
+        "Linear: the calls for each role do not grow with the number of roles. In an app of several stacks each table "
+        "and bucket is asked once which stack it stands in. Milliseconds are for each role; synth "
         "includes its tables and buckets.",
         ("session roles", "calls", "calls for each", "ms to build each", "ms in synth each"),
         rows,

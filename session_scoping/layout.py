@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from session_scoping.errors import InvalidInputError
-from session_scoping.tags import SessionTags, is_tag_character
+from session_scoping.tags import SessionTags, demand_policy_text, is_tag_character
 
 TASK_LEADING_KEY = "{task_id}"
 
@@ -85,6 +85,7 @@ class KeyFormat:
                 why="IAM would read it as a pattern that matches other tenants",
                 fix="write tags as `{tag}` and leave wildcards out",
             )
+        demand_policy_text((text,))
         if not tags:
             raise InvalidInputError(
                 f"{what} `{text}` names no session tag",

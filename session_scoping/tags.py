@@ -55,7 +55,8 @@ def parse_tag_keys(keys: Iterable[str]) -> tuple[str, ...]:
             why="each character would become a tag of its own",
             fix=f"pass [`{keys}`]",
         )
-    parsed = tuple(keys)
+    # A member of `class T(str, Enum)` formats as its name, not as its text.
+    parsed = tuple(str.__str__(key) if isinstance(key, str) else key for key in keys)
     if not 1 <= len(parsed) <= TAGS_MAX:
         raise InvalidInputError(
             "the number of tag keys is out of range",
@@ -77,6 +78,27 @@ def parse_tag_keys(keys: Iterable[str]) -> tuple[str, ...]:
             )
         seen[key.casefold()] = key
     return parsed
+
+
+def demand_policy_text(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """
+    Return the texts, or refuse what a policy document cannot hold although a tag can.
+
+    Raises:
+        InvalidInputError: A character above U+00FF.
+
+    Source:
+        IAM API, policyDocumentType: characters up to U+00FF.
+    """
+    if bad := [text for text in texts if any(ord(character) > 0xFF for character in text)]:
+        raise InvalidInputError(
+            f"{bad[0]!r} cannot stand in a policy",
+            got="a character above U+00FF",
+            expected="characters up to U+00FF",
+            why="IAM refuses the policy at deployment",
+            fix="use plain letters",
+        )
+    return texts
 
 
 def _check_key(key: str) -> None:

@@ -342,6 +342,8 @@ def compute_cases(world: World, role: str, *, mints: bool) -> Iterator[Case]:
             yield Case(f"{action} {bucket}", role, f"s3:{action}", arn, False, {}, {})
     point = f"arn:aws:s3:us-east-1:{ACCOUNT}:accesspoint/side"
     yield Case("through an access point", role, "s3:GetObject", f"{point}/object/x", False, {}, {})
+    grants = f"arn:aws:s3:us-east-1:{ACCOUNT}:access-grants/default"
+    yield Case("another role's access by an access grant", role, "s3:GetDataAccess", grants, False, {}, {})
     yield Case("making an access point", role, "s3:CreateAccessPoint", point, False, {}, {})
     admin = f"arn:aws:iam::{ACCOUNT}:role/admin"
     for action in ("AssumeRole", "TagSession", "SetSourceIdentity"):

@@ -26,6 +26,7 @@ from tests import small
 
 Attempt = Callable[[cdk.Stack], Any]
 SONNET = "anthropic.claude-sonnet-4-6"
+AGENTCORE = "arn:aws:bedrock-agentcore:us-east-1:111122223333"
 SECRET = "arn:aws:secretsmanager:us-east-1:111122223333:secret:github"
 
 
@@ -40,6 +41,67 @@ def _tables(**options: Any) -> Attempt:
 def _compute(**options: Any) -> Attempt:
     options.setdefault("backend", ComputeBackend.ECS)
     return lambda stack: ScopedComputeRole(stack, "Agent", **options)
+
+
+def _agentcore(**options: Any) -> Attempt:
+    return _compute(backend=ComputeBackend.AGENTCORE, **options)
+
+
+def _imported_role(stack: cdk.Stack, id: str) -> iam.IRole:
+    return iam.Role.from_role_arn(stack, id, "arn:aws:iam::111122223333:role/agent")
+
+
+def _role_under_two_imports(stack: cdk.Stack) -> None:
+    small.session_role(stack, minting=Minting.by_compute_roles(_imported_role(stack, "A"), _imported_role(stack, "B")))
+
+
+def _broker_under_two_imports(stack: cdk.Stack) -> None:
+    broker = Minting.by_broker(_imported_role(stack, "A"), compute_roles=[_imported_role(stack, "B")])
+    small.session_role(stack, minting=broker)
+
+
+def _table_under_two_imports(stack: cdk.Stack) -> None:
+    one, same = (dynamodb.Table.from_table_name(stack, id, "tasks") for id in ("One", "Same"))
+    small.session_role(stack, tables=[TenantTable(one, access="get"), TenantTable(same, access="put")])
+
+
+def _others(patterns: Any) -> Attempt:
+    return lambda stack: small.session_role(
+        stack, objects=[TenantObjects.artifacts(small.bucket(stack))], other_objects=patterns
+    )
+
+
+def _others_in_tenant_bucket(stack: cdk.Stack) -> None:
+    bucket = small.bucket(stack)
+    objects = [TenantObjects.artifacts(bucket)]
+    small.session_role(stack, objects=objects, other_objects=[bucket.arn_for_objects("*")])
+
+
+def _bucket_under_two_imports(stack: cdk.Stack) -> None:
+    one = s3.Bucket.from_bucket_name(stack, "One", "shared-bucket")
+    same = s3.Bucket.from_bucket_arn(stack, "Same", "arn:aws:s3:::shared-bucket")
+    objects = [TenantObjects.attachments(one, reach="user"), TenantObjects(same, ["{task_id}/"], "get")]
+    small.session_role(stack, objects=objects)
+
+
+def _number_key(stack: cdk.Stack) -> None:
+    key = dynamodb.Attribute(name="task_id", type=dynamodb.AttributeType.NUMBER)
+    small.session_role(stack, tables=[TenantTable(dynamodb.Table(stack, "Numbers", partition_key=key))])
+
+
+def _policy_on_compute_role(stack: cdk.Stack) -> None:
+    agent = ScopedComputeRole(stack, "Agent", backend=ComputeBackend.ECS)
+    TenantTablePolicy(stack, "Policy", tables=[TenantTable(small.table(stack))]).attach_to(agent.policy_role)
+
+
+def _pattern_minter(stack: cdk.Stack) -> None:
+    any_role = iam.Role.from_role_arn(stack, "Any", "arn:aws:iam::111122223333:role/*")
+    small.session_role(stack).admit_trust_only(any_role)
+
+
+def _late_deny_while_off(stack: cdk.Stack) -> None:
+    session = small.session_role(stack, deny_tenant_data_to_compute_roles=False)
+    session.deny_tenant_data_to(small.role(stack, "Late"))
 
 
 def _same_role_twice(stack: cdk.Stack) -> None:
@@ -146,7 +208,50 @@ MISTAKES: dict[str, tuple[Attempt, str]] = {
     ),
     "secret with a wildcard": (_compute(secrets=[f"{SECRET}-*"]), "not the complete ARN of one secret"),
     "secret without its suffix": (_compute(secrets=[SECRET]), "not the complete ARN of one secret"),
-    "memory with a wildcard": (_compute(memory="arn:aws:bedrock-agentcore:us-east-1:1:memory/*"), "has a wildcard"),
+    "memory with a wildcard": (_compute(memory=f"{AGENTCORE}:memory/*"), "does not name one resource"),
+    "memory with a question mark": (_compute(memory=f"{AGENTCORE}:memory/?"), "does not name one resource"),
+    "any runtime": (_agentcore(runtime_arn="*"), "does not name one resource"),
+    "every runtime's identity": (_agentcore(runtime_name="*"), "does not name one resource"),
+    "no way of minting": (lambda s: small.session_role(s, minting=None), "`minting` is not what"),
+    "minting by nobody": (lambda _: Minting("compute", (), ()), "nobody may mint"),
+    "bare table": (lambda s: small.session_role(s, tables=[small.table(s)]), "`tables` is not what"),
+    "other objects as one text": (_others("arn:aws:s3:::docs/*"), "other_objects would open more"),
+    "every other object": (_others(["*"]), "other_objects would open more"),
+    "every bucket": (_others(["arn:aws:s3:::*"]), "other_objects would open more"),
+    "a bucket whole": (_others(["arn:aws:s3:::docs"]), "other_objects would open more"),
+    "the tenant bucket": (_others_in_tenant_bucket, "other_objects would open more"),
+    "prefixes that meet under two imports": (_bucket_under_two_imports, "can name the same key"),
+    "secret pattern behind tokens": (
+        lambda s: ScopedComputeRole(
+            s,
+            "Agent",
+            backend=ComputeBackend.ECS,
+            secrets=[f"arn:aws:secretsmanager:{s.region}:{s.account}:secret:*"],
+        ),
+        "not the complete ARN of one secret",
+    ),
+    "profile pattern behind tokens": (
+        lambda s: Models.application_profile(
+            f"arn:aws:bedrock:{s.region}:{s.account}:application-inference-profile/*", [SONNET]
+        ),
+        "no application inference profile",
+    ),
+    "table pattern": (
+        lambda s: small.session_role(s, tables=[TenantTable(dynamodb.Table.from_table_name(s, "All", "*"))]),
+        "name is a pattern",
+    ),
+    "table keyed on a number": (_number_key, "partition key that is no string"),
+    "model of a geography not known yet": (lambda _: Models.in_region([f"ca.{SONNET}"]), "carries a geography"),
+    "tag key no policy can hold": (lambda s: small.session_role(s, tag_keys=["task_id", "租户"]), "above U+00FF"),
+    "leading key no policy can hold": (_tables(leading_key="→{task_id}"), "above U+00FF"),
+    "unknown mode of minting": (lambda s: Minting("Broker", (small.role(s),), ()), "unknown mode"),  # type: ignore[arg-type]
+    "tenant tables on a compute role": (_policy_on_compute_role, "a compute role is no place"),
+    "minter that is a pattern": (_pattern_minter, "is not one role"),
+    "model ids in place of Models": (lambda s: small.session_role(s, models=[SONNET]), "`models` is not what"),
+    "table under two imports": (_table_under_two_imports, "listed twice"),
+    "role under two imports": (_role_under_two_imports, "admitted already"),
+    "broker imported as a compute role": (_broker_under_two_imports, "a broker and a compute role"),
+    "late Deny while the Denies are off": (_late_deny_while_off, "Denies of this session role are off"),
     "backend by name": (_compute(backend="ECS"), "unknown compute backend"),
     "option of another backend": (_compute(runtime_name="agent"), "does not belong to this backend"),
     "policy without tables": (lambda s: TenantTablePolicy(s, "P", tables=[]), "has no table"),

@@ -3,7 +3,10 @@
 from typing import Any
 
 import pytest
+from aws_cdk import aws_kms as kms
 
+from session_scoping import TenantTable, TenantTablePolicy
+from tests import small
 from tests.cases import Case, compute_cases, failures, mint_cases, session_cases
 from tests.simulator import decide
 from tests.world import World
@@ -70,3 +73,30 @@ def test_the_matrix_is_as_wide_as_the_issue_asks(compute_template: dict[str, Any
     world = World(compute_template)
     cases = [*session_cases(world), *compute_cases(world, "EcsTaskRole", mints=True)]
     assert len({(case.name, case.action, case.resource) for case in cases}) > 730
+
+
+def test_tenant_keys_serve_their_services_only() -> None:
+    """Under a broad `kms:*` neither a session nor a compute role uses or administers a tenant key directly."""
+    stack = small.stack()
+    key = kms.Key(stack, "Key")
+    small.session_role(stack, tables=[TenantTable(small.table(stack, encryption_key=key), access="get")])
+    world = World(small.template(stack))
+    arn = world.arn("Key", "AWS::KMS::Key")
+    for role in ("SessionRole", "Compute"):
+        for action in ("Decrypt", "PutKeyPolicy", "ScheduleKeyDeletion", "DisableKey", "CreateGrant"):
+            case = Case(f"{action} directly", role, f"kms:{action}", arn, allowed=False)
+            assert failures(world, [case], ["broad allow"]) == []
+
+
+def test_untagged_sessions_of_any_role_read_no_row() -> None:
+    """On a role that is no session role the table policy holds against a broad Allow without tags too."""
+    stack = small.stack()
+    policy = TenantTablePolicy(stack, "Tables", tables=[TenantTable(small.table(stack), access="read-only")])
+    policy.attach_to(small.role(stack, "Worker"))
+    world = World(small.template(stack))
+    arn = world.arn("Tasks", "AWS::DynamoDB::Table")
+    for action in ("GetItem", "Query", "BatchGetItem", "PutItem"):
+        for tags in ({}, {"task_id": ""}):
+            context = {"dynamodb:LeadingKeys": ["T2"]}
+            case = Case(f"{action} untagged", "Worker", f"dynamodb:{action}", arn, False, context, tags)
+            assert failures(world, [case], VARIANTS) == []

@@ -95,8 +95,13 @@ def _fences(adopted: Example) -> dict[str, Statement]:
         }
         tables = [f"arn:aws:dynamodb:*:111122223333:table/<{ids[name]}>" for name in ("acme-tasks", "acme-task-events")]
         bucket = f"<{ids['acme-task-traces']}.Arn>"
+    keys = [f"<{key}.Arn>" for key in resources(adopted.templates["AcmeData"], "AWS::KMS::Key")]
+    direct = {"Null": {"kms:ViaService": "true"}}
+    key_guard: dict[str, Statement] = {
+        "DenyTenantKeysDirectly": {"Effect": "Deny", "Action": ["kms:*"], "Resource": keys, "Condition": direct}
+    }
     (session_role,) = resources(adopted.templates["AcmeData"], "AWS::IAM::Role")
-    buckets = [bucket, f"{bucket}/*", "arn:aws:s3:*:*:accesspoint/*"]
+    buckets = [bucket, f"{bucket}/*", "arn:aws:s3:*:*:accesspoint/*", "arn:aws:s3:*:*:access-grants/*"]
     below = [f"{arn}/*" for arn in tables]
     role_actions = ["sts:AssumeRole", "sts:AssumeRoot", "sts:SetSourceIdentity", "sts:TagSession"]
     session = [f"<{session_role}.Arn>"]
@@ -106,6 +111,7 @@ def _fences(adopted: Example) -> dict[str, Statement]:
         "DenyTenantBuckets": {"Effect": "Deny", "Action": ["s3:*"], "Resource": sorted(buckets)},
         "DenyOtherRoles": {"Effect": "Deny", "Action": role_actions, "NotResource": session},
         "MintSessions": {"Effect": "Allow", "Action": ["sts:AssumeRole", "sts:TagSession"], "Resource": session},
+        **(key_guard if keys else {}),
     }
 
 

@@ -68,18 +68,18 @@ def build(drawn: dict[str, Any]) -> dict[str, Any]:
         deny_tenant_data_to_compute_roles=drawn["deny"],
     )
     for number, call in enumerate(drawn["calls"]):
-        _call(session, call, number)
+        _call(session, call, number, denies=drawn["deny"])
     return small.template(stack)
 
 
-def _call(session: SessionRole, call: str, number: int) -> None:
+def _call(session: SessionRole, call: str, number: int, *, denies: bool) -> None:
     stack = session.role.stack
     match call:
         case "admit":
             session.admit(small.role(stack, f"Late{number}"))
         case "trust only":
             session.admit_trust_only(small.role(stack, f"Late{number}"))
-        case "deny":
+        case "deny" if denies:
             session.deny_tenant_data_to(small.role(stack, f"Late{number}"))
         case "policy" | "policy on another role":
             entry = TenantTable(small.table(stack, f"More{number}"), access="read-only")

@@ -192,11 +192,11 @@ def test_compute_role_may_mint_and_reaches_no_tenant_data(full: dict[str, Any]) 
     assert small.by_sid(small.policy(full, "SessionMint")) == {"MintSessions": mint}
     table = {"Ref": small.ref(full, "Tasks")}
     bucket = {"Fn::GetAtt": [small.ref(full, "Objects"), "Arn"]}
-    points = small.arn("s3", "accesspoint/*", region="*", account="*")
+    points = [small.arn("s3", f"{kind}/*", region="*", account="*") for kind in ("access-grants", "accesspoint")]
     assert small.by_sid(small.policy(full, "SessionComputeGuards")) == {
         "DenyTenantTables": _deny("dynamodb:*", small.arn("dynamodb", ["table/", table], region="*")),
         "DenyTenantTablesBelow": _deny("dynamodb:*", small.arn("dynamodb", ["table/", table, "/*"], region="*")),
-        "DenyTenantBuckets": _deny("s3:*", [bucket, points, _own(full, "/*")]),
+        "DenyTenantBuckets": _deny("s3:*", [bucket, *points, _own(full, "/*")]),
     }
     for name in ("SessionMint", "SessionComputeGuards"):
         attached = full["Resources"][small.ref(full, name)]["Properties"]["Roles"]
@@ -373,7 +373,13 @@ def test_table_policy_on_another_role_carries_table_guards_only_and_warns() -> N
     policy.attach_to(other)
     made = small.template(stack)
     sids = set(small.by_sid(small.policy(made, "TablesGuards")))
-    assert sids == {"DenyForeignRowsByTaskId", "DenyRequestsWithoutRows", "DenyOtherActions1", "DenyIndexesAndStreams"}
+    assert sids == {
+        "DenyTablesWithoutTaskId",
+        "DenyForeignRowsByTaskId",
+        "DenyRequestsWithoutRows",
+        "DenyOtherActions1",
+        "DenyIndexesAndStreams",
+    }
     (allowed,) = small.policy(made, "TablesPermissions")
     assert allowed["Condition"]["StringLike"] == {"aws:PrincipalTag/task_id": "?*"}
     assert "trust-is-not-ours" in _warnings("Tables", stack)
@@ -386,8 +392,57 @@ def test_unconditioned_trust_added_by_a_colleague_fails_synth() -> None:
     careless = iam.PolicyStatement(actions=["sts:AssumeRole"], principals=[iam.AccountRootPrincipal()])
     assert session.role.assume_role_policy is not None
     session.role.assume_role_policy.add_statements(careless)
-    with pytest.raises(RuntimeError, match="admits a principal without conditions"):
+    with pytest.raises(RuntimeError, match="admits a principal without its tags: got a statement with no Condition"):
         small.template(stack)
+
+
+def test_trust_with_other_conditions_fails_synth_too() -> None:
+    """A condition that asks for no session tag admits untagged sessions, whatever else it asks for."""
+    stack = small.stack()
+    session = small.session_role(stack)
+    secure = {"Bool": {"aws:SecureTransport": "true"}}
+    careless = iam.PolicyStatement(
+        actions=["sts:AssumeRole"], principals=[iam.AccountRootPrincipal()], conditions=secure
+    )
+    assert session.role.assume_role_policy is not None
+    session.role.assume_role_policy.add_statements(careless)
+    with pytest.raises(RuntimeError, match="admits a principal without its tags: got a statement with other cond"):
+        small.template(stack)
+
+
+def test_generators_are_read_once_and_lose_nothing() -> None:
+    """A generator in place of a list gives the same policies as the list."""
+    made = []
+    kinds: list[Any] = [list, iter]
+    for kind in kinds:
+        stack = small.stack()
+        bucket, table = small.bucket(stack), small.table(stack)
+        small.session_role(
+            stack,
+            tables=kind([TenantTable(table, access=kind(["get", "put"]))]),
+            objects=kind([TenantObjects(bucket, kind(["a/{task_id}/"]), kind(["get"]))]),
+            transitive_tag_keys=kind(["task_id"]),
+            other_objects=kind(["arn:aws:s3:::docs/*"]),
+        )
+        made.append(small.template(stack))
+    assert made[0] == made[1]
+
+
+def test_inner_role_of_a_compute_role_is_guarded_like_the_whole() -> None:
+    """Passing `.policy_role` in place of the ScopedComputeRole loses no Deny."""
+    stack = small.stack()
+    agent = ScopedComputeRole(stack, "Agent", backend=ComputeBackend.ECS)
+    small.session_role(stack, minting=Minting.by_compute_roles(agent.policy_role))
+    assert small.policy(small.template(stack), "SessionRolesGuard")
+
+
+def test_policy_on_a_session_roles_own_role_covers_its_compute_roles() -> None:
+    """Passing `session.role` in place of the SessionRole denies the table to the compute roles all the same."""
+    stack = small.stack()
+    session = small.session_role(stack)
+    more = TenantTablePolicy(stack, "More", tables=[TenantTable(small.table(stack, "Events"))])
+    more.attach_to(session.role)
+    assert small.policy(small.template(stack), "MoreComputeGuards")
 
 
 @pytest.mark.parametrize("key", ["task_id", "TASK_ID"])

@@ -7,6 +7,7 @@ and CloudWatch Logs guides, identity-based policies.
 
 import re
 from collections.abc import Sequence
+from typing import cast
 
 from aws_cdk import aws_bedrockagentcore as agentcore
 from aws_cdk import aws_ecr as ecr
@@ -15,7 +16,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_secretsmanager as secretsmanager
 
 from session_scoping.constructs.documents import Section
-from session_scoping.constructs.site import Site, is_token
+from session_scoping.constructs.site import Site, has_wildcard, is_token
 from session_scoping.constructs.statements import Conditions, allow
 from session_scoping.errors import InvalidInputError
 
@@ -26,6 +27,11 @@ WILDCARD_REASON = (
 
 _LOG_PREFIX = "log-group:/aws/bedrock-agentcore/runtimes/*"
 _SECRET_ARN = re.compile(r"arn:[^:*?]+:secretsmanager:[^:*?]+:\d{12}:secret:[^:*?]+-[A-Za-z0-9]{6}")
+
+_MEMORY_ARN = re.compile(r"arn:[^:*?]+:bedrock-agentcore:[^:*?]+:\d{12}:memory/[^:*?/]+")
+_RUNTIME_ARN = re.compile(r"arn:[^:*?]+:bedrock-agentcore:[^:*?]+:\d{12}:runtime/[^:*?/]+")
+# Source: AgentCore control API, CreateAgentRuntime, agentRuntimeName.
+_RUNTIME_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_]{0,47}")
 
 # Deleting events and listing actors or sessions are absent: a listing names other tenants.
 MEMORY_ACTIONS = (
@@ -141,17 +147,41 @@ def _secret_arn(secret: secretsmanager.ISecret | str) -> str:
     arn = secret if isinstance(secret, str) else secret.secret_full_arn
     if arn is None:
         # Imported by name: Secrets Manager appends exactly six characters (Secrets Manager guide, IAM examples).
-        partial = secret.secret_arn if not isinstance(secret, str) else ""
-        return f"{partial}-??????"
-    if not is_token(arn) and not _SECRET_ARN.fullmatch(arn):
+        return f"{cast(secretsmanager.ISecret, secret).secret_arn}-??????"
+    if has_wildcard(arn) or not (is_token(arn) or _SECRET_ARN.fullmatch(arn)):
         raise InvalidInputError(
             "that is not the complete ARN of one secret",
-            got="an ARN with a wildcard" if "*" in arn or "?" in arn else "another resource or a partial ARN",
+            got="an ARN with a wildcard" if has_wildcard(arn) else "another resource or a partial ARN",
             expected="arn:<partition>:secretsmanager:<region>:<account>:secret:<name>-<six characters>",
             why="a wildcard would open secrets of other workspaces",
             fix="copy the complete ARN, or pass the ISecret",
         )
     return arn
+
+
+def check_runtime(name: str | None, arn: str | None) -> None:
+    """
+    Refuse a runtime's name or ARN that would stand for several runtimes.
+
+    Raises:
+        InvalidInputError: A wildcard, or text of another form.
+    """
+    if name is not None:
+        check_exact("runtime_name", name, _RUNTIME_NAME, "1 to 48 letters, digits and `_`, a letter first")
+    if arn is not None:
+        check_exact("runtime_arn", arn, _RUNTIME_ARN, "the exact ARN of one AgentCore runtime")
+
+
+def check_exact(what: str, text: str, form: re.Pattern[str], expected: str) -> None:
+    """Refuse text that is not exactly one thing of its kind; a CDK token is taken at its word."""
+    if has_wildcard(text) or not (is_token(text) or form.fullmatch(text)):
+        raise InvalidInputError(
+            f"`{what}` does not name one resource",
+            got="a wildcard" if has_wildcard(text) else f"`{text}`",
+            expected=expected,
+            why="it would open what belongs to other agents, or nothing",
+            fix="copy the exact value, or pass the construct's attribute",
+        )
 
 
 def memory(entry: agentcore.IMemory | agentcore.CfnMemory | str | None) -> list[Section]:
@@ -164,12 +194,5 @@ def memory(entry: agentcore.IMemory | agentcore.CfnMemory | str | None) -> list[
         arn = entry.attr_memory_arn
     else:
         arn = entry.memory_arn
-    if "*" in arn:
-        raise InvalidInputError(
-            "the memory's ARN has a wildcard",
-            got="`*`",
-            expected="the exact ARN of one AgentCore Memory",
-            why="it would open other agents' memories",
-            fix="pass the Memory construct, or its exact ARN",
-        )
+    check_exact("memory", arn, _MEMORY_ARN, "the exact ARN of one AgentCore Memory")
     return [Section.whole(allow("Memory", MEMORY_ACTIONS, [arn]))]

@@ -86,8 +86,9 @@ class ScopedComputeRole(Construct):
             description: Description of the role. Default: says which backend it is for.
 
         Raises:
-            InvalidInputError: A secret's ARN has a wildcard or is no secret, or an argument belongs to another
-                backend.
+            InvalidInputError: The ARN of a secret, memory or runtime, or a runtime's name, has a wildcard or another
+                form; or an argument belongs to another backend.
+            QuotaExceededError: The permissions need more managed policies than a role may carry.
         """
         super().__init__(scope, id)
         _check_backend(
@@ -97,6 +98,7 @@ class ScopedComputeRole(Construct):
             runtime_arn=runtime_arn,
             ecs_exec=ecs_exec,
         )
+        baseline.check_runtime(runtime_name, runtime_arn)
         site = Site.of(scope)
         self._backend = backend
         self.roles_guard: RolesGuard | None = None
@@ -116,8 +118,8 @@ class ScopedComputeRole(Construct):
                 else []
             ),
             *(baseline.ecs_exec() if ecs_exec else []),
-            *baseline.log_groups(log_groups),
-            *baseline.secrets(secrets, site),
+            *baseline.log_groups(tuple(log_groups)),
+            *baseline.secrets(tuple(secrets), site),
             *baseline.memory(memory),
             *(models.sections(site) if models else []),
         ]

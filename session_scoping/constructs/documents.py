@@ -1,7 +1,6 @@
 """Policy documents: sections of statements, packed in order under the quota of a managed policy."""
 
 from bisect import bisect_right
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -105,9 +104,11 @@ def _fitting(section: Section, items: Sequence[Any], document: list[Statement], 
 
 def _with_unique_sids(document: list[Statement]) -> list[Statement]:
     """Number repeated Sids: two tag keys may differ only in characters a Sid cannot hold."""
-    seen: Counter[str] = Counter()
+    seen: set[str] = set()
     for statement in document:
-        seen[statement["Sid"]] += 1
-        if (count := seen[statement["Sid"]]) > 1:
-            statement["Sid"] += f"x{count}"
+        sid, number = statement["Sid"], 1
+        while statement["Sid"] in seen:
+            number += 1
+            statement["Sid"] = f"{sid}x{number}"
+        seen.add(statement["Sid"])
     return document

@@ -33,6 +33,21 @@ class Minting:
     minters: tuple[AnyRole, ...]
     compute_roles: tuple[AnyRole, ...]
 
+    def __post_init__(self) -> None:
+        if self.mode not in ("compute", "broker"):
+            raise InvalidInputError(
+                "unknown mode of minting",
+                got=f"`{self.mode}`",
+                expected="`compute` or `broker`",
+                why="it decides what is denied to compute roles",
+                fix="use Minting.by_compute_roles or Minting.by_broker",
+            )
+        for name in ("minters", "compute_roles"):
+            object.__setattr__(self, name, tuple(_wrapped(role) for role in getattr(self, name)))
+        if self.mode == "compute":
+            object.__setattr__(self, "compute_roles", self.minters)
+        _check_distinct(self.minters if self.mode == "compute" else (*self.minters, *self.compute_roles))
+
     @classmethod
     def by_compute_roles(cls, *roles: AnyRole) -> "Minting":
         """
@@ -44,7 +59,7 @@ class Minting:
         Raises:
             InvalidInputError: No role, or one role twice.
         """
-        return cls("compute", _distinct(roles), roles)
+        return cls("compute", roles, roles)
 
     @classmethod
     def by_broker(cls, broker: AnyRole, *, compute_roles: Sequence[AnyRole] = ()) -> "Minting":
@@ -61,7 +76,6 @@ class Minting:
         Raises:
             InvalidInputError: The broker is also a compute role, or one role is given twice.
         """
-        _distinct((broker, *compute_roles))
         return cls("broker", (broker,), tuple(compute_roles))
 
 
@@ -70,7 +84,13 @@ def underlying(role: AnyRole) -> iam.IRole:
     return role.policy_role if isinstance(role, ScopedComputeRole) else role
 
 
-def _distinct(roles: tuple[AnyRole, ...]) -> tuple[AnyRole, ...]:
+def _wrapped(role: AnyRole) -> AnyRole:
+    """Return the ScopedComputeRole a role stands in, so that passing its inner role loses no guard."""
+    scope = role.node.scope if isinstance(role, iam.Role) else None
+    return scope if isinstance(scope, ScopedComputeRole) else role
+
+
+def _check_distinct(roles: tuple[AnyRole, ...]) -> None:
     if not roles:
         raise InvalidInputError(
             "nobody may mint sessions",
@@ -87,7 +107,6 @@ def _distinct(roles: tuple[AnyRole, ...]) -> tuple[AnyRole, ...]:
             why="a broker that is also a compute role is no broker, and a repeated role usually hides a missing one",
             fix="name each role once",
         )
-    return roles
 
 
 def trust_conditions(tag_keys: Sequence[str], path_tags: Iterable[str], transitive: Sequence[str]) -> Conditions:

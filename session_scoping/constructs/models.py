@@ -9,7 +9,7 @@ from typing import Any
 from constructs import IConstruct
 
 from session_scoping.constructs.documents import Section
-from session_scoping.constructs.site import Site, is_token
+from session_scoping.constructs.site import Site, has_wildcard, is_token
 from session_scoping.constructs.statements import Conditions, Statement, allow, merge
 from session_scoping.errors import InvalidInputError
 
@@ -98,7 +98,7 @@ class Models:
         Raises:
             InvalidInputError: An ARN with a wildcard or of another kind, no model, a bad id, or one id twice.
         """
-        if not is_token(profile_arn) and not _APPLICATION_PROFILE.fullmatch(profile_arn):
+        if has_wildcard(profile_arn) or not (is_token(profile_arn) or _APPLICATION_PROFILE.fullmatch(profile_arn)):
             raise InvalidInputError(
                 "that is no application inference profile",
                 got=f"`{profile_arn}`",
@@ -194,7 +194,9 @@ def _checked(model_ids: Sequence[str]) -> Sequence[str]:
             fix="name the models, or leave `models` out",
         )
     for model_id in ids:
-        geography = next((geo for geo in GEOGRAPHIES if model_id.startswith(f"{geo}.")), None)
+        head = model_id.partition(".")[0]
+        # No provider's name has two letters; a geography that is new to GEOGRAPHIES has.
+        geography = head if head in GEOGRAPHIES or (len(head) == 2 and head.isalpha()) else None
         if geography:
             raise InvalidInputError(
                 f"model id `{model_id}` carries a geography",

@@ -1,17 +1,18 @@
 """Tenant objects: which keys of which bucket a session reaches, and the guards around them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Literal, cast
 
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
+from constructs import IConstruct
 
 from session_scoping import layout
 from session_scoping.constructs.access import OBJECT_ACCESS, actions_for
 from session_scoping.constructs.documents import Section
-from session_scoping.constructs.site import Site, is_token
+from session_scoping.constructs.site import TOKEN, Site, has_wildcard, is_token
 from session_scoping.constructs.statements import Conditions, Statement, allow, alnum, deny
 from session_scoping.errors import InvalidInputError
 from session_scoping.layout import KeyFormat
@@ -35,6 +36,12 @@ class TenantObjects:
     keys: Sequence[str]
     access: str | Sequence[str]
     encryption_key: kms.IKey | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("keys", "access"):
+            value = getattr(self, name)
+            if not isinstance(value, str):
+                object.__setattr__(self, name, tuple(value))
 
     @classmethod
     def traces(cls, bucket: s3.IBucket, *, reach: Reach = "task") -> "TenantObjects":
@@ -132,10 +139,10 @@ class BucketFacts:
     home: Site | None
 
     @classmethod
-    def of(cls, bucket: s3.IBucket, site: Site) -> "BucketFacts":
+    def of(cls, bucket: s3.IBucket, home_of: Callable[[IConstruct], Site]) -> "BucketFacts":
         """Read a bucket from the CDK."""
         # A bucket made in this app belongs to its stack's account; reading `env` takes a trip for each of its fields.
-        home = site.home_of(bucket) if isinstance(bucket, s3.Bucket) else None
+        home = home_of(bucket) if isinstance(bucket, s3.Bucket) else None
         account = home.account if home else bucket.env.account
         return cls(bucket.bucket_arn, bucket.encryption_key, None if is_token(account) else account, home)
 
@@ -212,15 +219,16 @@ def compute_guard_sections(objects: Sequence[BoundObjects], site: Site) -> list[
     """
     Return the Denies for the compute roles: nothing in a bucket with tenant objects.
 
-    Access points are other names for the same bucket, and `s3:*` would let a role make one.
+    Access points are other names for the same bucket and access grants hand out another role's credentials for it;
+    `s3:*` would let a role make either.
     """
     if not objects:
         return []
     buckets = list(dict.fromkeys(entry.bucket_arn for entry in objects))
     resources = [arn for bucket in buckets for arn in (bucket, f"{bucket}/*")]
-    access_points = f"arn:{site.partition}:s3:*:*:accesspoint/*"
+    access_points = [f"arn:{site.partition}:s3:*:*:{kind}/*" for kind in ("accesspoint", "access-grants")]
     return [
-        Section.by_resource(deny("DenyTenantBuckets", {"Action": ["s3:*"], "Resource": [*resources, access_points]}))
+        Section.by_resource(deny("DenyTenantBuckets", {"Action": ["s3:*"], "Resource": [*resources, *access_points]}))
     ]
 
 
@@ -260,7 +268,8 @@ def check_disjoint(objects: Sequence[BoundObjects]) -> None:
     """
     by_bucket: dict[str, list[KeyFormat]] = {}
     for entry in objects:
-        by_bucket.setdefault(entry.bucket_arn, []).extend(entry.formats)
+        # Two imports of one bucket spell its ARN differently, but not its name.
+        by_bucket.setdefault(entry.bucket_arn.rpartition(":::")[2], []).extend(entry.formats)
     for formats in by_bucket.values():
         for one, other in combinations(formats, 2):
             if _meet(one, other):
@@ -286,3 +295,34 @@ def _meet(one: KeyFormat, other: KeyFormat) -> bool:
     pairs = list(zip(mine, theirs, strict=False))
     nested_on_purpose = all(a == b for a, b in pairs)
     return not nested_on_purpose and all(a == b or "{" in a or "{" in b for a, b in pairs)
+
+
+def check_others(patterns: Sequence[str], objects: Sequence[BoundObjects]) -> tuple[str, ...]:
+    """
+    Return the patterns that are excepted from the guard, or refuse those that would void it.
+
+    Raises:
+        InvalidInputError: Text in place of a list, no object of one named bucket, or a pattern that can meet
+            tenant objects.
+    """
+    given = (patterns,) if isinstance(patterns, str) else tuple(patterns)
+    for pattern in given:
+        bucket, slash, key = pattern.rpartition(":::")[2].partition("/")
+        first = key.partition("/")[0]
+        named = pattern.startswith(("arn:", TOKEN)) and slash and bucket and not has_wildcard(bucket)
+        heads = [
+            key_format.text.partition("/")[0]
+            for entry in objects
+            if entry.bucket_arn.rpartition(":::")[2] == bucket
+            for key_format in entry.formats
+        ]
+        meets = any("{" in head or head == first or has_wildcard(first) for head in heads)
+        if isinstance(patterns, str) or not named or meets:
+            raise InvalidInputError(
+                "other_objects would open more than other objects",
+                got="one text in place of a list" if isinstance(patterns, str) else f"`{pattern}`",
+                expected="ARN patterns of one named bucket each, apart from the tenant prefixes",
+                why="the guard that closes the rest of S3 would not hold for tenant objects",
+                fix='name the bucket and a prefix, such as ["arn:aws:s3:::shared-docs/*"]',
+            )
+    return given

@@ -54,7 +54,7 @@ class PolicySeries:
         Write the sections, in order, as managed policies attached to the roles.
 
         Raises:
-            InvalidInputError: One piece alone is larger than a managed policy may be.
+            QuotaExceededError: One piece alone is larger than a managed policy may be, or a role has too many.
         """
         sections = list(sections)
         self._site.resolve(tokens_in(sections))

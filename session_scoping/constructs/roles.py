@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
-from session_scoping.constructs.site import Site, is_token
+from session_scoping.constructs.site import Site, has_wildcard, is_token
 from session_scoping.errors import InvalidInputError
 
 
@@ -81,4 +81,21 @@ def demand_apart(role: iam.IRole, others: Sequence[iam.IRole]) -> None:
             expected="minters that run no agent code",
             why="minting is denied to compute roles where a broker mints, so nobody could mint with it",
             fix="use two roles, or Minting.by_compute_roles",
+        )
+
+
+def demand_exact(role: iam.IRole) -> None:
+    """
+    Refuse a role whose ARN is a pattern.
+
+    Raises:
+        InvalidInputError: The ARN holds a wildcard.
+    """
+    if has_wildcard(role.role_arn):
+        raise InvalidInputError(
+            f"role `{role.node.path}` is not one role",
+            got="an ARN with a wildcard",
+            expected="the exact ARN of one role",
+            why="whoever can make a role of a fitting name could mint",
+            fix="name the role",
         )

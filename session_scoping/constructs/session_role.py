@@ -24,22 +24,28 @@ from session_scoping.constructs.minting import (
     underlying,
 )
 from session_scoping.constructs.models import Models
-from session_scoping.constructs.objects import TenantObjects
+from session_scoping.constructs.objects import TenantObjects, check_others
 from session_scoping.constructs.policies import PolicySeries, check_attachments, flatten
-from session_scoping.constructs.roles import demand_apart, demand_changeable, demand_new
+from session_scoping.constructs.roles import demand_apart, demand_changeable, demand_exact, demand_new
 from session_scoping.constructs.ruler import Ruler
 from session_scoping.constructs.site import Site, is_token
 from session_scoping.constructs.statements import Statement, allow, deny, tags_present
 from session_scoping.constructs.tables import TenantTable
 from session_scoping.constructs.tenant_data import TenantData
 from session_scoping.constructs.trust import role_checks, trust_too_large
-from session_scoping.errors import QuotaExceededError
-from session_scoping.tags import DEFAULT_TAG_KEYS, parse_tag_keys
+from session_scoping.errors import InvalidInputError, QuotaExceededError
+from session_scoping.tags import DEFAULT_TAG_KEYS, demand_policy_text, parse_tag_keys
 
 _WILDCARD_REASON = (
     "The wildcard follows the session's own tags and a delimiter, so it covers one session's objects; a model's "
     "Regions are fenced by its inference profile."
 )
+_KINDS: Mapping[str, tuple[Any, str]] = {
+    "minting": (Minting, "Minting.by_compute_roles(...) or Minting.by_broker(...)"),
+    "models": (Models | None, "Models.profile(...), or another of its builders"),
+    "tables": (TenantTable, "a sequence of TenantTable(table, access=...)"),
+    "objects": (TenantObjects, "a sequence of TenantObjects"),
+}
 _WARN_COMPUTE_MINTING = "session-scoping:compute-roles-mint"
 _WARN_FENCE_OFF = "session-scoping:compute-roles-reach-tenant-data"
 
@@ -101,18 +107,17 @@ class SessionRole(Construct):
                 undeclared transitive tag.
             QuotaExceededError: A document or the number of policies would exceed its quota.
         """
+        tables, objects = _listed(tables), _listed(objects)
+        _check_kinds(minting=[minting], tables=tables, objects=objects, models=[models])
         super().__init__(scope, id)
-        self._tag_keys = parse_tag_keys(tag_keys)
+        self._tag_keys = demand_policy_text(parse_tag_keys(tag_keys))
         self._minting = minting
         self._site = Site.of(scope)
         self._ruler = Ruler.at(self._site)
-        data = TenantData.bind(self._site, self._tag_keys, tables, objects)
-        self._data = data
-        path_tags = data.path_tags(self._tag_keys)
-        self._trust_conditions = trust_conditions(self._tag_keys, path_tags, transitive_tag_keys)
-        for role in (*minting.minters, *minting.compute_roles):
-            demand_changeable(underlying(role), self._site)
-        self._minters = [underlying(role) for role in minting.minters]
+        self._data = TenantData.bind(self._site, self._tag_keys, tables, objects)
+        self._path_tags = self._data.path_tags(self._tag_keys)
+        self._trust_conditions = trust_conditions(self._tag_keys, self._path_tags, tuple(transitive_tag_keys))
+        self._minters = self._check_roles()
         minter_arns = [minter.role_arn for minter in self._minters]
         self._role = iam.Role(
             self,
@@ -128,17 +133,38 @@ class SessionRole(Construct):
         self._role_arn = self._role.role_arn
         self._arn = _arn_by_name(self._site, role_name, path) or self._role_arn
         self._fence_is_up = deny_tenant_data_to_compute_roles
+        self._write_policies(models, check_others(other_objects, self._data.objects), minter_arns)
+        self._warn()
+        FinishedTree.of(self._site).reserve(self._tag_keys)
+        FinishedTree.of(self._site).ask(self._finished)
+
+    def _check_roles(self) -> list[iam.IRole]:
+        """Refuse roles that cannot be changed, or are named twice under two imports; return the minters."""
+        minters = [underlying(role) for role in self._minting.minters]
+        compute_roles = [underlying(role) for role in self._minting.compute_roles]
+        for place, role in enumerate(minters):
+            demand_changeable(role, self._site)
+            demand_new(role, minters[:place])
+        if self._minting.mode == "broker":
+            for place, role in enumerate(compute_roles):
+                demand_changeable(role, self._site)
+                demand_new(role, compute_roles[:place])
+                demand_apart(role, minters)
+        return minters
+
+    def _write_policies(self, models: Models | None, other_objects: Sequence[str], minter_arns: Sequence[str]) -> None:
+        """Write the role's own policies, then those of the roles around it, with one trip to the CDK for all text."""
         base = tags_present(self._tag_keys)
         denied = [
-            *guards.tag_sections(self._tag_keys, path_tags),
+            *guards.tag_sections(self._tag_keys, self._path_tags),
             *guards.chaining_sections(),
-            *data.guards(other_objects),
+            *self._data.guards(other_objects),
         ]
-        allowed = [*data.permissions(base), *(models.sections(self._site, base) if models else [])]
-        mint, fenced = self._mint_sections(), self._compute_sections(data)
-        self._site.resolve([*tokens_in([*denied, *allowed, *mint, *fenced]), *data.measurable(), *minter_arns])
+        allowed = [*self._data.permissions(base), *(models.sections(self._site, base) if models else [])]
+        mint, fenced = self._mint_sections(), self._compute_sections()
+        self._site.resolve([*tokens_in([*denied, *allowed, *mint, *fenced]), *self._data.measurable(), *minter_arns])
         self._check_trust_size(trust_document(map(self._site.resolved_value, minter_arns), self._trust_conditions))
-        data.teach(self._ruler)
+        self._data.teach(self._ruler)
         self._guards = self._series("Guards")
         self._guards.write(denied, [self._role])
         self._permissions = self._series("Permissions")
@@ -147,13 +173,10 @@ class SessionRole(Construct):
         check_attachments(self, self._guards, self._permissions)
         self._mint = self._series("Mint")
         self._mint.write(mint, self._minters)
-        self._roles_guard = RolesGuard(self, self._role_arn, mints=minting.mode == "compute")
+        self._roles_guard = RolesGuard(self, self._role_arn, mints=self._minting.mode == "compute")
         self._fence = ComputeFence()
         self._fence.cover(self._series("ComputeGuards"), fenced)
-        self._fence_in(minting.compute_roles)
-        self._warn()
-        FinishedTree.of(self._site).reserve(self._tag_keys)
-        FinishedTree.of(self._site).ask(self._finished)
+        self._fence_in(self._minting.compute_roles)
 
     @property
     def role(self) -> iam.Role:
@@ -223,10 +246,13 @@ class SessionRole(Construct):
         """
         minter = underlying(role)
         demand_new(minter, self._minters)
+        demand_exact(minter)
         self._trust(minter)
         statement = allow("MintSessions", MINT_ACTIONS, [self._arn])
         readable = {**statement, "Resource": flatten(self._site.stack.resolve(self._arn))}
         text = f"add this to role {minter.node.path}, which cannot be changed from here: {json.dumps(readable)}"
+        if self._minting.mode == "compute":
+            text += "; nothing here denies it the tenant data itself: its owner must see that it has no such grant"
         cdk.Annotations.of(self).add_info(text)
         return statement
 
@@ -235,8 +261,16 @@ class SessionRole(Construct):
         Deny compute roles what only sessions may reach; for those that come after the session role.
 
         Raises:
-            InvalidInputError: A role cannot be changed from here, or is the broker.
+            InvalidInputError: A role cannot be changed from here, or is the broker; or the Denies are off.
         """
+        if not self._fence_is_up:
+            raise InvalidInputError(
+                "the Denies of this session role are off",
+                got="deny_tenant_data_to_compute_roles=False",
+                expected="the default, True",
+                why="the call would attach nothing and look as if it had",
+                fix="drop the argument once the old tasks have ended",
+            )
         for role in roles:
             demand_changeable(underlying(role), self._site)
             if self._minting.mode == "broker":
@@ -271,8 +305,8 @@ class SessionRole(Construct):
     def _mint_sections(self) -> list[Section]:
         return [Section.whole(allow("MintSessions", MINT_ACTIONS, [self._role_arn]))]
 
-    def _compute_sections(self, data: TenantData) -> list[Section]:
-        sections = data.compute_guards() if self._fence_is_up else []
+    def _compute_sections(self) -> list[Section]:
+        sections = self._data.compute_guards() if self._fence_is_up else []
         if self._minting.mode == "broker":
             mint = {"Action": MINT_ACTIONS, "Resource": [self._role_arn]}
             sections.append(Section.whole(deny("DenyMinting", mint)))
@@ -309,3 +343,22 @@ def _arn_by_name(site: Site, role_name: str | None, path: str | None) -> str | N
     if role_name is None or is_token(role_name):
         return None
     return site.arn("iam", f"role{path or '/'}{role_name}", region="")
+
+
+def _check_kinds(**arguments: Sequence[object]) -> None:
+    """Refuse what would fail as an attribute error deep inside: a bare table, model ids in place of Models."""
+    for name, values in arguments.items():
+        kind, expected = _KINDS[name]
+        if wrong := [value for value in values if not isinstance(value, kind)]:
+            raise InvalidInputError(
+                f"`{name}` is not what a SessionRole takes",
+                got=f"a {type(wrong[0]).__name__}",
+                expected=expected,
+                why="what it opens, and to whom, would be a guess",
+                fix=f"see the docstring of `{name}`",
+            )
+
+
+def _listed(values: Any) -> tuple[Any, ...]:
+    """Return the values as a tuple: a generator would be empty when it is read the second time."""
+    return tuple(values) if isinstance(values, Iterable) else (values,)

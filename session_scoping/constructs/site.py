@@ -1,6 +1,7 @@
 """Where a construct stands: its stack, partition, Region and account, read from the CDK once per stack."""
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -9,12 +10,20 @@ import aws_cdk as cdk
 from constructs import IConstruct
 
 _KEPT_AS = "_session_scoping_site"
-_TOKEN = "${Token["  # noqa: S105 - the CDK's marker of an unresolved string, not a secret
+TOKEN = "${Token["  # noqa: S105 - the CDK's marker of an unresolved string, not a secret
 
 
 def is_token(text: str) -> bool:
     """Whether a string is known only at deployment; `cdk.Token.is_unresolved` without the trip to Node."""
-    return _TOKEN in text
+    return TOKEN in text
+
+
+def has_wildcard(text: str) -> bool:
+    """Whether a pattern stands in the part of a string that is known."""
+    return any(character in "*?" for character in _TOKENS.sub("", text))
+
+
+_TOKENS = re.compile(r"\$\{Token\[[^\]]*\]\}")
 
 
 @dataclass(frozen=True)
@@ -51,14 +60,16 @@ class Site:
         """Return what a string resolved to; itself where it holds no token."""
         return self.resolved.get(text, text)
 
-    def home_of(self, resource: IConstruct) -> "Site":
-        """Return the site of a resource made in this app; asked only where the app has more than this stack."""
-        return self if self._alone else Site.of(resource)
+    def homes(self) -> Callable[[IConstruct], "Site"]:
+        """
+        Return what tells the site of a resource made in this app.
 
-    @cached_property
-    def _alone(self) -> bool:
+        Each resource is asked only where the app has more than this stack at its top; asked anew for each
+        construct, because stacks are added in between.
+        """
         top = self.stack.node.root.node.children
-        return [one for one in top if isinstance(one, cdk.Stack | cdk.Stage)] == [self.stack]
+        alone = [one for one in top if isinstance(one, cdk.Stack | cdk.Stage)] == [self.stack]
+        return (lambda _: self) if alone else Site.of
 
     @cached_property
     def stack_name(self) -> str:

@@ -6,6 +6,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from session_scoping.constructs.compute_role import ScopedComputeRole
 from session_scoping.constructs.finished import FinishedTree
 from session_scoping.constructs.policies import PolicySeries
 from session_scoping.constructs.roles import demand_changeable
@@ -18,6 +19,7 @@ from session_scoping.constructs.tenant_data import TenantData
 from session_scoping.errors import InvalidInputError
 from session_scoping.tags import DEFAULT_TAG_KEYS, parse_tag_keys
 
+_CLAIMED = "_session_scoping_tables"
 _WARN_FOREIGN_TRUST = "session-scoping:trust-is-not-ours"
 
 
@@ -67,7 +69,7 @@ class TenantTablePolicy(Construct):
         self._data.teach(self._ruler)
         self._used_tags = tuple(key for key in keys if any(key in table.key_format.tags for table in self._data.tables))
         self._guards = self._series("Guards")
-        self._guards.write(self._data.guards(), [])
+        self._guards.write([*self._data.untagged_guards(), *self._data.guards()], [])
         self._permissions = self._series("Permissions")
         self._permissions.write(self._data.permissions(tags_present(self._used_tags)), [])
         self._permissions.after(self._guards)
@@ -89,6 +91,17 @@ class TenantTablePolicy(Construct):
             InvalidInputError: The role cannot be changed from here, or a leading key uses a tag that the
                 SessionRole does not declare.
         """
+        scope = role.node.scope if isinstance(role, iam.Role) else None
+        if isinstance(scope, SessionRole):
+            role = scope
+        if isinstance(role, ScopedComputeRole) or isinstance(scope, ScopedComputeRole):
+            raise InvalidInputError(
+                "a compute role is no place for tenant tables",
+                got="a ScopedComputeRole",
+                expected="a SessionRole, or a role that runs no agent code",
+                why="its sessions carry no tags, and code beside the agent reads its credentials",
+                fix="attach the policy to the SessionRole",
+            )
         if isinstance(role, SessionRole):
             self._check_tags(role)
             role._claim(self._data)
@@ -100,6 +113,10 @@ class TenantTablePolicy(Construct):
         else:
             target = role
             demand_changeable(target, self._site)
+            claimed: list[TenantData] = vars(target).setdefault(_CLAIMED, [])
+            for data in claimed:
+                data.check_apart_from(self._data)
+            claimed.append(self._data)
             cdk.Validations.of(self).add_warning(
                 _WARN_FOREIGN_TRUST,
                 f"role {target.node.path} is no SessionRole: nothing here makes its sessions carry "

@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
+import aws_cdk as cdk
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_kms as kms
 from constructs import IConstruct
 
 from session_scoping.constructs.access import TABLE_ACCESS, actions_for
 from session_scoping.constructs.documents import Section
-from session_scoping.constructs.site import Site, is_token, properties_of
+from session_scoping.constructs.site import TOKEN, Site, has_wildcard, is_token, properties_of
 from session_scoping.constructs.statements import Conditions, Statement, allow, alnum, deny
 from session_scoping.errors import InvalidInputError
 from session_scoping.layout import TASK_LEADING_KEY, KeyFormat
@@ -39,7 +40,11 @@ class TenantTable:
     partition_key: str | None = None
     encryption_key: kms.IKey | None = None
 
-    def bind(self, site: Site, tag_keys: Sequence[str]) -> "BoundTable":
+    def __post_init__(self) -> None:
+        if not isinstance(self.access, str):
+            object.__setattr__(self, "access", tuple(self.access))
+
+    def bind(self, site: Site, tag_keys: Sequence[str], home_of: Callable[[IConstruct], Site]) -> "BoundTable":
         """
         Read from the CDK what the statements need.
 
@@ -50,7 +55,15 @@ class TenantTable:
         actions = actions_for(self.access, TABLE_ACCESS, "a tenant table")
         arn, name = self.table.table_arn, self.table.table_name
         # Its stack matters only for the length of a name that CloudFormation generates, and for the account.
-        home = site.home_of(self.table) if is_token(name) else site
+        home = home_of(self.table) if is_token(name) else site
+        if has_wildcard(arn):
+            raise InvalidInputError(
+                "a tenant table's name is a pattern",
+                got="a wildcard in the table's ARN",
+                expected="one table",
+                why="tables that nobody named would be opened",
+                fix="import the table by its exact name or ARN",
+            )
         resource: Any = self.table.node.default_child
         known = properties_of(resource) if isinstance(resource, dynamodb.CfnTable | dynamodb.CfnGlobalTable) else None
         key = self.encryption_key
@@ -63,7 +76,7 @@ class TenantTable:
             key_format=key_format,
             kms_key_arn=key.key_arn if key else None,
             physical_name=self._check_schema(known, site, key_format) if known is not None else None,
-            every_region_arn=_every_region(arn, name, site, home),
+            every_region_arn=_every_region(arn, name, site, home, imported=resource is None),
             other_stack=None if home is site else home.stack_name,
         )
 
@@ -76,6 +89,7 @@ class TenantTable:
         if not isinstance(schema, list):
             schema = site.stack.resolve(schema)
         actual = next(entry["attributeName"] for entry in schema if entry["keyType"] == "HASH")
+        _check_type(self.table, known.get("attributeDefinitions"), actual)
         if expected is not None and actual != expected:
             raise InvalidInputError(
                 f"table `{cast(IConstruct, self.table).node.path}` is keyed on another attribute",
@@ -102,26 +116,67 @@ class BoundTable:
     other_stack: str | None
 
 
-def _every_region(arn: str, name: str, site: Site, home: Site) -> str:
+def _every_region(arn: str, name: str, site: Site, home: Site, *, imported: bool) -> str:
     """Return the table's ARN for all Regions: a replica holds the same rows."""
     match arn.split(":", 5):
         # Also where some fields are tokens: the account may be another one than the stack's.
         case ["arn", partition, "dynamodb", _region, account, resource]:
             return ":".join(("arn", partition, "dynamodb", "*", account, resource))
+    if imported and arn.startswith(TOKEN):
+        # Nothing of the ARN is known, its account included.
+        account = cdk.Fn.select(4, cdk.Fn.split(":", arn))
+        return site.arn("dynamodb", f"table/{name}", region="*", account=account)
     foreign = None if home is site or is_token(home.account) else home.account
     return site.arn("dynamodb", f"table/{name}", region="*", account=foreign)
 
 
-def check_distinct(tables: Sequence[TenantTable]) -> None:
-    """Refuse the same table twice: the access of one entry would silently be added to the other's."""
-    if len({id(entry.table) for entry in tables}) != len(tables):
+def check_distinct(tables: Sequence[BoundTable]) -> None:
+    """
+    Refuse a table named twice, under two imports or two Regions too.
+
+    Each guard denies what its own entry does not name, in every Region: two entries would deny each other's actions.
+    """
+    seen: dict[str, BoundTable] = {}
+    for table in tables:
+        other = seen.setdefault(table.every_region_arn, table)
+        same_access = (other.actions, other.key_format) == (table.actions, table.key_format)
+        if other is not table and (other.arn == table.arn or not same_access):
+            raise InvalidInputError(
+                "a tenant table is listed twice",
+                got="two entries for one table",
+                expected="one entry per table, or one per Region with the same access",
+                why="each entry's guard denies what the other one allows",
+                fix="merge the entries",
+            )
+
+
+def _check_type(table: dynamodb.ITable, attributes: Any, key: str) -> None:
+    known = attributes if isinstance(attributes, list) else []
+    kind = next((one["attributeType"] for one in known if one["attributeName"] == key), "S")
+    if kind != "S":
         raise InvalidInputError(
-            "a tenant table is listed twice",
-            got="two entries for one table",
-            expected="one entry per table",
-            why="their access would add up, beyond what either entry says",
-            fix="merge the two entries",
+            f"table `{cast(IConstruct, table).node.path}` has a partition key that is no string",
+            got=f"type {kind}",
+            expected="type S",
+            why="1 and 1.0 are one number and two tags",
+            fix="key the table on a string",
         )
+
+
+def untagged_sections(tables: Sequence[BoundTable]) -> list[Section]:
+    """
+    Deny the tables to a session that lacks a tag of their keys.
+
+    The other guards compare with that tag, and a comparison with a missing variable does not fire.
+    """
+    used = dict.fromkeys(tag for table in tables for tag in table.key_format.tags)
+    sections = []
+    for tag in used:
+        keyed = [table.every_region_arn for table in tables if tag in table.key_format.tags]
+        untagged: Conditions = {"StringNotLike": {f"aws:PrincipalTag/{tag}": "?*"}}
+        scope = {"Action": ["dynamodb:*"], "Resource": keyed}
+        sections.append(Section.by_resource(deny(f"DenyTablesWithout{alnum(tag.title())}", scope, untagged)))
+    return sections
 
 
 def allow_sections(tables: Sequence[BoundTable], base: Conditions) -> list[Section]:

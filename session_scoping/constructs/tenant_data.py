@@ -38,12 +38,13 @@ class TenantData:
             InvalidInputError: See `TenantTable` and `TenantObjects`; also a table listed twice, or key formats
                 that meet.
         """
-        tenant_tables.check_distinct(tables)
+        home_of = site.homes()
         buckets = {id(entry.bucket): entry.bucket for entry in objects}  # several entries often share one
-        facts = {key: BucketFacts.of(bucket, site) for key, bucket in buckets.items()}
+        facts = {key: BucketFacts.of(bucket, home_of) for key, bucket in buckets.items()}
         bound_objects = tuple(entry.bind(tag_keys, facts[id(entry.bucket)]) for entry in objects)
         tenant_objects.check_disjoint(bound_objects)
-        bound_tables = tuple(entry.bind(site, tag_keys) for entry in tables)
+        bound_tables = tuple(entry.bind(site, tag_keys, home_of) for entry in tables)
+        tenant_tables.check_distinct(bound_tables)
         return cls(bound_tables, bound_objects, site)
 
     def check_apart_from(self, other: "TenantData") -> None:
@@ -53,7 +54,8 @@ class TenantData:
         Raises:
             InvalidInputError: Some ARN stands in both.
         """
-        if shared := {table.arn for table in self.tables} & {table.arn for table in other.tables}:
+        here, there = ({table.every_region_arn for table in data.tables} for data in (self, other))
+        if shared := here & there:
             raise InvalidInputError(
                 "a table is given to one role twice",
                 got=f"{len(shared)} tables named before",
@@ -111,21 +113,37 @@ class TenantData:
             *self._key_guard(),
         ]
 
+    def untagged_guards(self) -> list[Section]:
+        """Return the Denies for untagged sessions of a role that is no SessionRole."""
+        return tenant_tables.untagged_sections(self.tables)
+
     def _key_guard(self) -> list[Section]:
         """Deny the tenant keys to whoever does not come through DynamoDB or S3, their administration included."""
-        used = [table.kms_key_arn for table in self.tables] + [entry.kms_key_arn for entry in self.objects]
-        keys = [arn for arn in used if arn]
+        keys = self._keys()
         if not keys:
             return []
         services = [*self.site.via_service("dynamodb", keys), *self.site.via_service("s3", keys)]
-        scope = {"Action": ["kms:*"], "Resource": list(dict.fromkeys(keys))}
+        scope = {"Action": ["kms:*"], "Resource": keys}
         # Negated, so true for a direct call, which has no ViaService.
         direct: Conditions = {"StringNotEquals": {"kms:ViaService": services}}
         return [Section.by_resource(deny("DenyKeysOutsideTheirServices", scope, direct))]
+
+    def _keys(self) -> list[str]:
+        used = [table.kms_key_arn for table in self.tables] + [entry.kms_key_arn for entry in self.objects]
+        return list(dict.fromkeys(arn for arn in used if arn))
+
+    def _compute_key_guard(self) -> list[Section]:
+        """Deny direct use and administration of the tenant keys; a key may also serve the compute role's secrets."""
+        if not (keys := self._keys()):
+            return []
+        direct: Conditions = {"Null": {"kms:ViaService": "true"}}
+        scope = {"Action": ["kms:*"], "Resource": keys}
+        return [Section.by_resource(deny("DenyTenantKeysDirectly", scope, direct))]
 
     def compute_guards(self) -> list[Section]:
         """Return the Denies for the compute roles, which reach none of it."""
         return [
             *(tenant_tables.compute_guard_sections(self.tables) if self.tables else []),
             *tenant_objects.compute_guard_sections(self.objects, self.site),
+            *self._compute_key_guard(),
         ]

@@ -19,7 +19,7 @@ def role_checks(role: iam.Role, ruler: Ruler, tag_keys: Sequence[str]) -> Iterab
 
 
 def _role_errors(role: iam.Role, ruler: Ruler, tag_keys: Sequence[str], kept: Any) -> Iterable[str]:
-    errors = [*_trust_errors(kept["trust"], ruler), *reserved_tags(_keys(kept.get("tags")), tag_keys)]
+    errors = [*_trust_errors(kept["trust"], ruler, tag_keys), *reserved_tags(_keys(kept.get("tags")), tag_keys)]
     for error in errors:
         yield f"role `{role.node.path}`: {error}"
 
@@ -28,16 +28,19 @@ def _keys(tags: Sequence[dict[str, str]] | None) -> list[str]:
     return [tag["key"] for tag in tags or ()]
 
 
-def _trust_errors(trust: Any, ruler: Ruler) -> Iterable[str]:
-    """Measure the trust policy, and refuse a statement without conditions, whoever added it."""
+def _trust_errors(trust: Any, ruler: Ruler, tag_keys: Sequence[str]) -> Iterable[str]:
+    """Measure the trust policy, and refuse a statement that does not ask for every tag, whoever added it."""
+    asked = {f"aws:RequestTag/{key}" for key in tag_keys}
     if message := trust_too_large(trust, ruler):
         yield message
     for statement in trust["Statement"]:
-        if statement["Effect"] == "Allow" and not statement.get("Condition"):
+        conditions = statement.get("Condition", {})
+        if statement["Effect"] == "Allow" and not asked <= conditions.get("StringLike", {}).keys():
             yield (
-                "the trust policy admits a principal without conditions: got a statement with no Condition, expected "
-                "every statement to demand the session tags; whoever it admits reaches every tenant's data; fix: "
-                "remove it and call admit() on the SessionRole"
+                "the trust policy admits a principal without its tags: got a statement with "
+                f"{'other conditions' if conditions else 'no Condition'}, expected every statement to demand "
+                f"{', '.join(sorted(asked))}; whoever it admits reaches every tenant's data; fix: remove it and call "
+                "admit() on the SessionRole"
             )
 
 
