@@ -1,0 +1,138 @@
+"""What every property needs: the role in question, its symbolic sessions, and how to report."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import z3
+
+from session_scoping.verify.decision import Request
+from session_scoping.verify.infer import Scoped
+from session_scoping.verify.model import Estate, Role
+from session_scoping.verify.report import Counterexample, Result, Status
+from session_scoping.verify.symbolic.calls import Call, Session
+from session_scoping.verify.symbolic.conditions import UnmodelledError
+from session_scoping.verify.symbolic.replay import Binding, free_context, replay, tag_context
+from session_scoping.verify.symbolic.trust import Admission, admit
+from session_scoping.verify.text import Text
+
+
+@dataclass
+class Proof:
+    """
+    One session role under proof.
+
+    Attributes:
+        estate: Everything the templates deploy.
+        scoped: The role and what it protects.
+        allow: Action patterns the user permits on top.
+    """
+
+    estate: Estate
+    scoped: Scoped
+    allow: tuple[str, ...] = ()
+    _admissions: dict[str, Admission] = field(default_factory=dict)
+
+    @property
+    def role(self) -> Role:
+        """The role."""
+        return self.scoped.role
+
+    def admission(self, label: str) -> Admission:
+        """Return one of the role's symbolic sessions, the same for the same label."""
+        if label not in self._admissions:
+            session = Session(label, self.scoped.spelling, self.role.tags)
+            self._admissions[label] = admit(self.role, session)
+        return self._admissions[label]
+
+    def call(self, label: str, session: Session) -> Call:
+        """Return a request of a session of this role."""
+        return Call(label, session, fixed=caller_keys(self.role))
+
+    def result(self, rule: str, subject: str, status: Status, detail: str, **more: object) -> Result:
+        """Return a result that points at the role."""
+        return Result(rule, subject, status, detail, location=self.role.id, **more)  # type: ignore[arg-type]
+
+
+def caller_keys(role: Role) -> dict[str, Text]:
+    """Return the condition keys AWS sets from the caller itself."""
+    keys: dict[str, Text] = {"aws:principalarn": role.arn, "aws:principaltype": ("AssumedRole",)}
+    account = next((part for part in role.arn if not isinstance(part, str) and part.kind == "account"), None)
+    if account:
+        keys["aws:principalaccount"] = (account,)
+    return keys
+
+
+Attempt = Callable[[], Result]
+
+
+def guarded(attempt: Attempt, failed: Callable[[Status, str], Result]) -> Result:
+    """Run one property; what is not modelled, or goes wrong, becomes UNKNOWN."""
+    try:
+        return attempt()
+    except UnmodelledError as error:
+        return failed(Status.UNKNOWN, str(error))
+    except z3.Z3Exception as error:
+        return failed(Status.UNKNOWN, f"z3 refused the question: {error}")
+
+
+@dataclass(frozen=True)
+class Witness:
+    """A request a model proposes, with the session that makes it."""
+
+    action: str
+    resource: Text
+    suffix: str = ""
+    leading_keys: tuple[str, ...] = ()
+
+
+def confirm(
+    proof: Proof,
+    call: Call,
+    model: z3.ModelRef,
+    witnesses: Iterable[Witness],
+    summary: str,
+    *,
+    victim: Session | None = None,
+    policy: Iterable[object] = (),
+    must: bool = False,
+) -> Counterexample | None:
+    """
+    Replay what the model proposes through `decide`.
+
+    Returns:
+        The counterexample of the first request that really is allowed; None when none is, so that the model
+        owed its answer to an approximation.
+    """
+    binding = Binding(model)
+    tags = call.session.read(model)
+    role_tags = {key: binding.text(value) for key, value in proof.role.tags.items()}
+    own = {**role_tags, **{key.lower(): value for key, value in tags.items()}}
+    base = {key: binding.text(value) for key, value in call.fixed.items()}
+    free = free_context(call, model)
+    for witness in witnesses:
+        context: dict[str, str | list[str]] = {**base, **free, **tag_context("aws:PrincipalTag/", own)}
+        if witness.leading_keys:
+            context["dynamodb:LeadingKeys"] = list(witness.leading_keys)
+        request = Request(
+            witness.action,
+            binding.text(witness.resource) + witness.suffix,
+            context,
+            principal=binding.text(proof.role.arn),
+            session_name="session",
+        )
+        decision = replay(proof.role, request, binding, tuple(policy), must=must)  # type: ignore[arg-type]
+        if decision.allowed:
+            shown: dict[str, object] = dict(free)
+            if witness.leading_keys:
+                shown["dynamodb:LeadingKeys"] = list(witness.leading_keys)
+            return Counterexample(
+                summary,
+                session=tags,
+                victim=victim.read(model) if victim else {},
+                action=witness.action,
+                resource=request.resource,
+                context=shown,
+                decided_by=decision.statement.where if decision.statement else "",
+                values=dict(binding.used),
+            )
+    return None

@@ -1,0 +1,157 @@
+"""`session-tags`: every session the trust policy admits carries exactly the declared tags, none empty."""
+
+import z3
+
+from session_scoping.verify.actions import ASSUME
+from session_scoping.verify.decision import PolicySet, Request, decide
+from session_scoping.verify.matching import parsed
+from session_scoping.verify.properties.base import Proof
+from session_scoping.verify.report import Counterexample, Result, Status
+from session_scoping.verify.symbolic.calls import Session
+from session_scoping.verify.symbolic.conditions import UnmodelledError
+from session_scoping.verify.symbolic.policies import covers_action
+from session_scoping.verify.symbolic.replay import Binding, free_context
+from session_scoping.verify.symbolic.solver import solve
+from session_scoping.verify.symbolic.strings import Bool
+from session_scoping.verify.symbolic.trust import TAG_SESSION, must_carry
+from session_scoping.verify.text import Text, Token, Unmodelled, Wildcard, plain, show
+
+RULE = "session-tags"
+
+
+def prove_session_tags(proof: Proof) -> Result:
+    """Prove that no session lacks a tag, has one too many, passes one on, or is made by just anybody."""
+    role = proof.role
+
+    def result(status: Status, detail: str, counterexample: Counterexample | None = None) -> Result:
+        return proof.result(RULE, role.label, status, detail, counterexample=counterexample)
+
+    stranger = _stranger(proof)
+    if stranger:
+        return result(*stranger)
+    admission = proof.admission("A")
+    if solve(admission.formula) is None:
+        return result(Status.VACUOUS, "the trust policy admits no session at all")
+    for question, summary in _questions(proof, admission.session):
+        model = solve(admission.formula, question)
+        if model is None:
+            continue
+        found = _replay(proof, model, summary)
+        if found is None:
+            raise UnmodelledError(f"{summary}, as far as the approximation of the trust policy can tell")
+        return result(Status.VIOLATED, summary, found)
+    tags = ", ".join(proof.scoped.spelling[key] for key in proof.scoped.declared)
+    return result(Status.PROVED, f"every session carries exactly {tags}, none of them empty or passed on")
+
+
+def _questions(proof: Proof, session: Session) -> list[tuple[Bool, str]]:
+    spelling = proof.scoped.spelling
+    admission = proof.admission("A")
+    found: list[tuple[Bool, str]] = [(z3.Not(session.any_tag()), "a session can be made without any tag")]
+    for key in proof.scoped.declared:
+        found.append((must_carry(admission, key), f"a session can be made without a value for {spelling[key]}"))
+    asked_for = _transitive_asked_for(proof)
+    for key in spelling:
+        if key not in proof.scoped.declared:
+            found.append((session.carried(key), f"a session can be made with the undeclared tag {spelling[key]}"))
+        if key not in asked_for:
+            found.append((session.transitive(key), f"the tag {spelling[key]} can be passed on to further sessions"))
+    return found
+
+
+def _transitive_asked_for(proof: Proof) -> set[str]:
+    """Return the tags the trust policy names as transitive on purpose."""
+    found: set[str] = set()
+    for statement in proof.role.trust:
+        for condition in statement.conditions:
+            if condition.key.lower() == "sts:transitivetagkeys" and statement.allow and "null" not in condition.operator.lower():
+                found |= {str(plain(value)).lower() for value in condition.values}
+    return found
+
+
+def _stranger(proof: Proof) -> tuple[Status, str] | None:
+    """Return why a principal of the trust policy is not one known role."""
+    for statement in proof.role.trust:
+        if statement.problem or not statement.allow:
+            continue
+        if not any(covers_action(statement, action) for action in (*ASSUME, TAG_SESSION)):
+            continue
+        if statement.not_principal:
+            return Status.UNKNOWN, f"{statement.where}: NotPrincipal is not modelled"
+        for kind, text in statement.principals:
+            if kind == "*":
+                return Status.VIOLATED, f"{statement.where}: anybody in any account may make a session"
+            if kind == "AWS" and _is_account(text):
+                return (
+                    Status.UNKNOWN,
+                    f"{statement.where}: any principal of {show(text)} that its own policies allow may make a"
+                    " session, and those policies are not all in the templates",
+                )
+            if kind == "AWS" and any(isinstance(part, Token) and part.kind == "free" for part in text):
+                return Status.UNKNOWN, f"{statement.where}: who may make a session is only known at deploy time"
+    return None
+
+
+def _is_account(text: Text) -> bool:
+    literal = "".join(part for part in text if isinstance(part, str))
+    only_account = len(text) == 1 and isinstance(text[0], Token) and text[0].kind == "account"
+    return literal.endswith(":root") or literal.isdigit() or only_account
+
+
+def _replay(proof: Proof, model: z3.ModelRef, summary: str) -> Counterexample | None:
+    role, admission = proof.role, proof.admission("A")
+    session = admission.session
+    binding = Binding(model)
+    tags = session.read(model)
+    passed_on = [
+        spelling
+        for key, spelling in session.keys.items()
+        if z3.is_true(model.eval(session.transitive(key), model_completion=True))
+    ]
+    context: dict[str, str | list[str]] = {f"aws:RequestTag/{key}": value for key, value in tags.items()}
+    context |= {"aws:TagKeys": list(tags)} if tags else {}
+    context |= {"sts:TransitiveTagKeys": passed_on} if passed_on else {}
+    context |= free_context(admission.call, model)
+    trust = binding.statements(role.trust)
+    arn = binding.text(role.arn)
+    for minter in _minters(proof, binding):
+        policies = PolicySet(resource=tuple(_as_caller(trust, minter)))
+        for action in ASSUME:
+            decisions = [
+                decide(Request(name, arn, context, principal=_CALLER), policies)
+                for name in ([action, TAG_SESSION] if tags else [action])
+            ]
+            if all(decision.allowed for decision in decisions):
+                statement = decisions[0].statement
+                shown = {key: value for key, value in context.items()}
+                where = statement.where if statement else ""
+                return Counterexample(
+                    summary, session=tags, action=action, resource=arn, context=dict(shown), decided_by=where
+                )
+    return None
+
+
+_CALLER = "arn:aws:iam::111122223333:role/minter"
+
+
+def _minters(proof: Proof, binding: Binding) -> list[tuple[str, str]]:
+    pairs = [(kind, binding.text(text)) for s in proof.role.trust if s.allow for kind, text in s.principals]
+    return list(dict.fromkeys(pairs))
+
+
+def _as_caller(trust: tuple[object, ...], minter: tuple[str, str]) -> list[object]:
+    """Return the trust policy with one of its principals spelled as the caller of the replay."""
+    from dataclasses import replace
+
+    found = []
+    for statement in trust:
+        names = {(kind, "".join(map(str, text))) for kind, text in statement.principals}  # type: ignore[attr-defined]
+        if minter in names or ("*", "*") in names:
+            found.append(replace(statement, principals=(("AWS", (_CALLER,)),)))  # type: ignore[type-var]
+    return found
+
+
+def is_wild(text: Text) -> bool:
+    """Whether a principal holds a wildcard."""
+    pattern = parsed(text, True, True)
+    return isinstance(pattern, Unmodelled) or any(isinstance(part, Wildcard) for part in pattern)
