@@ -14,9 +14,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {}
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand and return its exit code; 2 when the command line or an extra is wrong."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    parser = argparse.ArgumentParser(
-        prog="session-scoping", description="Check and prove scoped AWS sessions."
-    )
+    parser = argparse.ArgumentParser(prog="session-scoping", description="Check and prove scoped AWS sessions.")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (module, summary) in _COMMANDS.items():
         subparser = subparsers.add_parser(name, help=summary, description=summary)

@@ -24,5 +24,9 @@ class InvalidInputError(SessionScopingError, ValueError):
         super().__init__(f"{fault}: got {got}, expected {expected}; {why}; fix: {fix}")
 
 
+class QuotaExceededError(SessionScopingError, ValueError):
+    """A policy, a trust document or a role would exceed an IAM quota as rendered; the message says what to split."""
+
+
 class MissingExtraError(SessionScopingError, ImportError):
     """A part of the library was imported whose optional dependencies are not installed."""

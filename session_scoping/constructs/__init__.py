@@ -1,1 +1,35 @@
-"""The CDK constructs (extra `[cdk]`)."""
+"""
+The CDK constructs (extra `[cdk]`).
+
+Data flows one way: tables, objects and models render statements; documents pack them into managed policies; the
+three constructs attach those to roles.
+"""
+
+from session_scoping.errors import MissingExtraError
+
+try:
+    import aws_cdk  # noqa: F401 - asked for here, so that its absence gets one clear sentence
+except ImportError as error:
+    raise MissingExtraError(
+        "the constructs need the CDK: got no module `aws_cdk`, expected it to be installed; it is an extra because "
+        'agent images do without it; fix: pip install "session-scoping[cdk]"'
+    ) from error
+
+from session_scoping.constructs.compute_role import ComputeBackend, ScopedComputeRole
+from session_scoping.constructs.minting import Minting
+from session_scoping.constructs.models import Models
+from session_scoping.constructs.objects import TenantObjects
+from session_scoping.constructs.session_role import SessionRole
+from session_scoping.constructs.table_policy import TenantTablePolicy
+from session_scoping.constructs.tables import TenantTable
+
+__all__ = [
+    "ComputeBackend",
+    "Minting",
+    "Models",
+    "ScopedComputeRole",
+    "SessionRole",
+    "TenantObjects",
+    "TenantTable",
+    "TenantTablePolicy",
+]

@@ -1,0 +1,53 @@
+"""The words for access, and the actions each stands for. Small on purpose: what is absent is the point."""
+
+from collections.abc import Mapping, Sequence
+
+from session_scoping.errors import InvalidInputError
+
+# Scan is absent: dynamodb:LeadingKeys does not limit it. So are PartiQL (a missing key condition turns it into a
+# scan) and everything on indexes (there LeadingKeys holds the index's key, not the table's).
+# TransactWriteItems is no action of its own: it needs the words for the items it holds.
+# Source: service authorization reference, list_amazondynamodb; DynamoDB guide, transaction-apis-iam.
+TABLE_ACCESS: Mapping[str, tuple[str, ...]] = {
+    "get": ("dynamodb:GetItem",),
+    "batch-get": ("dynamodb:BatchGetItem",),
+    "query": ("dynamodb:Query",),
+    "put": ("dynamodb:PutItem",),
+    "update": ("dynamodb:UpdateItem",),
+    "condition-check": ("dynamodb:ConditionCheckItem",),
+    "delete": ("dynamodb:DeleteItem",),
+    # One action for puts and deletes alike: IAM cannot allow a batch of puts only.
+    "batch-write": ("dynamodb:BatchWriteItem",),
+    "read-only": ("dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"),
+    # A put replaces an item that has the same key: the writer must add attribute_not_exists to keep history.
+    "append-only": ("dynamodb:PutItem",),
+}
+
+# Deleting, listing and ACLs are absent: listing a bucket shows other tenants' keys.
+OBJECT_ACCESS: Mapping[str, tuple[str, ...]] = {
+    "get": ("s3:GetObject",),
+    "get-version": ("s3:GetObjectVersion",),
+    "put": ("s3:PutObject",),
+    "multipart": ("s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"),
+}
+
+
+def actions_for(words: str | Sequence[str], vocabulary: Mapping[str, tuple[str, ...]], what: str) -> tuple[str, ...]:
+    """
+    Return the actions that the access words stand for, each once, in the vocabulary's order.
+
+    Raises:
+        InvalidInputError: No word, or a word the vocabulary does not have.
+    """
+    wanted = [words] if isinstance(words, str) else list(words)
+    unknown = [str(word) for word in wanted if word not in vocabulary]
+    if unknown or not wanted:
+        raise InvalidInputError(
+            f"unknown access to {what}" if unknown else f"no access to {what} is named",
+            got=", ".join(f"`{word}`" for word in unknown) or "an empty list",
+            expected=f"one or more of {', '.join(vocabulary)}",
+            why="each word stands for actions that the session's own key can limit; no others can be isolated",
+            fix="choose from these words, or leave the table or bucket out",
+        )
+    chosen = {action for word in wanted for action in vocabulary[word]}
+    return tuple(dict.fromkeys(action for actions in vocabulary.values() for action in actions if action in chosen))

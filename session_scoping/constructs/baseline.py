@@ -1,0 +1,175 @@
+"""
+What agent code may do beside tenant data: the documented baseline of each backend, with exact ARNs.
+
+Source: AgentCore devguide, runtime-permissions; ECS developer guide, task-iam-roles and ecs-exec; Secrets Manager
+and CloudWatch Logs guides, identity-based policies.
+"""
+
+import re
+from collections.abc import Sequence
+
+from aws_cdk import aws_bedrockagentcore as agentcore
+from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_secretsmanager as secretsmanager
+
+from session_scoping.constructs.documents import Section
+from session_scoping.constructs.site import Site, is_token
+from session_scoping.constructs.statements import Conditions, allow
+from session_scoping.errors import InvalidInputError
+
+WILDCARD_REASON = (
+    "The service names these log groups, streams, identities or secret suffixes itself, or has no resource level "
+    "for the action; a model's Regions are fenced by its inference profile."
+)
+
+_LOG_PREFIX = "log-group:/aws/bedrock-agentcore/runtimes/*"
+_SECRET_ARN = re.compile(r"arn:[^:*?]+:secretsmanager:[^:*?]+:\d{12}:secret:[^:*?]+-[A-Za-z0-9]{6}")
+
+# Deleting events and listing actors or sessions are absent: a listing names other tenants.
+MEMORY_ACTIONS = (
+    "bedrock-agentcore:CreateEvent",
+    "bedrock-agentcore:GetEvent",
+    "bedrock-agentcore:GetMemoryRecord",
+    "bedrock-agentcore:ListEvents",
+    "bedrock-agentcore:ListMemoryRecords",
+    "bedrock-agentcore:RetrieveMemoryRecords",
+)
+
+
+def trusted_service(service: str, site: Site, source_arn: str | None) -> iam.IPrincipal:
+    """
+    Return the service that may assume a compute role, for this account's resources only.
+
+    Lambda gets no condition: a role can be passed to a function of its own account only, and on Lambda MicroVMs
+    a SourceAccount condition was seen to fail when the function starts.
+    """
+    principal = iam.ServicePrincipal(f"{service}.amazonaws.com")
+    if service == "lambda":
+        return principal
+    # A cluster in the SourceArn is not supported (ECS guide, task-iam-roles), hence every resource of the service.
+    here = site.arn(service.removesuffix("-tasks"), "*")
+    return principal.with_conditions(
+        {
+            "StringEquals": {"aws:SourceAccount": site.account},
+            "ArnLike": {"aws:SourceArn": source_arn or here},
+        }
+    )
+
+
+def agentcore_baseline(site: Site, repository: ecr.IRepository | None, runtime_name: str | None) -> list[Section]:
+    """Return what the AgentCore service needs of an execution role."""
+    namespace: Conditions = {"StringEquals": {"cloudwatch:namespace": "bedrock-agentcore"}}
+    statements = [
+        allow(
+            "RuntimeLogGroups",
+            ["logs:CreateLogGroup", "logs:DescribeLogStreams"],
+            [site.arn("logs", _LOG_PREFIX)],
+        ),
+        allow("FindLogGroups", ["logs:DescribeLogGroups"], [site.arn("logs", "log-group:*")]),
+        allow(
+            "RuntimeLogStreams",
+            ["logs:CreateLogStream", "logs:PutLogEvents"],
+            [site.arn("logs", f"{_LOG_PREFIX}:log-stream:*")],
+        ),
+        allow(
+            "Traces",
+            [
+                "xray:GetSamplingRules",
+                "xray:GetSamplingTargets",
+                "xray:PutTelemetryRecords",
+                "xray:PutTraceSegments",
+            ],
+            ["*"],
+        ),
+        allow("Metrics", ["cloudwatch:PutMetricData"], ["*"], namespace),
+    ]
+    if repository:
+        pull = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+        statements.append(allow("PullImage", pull, [repository.repository_arn]))
+        statements.append(allow("RegistryLogin", ["ecr:GetAuthorizationToken"], ["*"]))
+    if runtime_name:
+        directory = "workload-identity-directory/default"
+        identities = [directory, f"{directory}/workload-identity/{runtime_name}-*"]
+        # ...ForUserId is absent: it takes a user id on trust (AgentCore devguide, security best practices).
+        tokens = [
+            "bedrock-agentcore:GetWorkloadAccessToken",
+            "bedrock-agentcore:GetWorkloadAccessTokenForJWT",
+        ]
+        statements.append(
+            allow("WorkloadIdentity", tokens, [site.arn("bedrock-agentcore", name) for name in identities])
+        )
+    return [Section.whole(*statements)]
+
+
+def ecs_exec() -> list[Section]:
+    """Return what ECS Exec needs of a task role."""
+    channels = [f"ssmmessages:{verb}{kind}Channel" for verb in ("Create", "Open") for kind in ("Control", "Data")]
+    return [Section.whole(allow("EcsExec", channels, ["*"]))]
+
+
+def log_groups(groups: Sequence[logs.ILogGroup]) -> list[Section]:
+    """Return write access to these log groups."""
+    if not groups:
+        return []
+    arns = [group.log_group_arn for group in groups]
+    return [Section.by_resource(allow("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], arns))]
+
+
+def secrets(entries: Sequence[secretsmanager.ISecret | str], site: Site) -> list[Section]:
+    """Return read access to these secrets, and to the keys they are encrypted with."""
+    if not entries:
+        return []
+    arns = [_secret_arn(entry) for entry in entries]
+    sections = [Section.by_resource(allow("ReadSecrets", ["secretsmanager:GetSecretValue"], arns))]
+    keyed = [
+        (arn, entry.encryption_key.key_arn)
+        for arn, entry in zip(arns, entries, strict=True)
+        if not isinstance(entry, str) and entry.encryption_key
+    ]
+    for number, (arn, key_arn) in enumerate(keyed, 1):
+        conditions: Conditions = {
+            "StringEquals": {"kms:ViaService": site.via_service("secretsmanager")},
+            "StringLike": {"kms:EncryptionContext:SecretARN": arn},
+        }
+        sections.append(Section.whole(allow(f"DecryptSecret{number}", ["kms:Decrypt"], [key_arn], conditions)))
+    return sections
+
+
+def _secret_arn(secret: secretsmanager.ISecret | str) -> str:
+    arn = secret if isinstance(secret, str) else secret.secret_full_arn
+    if arn is None:
+        # Imported by name: Secrets Manager appends exactly six characters (Secrets Manager guide, IAM examples).
+        partial = secret.secret_arn if not isinstance(secret, str) else ""
+        return f"{partial}-??????"
+    if not is_token(arn) and not _SECRET_ARN.fullmatch(arn):
+        raise InvalidInputError(
+            "that is not the complete ARN of one secret",
+            got="an ARN with a wildcard" if "*" in arn or "?" in arn else "another resource or a partial ARN",
+            expected="arn:<partition>:secretsmanager:<region>:<account>:secret:<name>-<six characters>",
+            why="a wildcard would open secrets of other workspaces",
+            fix="copy the complete ARN, or pass the ISecret",
+        )
+    return arn
+
+
+def memory(entry: agentcore.IMemory | agentcore.CfnMemory | str | None) -> list[Section]:
+    """Return event and record access to one AgentCore Memory."""
+    if entry is None:
+        return []
+    if isinstance(entry, str):
+        arn = entry
+    elif isinstance(entry, agentcore.CfnMemory):
+        arn = entry.attr_memory_arn
+    else:
+        arn = entry.memory_arn
+    if "*" in arn:
+        raise InvalidInputError(
+            "the memory's ARN has a wildcard",
+            got="`*`",
+            expected="the exact ARN of one AgentCore Memory",
+            why="it would open other agents' memories",
+            fix="pass the Memory construct, or its exact ARN",
+        )
+    return [Section.whole(allow("Memory", MEMORY_ACTIONS, [arn]))]

@@ -1,0 +1,181 @@
+"""ScopedComputeRole: the role agent code runs under, slimmed to its documented baseline."""
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from aws_cdk import aws_bedrockagentcore as agentcore
+from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_secretsmanager as secretsmanager
+from constructs import Construct
+
+from session_scoping.constructs import baseline
+from session_scoping.constructs.documents import PolicySeries, Ruler, check_attachments
+from session_scoping.constructs.finished import FinishedTree
+from session_scoping.constructs.models import Models
+from session_scoping.constructs.site import Site
+from session_scoping.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from session_scoping.constructs.fence import RolesGuard
+
+
+class ComputeBackend(Enum):
+    """Where agent code runs."""
+
+    AGENTCORE = "bedrock-agentcore"
+    ECS = "ecs-tasks"
+    LAMBDA = "lambda"
+
+
+class ScopedComputeRole(Construct):
+    """
+    The baseline role of agent code on AgentCore, ECS or Lambda: no tenant data, exact ARNs.
+
+    Tenant data is reached only through a `SessionRole`, which attaches its own Denies to this role.
+
+    NOT PROTECTED: code beside the agent can read these credentials, so whatever this role may do, a hijacked
+    agent may do.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        backend: ComputeBackend,
+        models: Models | None = None,
+        secrets: Sequence[secretsmanager.ISecret | str] = (),
+        log_groups: Sequence[logs.ILogGroup] = (),
+        memory: agentcore.IMemory | agentcore.CfnMemory | str | None = None,
+        repository: ecr.IRepository | None = None,
+        runtime_name: str | None = None,
+        runtime_arn: str | None = None,
+        ecs_exec: bool = False,
+        role_name: str | None = None,
+        path: str | None = None,
+        permissions_boundary: iam.IManagedPolicy | None = None,
+        description: str | None = None,
+    ) -> None:
+        """
+        Make the role and its baseline policies.
+
+        Args:
+            scope: Parent construct.
+            id: Construct id; part of the role's logical id.
+            backend: Decides the service trusted and the documented baseline.
+            models: Bedrock models the role may invoke. Default: none.
+            secrets: Secrets it may read: the secret, or its complete ARN. Default: none.
+            log_groups: Log groups it may write to. Default: none beside AgentCore's own.
+            memory: AgentCore Memory it may read and write events of. Default: none. Memory is not scoped to a
+                session: every task under this role reaches all of it.
+            repository: Image repository AgentCore pulls from. Default: no pull permission; ECS pulls with the task
+                execution role.
+            runtime_name: Name of the AgentCore runtime; opens its workload identity. Default: no workload access
+                token can be fetched.
+            runtime_arn: ARN of the one runtime that may use the role. Default: every runtime of this account and
+                Region.
+            ecs_exec: Whether ECS Exec sessions may be opened into the task. Default: they may not.
+            role_name: Physical name. Default: CloudFormation generates one. Leave it so: trust policies pin a
+                role's unique id, and a re-created role of the same name is no longer trusted.
+            path: IAM path. Default: `/`.
+            permissions_boundary: Boundary. Default: none, or what `PermissionsBoundary.of` sets.
+            description: Description of the role. Default: says which backend it is for.
+
+        Raises:
+            InvalidInputError: A secret's ARN has a wildcard or is no secret, or an argument belongs to another
+                backend.
+        """
+        super().__init__(scope, id)
+        _check_backend(
+            backend,
+            repository=repository,
+            runtime_name=runtime_name,
+            runtime_arn=runtime_arn,
+            ecs_exec=ecs_exec,
+        )
+        site = Site.of(self)
+        self._backend = backend
+        self.roles_guard: RolesGuard | None = None
+        self._role = iam.Role(
+            self,
+            "Role",
+            assumed_by=baseline.trusted_service(backend.value, site, runtime_arn),
+            role_name=role_name,
+            path=path,
+            permissions_boundary=permissions_boundary,
+            description=description or f"Agent code on {backend.name}: no tenant data of its own",
+        )
+        sections = [
+            *(
+                baseline.agentcore_baseline(site, repository, runtime_name)
+                if backend is ComputeBackend.AGENTCORE
+                else []
+            ),
+            *(baseline.ecs_exec() if ecs_exec else []),
+            *baseline.log_groups(log_groups),
+            *baseline.secrets(secrets, site),
+            *baseline.memory(memory),
+            *(models.sections(site) if models else []),
+        ]
+        self._permissions = PolicySeries(self, "Permissions", site, Ruler.at(site), baseline.WILDCARD_REASON)
+        self._permissions.write(sections, [self._role])
+        check_attachments(self.node.path, self._permissions)
+        self.node.add_validation(FinishedTree(self._permissions.finished))
+
+    @property
+    def role(self) -> iam.IRole:
+        """
+        The role, for a runtime or task definition.
+
+        It ignores policy updates, so that the grants those constructs add on their own do not land on it.
+        """
+        return self._role.without_policy_updates()
+
+    @property
+    def policy_role(self) -> iam.Role:
+        """The role as it accepts policies: for grants that somebody has decided on."""
+        return self._role
+
+    @property
+    def role_arn(self) -> str:
+        """ARN of the role."""
+        return self._role.role_arn
+
+    @property
+    def role_name(self) -> str:
+        """Name of the role."""
+        return self._role.role_name
+
+    @property
+    def backend(self) -> ComputeBackend:
+        """Where the code runs."""
+        return self._backend
+
+
+def _check_backend(backend: ComputeBackend, **arguments: object) -> None:
+    if not isinstance(backend, ComputeBackend):
+        raise InvalidInputError(
+            "unknown compute backend",
+            got=f"`{backend}`",
+            expected=", ".join(f"ComputeBackend.{member.name}" for member in ComputeBackend),
+            why="it decides which service may assume the role",
+            fix="pass one of the members",
+        )
+    owner = {
+        "repository": "AGENTCORE",
+        "runtime_name": "AGENTCORE",
+        "runtime_arn": "AGENTCORE",
+        "ecs_exec": "ECS",
+    }
+    for name, value in arguments.items():
+        if value and owner[name] != backend.name:
+            raise InvalidInputError(
+                f"`{name}` does not belong to this backend",
+                got=f"backend {backend.name}",
+                expected=f"backend {owner[name]}",
+                why="the permission would be granted and never used",
+                fix=f"leave `{name}` out",
+            )

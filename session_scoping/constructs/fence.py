@@ -1,0 +1,101 @@
+"""The Denies that keep compute roles away from tenant data, whichever comes first, the role or the data."""
+
+from collections.abc import Sequence
+
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from session_scoping.constructs.compute_role import ScopedComputeRole
+from session_scoping.constructs.documents import PolicySeries, Section
+from session_scoping.constructs.guards import ROLE_ACTIONS
+from session_scoping.errors import InvalidInputError
+
+
+class ComputeFence:
+    """
+    Policies for all compute roles of one session role.
+
+    INVARIANT: every role added meets every part covered, in either order. A policy is written only once there is
+    a role to attach it to.
+    """
+
+    def __init__(self) -> None:
+        self._roles: list[iam.IRole] = []
+        self._parts: list[tuple[PolicySeries, Sequence[Section]]] = []
+
+    @property
+    def series(self) -> list[PolicySeries]:
+        """The policies written so far."""
+        return [series for series, _ in self._parts]
+
+    def cover(self, series: PolicySeries, sections: Sequence[Section]) -> None:
+        """Put these Denies on all compute roles, present and future."""
+        self._parts.append((series, sections))
+        if self._roles:
+            series.write(sections, self._roles)
+
+    def add(self, roles: Sequence[iam.IRole]) -> None:
+        """Put all Denies on these roles too."""
+        first = not self._roles
+        self._roles.extend(roles)
+        for series, sections in self._parts:
+            if first and roles:
+                series.write(sections, roles)
+            else:
+                series.attach(roles)
+
+
+class RolesGuard:
+    """
+    The Deny that keeps a compute role from becoming any role but the session roles it mints for.
+
+    It stands in the session role's stack: under the compute role it would make the two stacks depend on each
+    other. A compute role has one such guard, from the first session role it meets; later ones are excepted there.
+
+    Args:
+        scope: The session role.
+        session_role_arn: Its ARN.
+        mints: Whether the compute roles mint; where a broker does, they may become no role at all.
+    """
+
+    def __init__(self, scope: Construct, session_role_arn: str, *, mints: bool) -> None:
+        self._scope, self._arn, self._mints = scope, session_role_arn, mints
+        self._statement: iam.PolicyStatement | None = None
+        self._policy: iam.ManagedPolicy | None = None
+
+    def limit(self, role: ScopedComputeRole) -> None:
+        """
+        Put the guard on a compute role.
+
+        Raises:
+            InvalidInputError: The role mints for this session role, and a broker mints for another one.
+        """
+        if role.roles_guard is None:
+            role.roles_guard = self
+            self._attach(role.policy_role)
+        elif self._mints:
+            role.roles_guard._except(self._arn, role)
+
+    def _attach(self, role: iam.IRole) -> None:
+        if self._policy is not None:
+            self._policy.attach_to_role(role)
+            return
+        self._statement = iam.PolicyStatement(
+            sid="DenyOtherRoles",
+            effect=iam.Effect.DENY,
+            actions=list(ROLE_ACTIONS),
+            resources=None if self._mints else ["*"],
+            not_resources=[self._arn] if self._mints else None,
+        )
+        self._policy = iam.ManagedPolicy(self._scope, "RolesGuard", statements=[self._statement], roles=[role])
+
+    def _except(self, session_role_arn: str, role: ScopedComputeRole) -> None:
+        if self._statement is None or not self._mints:
+            raise InvalidInputError(
+                f"compute role `{role.node.path}` would mint for one session role and not for another",
+                got="minting by compute roles and by a broker",
+                expected="one way of minting for all session roles of a compute role",
+                why="what it may mint itself, a hijacked agent may mint",
+                fix="let the broker mint for both, or use two compute roles",
+            )
+        self._statement.add_not_resources(session_role_arn)

@@ -1,0 +1,222 @@
+"""Bedrock models: one builder for every role, never `Resource: "*"`."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from constructs import IConstruct
+
+from session_scoping.constructs.documents import Section
+from session_scoping.constructs.site import Site, is_token
+from session_scoping.constructs.statements import Conditions, Statement, allow, merge
+from session_scoping.errors import InvalidInputError
+
+# Source: Bedrock guide, inference-profiles-support. `global` routes to every commercial Region.
+GEOGRAPHIES = ("us", "eu", "apac", "jp", "au", "us-gov", "global")
+# Converse and ConverseStream are these two actions (service authorization reference, list_amazonbedrock).
+ACTIONS = ("bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream")
+FENCE = "bedrock:InferenceProfileArn"
+
+_MODEL_ID = re.compile(r"[a-z0-9-]+\.[a-z0-9][a-z0-9.-]*(:[a-z0-9]+){0,2}")
+_APPLICATION_PROFILE = re.compile(r"arn:[^:*?]+:bedrock:[^:*?]+:\d{12}:application-inference-profile/[^:*?/]+")
+
+
+@dataclass(frozen=True)
+class _ModelAccess:
+    """One model, and the one way to it: a geographic profile, an application profile, or the Region itself."""
+
+    model_id: str
+    geography: str | None = None
+    application_profile: str | None = None
+
+    def profile_arn(self, site: Site) -> str | None:
+        if self.geography:
+            return site.arn("bedrock", f"inference-profile/{self.geography}.{self.model_id}")
+        return self.application_profile
+
+    def model_arn(self, site: Site) -> str:
+        # A geographic profile routes to many Regions; `*` for them is the documented form, and the fence keeps
+        # the bare model out of reach (Bedrock guide, inference-profiles-prereq).
+        direct = self.geography == "global" or not (self.geography or self.application_profile)
+        region = site.region if direct else "*"
+        return site.arn("bedrock", f"foundation-model/{self.model_id}", region=region, account="")
+
+
+@dataclass(frozen=True)
+class Models:
+    """
+    The Bedrock models a role may invoke. Combine several kinds with `+`.
+
+    Build it with `profile`, `in_region`, `application_profile` or `from_context`.
+    """
+
+    _entries: tuple[_ModelAccess, ...]
+
+    @classmethod
+    def profile(cls, geography: str, model_ids: Sequence[str]) -> "Models":
+        """
+        Return models reached through a geography's system-defined inference profile.
+
+        Args:
+            geography: One of `GEOGRAPHIES`.
+            model_ids: Foundation model ids without the geography, such as `anthropic.claude-sonnet-4-6`.
+
+        Raises:
+            InvalidInputError: Unknown geography, no model, a bad id, or the same id twice.
+        """
+        if geography not in GEOGRAPHIES:
+            raise InvalidInputError(
+                "unknown geography of inference profiles",
+                got=f"`{geography}`",
+                expected=f"one of {', '.join(GEOGRAPHIES)}",
+                why="a profile that does not exist is denied only when the agent first calls it",
+                fix="choose a geography, or use Models.in_region for the stack's own Region",
+            )
+        return cls(tuple(_ModelAccess(model_id, geography) for model_id in _checked(model_ids)))
+
+    @classmethod
+    def in_region(cls, model_ids: Sequence[str]) -> "Models":
+        """
+        Return models invoked directly in the stack's Region.
+
+        Raises:
+            InvalidInputError: No model, a bad id, or the same id twice.
+        """
+        return cls(tuple(_ModelAccess(model_id) for model_id in _checked(model_ids)))
+
+    @classmethod
+    def application_profile(cls, profile_arn: str, model_ids: Sequence[str]) -> "Models":
+        """
+        Return models reached through one application inference profile.
+
+        Args:
+            profile_arn: The profile's exact ARN, or a CDK token of it.
+            model_ids: The foundation models the profile routes to.
+
+        Raises:
+            InvalidInputError: An ARN with a wildcard or of another kind, no model, a bad id, or one id twice.
+        """
+        if not is_token(profile_arn) and not _APPLICATION_PROFILE.fullmatch(profile_arn):
+            raise InvalidInputError(
+                "that is no application inference profile",
+                got=f"`{profile_arn}`",
+                expected="arn:<partition>:bedrock:<region>:<account>:application-inference-profile/<id>",
+                why="a wildcard or another resource would open models nobody chose",
+                fix="pass the profile's exact ARN",
+            )
+        entries = (_ModelAccess(model_id, application_profile=profile_arn) for model_id in _checked(model_ids))
+        return cls(tuple(entries))
+
+    @classmethod
+    def from_context(cls, scope: IConstruct, *, model_ids: Sequence[str], geography: str) -> "Models":
+        """
+        Return `profile(geography, model_ids)`, each replaced by context where it is given.
+
+        Args:
+            scope: Where context is looked up.
+            model_ids: Default of context `bedrockModels`: a list, or on the command line a JSON list or ids
+                parted by commas.
+            geography: Default of context `bedrockGeo`.
+        """
+        given: Any = scope.node.try_get_context("bedrockModels")
+        chosen = scope.node.try_get_context("bedrockGeo")
+        ids = model_ids if given is None else _context_list(given)
+        return cls.profile(geography if chosen is None else str(chosen), ids)
+
+    def __add__(self, other: "Models") -> "Models":
+        """Return both sets of models."""
+        return Models(tuple(dict.fromkeys(self._entries + other._entries)))
+
+    def sections(self, site: Site, *conditions: Conditions) -> list[Section]:
+        """
+        Return the Allows: each profile, and its models only through that profile.
+
+        Args:
+            site: Where the role stands.
+            conditions: What every statement demands beside the fence.
+        """
+        base = merge(*conditions)
+        kinds: dict[tuple[bool, bool], list[_ModelAccess]] = {}
+        for entry in self._entries:
+            fenced = bool(entry.geography or entry.application_profile)
+            kinds.setdefault((fenced, entry.geography == "global"), []).append(entry)
+        return [
+            Section(entries, _renderer(site, base, fenced=fenced, worldwide=worldwide))
+            for (fenced, worldwide), entries in kinds.items()
+        ]
+
+
+def _renderer(site: Site, base: Conditions, *, fenced: bool, worldwide: bool) -> Any:
+    suffix = "Global" if worldwide else ""
+
+    def render(entries: Sequence[_ModelAccess]) -> list[Statement]:
+        models = list(dict.fromkeys(entry.model_arn(site) for entry in entries))
+        if not fenced:
+            return [allow("InvokeRegionalModels", ACTIONS, models, base)]
+        profiles = list(dict.fromkeys(arn for entry in entries if (arn := entry.profile_arn(site))))
+        fence: Conditions = {"StringEquals": {FENCE: profiles}}
+        statements = [
+            allow(f"InvokeProfiles{suffix}", ACTIONS, profiles, base),
+            allow(f"InvokeModelsThroughProfiles{suffix}", ACTIONS, models, fence, base),
+        ]
+        if worldwide:
+            # Source: Bedrock guide, global-cross-region-inference: the routed request has no Region.
+            nowhere: Conditions = {"StringEquals": {FENCE: profiles, "aws:RequestedRegion": "unspecified"}}
+            anywhere = [
+                site.arn("bedrock", f"foundation-model/{entry.model_id}", region="", account="") for entry in entries
+            ]
+            statements.append(allow("InvokeModelsWorldwide", ACTIONS, anywhere, nowhere, base))
+        return statements
+
+    return render
+
+
+def _context_list(given: Any) -> list[str]:
+    if isinstance(given, str):
+        text = given.strip()
+        try:
+            given = json.loads(text) if text.startswith("[") else [part.strip() for part in text.split(",")]
+        except json.JSONDecodeError:
+            given = [text]
+    return [str(part) for part in given] if isinstance(given, list) else [str(given)]
+
+
+def _checked(model_ids: Sequence[str]) -> Sequence[str]:
+    ids = [model_ids] if isinstance(model_ids, str) else list(model_ids)
+    if not ids:
+        raise InvalidInputError(
+            "the list of models is empty",
+            got="no model id",
+            expected="at least one",
+            why="IAM has no statement without a resource, and the agent could call nothing",
+            fix="name the models, or leave `models` out",
+        )
+    for model_id in ids:
+        geography = next((geo for geo in GEOGRAPHIES if model_id.startswith(f"{geo}.")), None)
+        if geography:
+            raise InvalidInputError(
+                f"model id `{model_id}` carries a geography",
+                got=f"the prefix `{geography}.`",
+                expected=f"`{model_id.removeprefix(f'{geography}.')}`",
+                why="the profile and the model behind it are two resources, and both must be allowed",
+                fix=f'use Models.profile("{geography}", ["{model_id.removeprefix(f"{geography}.")}"])',
+            )
+        if not _MODEL_ID.fullmatch(model_id):
+            raise InvalidInputError(
+                f"`{model_id}` is no foundation model id",
+                got="text of another form",
+                expected="<provider>.<model>, such as `anthropic.claude-sonnet-4-6`",
+                why="a wildcard would open models nobody chose, and a wrong id fails only when called",
+                fix="copy the id from the Bedrock console's model catalogue",
+            )
+    if repeated := sorted({model_id for model_id in ids if ids.count(model_id) > 1}):
+        raise InvalidInputError(
+            "a model is listed twice",
+            got=", ".join(f"`{model_id}`" for model_id in repeated),
+            expected="each id once",
+            why="a repeated id usually hides a missing one",
+            fix="remove the repetition",
+        )
+    return ids

@@ -1,0 +1,261 @@
+"""Tenant objects: which keys of which bucket a session reaches, and the guards around them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any, Literal, cast
+
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+
+from session_scoping import layout
+from session_scoping.constructs.access import OBJECT_ACCESS, actions_for
+from session_scoping.constructs.documents import Section
+from session_scoping.constructs.site import Site, is_token
+from session_scoping.constructs.statements import Conditions, Statement, allow, alnum, deny
+from session_scoping.errors import InvalidInputError
+from session_scoping.layout import KeyFormat
+
+Reach = Literal["task", "user"]
+
+
+@dataclass(frozen=True)
+class TenantObjects:
+    """
+    Objects of one bucket that belong to a session, and what it may do with them.
+
+    Args:
+        bucket: The bucket, created here or imported.
+        keys: Key formats: a prefix when it ends in `/`, else one exact key. Every format names a session tag.
+        access: Access words, see `access.OBJECT_ACCESS`.
+        encryption_key: Customer-managed key of the bucket. Default: the key found on the bucket.
+    """
+
+    bucket: s3.IBucket
+    keys: Sequence[str]
+    access: str | Sequence[str]
+    encryption_key: kms.IKey | None = None
+
+    @classmethod
+    def traces(cls, bucket: s3.IBucket, *, reach: Reach = "task") -> "TenantObjects":
+        """Return put access to the session's traces; `reach="user"` lets it write to all tasks of its user."""
+        own = (layout.TRACE_OBJECT, layout.TRACE_PREFIX)
+        keys = _by_reach(reach, {"task": own, "user": (layout.USER_TRACE_PREFIX,)})
+        return cls(bucket, keys, ("put", "multipart"))
+
+    @classmethod
+    def attachments(cls, bucket: s3.IBucket, *, reach: Reach = "task") -> "TenantObjects":
+        """Return read access to the session's attachments; `reach="user"` opens all tasks of its user."""
+        own = (layout.ATTACHMENT_PREFIX,)
+        keys = _by_reach(reach, {"task": own, "user": (layout.USER_ATTACHMENT_PREFIX,)})
+        return cls(bucket, keys, ("get", "get-version"))
+
+    @classmethod
+    def artifacts(cls, bucket: s3.IBucket) -> "TenantObjects":
+        """Return put access to the task's artifacts."""
+        return cls(bucket, (layout.ARTIFACT_PREFIX,), "put")
+
+    @classmethod
+    def payload(cls, bucket: s3.IBucket) -> "TenantObjects":
+        """Return read access to the task's own payload object."""
+        return cls(bucket, (layout.PAYLOAD_OBJECT,), "get")
+
+    def bind(self, tag_keys: Sequence[str]) -> "BoundObjects":
+        """
+        Read from the CDK what the statements need.
+
+        Raises:
+            InvalidInputError: Unknown access word, no key format, or a format that cannot isolate.
+        """
+        if isinstance(self.keys, str) or not self.keys:
+            raise InvalidInputError(
+                "the object key formats are not a list",
+                got=f"`{self.keys}`" if self.keys else "none",
+                expected='a sequence of formats, such as ["artifacts/{task_id}/"]',
+                why="without a format there is nothing to allow",
+                fix="pass a list, or leave the bucket out",
+            )
+        formats = tuple(KeyFormat.object_key(key, tag_keys) for key in self.keys)
+        key = self.encryption_key or self.bucket.encryption_key
+        bucket_arn = self.bucket.bucket_arn
+        return BoundObjects(
+            bucket_arn=bucket_arn,
+            arns=tuple(_object_arn(bucket_arn, key_format) for key_format in formats),
+            formats=formats,
+            actions=actions_for(self.access, OBJECT_ACCESS, "tenant objects"),
+            kms_key_arn=key.key_arn if key else None,
+            bucket_key=self._may_use_bucket_key() if key else False,
+            account=None if is_token(account := self.bucket.env.account) else account,
+        )
+
+    def _may_use_bucket_key(self) -> bool:
+        """Whether S3 may name the bucket instead of the object to KMS; an imported bucket may."""
+        resource: Any = self.bucket.node.default_child
+        if not isinstance(resource, s3.CfnBucket):
+            return True
+        encryption = self.bucket.stack.resolve(resource.bucket_encryption) or {}
+        rules = encryption.get("serverSideEncryptionConfiguration", [])
+        return any(rule.get("bucketKeyEnabled") for rule in rules)
+
+
+def _by_reach(reach: str, keys: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
+    if reach not in keys:
+        raise InvalidInputError(
+            "unknown reach of an object prefix",
+            got=f"`{reach}`",
+            expected=" or ".join(f"`{known}`" for known in keys),
+            why="it decides whether a session reaches its task's objects or all of its user's",
+            fix='leave it out for reach="task"',
+        )
+    return keys[reach]
+
+
+def _object_arn(bucket_arn: str, key_format: KeyFormat) -> str:
+    return f"{bucket_arn}/{key_format.policy_variables()}{'*' if key_format.is_prefix else ''}"
+
+
+@dataclass(frozen=True)
+class BoundObjects:
+    """Tenant objects as the statements need them: plain strings, some of them CDK tokens."""
+
+    bucket_arn: str
+    arns: tuple[str, ...]
+    formats: tuple[KeyFormat, ...]
+    actions: tuple[str, ...]
+    kms_key_arn: str | None
+    bucket_key: bool
+    account: str | None
+
+    @property
+    def key_contexts(self) -> tuple[str, ...]:
+        """What S3 names to KMS: the object, or with Bucket Keys the bucket (S3 guide, bucket-key)."""
+        return (self.bucket_arn, *self.arns) if self.bucket_key else self.arns
+
+
+def allow_sections(objects: Sequence[BoundObjects], base: Conditions) -> list[Section]:
+    """Return the Allows, one statement for all keys with the same actions."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for entry in objects:
+        groups.setdefault(entry.actions, []).extend(entry.arns)
+    return [
+        Section.by_resource(allow(f"Objects{_words(actions)}", actions, arns, base)) for actions, arns in groups.items()
+    ]
+
+
+def _words(actions: Sequence[str]) -> str:
+    return "".join(alnum(word.title()) for word, covered in OBJECT_ACCESS.items() if set(covered) <= set(actions))
+
+
+def guard_sections(objects: Sequence[BoundObjects], others: Sequence[str], site: Site) -> list[Section]:
+    """
+    Return the Denies that hold when somebody later allows `s3:*`.
+
+    IAM cannot say "these buckets, but not these prefixes", so everything in S3 is closed except the session's
+    own keys and what `others` names: in a Deny with NotResource, a bucket nobody thought of is closed too.
+    """
+    if not objects:
+        return []
+    own = [arn for entry in objects for arn in entry.arns]
+    outside = deny("DenyOtherObjects", {"Action": ["s3:*"], "NotResource": [*own, *others]})
+    # A deleted bucket's name can be taken by another account.
+    accounts = dict.fromkeys([site.account, *(entry.account for entry in objects if entry.account)])
+    foreign: Conditions = {
+        "StringNotEquals": {"aws:ResourceAccount": list(accounts)},
+        "Null": {"aws:ResourceAccount": "false"},
+    }
+    buckets = dict.fromkeys(f"{entry.bucket_arn}/*" for entry in objects)
+    elsewhere = deny("DenyForeignBuckets", {"Action": ["s3:*"], "Resource": [*buckets]}, foreign)
+    return [Section.whole(outside, elsewhere, *_foreign_key_guard(objects))]
+
+
+def _foreign_key_guard(objects: Sequence[BoundObjects]) -> list[Statement]:
+    """Deny a put that names a KMS key the platform cannot read with; a put that names none is not touched."""
+    written = [entry for entry in objects if "s3:PutObject" in entry.actions]
+    if not written:
+        return []
+    header = "s3:x-amz-server-side-encryption-aws-kms-key-id"
+    named: Conditions = {"Null": {header: "false"}}
+    if known := list(dict.fromkeys(entry.kms_key_arn for entry in written if entry.kms_key_arn)):
+        named["StringNotEquals"] = {header: known}
+    puts = {"Action": ["s3:PutObject"], "Resource": [arn for entry in written for arn in entry.arns]}
+    return [deny("DenyForeignKeys", puts, named)]
+
+
+def compute_guard_sections(objects: Sequence[BoundObjects], site: Site) -> list[Section]:
+    """
+    Return the Denies for the compute roles: nothing in a bucket with tenant objects.
+
+    Access points are other names for the same bucket, and `s3:*` would let a role make one.
+    """
+    if not objects:
+        return []
+    buckets = list(dict.fromkeys(entry.bucket_arn for entry in objects))
+    resources = [arn for bucket in buckets for arn in (bucket, f"{bucket}/*")]
+    access_points = f"arn:{site.partition}:s3:*:*:accesspoint/*"
+    return [
+        Section.by_resource(deny("DenyTenantBuckets", {"Action": ["s3:*"], "Resource": [*resources, access_points]}))
+    ]
+
+
+def key_sections(objects: Sequence[BoundObjects], site: Site, base: Conditions) -> list[Section]:
+    """
+    Return the Allows on the buckets' customer-managed keys, only as S3 asks for them and only for these keys.
+
+    A multipart upload needs Decrypt beside GenerateDataKey (S3 guide, mpuoverview). With Bucket Keys the context
+    is the bucket, so KMS then parts no prefixes; the S3 statements do.
+    """
+    sections = []
+    for sid, marker, actions in (
+        ("DecryptObjects", "s3:Get", ["kms:Decrypt"]),
+        ("EncryptObjects", "s3:Put", ["kms:Decrypt", "kms:GenerateDataKey"]),
+    ):
+        entries = [entry for entry in objects if entry.kms_key_arn and any(a.startswith(marker) for a in entry.actions)]
+        if not entries:
+            continue
+        contexts = dict.fromkeys(context for entry in entries for context in entry.key_contexts)
+        conditions: Conditions = {
+            "StringEquals": {"kms:ViaService": site.via_service("s3")},
+            "StringLike": {"kms:EncryptionContext:aws:s3:arn": list(contexts), **base["StringLike"]},
+        }
+        keys = list(dict.fromkeys(cast(str, entry.kms_key_arn) for entry in entries))
+        sections.append(Section.whole(allow(sid, actions, keys, conditions)))
+    return sections
+
+
+def check_disjoint(objects: Sequence[BoundObjects]) -> None:
+    """
+    Refuse two formats in one bucket that meet under different sessions.
+
+    Example: beside `traces/{user_id}/`, a format `{task_id}/` would give the task called `traces` everything.
+
+    Raises:
+        InvalidInputError: Two formats can name the same key for different sessions.
+    """
+    by_bucket: dict[str, list[KeyFormat]] = {}
+    for entry in objects:
+        by_bucket.setdefault(entry.bucket_arn, []).extend(entry.formats)
+    for formats in by_bucket.values():
+        for one, other in combinations(formats, 2):
+            if _meet(one, other):
+                raise InvalidInputError(
+                    f"object key formats `{one.text}` and `{other.text}` can name the same key",
+                    got="both in one bucket",
+                    expected="formats that differ in literal text, or use the same tags at the same place",
+                    why="a session whose tag equals the other format's text would reach other sessions' objects",
+                    fix="put a literal segment such as `payloads/` first, or use two buckets",
+                )
+
+
+def _meet(one: KeyFormat, other: KeyFormat) -> bool:
+    """Whether some key fits both formats although the sessions' tags differ."""
+    mine, theirs = (key_format.text.removesuffix("/").split("/") for key_format in (one, other))
+    # An exact format fits keys of its own depth, a prefix only deeper ones.
+    if not one.is_prefix and not other.is_prefix and len(mine) != len(theirs):
+        return False
+    if one.is_prefix != other.is_prefix:
+        exact, prefix = (theirs, mine) if one.is_prefix else (mine, theirs)
+        if len(exact) <= len(prefix):
+            return False
+    pairs = list(zip(mine, theirs, strict=False))
+    nested_on_purpose = all(a == b for a, b in pairs)
+    return not nested_on_purpose and all(a == b or "{" in a or "{" in b for a, b in pairs)

@@ -1,0 +1,300 @@
+"""SessionRole: the role a task assumes with its tags, and the only way to tenant data."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import cast
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from session_scoping import environment
+from session_scoping.constructs import guards
+from session_scoping.constructs.compute_role import ScopedComputeRole
+from session_scoping.constructs.documents import PolicySeries, Ruler, Section, check_attachments, flatten
+from session_scoping.constructs.fence import ComputeFence, RolesGuard
+from session_scoping.constructs.finished import FinishedTree, check_role_tags, check_trust, trust_too_large
+from session_scoping.constructs.minting import (
+    MINT_ACTIONS,
+    AnyRole,
+    Minting,
+    trust_conditions,
+    trusted,
+    underlying,
+)
+from session_scoping.constructs.models import Models
+from session_scoping.constructs.objects import TenantObjects
+from session_scoping.constructs.roles import demand_changeable, demand_new
+from session_scoping.constructs.site import Site, is_token
+from session_scoping.constructs.statements import Statement, allow, deny, tags_present
+from session_scoping.constructs.tables import TenantTable
+from session_scoping.constructs.tenant_data import TenantData
+from session_scoping.errors import QuotaExceededError
+from session_scoping.tags import DEFAULT_TAG_KEYS, parse_tag_keys
+
+_WILDCARD_REASON = (
+    "The wildcard follows the session's own tags and a delimiter, so it covers one session's objects; a model's "
+    "Regions are fenced by its inference profile."
+)
+_WARN_COMPUTE_MINTING = "session-scoping:compute-roles-mint"
+_WARN_FENCE_OFF = "session-scoping:compute-roles-reach-tenant-data"
+
+
+class SessionRole(Construct):
+    """
+    The role a task assumes with its session tags; its policies reach that task's own data and nothing else.
+
+    Two series of managed policies are attached: `Permissions`, where every Allow demands the session's tags, and
+    `Guards`, Denies that hold when somebody later allows `dynamodb:*`, `s3:*` or `sts:*`.
+
+    NOT PROTECTED: whoever may mint may choose the tags (see `Minting`); and a session may write any value into its
+    own rows and objects, an approval of its own request included.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        minting: Minting,
+        tables: Sequence[TenantTable] = (),
+        objects: Sequence[TenantObjects] = (),
+        models: Models | None = None,
+        tag_keys: Sequence[str] = DEFAULT_TAG_KEYS,
+        transitive_tag_keys: Sequence[str] = (),
+        other_objects: Sequence[str] = (),
+        deny_tenant_data_to_compute_roles: bool = True,
+        role_name: str | None = None,
+        path: str | None = None,
+        permissions_boundary: iam.IManagedPolicy | None = None,
+        description: str | None = None,
+    ) -> None:
+        """
+        Make the role, its policies, and the policies of the roles around it.
+
+        Args:
+            scope: Parent construct.
+            id: Construct id; part of the role's logical id.
+            minting: Who may mint sessions. There is no default: it decides what a hijacked agent can do.
+            tables: Tenant tables. Default: none; `TenantTablePolicy` can add some later.
+            objects: Tenant objects. Default: none, and then nothing in S3 is denied either.
+            models: Bedrock models a session may invoke. Default: none.
+            tag_keys: The session tags, all of which every session carries. Default: user_id, repo, task_id.
+            transitive_tag_keys: Tags that may be passed on when roles are chained. Default: none may.
+            other_objects: ARN patterns of further S3 objects a session may reach by grants made elsewhere. Default:
+                none; as soon as `objects` is given, everything else in S3 is denied.
+            deny_tenant_data_to_compute_roles: Whether compute roles are denied the tenant tables and buckets.
+                Default: they are. Turn it off only for the first deployment, while tasks still run on old code;
+                it warns.
+            role_name: Physical name. Default: CloudFormation generates one. Give one where the container stands in
+                another stack, so that `environment` needs no reference.
+            path: IAM path. Default: `/`.
+            permissions_boundary: Boundary. Default: none, or what `PermissionsBoundary.of` sets.
+            description: Description of the role. Default: a short one.
+
+        Raises:
+            InvalidInputError: See the arguments' own classes; also a role that cannot be changed, or an
+                undeclared transitive tag.
+            QuotaExceededError: A document or the number of policies would exceed its quota.
+        """
+        super().__init__(scope, id)
+        self._tag_keys = parse_tag_keys(tag_keys)
+        self._minting = minting
+        self._site = Site.of(self)
+        self._ruler = Ruler.at(self._site)
+        data = TenantData.bind(self._site, self._tag_keys, tables, objects)
+        data.teach(self._ruler)
+        path_tags = data.path_tags(self._tag_keys)
+        self._trust_conditions = trust_conditions(self._tag_keys, path_tags, transitive_tag_keys)
+        for role in (*minting.minters, *minting.compute_roles):
+            demand_changeable(underlying(role))
+        self._minters = [underlying(role) for role in minting.minters]
+        self._role = iam.Role(
+            self,
+            "Role",
+            assumed_by=trusted(self._minters, self._trust_conditions),
+            role_name=role_name,
+            path=path,
+            permissions_boundary=permissions_boundary,
+            description=description or "One task's own data; assumed with session tags only",
+            # Role chaining is capped at one hour whatever is set here (STS API_AssumeRole).
+            max_session_duration=cdk.Duration.hours(1),
+        )
+        self._arn = _arn_by_name(self._site, role_name, path) or self._role.role_arn
+        self._check_trust_size()
+        self._guards = self._series("Guards")
+        self._guards.write(
+            [
+                *guards.tag_sections(self._tag_keys, path_tags),
+                *guards.chaining_sections(),
+                *data.guards(other_objects),
+            ],
+            [self._role],
+        )
+        self._permissions = self._series("Permissions")
+        base = tags_present(self._tag_keys)
+        sections = [*data.permissions(base), *(models.sections(self._site, base) if models else [])]
+        self._permissions.write(sections, [self._role])
+        self._permissions.after(self._guards)
+        check_attachments(self.node.path, self._guards, self._permissions)
+        self._mint = self._series("Mint")
+        self._mint.write(self._mint_sections(), self._minters)
+        self._roles_guard = RolesGuard(self, self._role.role_arn, mints=minting.mode == "compute")
+        self._fence = ComputeFence()
+        self._fence_is_up = deny_tenant_data_to_compute_roles
+        self._fence.cover(self._series("ComputeGuards"), self._compute_sections(data))
+        self._fence_in(minting.compute_roles)
+        self._warn()
+        self.node.add_validation(FinishedTree(self._finished))
+
+    @property
+    def role(self) -> iam.Role:
+        """The role. Grants added to it stay inside the guards."""
+        return self._role
+
+    @property
+    def role_arn(self) -> str:
+        """ARN of the role."""
+        return self._role.role_arn
+
+    @property
+    def role_name(self) -> str:
+        """Name of the role."""
+        return self._role.role_name
+
+    @property
+    def tag_keys(self) -> tuple[str, ...]:
+        """The tags every session carries."""
+        return self._tag_keys
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """
+        Environment variables for the agent's container.
+
+        Where a broker mints, the ARN is left out: the agent assumes nothing, and delivering credentials to it is
+        the broker's part.
+        """
+        variables = {environment.SESSION_TAG_KEYS: ",".join(self._tag_keys)}
+        if self._minting.mode == "compute":
+            variables[environment.SESSION_ROLE_ARN] = self._arn
+        return variables
+
+    def admit(self, role: AnyRole) -> None:
+        """
+        Let one more role mint sessions: both halves, its own permission and the trust.
+
+        Where compute roles mint, the role is also denied the tenant data itself.
+
+        Raises:
+            InvalidInputError: The role is admitted already, or cannot be changed from here.
+            QuotaExceededError: The trust policy would exceed its quota.
+        """
+        minter = underlying(role)
+        demand_new(minter, self._minters)
+        demand_changeable(minter)
+        self._trust(minter)
+        self._mint.attach([minter])
+        if self._minting.mode == "compute":
+            self._fence_in([role])
+
+    def admit_trust_only(self, role: AnyRole) -> Statement:
+        """
+        Let a role mint that cannot be changed from here: the trust half only.
+
+        The statement its owner must add is printed at synth as an info message. In the role's own account the
+        trust alone admits it; from another account both halves are needed.
+
+        Returns:
+            The statement for the role's owner.
+
+        Raises:
+            InvalidInputError: The role is admitted already.
+            QuotaExceededError: The trust policy would exceed its quota.
+        """
+        minter = underlying(role)
+        demand_new(minter, self._minters)
+        self._trust(minter)
+        statement = allow("MintSessions", MINT_ACTIONS, [self._arn])
+        readable = {**statement, "Resource": flatten(self._site.stack.resolve(self._arn))}
+        text = f"add this to role {minter.node.path}, which cannot be changed from here: {json.dumps(readable)}"
+        cdk.Annotations.of(self).add_info(text)
+        return statement
+
+    def deny_tenant_data_to(self, *roles: AnyRole) -> None:
+        """
+        Deny compute roles what only sessions may reach; for those that come after the session role.
+
+        Raises:
+            InvalidInputError: A role cannot be changed from here.
+        """
+        for role in roles:
+            demand_changeable(underlying(role))
+        self._fence_in(roles)
+
+    def _cover(self, series: PolicySeries, sections: Sequence[Section]) -> None:
+        """Deny the compute roles more tenant data; TenantTablePolicy calls it."""
+        if self._fence_is_up:
+            self._fence.cover(series, sections)
+
+    def _series(self, base_id: str) -> PolicySeries:
+        return PolicySeries(self, base_id, self._site, self._ruler, _WILDCARD_REASON)
+
+    def _trust(self, minter: iam.IRole) -> None:
+        trusted([minter], self._trust_conditions).add_to_assume_role_policy(self._trust_policy)
+        self._minters.append(minter)
+        self._check_trust_size()
+
+    @property
+    def _trust_policy(self) -> iam.PolicyDocument:
+        return cast(iam.PolicyDocument, self._role.assume_role_policy)
+
+    def _check_trust_size(self) -> None:
+        trust = self._site.stack.resolve(self._trust_policy)
+        if message := trust_too_large(trust, self._ruler):
+            raise QuotaExceededError(message)
+
+    def _mint_sections(self) -> list[Section]:
+        return [Section.whole(allow("MintSessions", MINT_ACTIONS, [self._role.role_arn]))]
+
+    def _compute_sections(self, data: TenantData) -> list[Section]:
+        sections = data.compute_guards() if self._fence_is_up else []
+        if self._minting.mode == "broker":
+            mint = {"Action": MINT_ACTIONS, "Resource": [self._role.role_arn]}
+            sections.append(Section.whole(deny("DenyMinting", mint)))
+        return sections
+
+    def _fence_in(self, roles: Sequence[AnyRole]) -> None:
+        self._fence.add([underlying(role) for role in roles])
+        for role in roles:
+            if isinstance(role, ScopedComputeRole):
+                self._roles_guard.limit(role)
+
+    def _warn(self) -> None:
+        warnings = {}
+        if self._minting.mode == "compute":
+            warnings[_WARN_COMPUTE_MINTING] = (
+                "compute roles mint sessions: code that reads a compute role's credentials can mint a session for any "
+                "task. This bounds leaked session credentials and honest bugs, not a hijacked agent. "
+                "Minting.by_broker does; or acknowledge this warning."
+            )
+        if not self._fence_is_up:
+            warnings[_WARN_FENCE_OFF] = (
+                "compute roles are not denied tenant data: a grant that an old task still uses, or a new one added by "
+                "mistake, reaches every tenant. Turn deny_tenant_data_to_compute_roles on once the old tasks ended."
+            )
+        for warning_id, message in warnings.items():
+            cdk.Validations.of(self).add_warning(warning_id, message)
+
+    def _finished(self) -> Iterable[str]:
+        yield from check_trust(self._role, self._site, self._ruler)
+        yield from check_role_tags(self._role, self._tag_keys)
+        for series in (self._guards, self._permissions, self._mint, *self._fence.series):
+            yield from series.finished()
+
+
+def _arn_by_name(site: Site, role_name: str | None, path: str | None) -> str | None:
+    """Return the ARN spelled from a known name: it needs no reference, so it cannot close a cycle of stacks."""
+    if role_name is None or is_token(role_name):
+        return None
+    return site.arn("iam", f"role{path or '/'}{role_name}", region="")

@@ -1,0 +1,117 @@
+"""TenantTablePolicy: the leading-key policy for any tables, on a SessionRole or on any role."""
+
+from collections.abc import Sequence
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from session_scoping.constructs.documents import PolicySeries, Ruler
+from session_scoping.constructs.finished import FinishedTree
+from session_scoping.constructs.roles import demand_changeable
+from session_scoping.constructs.session_role import SessionRole
+from session_scoping.constructs.site import Site
+from session_scoping.constructs.statements import tags_present
+from session_scoping.constructs.tables import TenantTable
+from session_scoping.constructs.tenant_data import TenantData
+from session_scoping.errors import InvalidInputError
+from session_scoping.tags import DEFAULT_TAG_KEYS, parse_tag_keys
+
+_WARN_FOREIGN_TRUST = "session-scoping:trust-is-not-ours"
+
+
+class TenantTablePolicy(Construct):
+    """
+    Managed policies that open tenant tables by their leading key, with the table guards.
+
+    NOT PROTECTED on a role that is no SessionRole: who may assume it, and with which tags, is that role's own
+    trust policy; this policy only demands that the tags its keys use are there.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        tables: Sequence[TenantTable],
+        tag_keys: Sequence[str] = DEFAULT_TAG_KEYS,
+    ) -> None:
+        """
+        Make the policies, attached to nothing yet.
+
+        Args:
+            scope: Parent construct.
+            id: Construct id; part of the policies' logical ids.
+            tables: The tables, at least one.
+            tag_keys: The tags that leading keys may use. Default: user_id, repo, task_id.
+
+        Raises:
+            InvalidInputError: No table, or see `TenantTable`.
+            QuotaExceededError: A document would exceed its quota.
+        """
+        super().__init__(scope, id)
+        if not tables:
+            raise InvalidInputError(
+                "the policy has no table",
+                got="an empty list",
+                expected="at least one TenantTable",
+                why="IAM has no statement without a resource",
+                fix="name the tables",
+            )
+        keys = parse_tag_keys(tag_keys)
+        self._site = Site.of(self)
+        self._ruler = Ruler.at(self._site)
+        self._data = TenantData.bind(self._site, keys, tables)
+        self._data.teach(self._ruler)
+        self._used_tags = tuple(key for key in keys if any(key in table.key_format.tags for table in self._data.tables))
+        self._guards = self._series("Guards")
+        self._guards.write(self._data.guards(), [])
+        self._permissions = self._series("Permissions")
+        self._permissions.write(self._data.permissions(tags_present(self._used_tags)), [])
+        self._permissions.after(self._guards)
+        self.node.add_validation(FinishedTree(self._guards.finished, self._permissions.finished))
+
+    @property
+    def managed_policies(self) -> Sequence[iam.IManagedPolicy]:
+        """The managed policies, guards first. Attach all of them or none: `attach_to` does."""
+        return [*self._guards.policies, *self._permissions.policies]
+
+    def attach_to(self, role: SessionRole | iam.IRole) -> None:
+        """
+        Attach the policies to a role.
+
+        On a SessionRole its compute roles are denied these tables too. On any other role a warning says that its
+        trust policy is not checked.
+
+        Raises:
+            InvalidInputError: The role cannot be changed from here, or a leading key uses a tag that the
+                SessionRole does not declare.
+        """
+        if isinstance(role, SessionRole):
+            self._check_tags(role)
+            role._cover(self._series("ComputeGuards"), self._data.compute_guards())
+            target: iam.IRole = role.role
+        else:
+            target = role
+            demand_changeable(target)
+            cdk.Validations.of(self).add_warning(
+                _WARN_FOREIGN_TRUST,
+                f"role {target.node.path} is no SessionRole: nothing here makes its sessions carry "
+                f"{', '.join(self._used_tags)}, or keeps others from minting them with any value. Check its trust "
+                "policy and acknowledge this warning.",
+            )
+        self._guards.attach([target])
+        self._permissions.attach([target])
+
+    def _series(self, base_id: str) -> PolicySeries:
+        return PolicySeries(self, base_id, self._site, self._ruler)
+
+    def _check_tags(self, role: SessionRole) -> None:
+        if missing := [key for key in self._used_tags if key not in role.tag_keys]:
+            raise InvalidInputError(
+                f"session role `{role.node.path}` does not declare a tag of these leading keys",
+                got=", ".join(f"`{key}`" for key in missing),
+                expected=f"tags among {', '.join(role.tag_keys)}",
+                why="no session could carry the tag, so no row could be reached",
+                fix="declare it in the SessionRole's tag_keys",
+            )
