@@ -141,7 +141,7 @@ def _spellings(role: Role, estate: Estate) -> dict[str, str]:
             for prefix in (PRINCIPAL_TAG, REQUEST_TAG):
                 if key.startswith(prefix):
                     found.setdefault(key.removeprefix(prefix), condition.key[len(prefix) :])
-            if key in _TAG_LISTS:
+            if key in _TAG_LISTS and condition.operator.lower() != "null":
                 for value in condition.values:
                     name = "".join(part for part in value if isinstance(part, str)).replace("*", "zz").replace("?", "z")
                     found.setdefault(name.lower(), name)
@@ -161,7 +161,7 @@ def _declared(role: Role) -> tuple[str, ...]:
             key = condition.key.lower()
             if key.startswith(REQUEST_TAG):
                 found.append(key.removeprefix(REQUEST_TAG))
-            elif key == "aws:tagkeys":
+            elif key == "aws:tagkeys" and condition.operator.lower() != "null":
                 found += [str(plain(value)).lower() for value in condition.values if plain(value)]
     return tuple(sorted({key for key in found if key and "*" not in key and "?" not in key}))
 
@@ -170,6 +170,8 @@ def _stores(role: Role, estate: Estate, options: Options) -> list[Store]:
     known = list(estate.stores.values())
     found: dict[str, Store] = {}
     for statement in role.identity:
+        if not statement.allow and statement.resources is None:
+            continue
         for kind, actions in _MODELLED_STORE.items():
             if not any(covers_action(statement, action) for action in actions):
                 continue
@@ -200,21 +202,21 @@ def _reached(text: Text, kind: str, statement: Statement, known: list[Store]) ->
     exact = [store for store in stores if _begins_with(pattern, store)]
     if exact:
         return exact
+    if not statement.allow:
+        return []
     fields = split_fields(pattern)
     if is_open(pattern) or (len(fields) < 6 and any(isinstance(part, Wildcard) for part in pattern)):
         return [*stores, _another(kind)]
     if len(fields) < 6:
-        return [_foreign(kind, text)] if len(text) == 1 and isinstance(text[0], Token) and statement.allow else []
+        return [_foreign(kind, text)] if len(text) == 1 and isinstance(text[0], Token) else []
     service = "dynamodb" if kind == "table" else "s3"
     if fields[2] != (service,) and not any(isinstance(part, Wildcard) for part in fields[2]):
         return []
     name = _name_field(fields[5], kind)
-    if name is None or not statement.allow and any(isinstance(part, Wildcard) for part in name):
+    if name is None:
         return []
     if any(isinstance(part, Wildcard | Variable) for part in name):
         return [*stores, _another(kind)]
-    if not statement.allow:
-        return []
     arn = _join_fields((*fields[:5], ("table/", *name) if kind == "table" else name))
     return [_foreign(kind, arn)] if arn is not None else [*stores, _another(kind)]
 

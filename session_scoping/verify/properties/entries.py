@@ -2,7 +2,6 @@
 
 import re
 
-from session_scoping.verify.matching import split_fields
 from session_scoping.verify.symbolic.policies import Target
 from session_scoping.verify.symbolic.strings import Lookup, Match, concat, match_string
 from session_scoping.verify.symbolic.targets import ALWAYS, MAYBE, NEVER, is_open
@@ -75,22 +74,17 @@ def covers(wide: Pattern, narrow: Pattern) -> bool:
 
 
 def disjoint(one: Pattern, two: Pattern) -> bool:
-    """Whether two patterns surely have no ARN in common: a literal ARN field before any wildcard differs."""
-    for mine, yours in zip(split_fields(one), split_fields(two), strict=False):
-        if any(not isinstance(part, str) for part in (*mine, *yours)):
-            if any(isinstance(part, Wildcard) for part in (mine[-1:] + yours[-1:])) and len(mine) + len(yours) > 1:
-                left, right = _head(mine), _head(yours)
-                shared = min(len(left), len(right))
-                if left[:shared] != right[:shared]:
-                    return True
-            # A `*` at the end of a field may reach past the colon, so later fields tell nothing.
-            if any(isinstance(part, Wildcard) for part in (*mine, *yours)):
-                return False
-            continue
-        if mine != yours:
-            return True
-    return False
+    """Whether two patterns surely have no ARN in common, because their literal beginnings or ends differ."""
+    head = min(len(_begin(one)), len(_begin(two)))
+    tail = min(len(_end(one)), len(_end(two)))
+    if _begin(one)[:head] != _begin(two)[:head]:
+        return True
+    return tail > 0 and _end(one)[-tail:] != _end(two)[-tail:]
 
 
-def _head(field: Pattern) -> str:
-    return field[0] if field and isinstance(field[0], str) else ""
+def _begin(pattern: Pattern) -> str:
+    return pattern[0] if pattern and isinstance(pattern[0], str) else ""
+
+
+def _end(pattern: Pattern) -> str:
+    return pattern[-1] if pattern and isinstance(pattern[-1], str) else ""

@@ -1,10 +1,12 @@
 """`session-tags`: every session the trust policy admits carries exactly the declared tags, none empty."""
 
+from dataclasses import replace
+
 import z3
 
 from session_scoping.verify.actions import ASSUME
 from session_scoping.verify.decision import PolicySet, Request, decide
-from session_scoping.verify.matching import parsed
+from session_scoping.verify.model import Statement
 from session_scoping.verify.properties.base import Proof
 from session_scoping.verify.report import Counterexample, Result, Status
 from session_scoping.verify.symbolic.calls import Session
@@ -14,7 +16,7 @@ from session_scoping.verify.symbolic.replay import Binding, free_context
 from session_scoping.verify.symbolic.solver import solve
 from session_scoping.verify.symbolic.strings import Bool
 from session_scoping.verify.symbolic.trust import TAG_SESSION, must_carry
-from session_scoping.verify.text import Text, Token, Unmodelled, Wildcard, plain, show
+from session_scoping.verify.text import Text, Token, plain, show
 
 RULE = "session-tags"
 
@@ -62,9 +64,9 @@ def _questions(proof: Proof, session: Session) -> list[tuple[Bool, str]]:
 def _transitive_asked_for(proof: Proof) -> set[str]:
     """Return the tags the trust policy names as transitive on purpose."""
     found: set[str] = set()
-    for statement in proof.role.trust:
+    for statement in (s for s in proof.role.trust if s.allow):
         for condition in statement.conditions:
-            if condition.key.lower() == "sts:transitivetagkeys" and statement.allow and "null" not in condition.operator.lower():
+            if condition.key.lower() == "sts:transitivetagkeys" and condition.operator.lower() != "null":
                 found |= {str(plain(value)).lower() for value in condition.values}
     return found
 
@@ -114,11 +116,11 @@ def _replay(proof: Proof, model: z3.ModelRef, summary: str) -> Counterexample | 
     context |= free_context(admission.call, model)
     trust = binding.statements(role.trust)
     arn = binding.text(role.arn)
-    for minter in _minters(proof, binding):
-        policies = PolicySet(resource=tuple(_as_caller(trust, minter)))
+    for minter in minters(proof, binding):
+        policies = PolicySet(resource=as_caller(trust, minter))
         for action in ASSUME:
             decisions = [
-                decide(Request(name, arn, context, principal=_CALLER), policies)
+                decide(Request(name, arn, context, principal=CALLER), policies)
                 for name in ([action, TAG_SESSION] if tags else [action])
             ]
             if all(decision.allowed for decision in decisions):
@@ -131,27 +133,20 @@ def _replay(proof: Proof, model: z3.ModelRef, summary: str) -> Counterexample | 
     return None
 
 
-_CALLER = "arn:aws:iam::111122223333:role/minter"
+CALLER = "arn:aws:iam::111122223333:role/minter"
 
 
-def _minters(proof: Proof, binding: Binding) -> list[tuple[str, str]]:
+def minters(proof: Proof, binding: Binding) -> list[tuple[str, str]]:
+    """Return every principal the trust policy lets in, as kind and concrete name."""
     pairs = [(kind, binding.text(text)) for s in proof.role.trust if s.allow for kind, text in s.principals]
     return list(dict.fromkeys(pairs))
 
 
-def _as_caller(trust: tuple[object, ...], minter: tuple[str, str]) -> list[object]:
+def as_caller(trust: tuple[Statement, ...], minter: tuple[str, str]) -> tuple[Statement, ...]:
     """Return the trust policy with one of its principals spelled as the caller of the replay."""
-    from dataclasses import replace
-
-    found = []
+    found: list[Statement] = []
     for statement in trust:
-        names = {(kind, "".join(map(str, text))) for kind, text in statement.principals}  # type: ignore[attr-defined]
+        names = {(kind, "".join(map(str, text))) for kind, text in statement.principals}
         if minter in names or ("*", "*") in names:
-            found.append(replace(statement, principals=(("AWS", (_CALLER,)),)))  # type: ignore[type-var]
-    return found
-
-
-def is_wild(text: Text) -> bool:
-    """Whether a principal holds a wildcard."""
-    pattern = parsed(text, True, True)
-    return isinstance(pattern, Unmodelled) or any(isinstance(part, Wildcard) for part in pattern)
+            found.append(replace(statement, principals=(("AWS", (CALLER,)),)))
+    return tuple(found)
