@@ -123,7 +123,7 @@ def split_operator(operator: str) -> tuple[str, str, bool]:
     prefix, colon, base = operator.lower().rpartition(":")
     if_exists = base.endswith("ifexists")
     base = base.removesuffix("ifexists")
-    if base not in _OPERATORS and base != "null":
+    if (base not in _OPERATORS and base != "null") or (base == "null" and (if_exists or colon)):
         raise UnmodelledOperatorError(operator)
     if colon and prefix not in {"forallvalues", "foranyvalue"}:
         raise UnmodelledOperatorError(operator)

@@ -5,9 +5,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from session_scoping.verify.conditions import condition_holds
-from session_scoping.verify.matching import MissingVariableError, Values, action_matches, text_matches
+from session_scoping.verify.matching import (
+    MissingVariableError,
+    Values,
+    action_matches,
+    parsed,
+    pattern_regex,
+    text_matches,
+)
 from session_scoping.verify.model import Statement
-from session_scoping.verify.text import Text, plain
+from session_scoping.verify.text import Part, Text, Unmodelled, Variable, Wildcard, plain
 
 ANONYMOUS = "*"
 _SESSION_ARN = re.compile(r"arn:([^:]+):sts::(\d+):assumed-role/(.+)/([^/]+)")
@@ -140,13 +147,10 @@ def _resource_applies(statement: Statement, resource: str, values: Values) -> bo
         return True
     if statement.resources is not None:
         return any(_resource_matches(text, resource, values, statement) for text in statement.resources)
-    try:
-        return not any(
-            text_matches(text, resource, values, variables=statement.variables) for text in statement.not_resources
-        )
-    except MissingVariableError:
-        # The documentation is ambiguous about NotResource with a missing variable; the prover relies on neither.
-        return False
+    # A NotResource entry with a missing variable: documented to match nothing, ambiguous for the statement as a
+    # whole. Where it could not match whatever the variable held, the statement applies; else it does not. The
+    # prover relies on neither reading.
+    return not any(_could_match(text, resource, values, statement) for text in statement.not_resources)
 
 
 def _resource_matches(text: Text, resource: str, values: Values, statement: Statement) -> bool:
@@ -154,6 +158,18 @@ def _resource_matches(text: Text, resource: str, values: Values, statement: Stat
         return text_matches(text, resource, values, variables=statement.variables)
     except MissingVariableError:
         return False
+
+
+def _could_match(text: Text, resource: str, values: Values, statement: Statement) -> bool:
+    pattern = parsed(text, statement.variables, True)
+    if isinstance(pattern, Unmodelled):
+        raise TypeError(pattern.reason)
+    filled = tuple(Wildcard("*") if _missing(part, values) else part for part in pattern)
+    return re.fullmatch(pattern_regex(filled, values), resource, re.DOTALL) is not None
+
+
+def _missing(part: Part, values: Values) -> bool:
+    return isinstance(part, Variable) and part.default is None and len(values.get(part.key, ())) != 1
 
 
 def _names_caller(statement: Statement, request: Request) -> str:

@@ -20,9 +20,8 @@ from session_scoping.verify.actions import (
 )
 from session_scoping.verify.matching import action_matches, split_fields
 from session_scoping.verify.model import Statement, Store
-from session_scoping.verify.properties.base import Proof, Witness, confirm
+from session_scoping.verify.properties.base import Proof, Witness, classes, confirm
 from session_scoping.verify.properties.entries import entry_arn, entry_target
-from session_scoping.verify.properties.isolation import classes
 from session_scoping.verify.properties.use import model_faults, key_faults
 from session_scoping.verify.report import Counterexample, Result, Status
 from session_scoping.verify.symbolic.conditions import UnmodelledError

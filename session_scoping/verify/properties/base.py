@@ -1,16 +1,18 @@
 """What every property needs: the role in question, its symbolic sessions, and how to report."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import z3
 
+from session_scoping.verify.conditions import UnmodelledOperatorError
 from session_scoping.verify.decision import Request
 from session_scoping.verify.infer import Scoped
-from session_scoping.verify.model import Estate, Role
+from session_scoping.verify.model import Estate, Role, Statement
 from session_scoping.verify.report import Counterexample, Result, Status
 from session_scoping.verify.symbolic.calls import Call, Session
 from session_scoping.verify.symbolic.conditions import UnmodelledError
+from session_scoping.verify.symbolic.policies import covers_action
 from session_scoping.verify.symbolic.replay import Binding, free_context, replay, tag_context
 from session_scoping.verify.symbolic.trust import Admission, admit
 from session_scoping.verify.text import Text
@@ -31,6 +33,7 @@ class Proof:
     scoped: Scoped
     allow: tuple[str, ...] = ()
     _admissions: dict[str, Admission] = field(default_factory=dict)
+    _samples: list[dict[str, str]] | None = None
 
     @property
     def role(self) -> Role:
@@ -43,6 +46,14 @@ class Proof:
             session = Session(label, self.scoped.spelling, self.role.tags)
             self._admissions[label] = admit(self.role, session)
         return self._admissions[label]
+
+    def samples(self) -> list[dict[str, str]]:
+        """Return a handful of concrete sessions, made once."""
+        if self._samples is None:
+            from session_scoping.verify.properties.samples import sessions
+
+            self._samples = sessions(self)
+        return self._samples
 
     def call(self, label: str, session: Session) -> Call:
         """Return a request of a session of this role."""
@@ -71,8 +82,10 @@ def guarded(attempt: Attempt, failed: Callable[[Status, str], Result]) -> Result
         return attempt()
     except UnmodelledError as error:
         return failed(Status.UNKNOWN, str(error))
-    except z3.Z3Exception as error:
-        return failed(Status.UNKNOWN, f"z3 refused the question: {error}")
+    except UnmodelledOperatorError as error:
+        return failed(Status.UNKNOWN, f"the condition operator {error} is not modelled")
+    except Exception as error:  # a bug here must never read as a proof, nor stop the other properties
+        return failed(Status.UNKNOWN, f"the verifier failed: {type(error).__name__}: {error}")
 
 
 @dataclass(frozen=True)
@@ -104,7 +117,7 @@ def confirm(
         owed its answer to an approximation.
     """
     binding = Binding(model)
-    tags = call.session.read(model)
+    tags = call.session.read(model) if call.session else {}
     role_tags = {key: binding.text(value) for key, value in proof.role.tags.items()}
     own = {**role_tags, **{key.lower(): value for key, value in tags.items()}}
     base = {key: binding.text(value) for key, value in call.fixed.items()}
@@ -113,6 +126,7 @@ def confirm(
         context: dict[str, str | list[str]] = {**base, **free, **tag_context("aws:PrincipalTag/", own)}
         if witness.leading_keys:
             context["dynamodb:LeadingKeys"] = list(witness.leading_keys)
+        context |= request_tags(call, model)
         request = Request(
             witness.action,
             binding.text(witness.resource) + witness.suffix,
@@ -122,7 +136,7 @@ def confirm(
         )
         decision = replay(proof.role, request, binding, tuple(policy), must=must)  # type: ignore[arg-type]
         if decision.allowed:
-            shown: dict[str, object] = dict(free)
+            shown: dict[str, object] = {**free, **request_tags(call, model)}
             if witness.leading_keys:
                 shown["dynamodb:LeadingKeys"] = list(witness.leading_keys)
             return Counterexample(
@@ -136,3 +150,26 @@ def confirm(
                 values=dict(binding.used),
             )
     return None
+
+
+def request_tags(call: Call, model: z3.ModelRef) -> dict[str, str | list[str]]:
+    """Return the tags an AssumeRole call passes, as condition keys."""
+    if call.minted is None:
+        return {}
+    tags = call.minted.read(model)
+    passed_on = [
+        spelling
+        for key, spelling in call.minted.keys.items()
+        if z3.is_true(model.eval(call.minted.transitive(key), model_completion=True))
+    ]
+    context: dict[str, str | list[str]] = {**tag_context("aws:RequestTag/", tags)}
+    context |= {"aws:TagKeys": list(tags)} if tags else {}
+    return context | ({"sts:TransitiveTagKeys": passed_on} if passed_on else {})
+
+
+def classes(statements: Sequence[Statement], actions: Sequence[str]) -> list[str]:
+    """Return one action for each set of statements that cover the same actions."""
+    seen: dict[tuple[bool, ...], str] = {}
+    for action in actions:
+        seen.setdefault(tuple(covers_action(s, action) for s in statements if not s.problem), action)
+    return list(seen.values())

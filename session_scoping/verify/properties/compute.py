@@ -7,9 +7,8 @@ import z3
 from session_scoping.verify.actions import BUCKET, ESCALATION, FUTURE, KEYED, OBJECT, OBJECT_ADMIN, PARTIQL, UNKEYED
 from session_scoping.verify.infer import Options, Scoped, find_session_roles, named
 from session_scoping.verify.model import Estate, Role, Store
-from session_scoping.verify.properties.base import Proof, Witness, confirm
+from session_scoping.verify.properties.base import Proof, Witness, classes, confirm
 from session_scoping.verify.properties.entries import entry_arn, entry_target
-from session_scoping.verify.properties.isolation import classes
 from session_scoping.verify.report import Counterexample, Result, Status
 from session_scoping.verify.symbolic.calls import OTHER_TAG, Call, Session
 from session_scoping.verify.symbolic.conditions import UnmodelledError

@@ -8,7 +8,8 @@ from session_scoping.verify.actions import FUTURE, KEYED, OBJECT
 from session_scoping.verify.infer import tags_in
 from session_scoping.verify.matching import parsed, split_fields
 from session_scoping.verify.model import Statement, Store
-from session_scoping.verify.properties.base import Proof, Witness, confirm
+from session_scoping.verify.properties.base import Proof, Witness, classes, confirm
+from session_scoping.verify.properties.samples import sample_crossing
 from session_scoping.verify.report import Counterexample, Result, Status
 from session_scoping.verify.symbolic.calls import Call, Session
 from session_scoping.verify.symbolic.conditions import LEADING_KEYS, UnmodelledError
@@ -35,8 +36,9 @@ _ELEMENTS_MAX = 8
 def prove_store(proof: Proof, store: Store) -> Result:
     """Prove isolation in one table or bucket."""
     rule = PARTITION if store.kind == "table" else OBJECTS
+    found = sample_crossing(proof, store, lambda pattern: _apart(proof, pattern))
     search = _partition if store.kind == "table" else _objects
-    status, detail, counterexample = search(proof, store)
+    status, detail, counterexample = (Status.VIOLATED, found.summary, found) if found else search(proof, store)
     return proof.result(
         rule,
         f"{proof.role.label} → {store.label}",
@@ -48,14 +50,6 @@ def prove_store(proof: Proof, store: Store) -> Result:
 
 
 _Outcome = tuple[Status, str, Counterexample | None]
-
-
-def classes(statements: Sequence[Statement], actions: Sequence[str]) -> list[str]:
-    """Return one action for each set of statements that cover the same actions."""
-    seen: dict[tuple[bool, ...], str] = {}
-    for action in actions:
-        seen.setdefault(tuple(covers_action(s, action) for s in statements if not s.problem), action)
-    return list(seen.values())
 
 
 def _relevant(proof: Proof, store: Store) -> list[Statement]:

@@ -1,11 +1,15 @@
 """One concrete session and its own keys: a witness that needs no solver."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import product
 
 from session_scoping.verify.actions import ASSUME, KEYED, OBJECT
+from session_scoping.verify.conditions import UnmodelledOperatorError
 from session_scoping.verify.decision import PolicySet, Request, decide
 from session_scoping.verify.model import Store
-from session_scoping.verify.properties.base import Proof
+from session_scoping.verify.properties.base import Proof, caller_keys, classes
+from session_scoping.verify.infer import tags_in
+from session_scoping.verify.report import Counterexample
 from session_scoping.verify.properties.session_tags import CALLER, as_caller, minters
 from session_scoping.verify.symbolic.calls import PRINCIPAL_TAG
 from session_scoping.verify.symbolic.replay import Binding, replay, tag_context
@@ -65,6 +69,85 @@ def own_requests(proof: Proof, store: Store, tags: dict[str, str]) -> Iterator[R
                 yield Request(action, arn, {**context, "dynamodb:LeadingKeys": [key]}, principal, "session")
             else:
                 yield Request(action, f"{arn}/{key}", context, principal, "session")
+
+
+def sessions(proof: Proof) -> list[dict[str, str]]:
+    """Return a handful of admitted sessions that share some tags and not others."""
+    keys = [proof.scoped.spelling[key] for key in proof.scoped.declared]
+    used = [key for key in keys if key.lower() in _used_tags(proof)] or keys
+    rest = {key: "r" for key in keys if key not in used}
+    found = [dict(zip(used, values, strict=True)) | rest for values in product("ab", repeat=min(len(used), 4))]
+    for key in used:
+        found += [{**found[0], key: value} for value in ("a/b", "a-b", "a.b", "ab")]
+    found += [{key: value for key, value in found[0].items() if key != dropped} for dropped in used]
+    return [tags for tags in found if admits(proof, tags)]
+
+
+def _used_tags(proof: Proof) -> frozenset[str]:
+    return frozenset(tag for formats in proof.scoped.formats.values() for pattern in formats for tag in tags_in(pattern))
+
+
+def differ(one: dict[str, str], two: dict[str, str], keys: frozenset[str]) -> bool:
+    """Whether two sessions have different values for one of the keys."""
+    first, second = ({key.lower(): value for key, value in tags.items()} for tags in (one, two))
+    return any(first.get(key) != second.get(key) for key in keys)
+
+
+def sample_crossing(proof: Proof, store: Store, apart: Callable[[Pattern], frozenset[str]]) -> Counterexample | None:
+    """
+    Try a few sessions on each other's keys.
+
+    A crossing that is found needs no solver and reads better than one z3 makes up; none found proves nothing.
+    """
+    try:
+        return _crossing(proof, store, apart)
+    except (UnmodelledOperatorError, TypeError):
+        # Not every policy can be evaluated; the proof says what is not modelled.
+        return None
+
+
+def _crossing(proof: Proof, store: Store, apart: Callable[[Pattern], frozenset[str]]) -> Counterexample | None:
+    candidates = proof.samples()
+    binding = Binding(None)
+    statements = (binding.statements(proof.role.identity), binding.statements(store.policy))
+    boundary = None if proof.role.boundary is None else binding.statements(proof.role.boundary)
+    policies = PolicySet(identity=statements[0], boundary=boundary, resource=statements[1])
+    for pattern in proof.scoped.formats[store.id]:
+        for caller, victim in product(candidates, repeat=2):
+            key = own_key(pattern, victim, binding)
+            if key is None or not differ(caller, victim, apart(pattern)):
+                continue
+            for request in _requests(proof, store, caller, (key, own_key(pattern, caller, binding))):
+                decision = decide(request, policies)
+                if decision.allowed:
+                    what = "the partition" if store.kind == "table" else "an object"
+                    return Counterexample(
+                        f"a session reaches {what} of another session in {store.label}",
+                        session=caller,
+                        victim=victim,
+                        action=request.action,
+                        resource=request.resource,
+                        context={k: v for k, v in request.context.items() if "LeadingKeys" in k},
+                        decided_by=decision.statement.where if decision.statement else "",
+                    )
+    return None
+
+
+def _requests(proof: Proof, store: Store, tags: dict[str, str], keys: tuple[str | None, ...]) -> Iterator[Request]:
+    binding = Binding(None)
+    arn = binding.text(store.arn)
+    base = {key: binding.text(value) for key, value in caller_keys(proof.role).items()}
+    context: dict[str, str | list[str]] = {**base, **tag_context("aws:PrincipalTag/", tags)}
+    principal = binding.text(proof.role.arn)
+    statements = [*proof.role.identity, *store.policy]
+    for action in classes(statements, KEYED if store.kind == "table" else OBJECT):
+        if store.kind == "bucket":
+            yield Request(action, f"{arn}/{keys[0]}", context, principal, "session")
+            continue
+        for chosen in ([keys[0]], [keys[1], keys[0]], []):
+            named = [key for key in chosen if key is not None]
+            more: dict[str, str | list[str]] = {"dynamodb:LeadingKeys": named} if named else {}
+            yield Request(action, arn, {**context, **more}, principal, "session")
 
 
 def sample_works(proof: Proof, store: Store) -> bool:

@@ -6,8 +6,9 @@ import z3
 
 from session_scoping.verify.actions import ASSUME
 from session_scoping.verify.decision import PolicySet, Request, decide
+from session_scoping.verify.infer import tags_in
 from session_scoping.verify.model import Statement
-from session_scoping.verify.properties.base import Proof
+from session_scoping.verify.properties.base import Proof, request_tags
 from session_scoping.verify.report import Counterexample, Result, Status
 from session_scoping.verify.symbolic.calls import Session
 from session_scoping.verify.symbolic.conditions import UnmodelledError
@@ -56,9 +57,20 @@ def _questions(proof: Proof, session: Session) -> list[tuple[Bool, str]]:
     for key in spelling:
         if key not in proof.scoped.declared:
             found.append((session.carried(key), f"a session can be made with the undeclared tag {spelling[key]}"))
+        if key in _path_tags(proof):
+            value = session.value(key)
+            dotted = z3.Or(value == z3.StringVal("."), z3.Contains(value, z3.StringVal("..")))
+            summary = f"{spelling[key]} can hold `..`, so that its object key leaves its prefix when a reader joins paths"
+            found.append((z3.And(session.carried(key), dotted), summary))
         if key not in asked_for:
             found.append((session.transitive(key), f"the tag {spelling[key]} can be passed on to further sessions"))
     return found
+
+
+def _path_tags(proof: Proof) -> frozenset[str]:
+    """Return the tags that become part of an object key."""
+    buckets = [store for store in proof.scoped.stores if store.kind == "bucket"]
+    return frozenset(tag for store in buckets for p in proof.scoped.formats[store.id] for tag in tags_in(p))
 
 
 def _transitive_asked_for(proof: Proof) -> set[str]:
@@ -105,15 +117,7 @@ def _replay(proof: Proof, model: z3.ModelRef, summary: str) -> Counterexample | 
     session = admission.session
     binding = Binding(model)
     tags = session.read(model)
-    passed_on = [
-        spelling
-        for key, spelling in session.keys.items()
-        if z3.is_true(model.eval(session.transitive(key), model_completion=True))
-    ]
-    context: dict[str, str | list[str]] = {f"aws:RequestTag/{key}": value for key, value in tags.items()}
-    context |= {"aws:TagKeys": list(tags)} if tags else {}
-    context |= {"sts:TransitiveTagKeys": passed_on} if passed_on else {}
-    context |= free_context(admission.call, model)
+    context = request_tags(admission.call, model) | free_context(admission.call, model)
     trust = binding.statements(role.trust)
     arn = binding.text(role.arn)
     for minter in minters(proof, binding):

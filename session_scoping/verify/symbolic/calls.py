@@ -92,31 +92,30 @@ class Call:
 
     Attributes:
         label: Prefix of its z3 constants.
-        session: Who calls. Tags become `aws:PrincipalTag`.
+        session: Who calls. Tags become `aws:PrincipalTag`. Default: a caller about whom nothing is known.
         leading_keys: The elements `dynamodb:LeadingKeys` may have, each with whether it is there.
         fixed: Condition key in lower case -> the text it must have.
-        trust: Whether this is the AssumeRole call itself, where tags are `aws:RequestTag`.
+        minted: The session an AssumeRole call makes, whose tags are `aws:RequestTag`. Default: it makes none.
     """
 
     label: str
-    session: Session
+    session: Session | None = None
     leading_keys: list[tuple[Bool, Key]] = field(default_factory=list)
     fixed: dict[str, Text] = field(default_factory=dict)
-    trust: bool = False
+    minted: Session | None = None
     used: set[str] = field(default_factory=set)
     atoms: dict[str, tuple[object, bool]] = field(default_factory=dict)
 
     def single(self, key: str) -> tuple[Bool, z3.SeqRef]:
         """Return whether a single-valued condition key is in the request, and its value."""
         if key.startswith(PRINCIPAL_TAG):
-            # The tags of whoever assumes a role are not the tags of the session that results.
-            if self.trust:
+            if self.session is None:
                 return self._free(key)
             return self.session.principal_tag(key.removeprefix(PRINCIPAL_TAG))
         if key.startswith(REQUEST_TAG):
             name = key.removeprefix(REQUEST_TAG)
-            if self.trust and name in self.session.keys:
-                return self.session.carried(name), self.session.value(name)
+            if self.minted and name in self.minted.keys:
+                return self.minted.carried(name), self.minted.value(name)
             return FALSE, z3.StringVal("")
         if key in self.fixed:
             terms = [token_constant(p) if isinstance(p, Token) else z3.StringVal(p) for p in self.fixed[key]]

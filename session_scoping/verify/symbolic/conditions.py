@@ -8,7 +8,7 @@ import z3
 from session_scoping.verify.conditions import UnmodelledOperatorError, is_negated, split_operator
 from session_scoping.verify.matching import parsed
 from session_scoping.verify.model import Condition
-from session_scoping.verify.symbolic.calls import OTHER_TAG, Call
+from session_scoping.verify.symbolic.calls import OTHER_TAG, Call, Session
 from session_scoping.verify.symbolic.strings import (
     FALSE,
     TRUE,
@@ -78,7 +78,7 @@ def encode_condition(condition: Condition, call: Call, *, over: bool, variables:
     if key in MULTIVALUED and key != LEADING_KEYS and key not in _TAG_LISTS:
         return _atom(condition, call)
     patterns = _patterns(condition, base, variables)
-    elements = _elements(key, patterns, base, call, over)
+    elements = _elements(key, patterns, base, call)
     if base == "null":
         return _null(condition, [there for there, _ in elements])
     if not base.startswith(("string", "arn")):
@@ -118,7 +118,7 @@ def check_variables(pattern: Pattern) -> None:
 _Element = tuple[Bool, Callable[[], Match]]
 
 
-def _elements(key: str, patterns: list[Pattern], base: str, call: Call, over: bool) -> list[_Element]:
+def _elements(key: str, patterns: list[Pattern], base: str, call: Call) -> list[_Element]:
     """Return the values the key may have: whether each is there, and how the patterns match it."""
     if key == LEADING_KEYS:
         return [
@@ -126,9 +126,7 @@ def _elements(key: str, patterns: list[Pattern], base: str, call: Call, over: bo
             for there, k in call.leading_keys
         ]
     if key in _TAG_LISTS:
-        if not call.trust:
-            return []
-        return _tag_elements(key, patterns, base, call, over)
+        return _tag_elements(key, patterns, base, call.minted) if call.minted else []
     there, value = call.single(key)
     return [(there, lambda: either(_match_value(p, base, value, call) for p in patterns))]
 
@@ -150,19 +148,18 @@ def _ignoring_case(pattern: Pattern, value: z3.SeqRef) -> Match:
     return Match.exact(z3.InRe(value, regex))
 
 
-def _tag_elements(key: str, patterns: list[Pattern], base: str, call: Call, over: bool) -> list[_Element]:
-    session = call.session
+def _tag_elements(key: str, patterns: list[Pattern], base: str, session: Session) -> list[_Element]:
     found: list[_Element] = []
     for name, spelling in session.keys.items():
         there = session.carried(name) if key == "aws:tagkeys" else session.transitive(name)
-        hit = any(_key_matches(pattern, spelling, base) for pattern in patterns)
+        hit = any(_key_matches(pattern, spelling) for pattern in patterns)
         # Letter case of a tag key is the caller's choice: only "matches in some spelling" is known.
         match = Match(z3.BoolVal(hit), FALSE if hit and name != OTHER_TAG else z3.BoolVal(hit))
         found.append((there, lambda match=match: match))  # type: ignore[misc]
     return found
 
 
-def _key_matches(pattern: Pattern, spelling: str, base: str) -> bool:
+def _key_matches(pattern: Pattern, spelling: str) -> bool:
     from session_scoping.verify.matching import pattern_regex
 
     if any(not isinstance(part, str) and type(part).__name__ != "Wildcard" for part in pattern):
@@ -201,9 +198,10 @@ def _combine(elements: list[_Element], quantifier: str, negated: bool, if_exists
     if quantifier == "forallvalues":
         return conjunction([disjunction([negation(there), holds(match())]) for there, match in elements])
     some = disjunction([conjunction([there, holds(match())]) for there, match in elements])
-    if if_exists or (negated and not quantifier):
-        return disjunction([missing, some])
-    return some
+    if quantifier:
+        # Undocumented whether ForAnyValue with IfExists holds for a missing key: an Allow may, a Deny may not.
+        return disjunction([missing, some]) if if_exists and over else some
+    return disjunction([missing, some]) if if_exists or negated else some
 
 
 def _atom(condition: Condition, call: Call) -> Bool:

@@ -14,6 +14,7 @@ from session_scoping.verify.symbolic.strings import TRUE, Bool, Match, conjuncti
 from session_scoping.verify.text import Unmodelled, Variable, Wildcard
 
 TAG_SESSION = "sts:TagSession"
+_NOT_LIKE = {"stringnotlike", "stringnotlikeifexists"}
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def admit(role: Role, session: Session) -> Admission:
     Raises:
         UnmodelledError: A trust statement is not modelled.
     """
-    call = Call(f"{session.label} mint", session, trust=True)
+    call = Call(f"{session.label} mint", minted=session)
     target = Target(lambda _pattern: Match.exact(TRUE))
     ways = [_permits(role, call, action, target) for action in ASSUME]
     tagged = _permits(role, call, TAG_SESSION, target)
@@ -84,7 +85,7 @@ def tag_may_hold(role: Role, variable: Variable, character: str) -> bool:
 def _excludes(statement: Statement, key: str, character: str) -> bool:
     star = Wildcard("*")
     for condition in statement.conditions:
-        if condition.key.lower() != f"{REQUEST_TAG}{key}" or condition.operator.lower() != "stringnotlike":
+        if condition.key.lower() != f"{REQUEST_TAG}{key}" or condition.operator.lower() not in _NOT_LIKE:
             continue
         for value in condition.values:
             pattern = parsed(value, statement.variables, True)
