@@ -8,7 +8,10 @@ from importlib import import_module
 from session_scoping.errors import SessionScopingError
 
 # Subcommand -> the module that has `configure(parser)` and `run(arguments) -> exit code`.
-_COMMANDS: dict[str, tuple[str, str]] = {}
+_COMMANDS: dict[str, tuple[str, str]] = {
+    "verify": ("session_scoping.verify.command", "Prove that no session reaches another session's data."),
+    "explain": ("session_scoping.verify.explain", "Show who can assume what, and what each session reaches."),
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -80,6 +80,8 @@ def text_matches(text: Text, value: str, context: Values, *, variables: bool, wi
     pattern = parsed(text, variables, wildcards)
     if isinstance(pattern, Unmodelled):
         raise TypeError(pattern.reason)
+    if len(pattern) == 1 and isinstance(pattern[0], str):
+        return pattern[0] == value
     return re.fullmatch(pattern_regex(pattern, context), value, re.DOTALL) is not None
 
 

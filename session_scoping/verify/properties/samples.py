@@ -5,13 +5,14 @@ from itertools import product
 
 from session_scoping.verify.actions import ASSUME, KEYED, OBJECT
 from session_scoping.verify.conditions import UnmodelledOperatorError
-from session_scoping.verify.decision import PolicySet, Request, decide
+from session_scoping.verify.decision import Decision, PolicySet, Request, decide
 from session_scoping.verify.model import Store
 from session_scoping.verify.properties.base import Proof, caller_keys, classes
 from session_scoping.verify.infer import tags_in
 from session_scoping.verify.report import Counterexample
 from session_scoping.verify.properties.session_tags import CALLER, as_caller, minters
 from session_scoping.verify.symbolic.calls import PRINCIPAL_TAG
+from session_scoping.verify.symbolic.policies import covers_action
 from session_scoping.verify.symbolic.replay import Binding, replay, tag_context
 from session_scoping.verify.symbolic.trust import TAG_SESSION
 from session_scoping.verify.text import Pattern, Token, Variable, Wildcard
@@ -107,47 +108,61 @@ def sample_crossing(proof: Proof, store: Store, apart: Callable[[Pattern], froze
 
 
 def _crossing(proof: Proof, store: Store, apart: Callable[[Pattern], frozenset[str]]) -> Counterexample | None:
-    candidates = proof.samples()
     binding = Binding(None)
-    statements = (binding.statements(proof.role.identity), binding.statements(store.policy))
+    candidates = proof.samples()
+    # Sessions differ in names only: a few callers against every victim are as good as all pairs.
+    callers = candidates[:4]
+    identity, resource = binding.statements(proof.role.identity), binding.statements(store.policy)
     boundary = None if proof.role.boundary is None else binding.statements(proof.role.boundary)
-    policies = PolicySet(identity=statements[0], boundary=boundary, resource=statements[1])
-    for pattern in proof.scoped.formats[store.id]:
-        for caller, victim in product(candidates, repeat=2):
+    for action in classes([*identity, *resource], KEYED if store.kind == "table" else OBJECT):
+        policies = PolicySet(
+            tuple(s for s in identity if covers_action(s, action)),
+            None if boundary is None else tuple(s for s in boundary if covers_action(s, action)),
+            tuple(s for s in resource if covers_action(s, action)),
+        )
+        if not any(s.allow for s in (*policies.identity, *policies.resource)):
+            continue
+        for pattern, caller, victim in product(proof.scoped.formats[store.id], callers, candidates):
             key = own_key(pattern, victim, binding)
             if key is None or not differ(caller, victim, apart(pattern)):
                 continue
-            for request in _requests(proof, store, caller, (key, own_key(pattern, caller, binding))):
+            for request in _requests(proof, store, action, caller, (key, own_key(pattern, caller, binding))):
                 decision = decide(request, policies)
                 if decision.allowed:
-                    what = "the partition" if store.kind == "table" else "an object"
-                    return Counterexample(
-                        f"a session reaches {what} of another session in {store.label}",
-                        session=caller,
-                        victim=victim,
-                        action=request.action,
-                        resource=request.resource,
-                        context={k: v for k, v in request.context.items() if "LeadingKeys" in k},
-                        decided_by=decision.statement.where if decision.statement else "",
-                    )
+                    return _found(store, caller, victim, request, decision)
     return None
 
 
-def _requests(proof: Proof, store: Store, tags: dict[str, str], keys: tuple[str | None, ...]) -> Iterator[Request]:
+def _found(
+    store: Store, caller: dict[str, str], victim: dict[str, str], request: Request, decision: Decision
+) -> Counterexample:
+    what = "the partition" if store.kind == "table" else "an object"
+    return Counterexample(
+        f"a session reaches {what} of another session in {store.label}",
+        session=caller,
+        victim=victim,
+        action=request.action,
+        resource=request.resource,
+        context={key: value for key, value in request.context.items() if "LeadingKeys" in key},
+        decided_by=decision.statement.where if decision.statement else "",
+    )
+
+
+def _requests(
+    proof: Proof, store: Store, action: str, tags: dict[str, str], keys: tuple[str, str | None]
+) -> Iterator[Request]:
     binding = Binding(None)
     arn = binding.text(store.arn)
     base = {key: binding.text(value) for key, value in caller_keys(proof.role).items()}
     context: dict[str, str | list[str]] = {**base, **tag_context("aws:PrincipalTag/", tags)}
     principal = binding.text(proof.role.arn)
-    statements = [*proof.role.identity, *store.policy]
-    for action in classes(statements, KEYED if store.kind == "table" else OBJECT):
-        if store.kind == "bucket":
-            yield Request(action, f"{arn}/{keys[0]}", context, principal, "session")
-            continue
-        for chosen in ([keys[0]], [keys[1], keys[0]], []):
-            named = [key for key in chosen if key is not None]
-            more: dict[str, str | list[str]] = {"dynamodb:LeadingKeys": named} if named else {}
-            yield Request(action, arn, {**context, **more}, principal, "session")
+    if store.kind == "bucket":
+        yield Request(action, f"{arn}/{keys[0]}", context, principal, "session")
+        return
+    for chosen in ([keys[0]], [keys[1], keys[0]], []):
+        named = [key for key in chosen if key is not None]
+        more: dict[str, str | list[str]] = {"dynamodb:LeadingKeys": named} if named else {}
+        yield Request(action, arn, {**context, **more}, principal, "session")
 
 
 def sample_works(proof: Proof, store: Store) -> bool:
