@@ -8,11 +8,14 @@ ifdef PIP_INDEX_URL
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
+COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
+	--python-version 3.11 --all-extras --group dev
+
 .DEFAULT_GOAL := help
 
 .PHONY: help
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .venv/.python: requirements/bootstrap.txt requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; fix: make PYTHON=python3.12 ...")'
@@ -41,6 +44,21 @@ synth: setup ## Synthesize the reference stack into cdk.out (ARGS="-c minting=br
 test: setup ## Run the tests
 	@$(BIN)/python -m pytest $(ARGS)
 
+.venv-lowest/.ready: requirements/lowest.txt .venv/.node
+	@echo "==> Lowest declared versions"
+	@test -x .venv-lowest/bin/python || $(PYTHON) -m venv .venv-lowest
+	@$(BIN)/uv pip sync --quiet --python .venv-lowest/bin/python --require-hashes requirements/lowest.txt
+	@$(BIN)/uv pip install --quiet --python .venv-lowest/bin/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: test-lowest
+test-lowest: .venv-lowest/.ready ## Run the tests with the lowest versions pyproject.toml declares
+	@PATH="$(CURDIR)/.venv-lowest/bin:$$PATH" .venv-lowest/bin/python -m pytest -p no:cacheprovider $(ARGS)
+
+.PHONY: mutants
+mutants: setup ## Weaken every emitted statement and show that the request matrix notices (minutes)
+	@$(BIN)/python -m tests.mutation_check
+
 .PHONY: lint
 lint: setup ## Check style and types
 	@$(BIN)/ruff check .
@@ -52,15 +70,19 @@ format: setup ## Rewrite the code in the project's style
 	@$(BIN)/ruff check --fix --quiet .
 	@$(BIN)/ruff format --quiet .
 
+.PHONY: bench-constructs
+bench-constructs: setup ## Measure the constructs and rewrite the tables in benchmarks/README.md
+	@$(BIN)/python -m benchmarks.constructs --write
+
 .PHONY: goldens
 goldens: setup ## Rewrite snapshots/ (read the diff before you commit it)
 	@$(BIN)/python -m pytest --snapshot-update $(ARGS)
 
 .PHONY: lock
-lock: setup ## Rewrite requirements/dev.txt from pyproject.toml
-	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
-		--all-extras --group dev pyproject.toml -o requirements/dev.txt
+lock: setup ## Rewrite the lock files in requirements/ from pyproject.toml
+	@$(COMPILE) pyproject.toml -o requirements/dev.txt
+	@$(COMPILE) --resolution lowest-direct pyproject.toml -o requirements/lowest.txt
 
 .PHONY: clean
 clean: ## Remove everything the other commands made
-	@rm -rf .venv node_modules cdk.out dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv .venv-lowest node_modules cdk.out dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -96,7 +96,7 @@ class ScopedComputeRole(Construct):
             runtime_arn=runtime_arn,
             ecs_exec=ecs_exec,
         )
-        site = Site.of(self)
+        site = Site.of(scope)
         self._backend = backend
         self.roles_guard: RolesGuard | None = None
         self._role = iam.Role(
@@ -122,8 +122,8 @@ class ScopedComputeRole(Construct):
         ]
         self._permissions = PolicySeries(self, "Permissions", site, Ruler.at(site), baseline.WILDCARD_REASON)
         self._permissions.write(sections, [self._role])
-        check_attachments(self.node.path, self._permissions)
-        self.node.add_validation(FinishedTree(self._permissions.finished))
+        check_attachments(self, self._permissions)
+        FinishedTree.of(site).ask(self._permissions.finished)
 
     @property
     def role(self) -> iam.IRole:

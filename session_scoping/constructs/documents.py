@@ -1,15 +1,18 @@
 """From statements to managed policies: measured as rendered, packed under the quota, acknowledged to cdk-nag."""
 
 import json
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from session_scoping.constructs.finished import Check
 from session_scoping.constructs.site import Site, is_token
 from session_scoping.constructs.statements import Statement
 from session_scoping.errors import QuotaExceededError
@@ -29,8 +32,13 @@ _PSEUDO_LENGTHS = {
     "AWS::StackName": 128,
 }
 _LONGEST_ARN_PREFIX = len("arn:aws-us-gov:dynamodb:ap-southeast-1:123456789012:table/")
+_BUCKET_ARN_PREFIX = len("arn:aws-us-gov:s3:::")
 _SPLIT = "split the tables, objects or models over two roles, or use fewer and shorter names and tag keys"
 _GENERATED_SUFFIX = len("-1A2B3C4D5E6F7")  # CloudFormation names a resource <stack>-<logical id>-<13 characters>
+
+
+Size = Callable[[Sequence[Statement]], int]
+"""Measures statements as one document."""
 
 
 @dataclass
@@ -38,17 +46,22 @@ class Ruler:
     """
     Measures documents as CloudFormation will render them.
 
-    What is unknown before deployment counts at the length CloudFormation generates for it. `names` holds the
-    lengths of physical names that are known, by logical id.
+    What is unknown before deployment counts at the length CloudFormation generates for it.
+
+    Attributes:
+        stack_name: Part of every generated name.
+        names: Lengths of physical names that are known, by logical id.
+        buckets: Logical ids of buckets, whose ARNs are shorter than others.
     """
 
     stack_name: str
     names: dict[str, int] = field(default_factory=dict)
+    buckets: set[str] = field(default_factory=set)
 
     @classmethod
     def at(cls, site: Site) -> "Ruler":
         """Return a ruler for the stack; a stack name not known yet counts at the longest IAM lets through."""
-        name = site.stack.stack_name
+        name = site.stack_name
         return cls("x" * 64 if is_token(name) else name)
 
     def length(self, value: Any) -> int:
@@ -59,7 +72,7 @@ class Ruler:
             case {"Ref": str(target)}:
                 return _PSEUDO_LENGTHS.get(target) or self._name(target)
             case {"Fn::GetAtt": [str(target), str(attribute)]}:
-                return self._name(target) + (_LONGEST_ARN_PREFIX if attribute.endswith("Arn") else 0)
+                return self._name(target) + (self._arn_prefix(target) if attribute.endswith("Arn") else 0)
             case {"Fn::Join": [str(delimiter), [*parts]]}:
                 return sum(map(self.length, parts)) + len(delimiter) * max(0, len(parts) - 1)
             case {"Fn::ImportValue": imported}:
@@ -77,6 +90,9 @@ class Ruler:
         if isinstance(resolved, bool | int):
             return len(json.dumps(resolved))
         return 2 + self.length(resolved)
+
+    def _arn_prefix(self, logical_id: str) -> int:
+        return _BUCKET_ARN_PREFIX if logical_id in self.buckets else _LONGEST_ARN_PREFIX
 
     def _name(self, logical_id: str) -> int:
         return self.names.get(logical_id) or len(self.stack_name) + 1 + len(logical_id) + _GENERATED_SUFFIX
@@ -129,6 +145,7 @@ class PolicySeries:
         self._scope, self._base_id, self._site, self._ruler = scope, base_id, site, ruler
         self._reason = reason
         self._written: list[tuple[iam.ManagedPolicy, iam.PolicyDocument]] = []
+        self._acknowledged: list[list[str]] = []
 
     @property
     def policies(self) -> list[iam.ManagedPolicy]:
@@ -143,7 +160,8 @@ class PolicySeries:
             InvalidInputError: One piece alone is larger than a managed policy may be.
         """
         sections = list(sections)
-        resolved = self._resolve(sections)
+        self._site.resolve(tokens_in(sections))
+        resolved = self._site.resolved
 
         def size(statements: Sequence[Statement]) -> int:
             return self._ruler.document(_substitute(_document(statements), resolved))
@@ -158,7 +176,8 @@ class PolicySeries:
                 roles=list(roles),
             )
             self._written.append((policy, document))
-            acknowledge_wildcards(policy, _substitute(statements, resolved), self._reason)
+            self._acknowledged.append([])
+            self._acknowledge(number - 1, _substitute(statements, resolved))
 
     def attach(self, roles: Sequence[iam.IRole]) -> None:
         """Attach the policies written so far to more roles."""
@@ -171,28 +190,37 @@ class PolicySeries:
         for policy in self.policies:
             policy.node.add_dependency(*earlier.policies)
 
-    def finished(self) -> Iterable[str]:
+    def finished(self) -> Iterable[Check]:
         """
-        Check the policies as the finished tree renders them.
+        Return the checks of the policies as the finished tree renders them.
 
         Others can change a logical id or add a reference between stacks after this series was written: sizes are
         measured again, and findings under new ids are acknowledged.
         """
-        if not self._written:
-            return
-        documents = self._site.stack.resolve([document for _, document in self._written])
-        for policy, document in zip(self.policies, documents, strict=True):
-            if (size := self._ruler.document(document)) > MANAGED_POLICY_MAX:
-                yield too_large_message(f"policy `{policy.node.path}`", size, MANAGED_POLICY_MAX, _SPLIT)
-            acknowledge_wildcards(policy, document["Statement"], self._reason)
+        for place, (_, document) in enumerate(self._written):
+            yield Check(document, partial(self._recheck, place))
 
-    def _resolve(self, sections: Iterable[Section]) -> dict[str, Any]:
-        """Resolve every string that is known only at deployment, all in one trip to the CDK."""
-        tokens: dict[str, None] = {}
-        for section in sections:
-            _collect_tokens(section.render(section.items), tokens)
-        values = self._site.stack.resolve(list(tokens)) if tokens else []
-        return dict(zip(tokens, values, strict=True))
+    def _recheck(self, place: int, document: Any) -> Iterable[str]:
+        if (size := self._ruler.document(document)) > MANAGED_POLICY_MAX:
+            path = self._written[place][0].node.path
+            yield too_large_message(f"policy `{path}`", size, MANAGED_POLICY_MAX, _SPLIT)
+        self._acknowledge(place, document["Statement"])
+
+    def _acknowledge(self, place: int, statements: Sequence[Statement]) -> None:
+        """Acknowledge the wildcards of one policy, unless the same ones are acknowledged already."""
+        ids = wildcard_findings(statements)
+        if ids != self._acknowledged[place]:
+            self._acknowledged[place] = ids
+            acknowledgments = [cdk.Acknowledgment(id=id_, reason=self._reason) for id_ in ids]
+            cdk.Validations.of(self._written[place][0]).acknowledge(*acknowledgments)
+
+
+def tokens_in(sections: Iterable[Section]) -> Iterable[str]:
+    """Return every string of the sections that is known only at deployment."""
+    tokens: dict[str, None] = {}
+    for section in sections:
+        _collect_tokens(section.render(section.items), tokens)
+    return tokens
 
 
 def _document(statements: Sequence[Statement]) -> dict[str, Any]:
@@ -221,16 +249,14 @@ def _substitute(value: Any, resolved: Mapping[str, Any]) -> Any:
     return value
 
 
-def _pack(sections: Iterable[Section], size: Callable[[Sequence[Statement]], int], what: str) -> list[list[Statement]]:
+def _pack(sections: Iterable[Section], size: Size, what: str) -> list[list[Statement]]:
     """Fill documents in order, each up to the quota; a section is cut only where it has to be."""
     documents: list[list[Statement]] = [[]]
     for section in sections:
         rest = list(section.items)
         while rest:
             current = documents[-1]
-            count = len(rest)
-            while count and size(current + section.render(rest[:count])) > MANAGED_POLICY_MAX:
-                count -= 1
+            count = _fitting(section, rest, current, size)
             if count:
                 current.extend(section.render(rest[:count]))
                 rest = rest[count:]
@@ -240,6 +266,15 @@ def _pack(sections: Iterable[Section], size: Callable[[Sequence[Statement]], int
             if rest:
                 documents.append([])
     return [_with_unique_sids(document) for document in documents if document]
+
+
+def _fitting(section: Section, items: Sequence[Any], document: list[Statement], size: Size) -> int:
+    """Return how many more items fit; items never make a document smaller, so halving finds the largest number."""
+
+    def with_first(count: int) -> int:
+        return size(document + section.render(items[:count]))
+
+    return bisect_right(range(1, len(items) + 1), MANAGED_POLICY_MAX, key=with_first)
 
 
 def _with_unique_sids(document: list[Statement]) -> list[Statement]:
@@ -252,7 +287,7 @@ def _with_unique_sids(document: list[Statement]) -> list[Statement]:
     return document
 
 
-def check_attachments(what: str, *series: PolicySeries) -> None:
+def check_attachments(owner: Construct, *series: PolicySeries) -> None:
     """
     Keep two of a role's ten managed policies for its owner.
 
@@ -265,8 +300,8 @@ def check_attachments(what: str, *series: PolicySeries) -> None:
     )
     if count > limit:
         raise QuotaExceededError(
-            f"role `{what}` needs too many managed policies: got {count}, expected at most {limit}; IAM attaches "
-            f"{ATTACHED_POLICIES_MAX}, and {ATTACHED_POLICIES_LEFT_FREE} are kept free; fix: {_SPLIT}"
+            f"role `{owner.node.path}` needs too many managed policies: got {count}, expected at most {limit}; IAM "
+            f"attaches {ATTACHED_POLICIES_MAX}, and {ATTACHED_POLICIES_LEFT_FREE} are kept free; fix: {_SPLIT}"
         )
 
 
@@ -276,22 +311,20 @@ def too_large_message(what: str, size: int, limit: int, fix: str) -> str:
     return f"{what} is too large as rendered: got {size} characters, expected at most {limit}; {why}; fix: {fix}"
 
 
-def acknowledge_wildcards(policy: Construct, document: Sequence[Statement], reason: str) -> None:
+def wildcard_findings(statements: Sequence[Statement]) -> list[str]:
     """
-    Tell cdk-nag why each wildcard resource in an Allow is as narrow as it can be.
+    Return the ids under which cdk-nag reports the wildcard resources in Allows.
 
-    The ids are computed from the resolved statements: they hold logical ids, and cdk-nag matches exactly.
+    They are computed from the resolved statements: they hold logical ids, and cdk-nag matches exactly.
     """
-    ids = [
+    ids = {
         f"AwsSolutions::AwsSolutions-IAM5[Resource::{resource}]"
-        for statement in document
+        for statement in statements
         if statement["Effect"] == "Allow"
         for resource in map(flatten, _listed(statement["Resource"]))
         if "*" in resource
-    ]
-    if ids:
-        acknowledgments = [cdk.Acknowledgment(id=id_, reason=reason) for id_ in dict.fromkeys(ids)]
-        cdk.Validations.of(policy).acknowledge(*acknowledgments)
+    }
+    return sorted(ids)
 
 
 def _listed(value: Any) -> list[Any]:

@@ -1,6 +1,6 @@
 """The Denies that keep compute roles away from tenant data, whichever comes first, the role or the data."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from aws_cdk import aws_iam as iam
 from constructs import Construct
@@ -63,22 +63,27 @@ class RolesGuard:
         self._statement: iam.PolicyStatement | None = None
         self._policy: iam.ManagedPolicy | None = None
 
-    def limit(self, role: ScopedComputeRole) -> None:
+    def limit(self, roles: Iterable[ScopedComputeRole]) -> None:
         """
-        Put the guard on a compute role.
+        Put the guard on compute roles.
 
         Raises:
-            InvalidInputError: The role mints for this session role, and a broker mints for another one.
+            InvalidInputError: A role mints for this session role, and a broker mints for another one.
         """
-        if role.roles_guard is None:
-            role.roles_guard = self
-            self._attach(role.policy_role)
-        elif self._mints:
-            role.roles_guard._except(self._arn, role)
+        new = []
+        for role in roles:
+            if role.roles_guard is None:
+                role.roles_guard = self
+                new.append(role.policy_role)
+            elif self._mints:
+                role.roles_guard._except(self._arn, role)
+        if new:
+            self._attach(new)
 
-    def _attach(self, role: iam.IRole) -> None:
+    def _attach(self, roles: Sequence[iam.IRole]) -> None:
         if self._policy is not None:
-            self._policy.attach_to_role(role)
+            for role in roles:
+                self._policy.attach_to_role(role)
             return
         self._statement = iam.PolicyStatement(
             sid="DenyOtherRoles",
@@ -87,7 +92,7 @@ class RolesGuard:
             resources=None if self._mints else ["*"],
             not_resources=[self._arn] if self._mints else None,
         )
-        self._policy = iam.ManagedPolicy(self._scope, "RolesGuard", statements=[self._statement], roles=[role])
+        self._policy = iam.ManagedPolicy(self._scope, "RolesGuard", statements=[self._statement], roles=list(roles))
 
     def _except(self, session_role_arn: str, role: ScopedComputeRole) -> None:
         if self._statement is None or not self._mints:

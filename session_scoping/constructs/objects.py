@@ -60,9 +60,9 @@ class TenantObjects:
         """Return read access to the task's own payload object."""
         return cls(bucket, (layout.PAYLOAD_OBJECT,), "get")
 
-    def bind(self, tag_keys: Sequence[str]) -> "BoundObjects":
+    def bind(self, tag_keys: Sequence[str], bucket: "BucketFacts") -> "BoundObjects":
         """
-        Read from the CDK what the statements need.
+        Check the entry against the tag keys and what was read of its bucket.
 
         Raises:
             InvalidInputError: Unknown access word, no key format, or a format that cannot isolate.
@@ -76,16 +76,16 @@ class TenantObjects:
                 fix="pass a list, or leave the bucket out",
             )
         formats = tuple(KeyFormat.object_key(key, tag_keys) for key in self.keys)
-        key = self.encryption_key or self.bucket.encryption_key
-        bucket_arn = self.bucket.bucket_arn
+        key = self.encryption_key or bucket.encryption_key
         return BoundObjects(
-            bucket_arn=bucket_arn,
-            arns=tuple(_object_arn(bucket_arn, key_format) for key_format in formats),
+            bucket_arn=bucket.arn,
+            arns=tuple(_object_arn(bucket.arn, key_format) for key_format in formats),
             formats=formats,
             actions=actions_for(self.access, OBJECT_ACCESS, "tenant objects"),
             kms_key_arn=key.key_arn if key else None,
             bucket_key=self._may_use_bucket_key() if key else False,
-            account=None if is_token(account := self.bucket.env.account) else account,
+            account=bucket.account,
+            home=bucket.home,
         )
 
     def _may_use_bucket_key(self) -> bool:
@@ -115,6 +115,32 @@ def _object_arn(bucket_arn: str, key_format: KeyFormat) -> str:
 
 
 @dataclass(frozen=True)
+class BucketFacts:
+    """
+    What the statements need of a bucket.
+
+    Attributes:
+        arn: Its ARN, perhaps a CDK token.
+        encryption_key: The customer-managed key found on it, if any.
+        account: The account that owns it, where that is known.
+        home: Where it stands if it is made in this app.
+    """
+
+    arn: str
+    encryption_key: kms.IKey | None
+    account: str | None
+    home: Site | None
+
+    @classmethod
+    def of(cls, bucket: s3.IBucket) -> "BucketFacts":
+        """Read a bucket from the CDK."""
+        # A bucket made in this app belongs to its stack's account; reading `env` takes a trip for each of its fields.
+        home = Site.of(bucket) if isinstance(bucket, s3.Bucket) else None
+        account = home.account if home else bucket.env.account
+        return cls(bucket.bucket_arn, bucket.encryption_key, None if is_token(account) else account, home)
+
+
+@dataclass(frozen=True)
 class BoundObjects:
     """Tenant objects as the statements need them: plain strings, some of them CDK tokens."""
 
@@ -125,6 +151,7 @@ class BoundObjects:
     kms_key_arn: str | None
     bucket_key: bool
     account: str | None
+    home: Site | None
 
     @property
     def key_contexts(self) -> tuple[str, ...]:

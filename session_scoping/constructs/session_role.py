@@ -11,9 +11,9 @@ from constructs import Construct
 from session_scoping import environment
 from session_scoping.constructs import guards
 from session_scoping.constructs.compute_role import ScopedComputeRole
-from session_scoping.constructs.documents import PolicySeries, Ruler, Section, check_attachments, flatten
+from session_scoping.constructs.documents import PolicySeries, Ruler, Section, check_attachments, flatten, tokens_in
 from session_scoping.constructs.fence import ComputeFence, RolesGuard
-from session_scoping.constructs.finished import FinishedTree, check_role_tags, check_trust, trust_too_large
+from session_scoping.constructs.finished import Check, FinishedTree
 from session_scoping.constructs.minting import (
     MINT_ACTIONS,
     AnyRole,
@@ -29,6 +29,7 @@ from session_scoping.constructs.site import Site, is_token
 from session_scoping.constructs.statements import Statement, allow, deny, tags_present
 from session_scoping.constructs.tables import TenantTable
 from session_scoping.constructs.tenant_data import TenantData
+from session_scoping.constructs.trust import role_checks, trust_too_large
 from session_scoping.errors import QuotaExceededError
 from session_scoping.tags import DEFAULT_TAG_KEYS, parse_tag_keys
 
@@ -100,10 +101,9 @@ class SessionRole(Construct):
         super().__init__(scope, id)
         self._tag_keys = parse_tag_keys(tag_keys)
         self._minting = minting
-        self._site = Site.of(self)
+        self._site = Site.of(scope)
         self._ruler = Ruler.at(self._site)
         data = TenantData.bind(self._site, self._tag_keys, tables, objects)
-        data.teach(self._ruler)
         path_tags = data.path_tags(self._tag_keys)
         self._trust_conditions = trust_conditions(self._tag_keys, path_tags, transitive_tag_keys)
         for role in (*minting.minters, *minting.compute_roles):
@@ -120,32 +120,35 @@ class SessionRole(Construct):
             # Role chaining is capped at one hour whatever is set here (STS API_AssumeRole).
             max_session_duration=cdk.Duration.hours(1),
         )
-        self._arn = _arn_by_name(self._site, role_name, path) or self._role.role_arn
-        self._check_trust_size()
-        self._guards = self._series("Guards")
-        self._guards.write(
-            [
-                *guards.tag_sections(self._tag_keys, path_tags),
-                *guards.chaining_sections(),
-                *data.guards(other_objects),
-            ],
-            [self._role],
-        )
-        self._permissions = self._series("Permissions")
-        base = tags_present(self._tag_keys)
-        sections = [*data.permissions(base), *(models.sections(self._site, base) if models else [])]
-        self._permissions.write(sections, [self._role])
-        self._permissions.after(self._guards)
-        check_attachments(self.node.path, self._guards, self._permissions)
-        self._mint = self._series("Mint")
-        self._mint.write(self._mint_sections(), self._minters)
-        self._roles_guard = RolesGuard(self, self._role.role_arn, mints=minting.mode == "compute")
-        self._fence = ComputeFence()
+        self._role_arn = self._role.role_arn
+        self._trust_policy = cast(iam.PolicyDocument, self._role.assume_role_policy)
+        self._arn = _arn_by_name(self._site, role_name, path) or self._role_arn
         self._fence_is_up = deny_tenant_data_to_compute_roles
-        self._fence.cover(self._series("ComputeGuards"), self._compute_sections(data))
+        base = tags_present(self._tag_keys)
+        denied = [
+            *guards.tag_sections(self._tag_keys, path_tags),
+            *guards.chaining_sections(),
+            *data.guards(other_objects),
+        ]
+        allowed = [*data.permissions(base), *(models.sections(self._site, base) if models else [])]
+        mint, fenced = self._mint_sections(), self._compute_sections(data)
+        self._check_trust_size([*tokens_in([*denied, *allowed, *mint, *fenced]), *data.measurable()])
+        data.teach(self._ruler)
+        self._guards = self._series("Guards")
+        self._guards.write(denied, [self._role])
+        self._permissions = self._series("Permissions")
+        self._permissions.write(allowed, [self._role])
+        self._permissions.after(self._guards)
+        check_attachments(self, self._guards, self._permissions)
+        self._mint = self._series("Mint")
+        self._mint.write(mint, self._minters)
+        self._roles_guard = RolesGuard(self, self._role_arn, mints=minting.mode == "compute")
+        self._fence = ComputeFence()
+        self._fence.cover(self._series("ComputeGuards"), fenced)
         self._fence_in(minting.compute_roles)
         self._warn()
-        self.node.add_validation(FinishedTree(self._finished))
+        FinishedTree.of(self._site).reserve(self._tag_keys)
+        FinishedTree.of(self._site).ask(self._finished)
 
     @property
     def role(self) -> iam.Role:
@@ -155,7 +158,7 @@ class SessionRole(Construct):
     @property
     def role_arn(self) -> str:
         """ARN of the role."""
-        return self._role.role_arn
+        return self._role_arn
 
     @property
     def role_name(self) -> str:
@@ -245,30 +248,25 @@ class SessionRole(Construct):
         self._minters.append(minter)
         self._check_trust_size()
 
-    @property
-    def _trust_policy(self) -> iam.PolicyDocument:
-        return cast(iam.PolicyDocument, self._role.assume_role_policy)
-
-    def _check_trust_size(self) -> None:
-        trust = self._site.stack.resolve(self._trust_policy)
+    def _check_trust_size(self, strings: Iterable[str] = ()) -> None:
+        """Check the trust policy, and resolve the strings with it: a trip to the CDK costs more than what it asks."""
+        [trust] = self._site.resolve(strings, self._trust_policy)
         if message := trust_too_large(trust, self._ruler):
             raise QuotaExceededError(message)
 
     def _mint_sections(self) -> list[Section]:
-        return [Section.whole(allow("MintSessions", MINT_ACTIONS, [self._role.role_arn]))]
+        return [Section.whole(allow("MintSessions", MINT_ACTIONS, [self._role_arn]))]
 
     def _compute_sections(self, data: TenantData) -> list[Section]:
         sections = data.compute_guards() if self._fence_is_up else []
         if self._minting.mode == "broker":
-            mint = {"Action": MINT_ACTIONS, "Resource": [self._role.role_arn]}
+            mint = {"Action": MINT_ACTIONS, "Resource": [self._role_arn]}
             sections.append(Section.whole(deny("DenyMinting", mint)))
         return sections
 
     def _fence_in(self, roles: Sequence[AnyRole]) -> None:
         self._fence.add([underlying(role) for role in roles])
-        for role in roles:
-            if isinstance(role, ScopedComputeRole):
-                self._roles_guard.limit(role)
+        self._roles_guard.limit([role for role in roles if isinstance(role, ScopedComputeRole)])
 
     def _warn(self) -> None:
         warnings = {}
@@ -286,9 +284,8 @@ class SessionRole(Construct):
         for warning_id, message in warnings.items():
             cdk.Validations.of(self).add_warning(warning_id, message)
 
-    def _finished(self) -> Iterable[str]:
-        yield from check_trust(self._role, self._site, self._ruler)
-        yield from check_role_tags(self._role, self._tag_keys)
+    def _finished(self) -> Iterable[Check]:
+        yield from role_checks(self._role, self._ruler, self._tag_keys)
         for series in (self._guards, self._permissions, self._mint, *self._fence.series):
             yield from series.finished()
 

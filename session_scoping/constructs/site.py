@@ -1,11 +1,14 @@
-"""Where a construct stands: its stack, partition, Region and account, read from the CDK once."""
+"""Where a construct stands: its stack, partition, Region and account, read from the CDK once per stack."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import aws_cdk as cdk
 from constructs import IConstruct
 
+_KEPT_AS = "_session_scoping_site"
 _TOKEN = "${Token["  # noqa: S105 - the CDK's marker of an unresolved string, not a secret
 
 
@@ -16,14 +19,38 @@ def is_token(text: str) -> bool:
 
 @dataclass(frozen=True)
 class Site:
-    """The stack a construct stands in."""
+    """
+    The stack a construct stands in.
+
+    Attributes:
+        stack: The stack.
+        resolved: What strings with tokens resolved to when they were first asked for. Logical ids can still change,
+            so checks of the finished tree do not use it.
+    """
 
     stack: cdk.Stack
+    resolved: dict[str, Any] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of(cls, scope: IConstruct) -> "Site":
-        """Return the site of a construct."""
-        return cls(cdk.Stack.of(scope))
+        """Return the site of a construct; there is one per stack, kept on the stack itself."""
+        stack = scope if isinstance(scope, cdk.Stack) else cdk.Stack.of(scope)
+        site: Site = vars(stack).setdefault(_KEPT_AS, cls(stack))
+        return site
+
+    def resolve(self, strings: Iterable[str], *others: Any) -> list[Any]:
+        """Resolve strings into `resolved`, and return the others resolved: all in one trip to the CDK."""
+        new = [text for text in dict.fromkeys(strings) if text not in self.resolved]
+        if not new and not others:
+            return []
+        values = self.stack.resolve([*new, *others])
+        self.resolved.update(zip(new, values[: len(new)], strict=True))
+        return list(values[len(new) :])
+
+    @cached_property
+    def stack_name(self) -> str:
+        """The stack's name; a token where the adopter made it one."""
+        return self.stack.stack_name
 
     @cached_property
     def partition(self) -> str:
@@ -57,3 +84,13 @@ class Site:
         if is_token(self.partition) or self.partition == "aws-cn":
             hosts.append(f"{hosts[0]}.cn")
         return hosts
+
+
+def properties_of(resource: cdk.CfnResource) -> Mapping[str, Any]:
+    """
+    Return all properties of a resource as its L1 class holds them, in one trip to the CDK.
+
+    Reading one structured property takes a trip for each of its fields.
+    """
+    properties: Mapping[str, Any] = resource._cfn_properties
+    return properties

@@ -59,7 +59,7 @@ class TenantTablePolicy(Construct):
                 fix="name the tables",
             )
         keys = parse_tag_keys(tag_keys)
-        self._site = Site.of(self)
+        self._site = Site.of(scope)
         self._ruler = Ruler.at(self._site)
         self._data = TenantData.bind(self._site, keys, tables)
         self._data.teach(self._ruler)
@@ -69,7 +69,7 @@ class TenantTablePolicy(Construct):
         self._permissions = self._series("Permissions")
         self._permissions.write(self._data.permissions(tags_present(self._used_tags)), [])
         self._permissions.after(self._guards)
-        self.node.add_validation(FinishedTree(self._guards.finished, self._permissions.finished))
+        FinishedTree.of(self._site).ask(self._guards.finished, self._permissions.finished)
 
     @property
     def managed_policies(self) -> Sequence[iam.IManagedPolicy]:

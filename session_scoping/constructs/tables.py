@@ -1,6 +1,6 @@
 """Tenant tables: which rows of which table a session reaches, and the guards around them."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
@@ -9,8 +9,8 @@ from aws_cdk import aws_kms as kms
 from constructs import IConstruct
 
 from session_scoping.constructs.access import TABLE_ACCESS, actions_for
-from session_scoping.constructs.documents import Ruler, Section
-from session_scoping.constructs.site import Site, is_token
+from session_scoping.constructs.documents import Section
+from session_scoping.constructs.site import Site, is_token, properties_of
 from session_scoping.constructs.statements import Conditions, Statement, allow, alnum, deny
 from session_scoping.errors import InvalidInputError
 from session_scoping.layout import TASK_LEADING_KEY, KeyFormat
@@ -48,28 +48,31 @@ class TenantTable:
         """
         key_format = KeyFormat.leading_key(self.leading_key, tag_keys)
         actions = actions_for(self.access, TABLE_ACCESS, "a tenant table")
-        arn = self.table.table_arn
-        key = self.encryption_key or self.table.encryption_key
+        arn, name = self.table.table_arn, self.table.table_name
+        resource: Any = self.table.node.default_child
+        known = properties_of(resource) if isinstance(resource, dynamodb.CfnTable | dynamodb.CfnGlobalTable) else None
+        key = self.encryption_key
+        if key is None and (known is None or known.get("sseSpecification")):
+            key = self.table.encryption_key
         return BoundTable(
             arn=arn,
-            name=self.table.table_name,
-            every_region_arn=_every_region(arn, self.table, site),
+            name=name,
+            every_region_arn=_every_region(arn, name, site),
             actions=actions,
             key_format=key_format,
             kms_key_arn=key.key_arn if key else None,
-            physical_name=self._check_schema(site, key_format),
+            physical_name=self._check_schema(known, site, key_format) if known is not None else None,
         )
 
-    def _check_schema(self, site: Site, key_format: KeyFormat) -> str | None:
-        """Check the partition key where the schema is known; return the table's physical name if it has one."""
-        resource: Any = self.table.node.default_child
-        if not isinstance(resource, dynamodb.CfnTable | dynamodb.CfnGlobalTable):
-            return None
+    def _check_schema(self, known: Mapping[str, Any], site: Site, key_format: KeyFormat) -> str | None:
+        """Check the partition key; return the table's physical name if it has one."""
         expected = self.partition_key
         if expected is None and key_format.text == f"{{{key_format.tags[0]}}}":
             expected = key_format.tags[0]
-        known = site.stack.resolve({"schema": resource.key_schema, "name": resource.table_name})
-        actual = next(entry["attributeName"] for entry in known["schema"] if entry["keyType"] == "HASH")
+        schema = known["keySchema"]
+        if not isinstance(schema, list):
+            schema = site.stack.resolve(schema)
+        actual = next(entry["attributeName"] for entry in schema if entry["keyType"] == "HASH")
         if expected is not None and actual != expected:
             raise InvalidInputError(
                 f"table `{cast(IConstruct, self.table).node.path}` is keyed on another attribute",
@@ -78,8 +81,8 @@ class TenantTable:
                 why="dynamodb:LeadingKeys compares the partition key, so the policy would compare unlike things",
                 fix=f'pass the table\'s own leading_key, or partition_key="{actual}" if it does hold this value',
             )
-        name = known.get("name")
-        return name if isinstance(name, str) else None
+        name = known.get("tableName")
+        return name if isinstance(name, str) and not is_token(name) else None
 
 
 @dataclass(frozen=True)
@@ -94,18 +97,11 @@ class BoundTable:
     kms_key_arn: str | None
     physical_name: str | None
 
-    def teach(self, ruler: Ruler, site: Site) -> None:
-        """Tell the ruler the length of the table's name where it is known before deployment."""
-        if self.physical_name and is_token(self.name):
-            match site.stack.resolve(self.name):
-                case {"Ref": str(logical_id)}:
-                    ruler.names[logical_id] = len(self.physical_name)
 
-
-def _every_region(arn: str, table: dynamodb.ITable, site: Site) -> str:
+def _every_region(arn: str, name: str, site: Site) -> str:
     """Return the table's ARN for all Regions: a replica holds the same rows."""
     if is_token(arn):
-        return site.arn("dynamodb", f"table/{table.table_name}", region="*")
+        return site.arn("dynamodb", f"table/{name}", region="*")
     head, partition, service, _region, account, resource = arn.split(":", 5)
     return ":".join((head, partition, service, "*", account, resource))
 

@@ -1,0 +1,163 @@
+"""The contract both halves share: tags, key formats, environment names, and the narrow door."""
+
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import session_scoping
+from session_scoping import InvalidInputError, SessionTags, environment
+from session_scoping.layout import KeyFormat
+from session_scoping.tags import TAG_VALUE_MAX, is_tag_character, parse_tag_keys
+
+KEYS = ("a", "b", "task_id", "user_id")
+
+
+@pytest.mark.parametrize(
+    ("tags", "complaint"),
+    [
+        ({}, "the number of tag keys"),
+        ({"task_id": ""}, "length"),
+        ({"task_id": "x" * 257}, "length"),
+        ({"task_id": 7}, "length"),
+        ({"task_id": "a*"}, "character STS refuses"),
+        ({"task_id": "a\n"}, "character STS refuses"),
+        ({"task_id": "a\x00"}, "character STS refuses"),
+        ({"task_id": "$a"}, "character STS refuses"),
+        ({"task_id": "a/b"}, "step out of its object prefix"),
+        ({"user_id": ".."}, "step out of its object prefix"),
+        ({"user_id": "."}, "step out of its object prefix"),
+        ({"aws:x": "1"}, "reserved"),
+        ({"a#": "1"}, "character STS refuses"),
+        ({"k" * 129: "1"}, "length"),
+        ({"task": "1", "TASK": "2"}, "collides"),
+    ],
+)
+def test_bad_session_tags_are_refused(tags: dict[str, str], complaint: str) -> None:
+    """What STS would refuse, or what could name another tenant, never becomes SessionTags."""
+    with pytest.raises(InvalidInputError, match=complaint):
+        SessionTags(**tags)
+
+
+def test_longest_value_and_slashes_in_a_repository_are_accepted() -> None:
+    """256 characters are legal, and a repository name may hold a slash."""
+    tags = SessionTags(repo="org/name", task_id="x" * TAG_VALUE_MAX)
+    assert tags.for_sts() == [{"Key": "repo", "Value": "org/name"}, {"Key": "task_id", "Value": "x" * 256}]
+
+
+def test_session_tags_never_show_their_values() -> None:
+    """Neither the repr nor an error holds a tenant's id."""
+    assert "secret" not in repr(SessionTags(user_id="secret-user", task_id="secret-task"))
+    with pytest.raises(InvalidInputError) as caught:
+        SessionTags(user_id="secret*user")
+    assert "secret" not in str(caught.value)
+
+
+def test_session_tags_are_immutable_and_hashable() -> None:
+    """Tags are parsed once and stay what they were."""
+    tags = SessionTags(task_id="T1")
+    with pytest.raises(AttributeError, match="immutable"):
+        tags.task_id = "T2"
+    assert {tags: 1}[SessionTags(task_id="T1")] == 1
+
+
+@pytest.mark.parametrize("keys", ["task_id", [], ["a", "A"], ["a"] * 2, [f"k{n}" for n in range(51)], [""]])
+def test_bad_tag_keys_are_refused(keys: list[str]) -> None:
+    """One string, none, too many, empty or colliding keys are errors."""
+    with pytest.raises(InvalidInputError):
+        parse_tag_keys(keys)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("static", "names no session tag"),
+        ("{nobody}", "unknown tag"),
+        ("{a}{b}", "cannot be told apart"),
+        ("{a}-{b}", "cannot be told apart"),
+        ("{a}/{b}", "cannot be told apart"),
+        ("{a}: {b}", "cannot be told apart"),
+        ("{a}*", "wildcard"),
+        ("{a}?", "wildcard"),
+        ("${a}", "wildcard"),
+        ("{a}}", "wildcard"),
+        ("{}", "unknown tag"),
+    ],
+)
+def test_bad_leading_keys_are_refused(text: str, complaint: str) -> None:
+    """A format that every session shares, or in which two sessions can meet, is an error."""
+    with pytest.raises(InvalidInputError, match=complaint):
+        KeyFormat.leading_key(text, KEYS)
+
+
+@pytest.mark.parametrize(
+    "text", ["/{a}/", "{a}//x", "x/../{a}/", "./{a}/", "{a}/..", "{a}/*", "{a}?", "x/$HOME/{a}/", "{a}-{b}/", "x/"]
+)
+def test_bad_object_keys_are_refused(text: str) -> None:
+    """A wildcard, a variable, a leading slash or a path step in an object key is an error."""
+    with pytest.raises(InvalidInputError):
+        KeyFormat.object_key(text, KEYS)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{task_id}", "${aws:PrincipalTag/task_id}"),
+        ("TENANT#{a}", "TENANT#${aws:PrincipalTag/a}"),
+        ("{a}#{b}", "${aws:PrincipalTag/a}#${aws:PrincipalTag/b}"),
+        ("{a}-#-{b}", "${aws:PrincipalTag/a}-#-${aws:PrincipalTag/b}"),
+    ],
+)
+def test_good_leading_keys_become_policy_variables(text: str, expected: str) -> None:
+    """Literal text stays and each tag becomes its principal tag."""
+    assert KeyFormat.leading_key(text, KEYS).policy_variables() == expected
+
+
+tag_value = st.text(
+    st.characters(codec="utf-8").filter(is_tag_character).filter(lambda c: c not in "/."), min_size=1, max_size=8
+)
+
+
+@given(tag_value, tag_value, tag_value, tag_value, st.sampled_from(["{a}#{b}", "x-{a}|{b}-", "{a},{b}"]))
+def test_accepted_formats_never_give_two_sessions_one_key(a: str, b: str, c: str, d: str, text: str) -> None:
+    """Two sessions fill a format alike only if their tags are alike."""
+    key_format = KeyFormat.leading_key(text, KEYS)
+    same_key = key_format.fill(SessionTags(a=a, b=b)) == key_format.fill(SessionTags(a=c, b=d))
+    assert same_key == ((a, b) == (c, d))
+
+
+def test_environment_names_are_the_public_contract() -> None:
+    """Containers in the field read these names, so they never change."""
+    assert (environment.SESSION_ROLE_ARN, environment.SESSION_TAG_KEYS) == (
+        "AGENT_SESSION_ROLE_ARN",
+        "AGENT_SESSION_TAG_KEYS",
+    )
+
+
+def _python(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    return done.stdout + done.stderr
+
+
+def test_contract_loads_without_the_cdk() -> None:
+    """Importing the package and its tags starts no Node and loads no CDK."""
+    code = "import sys, session_scoping; session_scoping.SessionTags(a='1'); print('aws_cdk' in sys.modules)"
+    assert _python(code).strip() == "False"
+
+
+def test_missing_extra_is_named() -> None:
+    """Without the CDK the constructs say which extra to install."""
+    code = "import sys; sys.modules['aws_cdk'] = None\ntry:\n from session_scoping import SessionRole\n"
+    code += "except ImportError as e:\n print(e)"
+    assert 'pip install "session-scoping[cdk]"' in _python(code)
+
+
+def test_the_door_is_narrow_and_complete() -> None:
+    """Every public name can be imported from the package, and nothing else can."""
+    assert dir(session_scoping) == session_scoping.__all__ == sorted(session_scoping.__all__)
+    for name in session_scoping.__all__:
+        assert getattr(session_scoping, name).__name__ == name
+    with pytest.raises(AttributeError, match="no attribute 'boto3'"):
+        _ = session_scoping.boto3

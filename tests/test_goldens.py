@@ -1,0 +1,115 @@
+"""
+The policies of each stack and variant, as a file a person can review: `snapshots/<name>.json`.
+
+A golden proves that nothing changed, not that it is right: the other tests do that. Rewrite with `make goldens`.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aws_cdk import aws_kms as kms
+from syrupy.assertion import SnapshotAssertion
+from syrupy.extensions.json import JSONSnapshotExtension
+from syrupy.location import PyTestLocation
+from syrupy.types import SnapshotIndex
+
+from session_scoping import Minting, Models, TenantObjects, TenantTable, TenantTablePolicy
+from tests import small
+from tests.conftest import ROOT
+
+
+class PlainJson(JSONSnapshotExtension):
+    """One readable JSON file per golden, in the top-level folder."""
+
+    @classmethod
+    def dirname(cls, *, test_location: PyTestLocation) -> str:  # noqa: ARG003 - syrupy's signature
+        """Return the folder of all goldens."""
+        return str(ROOT / "snapshots")
+
+    @classmethod
+    def get_snapshot_name(cls, *, test_location: PyTestLocation, index: SnapshotIndex = 0) -> str:  # noqa: ARG003
+        """Return the name the test gives."""
+        return str(index)
+
+
+@pytest.fixture
+def golden(snapshot: SnapshotAssertion) -> SnapshotAssertion:
+    """Compare with `snapshots/<name>.json`."""
+    return snapshot.use_extension(PlainJson)
+
+
+def policies(template: dict[str, Any]) -> dict[str, Any]:
+    """Return what decides access: roles and policies, by logical id, without what is the CDK's own filler."""
+    kept: dict[str, Any] = {}
+    for logical_id, resource in template["Resources"].items():
+        if resource["Type"].startswith("AWS::IAM::"):
+            properties = {key: value for key, value in resource["Properties"].items() if value not in ("", "/")}
+            kept[logical_id] = {"Type": resource["Type"], **readable(properties)}
+    return kept
+
+
+def readable(value: Any) -> Any:
+    """Return the value with each intrinsic function as one line of text: `{Table.Arn}`, `{AWS::Region}`."""
+    match value:
+        case {"Ref": target}:
+            return f"{{{target}}}"
+        case {"Fn::GetAtt": [target, attribute]}:
+            return f"{{{target}.{attribute}}}"
+        case {"Fn::Join": [delimiter, parts]}:
+            return delimiter.join(readable(part) for part in parts)
+        case dict():
+            return {key: readable(part) for key, part in value.items()}
+        case list():
+            return [readable(part) for part in value]
+    return value
+
+
+def test_reference_stack_where_compute_roles_mint(golden: SnapshotAssertion, compute_template: dict[str, Any]) -> None:
+    """The reference stack's roles and policies in the default mode are the reviewed ones."""
+    assert policies(compute_template) == golden(name="reference-compute")
+
+
+def test_reference_stack_where_a_broker_mints(golden: SnapshotAssertion, broker_template: dict[str, Any]) -> None:
+    """The reference stack's roles and policies in broker mode are the reviewed ones."""
+    assert policies(broker_template) == golden(name="reference-broker")
+
+
+def test_single_table_with_a_customer_managed_key(golden: SnapshotAssertion) -> None:
+    """One table keyed `TENANT#<id>`, one bucket with Bucket Keys, both under a customer-managed key."""
+    stack = small.stack()
+    key = kms.Key(stack, "Key")
+    table = small.table(stack, partition_key="pk", encryption_key=key)
+    bucket = small.bucket(stack, encryption_key=key, bucket_key_enabled=True)
+    small.session_role(
+        stack,
+        tag_keys=["tenant_id"],
+        tables=[TenantTable(table, access=("get", "query", "put"), leading_key="TENANT#{tenant_id}")],
+        objects=[TenantObjects(bucket, ["uploads/{tenant_id}/"], access=("get", "put"))],
+    )
+    assert policies(small.template(stack)) == golden(name="single-table-kms")
+
+
+def test_table_policy_on_a_role_of_its_own(golden: SnapshotAssertion) -> None:
+    """TenantTablePolicy on a role that is no SessionRole."""
+    stack = small.stack()
+    policy = TenantTablePolicy(stack, "Tables", tables=[TenantTable(small.table(stack), access="append-only")])
+    policy.attach_to(small.role(stack, "Worker"))
+    assert policies(small.template(stack)) == golden(name="table-policy")
+
+
+def test_models_of_every_kind(golden: SnapshotAssertion) -> None:
+    """Geographic, global, in-Region and application profile models side by side."""
+    stack = small.stack()
+    profile = "arn:aws:bedrock:us-east-1:111122223333:application-inference-profile/a1b2c3"
+    models = Models.profile("us", ["anthropic.claude-sonnet-4-6"]) + Models.profile("global", ["amazon.nova-pro-v1:0"])
+    models += Models.in_region(["cohere.embed-english-v3"]) + Models.application_profile(profile, ["meta.llama4"])
+    small.session_role(stack, minting=Minting.by_broker(small.role(stack, "Broker")), models=models)
+    assert policies(small.template(stack)) == golden(name="models")
+
+
+def test_the_folder_holds_goldens_only() -> None:
+    """Each golden is a JSON file short enough to read."""
+    for path in (ROOT / "snapshots").iterdir():
+        assert path.suffix == ".json"
+        assert len(Path(path).read_text().splitlines()) < 1000

@@ -1,0 +1,91 @@
+"""The reference stack as its user runs it: `app.py`, context switches, and the CDK's own validation."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app import STACK_NAME
+from tests.conftest import RECOMMENDED_FLAGS, ROOT, synthesize_reference
+
+
+def _run_app(out: Path, **context: Any) -> subprocess.CompletedProcess[str]:
+    environment = {
+        **os.environ,
+        "CDK_OUTDIR": str(out),
+        "CDK_CONTEXT_JSON": json.dumps({**RECOMMENDED_FLAGS, **context}),
+        "CDK_VALIDATION": "true",
+    }
+    command = [sys.executable, "app.py"]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("minting", ["compute", "broker"])
+def test_app_synthesizes_clean_under_cdk_nag_and_the_template_validator(tmp_path: Path, minting: str) -> None:
+    """`app.py` exits with 0: AwsSolutions and CloudFormation's rules find nothing that is not acknowledged."""
+    done = _run_app(tmp_path, minting=minting)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / f"{STACK_NAME}.template.json").exists()
+    report = json.loads((tmp_path / "validation-report.json").read_text())
+    plugins = {plugin["pluginName"]: plugin for plugin in report["pluginReports"]}
+    nag = plugins.pop("AwsSolutions")
+    assert nag["violations"] == []
+    assert all(finding["reason"] for finding in nag["suppressedViolations"])
+    warned = [finding["ruleName"] for plugin in plugins.values() for finding in plugin["violations"]]
+    assert len(warned) == (1 if minting == "compute" else 0), warned
+
+
+def test_unknown_switch_is_refused_with_its_values(tmp_path: Path) -> None:
+    """A misspelt mode deploys nothing and says which modes there are."""
+    done = _run_app(tmp_path, minting="brokered")
+    assert done.returncode != 0
+    assert "unknown value of context `minting`: got `brokered`, expected `compute` or `broker`" in done.stderr
+
+
+def test_models_come_from_context() -> None:
+    """`bedrockModels` and `bedrockGeo` replace the five models on the session role and on both compute roles."""
+    text = json.dumps(synthesize_reference(bedrockModels="anthropic.claude-x", bedrockGeo="eu"))
+    assert text.count("inference-profile/eu.anthropic.claude-x") == 6
+    assert "inference-profile/us." not in text
+
+
+def test_first_deployment_leaves_the_compute_denies_out() -> None:
+    """`tenantDataDeny=off` keeps old tasks working until they have drained."""
+    resources = synthesize_reference(tenantDataDeny="off")["Resources"]
+    assert not [key for key in resources if "ComputeGuards" in key]
+    assert [key for key in resources if key.startswith("SessionRoleGuards")]
+
+
+def test_tables_have_the_real_schemas(compute_template: dict[str, Any]) -> None:
+    """The four task tables are keyed as the agent uses them, the task table with its three indexes."""
+    tables = {
+        key[:-8]: [entry["AttributeName"] for entry in resource["Properties"]["KeySchema"]]
+        for key, resource in compute_template["Resources"].items()
+        if resource["Type"] == "AWS::DynamoDB::Table"
+    }
+    assert tables == {
+        "TaskTable": ["task_id"],
+        "TaskEventsTable": ["task_id", "event_id"],
+        "TaskApprovalsTable": ["task_id", "request_id"],
+        "TaskNudgesTable": ["task_id", "nudge_id"],
+    }
+    indexes = [
+        len(resource["Properties"].get("GlobalSecondaryIndexes", []))
+        for resource in compute_template["Resources"].values()
+        if resource["Type"] == "AWS::DynamoDB::Table"
+    ]
+    assert sorted(indexes) == [0, 0, 1, 3]
+
+
+def test_template_passes_cfn_lint(compute_template: dict[str, Any], tmp_path: Path) -> None:
+    """cfn-lint knows every action name and property in the template."""
+    path = tmp_path / "template.json"
+    path.write_text(json.dumps(compute_template))
+    # W3005: our DependsOn orders guards before permissions, which a Ref cannot say.
+    command = ["cfn-lint", "--ignore-checks", "W3005", "--", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
