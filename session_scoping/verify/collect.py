@@ -1,6 +1,8 @@
 """Gathers roles, policies and resource policies of all stacks into one `Estate`."""
 
+import json
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from session_scoping.verify.intrinsics import (
@@ -53,6 +55,7 @@ def collect(scopes: Iterable[Scope]) -> Estate:
             if handler:
                 handler(logical_id, scope, estate, policies)
     for scope in scopes:
+        _notice_other_policies(scope, estate)
         estate.notes |= scope.notes
     return estate
 
@@ -71,13 +74,28 @@ def _notice_macros(scope: Scope, estate: Estate) -> None:
             estate.problems.append(f"{scope.name}: `{logical_id}` in Resources is not understood")
 
 
+# Resource types whose policies are read above, or that hold no policy of their own.
+_READ = {*_STORES, "AWS::S3::BucketPolicy", "AWS::S3::AccessPoint"}
+
+
+def _notice_other_policies(scope: Scope, estate: Estate) -> None:
+    """A resource policy of another service that names a role is not modelled, so the role is UNKNOWN."""
+    for logical_id, resource in scope.resources.items():
+        kind = str(resource.get("Type", ""))
+        if kind.startswith("AWS::IAM::") or kind in _READ:
+            continue
+        for name, value in scope.properties(logical_id).items():
+            text = json.dumps(value) if "polic" in name.lower() else ""
+            for role in estate.roles.values() if text else ():
+                if f'"{role.id.rpartition(".")[2]}"' in text or f"${{{role.id.rpartition('.')[2]}." in text:
+                    role.problems += (f"{scope.name}.{logical_id}: policies of {kind} are not modelled",)
+
+
 def _guarded(statements: tuple[Statement, ...], logical_id: str, scope: Scope) -> tuple[Statement, ...]:
     """Tie statements to the template condition of the resource that carries them."""
     condition = scope.resources[logical_id].get("Condition")
     if not isinstance(condition, str):
         return statements
-    from dataclasses import replace
-
     tie = (f"{scope.name}.{condition}", True)
     return tuple(replace(statement, given=(*statement.given, tie)) for statement in statements)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from session_scoping.verify.matching import (
+    Many,
     MissingVariableError,
     Values,
     arn_matches,
@@ -155,6 +156,9 @@ def condition_holds(condition: Condition, context: Values, *, variables: bool) -
         if if_exists:
             return True
         return is_negated(base) if not quantifier else quantifier == "forallvalues"
+    if isinstance(values, Many) and not quantifier:
+        # The documentation demands a set operator and does not say what happens without; the prover says UNKNOWN.
+        return False
     test, negated = _OPERATORS[base]
     texts = [text for text in condition.values if _resolves(text, context, variables, base)]
     if quantifier == "foranyvalue" and negated and not texts:
@@ -164,8 +168,7 @@ def condition_holds(condition: Condition, context: Values, *, variables: bool) -
     def one(value: str) -> bool:
         return any(test(text, value, context, variables) for text in texts) != negated
 
-    # Several values without a set operator: the documentation forbids it; the prover answers UNKNOWN.
-    return any(map(one, values)) if quantifier == "foranyvalue" or not (quantifier or negated) else all(map(one, values))
+    return any(map(one, values)) if quantifier == "foranyvalue" else all(map(one, values))
 
 
 def _resolves(text: Text, context: Values, variables: bool, base: str) -> bool:

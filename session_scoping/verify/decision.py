@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from session_scoping.verify.conditions import condition_holds
 from session_scoping.verify.matching import (
+    Many,
     MissingVariableError,
     Values,
     action_matches,
@@ -42,7 +43,7 @@ class Request:
     def values(self) -> Values:
         """Return the context with keys in lower case and every value as a list."""
         return {
-            key.lower(): (value,) if isinstance(value, str) else tuple(value) for key, value in self.context.items()
+            key.lower(): (value,) if isinstance(value, str) else Many(value) for key, value in self.context.items()
         }
 
 

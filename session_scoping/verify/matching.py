@@ -18,6 +18,12 @@ Values = Mapping[str, Sequence[str]]
 """Condition key in lower case -> its values in the request; a missing key is not in the request."""
 
 
+class Many(tuple[str, ...]):
+    """The values of a key that came as a list: set operators are for these."""
+
+    __slots__ = ()
+
+
 @lru_cache(maxsize=65536)
 def _action_regex(pattern: str) -> re.Pattern[str]:
     return re.compile(_translate((pattern,)), re.IGNORECASE | re.DOTALL)

@@ -13,7 +13,7 @@ from session_scoping.verify.properties.base import Proof, guarded
 from session_scoping.verify.properties.chaining import RULE as CHAINING
 from session_scoping.verify.properties.chaining import prove_no_chaining
 from session_scoping.verify.properties.compute import RULE as COMPUTE
-from session_scoping.verify.properties.compute import find_compute_roles, prove_compute
+from session_scoping.verify.properties.compute import find_compute_roles, outside_minters, prove_compute
 from session_scoping.verify.properties.isolation import OBJECTS, PARTITION, prove_store
 from session_scoping.verify.properties.session_tags import RULE as TAGS
 from session_scoping.verify.properties.session_tags import prove_session_tags
@@ -22,6 +22,7 @@ from session_scoping.verify.properties.work import prove_work_possible
 from session_scoping.verify.report import Report, Result, Status
 from session_scoping.verify.symbolic.conditions import UnmodelledError
 from session_scoping.verify.template import load
+from session_scoping.verify.text import show
 
 ASSUMPTIONS = (
     "no policy outside these templates attaches to the roles in them",
@@ -74,6 +75,9 @@ def prove(estate: Estate, options: Options | None = None, progress: Progress | N
         tell(f"{COMPUTE}: {role.label}")
         step = partial(prove_compute, estate, role, list(stores.values()))
         results.append(_run(step, COMPUTE, role.label, role, [*estate.problems, *role.problems]))
+    for text in () if options.compute_roles else outside_minters(estate, scoped):
+        detail = "it may mint sessions, and whether it holds tenant data itself is not in these templates"
+        results.append(Result(COMPUTE, show(text), Status.UNKNOWN, detail))
     return Report(tuple(results), (*ASSUMPTIONS, *sorted(estate.notes), *notes))
 
 

@@ -76,7 +76,7 @@ def probes(template: dict[str, Any]) -> Iterator[Probe]:
 
 
 def _sessions() -> list[dict[str, str]]:
-    return [{"user_id": "u1", "repo": "r1", "task_id": "T1"}, {"user_id": "u1", "repo": "r1", "task_id": "T2"}]
+    return [{"user_id": "u1", "repo": "r1", "task_id": "T1"}]
 
 
 def _mints(role: Role, binding: Binding) -> Iterator[Probe]:
@@ -151,10 +151,14 @@ def _elsewhere() -> Iterator[tuple[str, str, dict[str, Any]]]:
     yield "bedrock:CreateModelCustomizationJob", other, {}
 
 
-def opened(before: dict[str, Any], after: dict[str, Any]) -> Probe | None:
-    """Return a request that the second template allows and the first does not, or None."""
-    known = {probe.name for probe in probes(before) if _safely(probe)}
-    return next((probe for probe in probes(after) if probe.name not in known and _safely(probe)), None)
+def allowed_names(template: dict[str, Any]) -> frozenset[str]:
+    """Return the names of the requests a template allows."""
+    return frozenset(probe.name for probe in probes(template) if _safely(probe))
+
+
+def opened(before: frozenset[str], after: dict[str, Any]) -> Probe | None:
+    """Return a request that a changed template allows and the original did not, or None."""
+    return next((probe for probe in probes(after) if probe.name not in before and _safely(probe)), None)
 
 
 def _safely(probe: Probe) -> bool:

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import z3
 
 from session_scoping.verify.actions import (
-    ASSUME,
     BUCKET,
     EVERYTHING,
     FUTURE,
@@ -22,7 +21,7 @@ from session_scoping.verify.matching import action_matches, split_fields
 from session_scoping.verify.model import Statement, Store
 from session_scoping.verify.properties.base import Proof, Witness, classes, confirm
 from session_scoping.verify.properties.entries import entry_arn, entry_target
-from session_scoping.verify.properties.use import model_faults, key_faults
+from session_scoping.verify.properties.use import key_faults, key_policy_faults, model_faults
 from session_scoping.verify.report import Counterexample, Result, Status
 from session_scoping.verify.symbolic.conditions import UnmodelledError
 from session_scoping.verify.symbolic.policies import Target, allowed, covers_action, resource_pattern
@@ -46,7 +45,7 @@ def prove_allowed_actions(proof: Proof) -> Result:
         found = _try(proof, action, target, arn, suffix, what)
         if found:
             return proof.result(RULE, proof.role.label, Status.VIOLATED, found.summary, counterexample=found)
-    for fault in (*model_faults(proof), *key_faults(proof)):
+    for fault in (*model_faults(proof), *key_faults(proof), *key_policy_faults(proof)):
         return proof.result(RULE, proof.role.label, Status.VIOLATED, fault.summary, counterexample=fault)
     detail = "nothing but keyed items, own objects, named models and the keys of its stores"
     if proof.allow:
@@ -156,7 +155,3 @@ def _try(proof: Proof, action: str, target: Target, arn: Text, suffix: str, what
         raise UnmodelledError(f"{what}, as far as an over-approximation can tell; `decide` does not confirm it")
     return found
 
-
-def chaining_actions() -> tuple[str, ...]:
-    """Return the actions that make another session."""
-    return ASSUME

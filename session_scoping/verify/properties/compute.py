@@ -29,18 +29,47 @@ def find_compute_roles(estate: Estate, scoped: list[Scoped], options: Options) -
     Return the roles that agent code runs with, and what was assumed to find them.
 
     Those the user names; else the roles session trust policies name, and the roles of agent runtimes. Where an
-    agent runtime's role may not mint, whoever may is a broker outside the agent's reach and is left out.
+    agent runtime's role may not mint, whoever may is a broker outside the agent's reach and is left out. A role
+    that a compute role may assume counts as one.
     """
     sessions = {item.role.id for item in scoped}
     others = [role for role in estate.roles.values() if role.id not in sessions]
     if options.compute_roles:
         return [role for role in others if named(options.compute_roles, role.id, role.label)], []
     minters = [role for role in others if any(mints(role, item.role) for item in scoped)]
-    runtimes = [role for role in others if role.services & set(_RUNTIMES)]
+    runtimes = [role for role in others if scoped and role.services & set(_RUNTIMES)]
     if runtimes and not any(role in minters for role in runtimes):
         notes = [f"{role.label} mints sessions and agent code does not run with it" for role in minters]
-        return runtimes, notes
-    return [*minters, *(role for role in runtimes if role not in minters)], []
+        return _with_assumable(runtimes, others), notes
+    notes = [f"{role.label} may mint any session: code that reads its credentials is not contained" for role in minters]
+    return _with_assumable([*minters, *(role for role in runtimes if role not in minters)], others), notes
+
+
+def _with_assumable(found: list[Role], others: list[Role]) -> list[Role]:
+    """Add the roles whose trust policies name a compute role, or its account when the role may assume roles."""
+    found = list(found)
+    for role in found:
+        assumes = any(s.allow and not s.problem and covers_action(s, "sts:AssumeRole") for s in role.identity)
+        for other in others:
+            if other not in found and (mints(role, other) or (assumes and _trusts_account(other))):
+                found.append(other)
+    return found
+
+
+def _trusts_account(role: Role) -> bool:
+    texts = [text for s in role.trust if s.allow for kind, text in s.principals if kind == "AWS"]
+    return any("".join(part for part in text if isinstance(part, str)).endswith(":root") for text in texts)
+
+
+def outside_minters(estate: Estate, scoped: list[Scoped]) -> list[Text]:
+    """Return the principals of session trust policies whose policies are not in the templates."""
+    found: list[Text] = []
+    for statement in (s for item in scoped for s in item.role.trust if s.allow):
+        for kind, text in statement.principals:
+            known = any(text == role.arn or may_be_role(text, role) for role in estate.roles.values())
+            if kind == "AWS" and not known and text not in found:
+                found.append(text)
+    return found
 
 
 def mints(role: Role, session_role: Role) -> bool:

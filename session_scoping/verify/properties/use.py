@@ -1,6 +1,7 @@
 """Use of models and keys: a model only by its name and through its profile, a key only through its service."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import z3
 
@@ -15,6 +16,7 @@ from session_scoping.verify.symbolic.conditions import UnmodelledError
 from session_scoping.verify.symbolic.policies import Target, allowed, covers_action, resource_pattern
 from session_scoping.verify.symbolic.solver import solve
 from session_scoping.verify.symbolic.strings import Bool, conjunction
+from session_scoping.verify.symbolic.targets import store_target
 from session_scoping.verify.text import Pattern, Wildcard, lit
 
 _PROFILE = "bedrock:inferenceprofilearn"
@@ -99,6 +101,26 @@ def key_faults(proof: Proof) -> Iterator[Counterexample]:
             proof, call, action, target, pattern, conjunction([reach, bare]),
             f"{action} is allowed whatever the key protects: no encryption context is asked for",
         )  # fmt: skip
+
+
+def key_policy_faults(proof: Proof) -> Iterator[Counterexample]:
+    """Find a key whose own policy lets the session use it outside the service whose data it protects."""
+    for store in proof.estate.of_kind("key"):
+        for action in KEY_USE:
+            call = proof.call("A", proof.admission("A").session)
+            target = store_target(store, None, call.lookup)
+            reach = allowed(replace(proof.role, identity=tuple(s for s in proof.role.identity if not s.allow)), call, action, target)
+            if z3.is_false(reach):
+                continue
+            there, value = call.single("kms:viaservice")
+            elsewhere = z3.Or(z3.Not(there), value == z3.StringVal("zz.us-east-1.amazonaws.com"))
+            model = solve(target.domain, reach, elsewhere, proof.admission("A").formula)
+            if model is not None:
+                summary = f"the policy of {store.label} allows {action} outside DynamoDB and S3"
+                found = confirm(proof, call, model, [Witness(action, store.arn)], summary, policy=store.policy)
+                if found is None:
+                    raise UnmodelledError(f"{summary}, as far as an over-approximation can tell")
+                yield found
 
 
 def _context_keys(proof: Proof) -> list[str]:
