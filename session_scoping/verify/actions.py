@@ -104,7 +104,14 @@ BUCKET = (
     "s3:PutBucketVersioning",
 )
 INVOKE = ("bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream")
-KEY_USE = ("kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo")
+KEY_USE = (
+    "kms:Decrypt",
+    "kms:DescribeKey",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+)
 # What would let a role change its own or another role's permissions. Source: list_identityandaccessmanagement.
 ESCALATION = (
     "iam:AttachRolePolicy",
@@ -121,7 +128,13 @@ ESCALATION = (
     "iam:UpdateAssumeRolePolicy",
 )
 ASSUME = ("sts:AssumeRole", "sts:AssumeRoleWithWebIdentity", "sts:AssumeRoleWithSAML")
-OTHER_STS = ("sts:AssumeRoot", "sts:GetFederationToken", "sts:GetSessionToken", "sts:SetSourceIdentity", "sts:TagSession")
+OTHER_STS = (
+    "sts:AssumeRoot",
+    "sts:GetFederationToken",
+    "sts:GetSessionToken",
+    "sts:SetSourceIdentity",
+    "sts:TagSession",
+)
 # One action each of services that hold what tenants store elsewhere, for patterns such as `*`.
 ELSEWHERE = (
     "lambda:InvokeFunction",
@@ -131,7 +144,13 @@ ELSEWHERE = (
     "logs:GetLogEvents",
     "bedrock-agentcore:GetMemoryRecord",
 )
-FUTURE = ("dynamodb:ZzFutureAction", "s3:ZzFutureAction", "kms:ZzFutureAction", "bedrock:ZzFutureAction", "zz:FutureAction")
+FUTURE = (
+    "dynamodb:ZzFutureAction",
+    "s3:ZzFutureAction",
+    "kms:ZzFutureAction",
+    "bedrock:ZzFutureAction",
+    "zz:FutureAction",
+)
 S3_ELSEWHERE = ("s3:ListAllMyBuckets", "s3:CreateJob", "s3:CreateAccessPoint", "s3:GetDataAccess")
 
 EVERYTHING = tuple(

@@ -5,15 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from session_scoping.verify.intrinsics import (
-    NO_VALUE,
-    Scope,
-    arn_of,
-    choose,
-    items_of,
-    name_of,
-    text_of,
-)
+from session_scoping.verify.intrinsics import NO_VALUE, Scope, arn_of, choose, items_of, name_of, text_of
 from session_scoping.verify.managed import managed_policy
 from session_scoping.verify.model import Estate, Role, Statement, Store
 from session_scoping.verify.statements import parse_policy
@@ -46,9 +38,7 @@ def collect(scopes: Iterable[Scope]) -> Estate:
             elif kind == "AWS::IAM::ManagedPolicy":
                 where = f"{scope.name}.{logical_id}"
                 document = scope.properties(logical_id).get("PolicyDocument")
-                policies[(Token(where, "policy"),)] = _guarded(
-                    parse_policy(document, scope, where), logical_id, scope
-                )
+                policies[(Token(where, "policy"),)] = _guarded(parse_policy(document, scope, where), logical_id, scope)
     for scope in scopes:
         for logical_id, resource in scope.resources.items():
             handler = _HANDLERS.get(str(resource.get("Type", "")))
@@ -120,7 +110,9 @@ def _add_role(logical_id: str, scope: Scope, estate: Estate) -> None:
     )
     tags = items_of(properties.get("Tags", []), scope)
     for tag in tags if isinstance(tags, list) else ():
-        key, value = (text_of(tag.get(part, ""), scope) for part in ("Key", "Value")) if isinstance(tag, dict) else ((), ())
+        key, value = (
+            (text_of(tag.get(part, ""), scope) for part in ("Key", "Value")) if isinstance(tag, dict) else ((), ())
+        )
         if isinstance(key, tuple) and isinstance(value, tuple) and plain(key) is not None:
             role.tags[str(plain(key)).lower()] = value
         else:

@@ -14,7 +14,6 @@ from session_scoping.errors import InvalidInputError, MissingExtraError
 if TYPE_CHECKING:
     from session_scoping.verify.infer import Options
     from session_scoping.verify.prove import Progress
-    from session_scoping.verify.report import Report
 
 PASSED, FAILED = 0, 1
 """Exit codes: 0 when all is PROVED, 1 when anything is not. 2 is for input that cannot be read."""

@@ -42,9 +42,7 @@ class Request:
 
     def values(self) -> Values:
         """Return the context with keys in lower case and every value as a list."""
-        return {
-            key.lower(): (value,) if isinstance(value, str) else Many(value) for key, value in self.context.items()
-        }
+        return {key.lower(): (value,) if isinstance(value, str) else Many(value) for key, value in self.context.items()}
 
 
 @dataclass(frozen=True)
@@ -110,7 +108,11 @@ def decide(request: Request, policies: PolicySet) -> Decision:
     by_identity = _first(policies.identity, request, values)
     bounded = policies.boundary is None or _first(policies.boundary, request, values) is not None
     by_resource = next(
-        ((s, how) for s, how in named if how and s.allow and applies(s, request, values) and (bounded or how == "session")),
+        (
+            (s, how)
+            for s, how in named
+            if how and s.allow and applies(s, request, values) and (bounded or how == "session")
+        ),
         None,
     )
     if policies.resource_must_allow:

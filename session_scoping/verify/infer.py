@@ -1,14 +1,23 @@
 """Finds out what a template means to isolate: session roles, their tags, their tables, prefixes and keys."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from session_scoping.verify.actions import KEYED, OBJECT, PARTIQL, UNKEYED
 from session_scoping.verify.matching import parsed, split_fields
 from session_scoping.verify.model import Estate, Role, Statement, Store
-from session_scoping.verify.symbolic.calls import OTHER_TAG, PRINCIPAL_TAG, REQUEST_TAG
-from session_scoping.verify.symbolic.policies import covers_action, may_be_role
+from session_scoping.verify.reach import (
+    OTHER_TAG,
+    PRINCIPAL_TAG,
+    REQUEST_TAG,
+    TAG_LISTS,
+    covers_action,
+    keys_used,
+    may_be_role,
+    patterns_of,
+    uses_tags,
+)
 from session_scoping.verify.symbolic.targets import is_open, strip
 from session_scoping.verify.text import (
     Pattern,
@@ -23,7 +32,6 @@ from session_scoping.verify.text import (
     show,
 )
 
-_TAG_LISTS = {"aws:tagkeys", "sts:transitivetagkeys"}
 _MODELLED_STORE = {"table": (*KEYED, *PARTIQL, *UNKEYED), "bucket": OBJECT}
 
 
@@ -88,34 +96,6 @@ def find_session_roles(estate: Estate, options: Options) -> list[Role]:
     return [role for role in roles if uses_tags(role)]
 
 
-def uses_tags(role: Role) -> bool:
-    """Whether a role's policies speak of principal tags, or its trust of request tags."""
-    if any(key.startswith(PRINCIPAL_TAG) for key in _keys_used(role.identity)):
-        return True
-    return any(
-        key.startswith(REQUEST_TAG) or key in _TAG_LISTS
-        for statement in role.trust
-        for key in (condition.key.lower() for condition in statement.conditions)
-    )
-
-
-def _keys_used(statements: Iterable[Statement]) -> Iterator[str]:
-    for statement in statements:
-        yield from (condition.key.lower() for condition in statement.conditions)
-        for pattern in _patterns(statement):
-            yield from (part.key for part in pattern if isinstance(part, Variable))
-
-
-def _patterns(statement: Statement) -> Iterator[Pattern]:
-    texts: list[Text] = [*(statement.resources or ()), *statement.not_resources]
-    texts += [value for condition in statement.conditions for value in condition.values]
-    for text in texts:
-        # Read as if variables were on: a policy that lost its Version still shows what it was meant to say.
-        pattern = parsed(text, True, True)
-        if not isinstance(pattern, Unmodelled):
-            yield pattern
-
-
 def scope_of(role: Role, estate: Estate, options: Options) -> Scoped:
     """Return what a session role is taken to protect."""
     spelling = _spellings(role, estate)
@@ -141,11 +121,11 @@ def _spellings(role: Role, estate: Estate) -> dict[str, str]:
             for prefix in (PRINCIPAL_TAG, REQUEST_TAG):
                 if key.startswith(prefix):
                     found.setdefault(key.removeprefix(prefix), condition.key[len(prefix) :])
-            if key in _TAG_LISTS and condition.operator.lower() != "null":
+            if key in TAG_LISTS and condition.operator.lower() != "null":
                 for value in condition.values:
                     name = "".join(part for part in value if isinstance(part, str)).replace("*", "zz").replace("?", "z")
                     found.setdefault(name.lower(), name)
-        for pattern in _patterns(statement):
+        for pattern in patterns_of(statement):
             for part in pattern:
                 if isinstance(part, Variable) and part.key.startswith(PRINCIPAL_TAG):
                     name = part.key.removeprefix(PRINCIPAL_TAG)
@@ -155,7 +135,7 @@ def _spellings(role: Role, estate: Estate) -> dict[str, str]:
 
 def _declared(role: Role) -> tuple[str, ...]:
     """Return the tags the role's own policies rest on, and those its trust asks for."""
-    found = [key.removeprefix(PRINCIPAL_TAG) for key in _keys_used(role.identity) if key.startswith(PRINCIPAL_TAG)]
+    found = [key.removeprefix(PRINCIPAL_TAG) for key in keys_used(role.identity) if key.startswith(PRINCIPAL_TAG)]
     for statement in role.trust:
         for condition in statement.conditions:
             key = condition.key.lower()
@@ -190,7 +170,10 @@ def _stores(role: Role, estate: Estate, options: Options) -> list[Store]:
 def _grants_directly(statement: Statement, role: Role) -> bool:
     if not statement.allow or statement.problem:
         return bool(statement.problem)
-    return any(kind == "*" or (kind == "AWS" and (text == role.arn or may_be_role(text, role))) for kind, text in statement.principals)
+    return any(
+        kind == "*" or (kind == "AWS" and (text == role.arn or may_be_role(text, role)))
+        for kind, text in statement.principals
+    )
 
 
 def _reached(text: Text, kind: str, statement: Statement, known: list[Store]) -> list[Store]:
@@ -261,7 +244,11 @@ def _foreign(kind: str, arn: Text) -> Store:
 
 def _another(kind: str) -> Store:
     token = Token(f"another {kind}", kind)
-    partition, region, account = Token("AWS::Partition", "partition"), Token("AWS::Region", "region"), Token("AWS::AccountId", "account")
+    partition, region, account = (
+        Token("AWS::Partition", "partition"),
+        Token("AWS::Region", "region"),
+        Token("AWS::AccountId", "account"),
+    )
     if kind == "table":
         arn: Text = ("arn:", partition, ":dynamodb:", region, ":", account, ":table/", token)
     else:
@@ -295,7 +282,11 @@ def _leading_keys(store: Store, role: Role, *, allow: bool) -> list[Pattern]:
         if statement.allow != allow or not any(covers_action(statement, action) for action in KEYED):
             continue
         resources = [parsed(text, True, True) for text in statement.resources or ()]
-        near = [p for p in resources if not isinstance(p, Unmodelled) and (_begins_with(p, store) or any(isinstance(x, Wildcard) for x in p))]
+        near = [
+            p
+            for p in resources
+            if not isinstance(p, Unmodelled) and (_begins_with(p, store) or any(isinstance(x, Wildcard) for x in p))
+        ]
         if not near and statement.resources is not None:
             continue
         for condition in statement.conditions:

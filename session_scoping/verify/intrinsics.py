@@ -237,7 +237,9 @@ def _get_att(argument: Any, scope: Scope) -> Text | Unmodelled:
 
 
 def _sub(argument: Any, scope: Scope) -> Text | Unmodelled:
-    template, values = (argument[0], argument[1]) if isinstance(argument, list) and len(argument) == 2 else (argument, {})
+    template, values = (
+        (argument[0], argument[1]) if isinstance(argument, list) and len(argument) == 2 else (argument, {})
+    )
     if not isinstance(template, str) or not isinstance(values, dict):
         return Unmodelled(f"{scope.name}: a malformed Fn::Sub")
     pieces: list[Text] = []
@@ -295,7 +297,12 @@ def _split(argument: Any, scope: Scope) -> list[Any] | Unmodelled:
 
 
 def _never_holds(token: Token, separator: str) -> bool:
-    return token.kind in {"table", "bucket", "role", "key", "region", "account", "partition"} and separator in {":", "/", "|", ","}
+    return token.kind in {"table", "bucket", "role", "key", "region", "account", "partition"} and separator in {
+        ":",
+        "/",
+        "|",
+        ",",
+    }
 
 
 def _select(argument: Any, scope: Scope) -> Text | Unmodelled:

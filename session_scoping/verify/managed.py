@@ -21,13 +21,24 @@ _XRAY = [
     "xray:GetSamplingTargets",
     "xray:GetSamplingStatisticSummaries",
 ]
-_PULL = ["ecr:GetAuthorizationToken", "ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage"]
+_PULL = [
+    "ecr:GetAuthorizationToken",
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:GetDownloadUrlForLayer",
+    "ecr:BatchGetImage",
+]
 
 _ACTIONS = {
     "AdministratorAccess": ["*"],
     "AmazonDynamoDBFullAccess": ["dynamodb:*", "iam:PassRole", "kms:DescribeKey", "kms:ListAliases"],
     "AmazonS3FullAccess": ["s3:*", "s3-object-lambda:*"],
-    "AmazonS3ReadOnlyAccess": ["s3:Get*", "s3:List*", "s3:Describe*", "s3-object-lambda:Get*", "s3-object-lambda:List*"],
+    "AmazonS3ReadOnlyAccess": [
+        "s3:Get*",
+        "s3:List*",
+        "s3:Describe*",
+        "s3-object-lambda:Get*",
+        "s3-object-lambda:List*",
+    ],
     "AWSXRayDaemonWriteAccess": _XRAY,
     "AWSXrayWriteOnlyAccess": _XRAY,
     "service-role/AWSLambdaBasicExecutionRole": _LOGS,
@@ -45,5 +56,3 @@ def managed_policy(arn: Text) -> dict[str, Any] | None:
             statement = {"Effect": "Allow", "Action": _ACTIONS[name], "Resource": "*"}
             return {"Version": "2012-10-17", "Statement": [statement]}
     return None
-
-

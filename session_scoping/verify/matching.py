@@ -4,15 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
-from session_scoping.verify.text import (
-    Pattern,
-    Text,
-    Token,
-    Unmodelled,
-    Variable,
-    Wildcard,
-    parse_pattern,
-)
+from session_scoping.verify.text import Pattern, Text, Token, Unmodelled, Variable, Wildcard, parse_pattern
 
 Values = Mapping[str, Sequence[str]]
 """Condition key in lower case -> its values in the request; a missing key is not in the request."""

@@ -89,7 +89,11 @@ def _mints(role: Role, binding: Binding) -> Iterator[Probe]:
     variants["extra tag"] = ({**good, "extra": "x"}, [])
     variants["transitive"] = (good, ["task_id"])
     trust, arn = binding.statements(role.trust), binding.text(role.arn)
-    principals = [STRANGER, arn, *dict.fromkeys("".join(map(str, t)) for s in trust for k, t in s.principals if k == "AWS")]
+    principals = [
+        STRANGER,
+        arn,
+        *dict.fromkeys("".join(map(str, t)) for s in trust for k, t in s.principals if k == "AWS"),
+    ]
     for (name, (tags, passed_on)), principal in product(variants.items(), principals):
         context: dict[str, Any] = {f"aws:RequestTag/{key}": value for key, value in tags.items()}
         context |= {"aws:TagKeys": list(tags)} if tags else {}
@@ -147,7 +151,11 @@ def _elsewhere() -> Iterator[tuple[str, str, dict[str, Any]]]:
     other = "arn:aws:bedrock:us-east-1::foundation-model/zz"
     for resource in (model, other):
         yield "bedrock:InvokeModel", resource, {}
-        yield "bedrock:InvokeModel", resource, {"bedrock:InferenceProfileArn": "arn:aws:bedrock:us-east-1:1:inference-profile/zz"}
+        yield (
+            "bedrock:InvokeModel",
+            resource,
+            {"bedrock:InferenceProfileArn": "arn:aws:bedrock:us-east-1:1:inference-profile/zz"},
+        )
     yield "bedrock:CreateModelCustomizationJob", other, {}
 
 

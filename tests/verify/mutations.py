@@ -104,9 +104,15 @@ def weakenings(template: Template) -> Iterator[Mutation]:
 def _trust_weakenings(template: Template) -> Iterator[Mutation]:
     for index, statement in enumerate(trust(template)):
         for operator, keys in statement.get("Condition", {}).items():
-            yield edit(template, f"trust[{index}] drop {operator}", lambda t, i=index, o=operator: trust(t)[i]["Condition"].pop(o))
             yield edit(
-                template, f"trust[{index}] {operator}IfExists", lambda t, i=index, o=operator: _rename(trust(t)[i]["Condition"], o, f"{o}IfExists")
+                template,
+                f"trust[{index}] drop {operator}",
+                lambda t, i=index, o=operator: trust(t)[i]["Condition"].pop(o),
+            )
+            yield edit(
+                template,
+                f"trust[{index}] {operator}IfExists",
+                lambda t, i=index, o=operator: _rename(trust(t)[i]["Condition"], o, f"{o}IfExists"),
             )
             if ":" in operator:
                 yield edit(
@@ -138,7 +144,9 @@ def _trust_weakenings(template: Template) -> Iterator[Mutation]:
         ("other account", {"AWS": "999988887777"}),
         ("itself", {"AWS": {"Fn::GetAtt": [session_role(template), "Arn"]}}),
     ):
-        yield edit(template, f"trust: add {name}", lambda t, p=principal: _trust_list(t).append({**bare, "Principal": p}))
+        yield edit(
+            template, f"trust: add {name}", lambda t, p=principal: _trust_list(t).append({**bare, "Principal": p})
+        )
     yield edit(
         template, "trust: conditioned statement for its own sessions",
         lambda t: _trust_list(t).append({**copy.deepcopy(trust(t)[0]), "Principal": {"AWS": {"Fn::GetAtt": [session_role(t), "Arn"]}}}),
@@ -165,12 +173,22 @@ def _allow_weakenings(template: Template) -> Iterator[Mutation]:
 
         for operator, keys in statement.get("Condition", {}).items():
             yield edit(template, f"{at} drop {operator}", lambda t, o=operator: get(t)["Condition"].pop(o))
-            yield edit(template, f"{at} {operator}IfExists", lambda t, o=operator: _rename(get(t)["Condition"], o, f"{o}IfExists"))
+            yield edit(
+                template,
+                f"{at} {operator}IfExists",
+                lambda t, o=operator: _rename(get(t)["Condition"], o, f"{o}IfExists"),
+            )
             if ":" in operator:
                 for new in (operator.partition(":")[2], f"ForAnyValue:{operator.partition(':')[2]}"):
-                    yield edit(template, f"{at} {operator} to {new}", lambda t, o=operator, n=new: _rename(get(t)["Condition"], o, n))
+                    yield edit(
+                        template,
+                        f"{at} {operator} to {new}",
+                        lambda t, o=operator, n=new: _rename(get(t)["Condition"], o, n),
+                    )
             for key in keys:
-                yield edit(template, f"{at} drop {operator} {key}", lambda t, o=operator, k=key: get(t)["Condition"][o].pop(k))
+                yield edit(
+                    template, f"{at} drop {operator} {key}", lambda t, o=operator, k=key: get(t)["Condition"][o].pop(k)
+                )
         yield edit(template, f"{at} no condition", lambda t: get(t).pop("Condition", None))
         yield edit(template, f"{at} Resource *", lambda t: get(t).update(Resource="*"))
         yield edit(template, f"{at} Action *", lambda t: get(t).update(Action="*"))
@@ -191,7 +209,11 @@ def _allow_weakenings(template: Template) -> Iterator[Mutation]:
                     yield edit(template, f"{at} {old} to {new}", lambda t, o=old, n=new: _replace(get(t), o, n))
         if service == "dynamodb":
             for action in ("Scan", "PartiQLSelect", "DescribeTable", "ExportTableToPointInTime"):
-                yield edit(template, f"{at} add {action}", lambda t, a=action: get(t).update(Action=[*listed(get(t)["Action"]), f"dynamodb:{a}"]))
+                yield edit(
+                    template,
+                    f"{at} add {action}",
+                    lambda t, a=action: get(t).update(Action=[*listed(get(t)["Action"]), f"dynamodb:{a}"]),
+                )
             yield edit(template, f"{at} add index", lambda t: _add_resource(get(t), "/index/*"))
             yield edit(template, f"{at} star after name", lambda t: _add_resource(get(t), "*"))
             yield edit(
@@ -201,13 +223,27 @@ def _allow_weakenings(template: Template) -> Iterator[Mutation]:
                 ),
             )  # fmt: skip
         if service == "s3":
-            yield edit(template, f"{at} add ACL", lambda t: get(t).update(Action=[*listed(get(t)["Action"]), "s3:PutObjectAcl"]))
+            yield edit(
+                template,
+                f"{at} add ACL",
+                lambda t: get(t).update(Action=[*listed(get(t)["Action"]), "s3:PutObjectAcl"]),
+            )
         if service == "bedrock":
-            yield edit(template, f"{at} InvokeModel*", lambda t: _replace(get(t), "foundation-model/anthropic", "foundation-model/*"))
+            yield edit(
+                template,
+                f"{at} InvokeModel*",
+                lambda t: _replace(get(t), "foundation-model/anthropic", "foundation-model/*"),
+            )
     for index, document in enumerate(documents(template, role)):
         if any(s["Effect"] == "Allow" for s in listed(document["Statement"])):
-            yield edit(template, f"policy[{index}] drop Version", lambda t, i=index: documents(t, role)[i].pop("Version"))
-            yield edit(template, f"policy[{index}] old Version", lambda t, i=index: documents(t, role)[i].update(Version="2008-10-17"))
+            yield edit(
+                template, f"policy[{index}] drop Version", lambda t, i=index: documents(t, role)[i].pop("Version")
+            )
+            yield edit(
+                template,
+                f"policy[{index}] old Version",
+                lambda t, i=index: documents(t, role)[i].update(Version="2008-10-17"),
+            )
 
 
 def _replace(body: Body, old: str, new: str) -> None:
@@ -253,7 +289,11 @@ def _additions(template: Template) -> Iterator[Mutation]:
     admin = "arn:aws:iam::aws:policy/AdministratorAccess"
     for role in (session, *compute_roles(template)):
         for arn in (admin, "arn:aws:iam::aws:policy/PowerUserAccess", {"Fn::ImportValue": "shared-policy"}):
-            yield edit(template, f"{role} managed policy {arn}", lambda t, r=role, a=arn: t["Resources"][r]["Properties"].update(ManagedPolicyArns=[a]))
+            yield edit(
+                template,
+                f"{role} managed policy {arn}",
+                lambda t, r=role, a=arn: t["Resources"][r]["Properties"].update(ManagedPolicyArns=[a]),
+            )
         for action, resource in (
             ("dynamodb:GetItem", table_arn), ("dynamodb:Get*", table_arn), ("dynamodb:*", "*"), ("*", "*"),
             ("DynamoDB:sCAN", table_arn), ("s3:GetObject", objects), ("s3:ListBucket", bucket_arn), ("s3:Get*", "*"),
@@ -261,9 +301,21 @@ def _additions(template: Template) -> Iterator[Mutation]:
             ("dynamodb:GetRecords", _suffix(table_arn, "/stream/*")),
             ("dynamodb:GetItem", {"Fn::Sub": "arn:${AWS::Partition}:dynamodb:*:${AWS::AccountId}:table/*"}),
         ):  # fmt: skip
-            yield edit(template, f"{role} grant {action} on {json.dumps(resource)}", lambda t, r=role, a=action, x=resource: _grant(t, r, "Extra", Action=a, Resource=x))
-        yield edit(template, f"{role} NotAction", lambda t, r=role: _grant(t, r, "Extra", NotAction="iam:*", Resource="*"))
-        yield edit(template, f"{role} NotResource", lambda t, r=role: _grant(t, r, "Extra", Action="dynamodb:GetItem", NotResource="arn:aws:dynamodb:us-east-1:1:table/none"))
+            yield edit(
+                template,
+                f"{role} grant {action} on {json.dumps(resource)}",
+                lambda t, r=role, a=action, x=resource: _grant(t, r, "Extra", Action=a, Resource=x),
+            )
+        yield edit(
+            template, f"{role} NotAction", lambda t, r=role: _grant(t, r, "Extra", NotAction="iam:*", Resource="*")
+        )
+        yield edit(
+            template,
+            f"{role} NotResource",
+            lambda t, r=role: _grant(
+                t, r, "Extra", Action="dynamodb:GetItem", NotResource="arn:aws:dynamodb:us-east-1:1:table/none"
+            ),
+        )
         yield edit(
             template, f"{role} unknown operator",
             lambda t, r=role: _grant(t, r, "Extra", Action="dynamodb:GetItem", Resource=table_arn, Condition={"StringMatches": {"dynamodb:LeadingKeys": "x"}}),
@@ -272,7 +324,11 @@ def _additions(template: Template) -> Iterator[Mutation]:
             template, f"{role} parameter as resource",
             lambda t, r=role: (t.update(Parameters={"Where": {"Type": "String"}}), _grant(t, r, "Extra", Action="dynamodb:GetItem", Resource={"Ref": "Where"})),
         )  # fmt: skip
-    yield edit(template, "session may assume anything", lambda t: _grant(t, session, "Extra", Action="sts:AssumeRole", Resource="*"))
+    yield edit(
+        template,
+        "session may assume anything",
+        lambda t: _grant(t, session, "Extra", Action="sts:AssumeRole", Resource="*"),
+    )
     principal = {"AWS": {"Fn::GetAtt": [session, "Arn"]}}
     for name, who in (("the session role", principal), ("anybody", "*")):
         statement = {"Effect": "Allow", "Principal": who, "Action": "s3:GetObject", "Resource": objects}

@@ -12,8 +12,14 @@ from tests.verify.mutations import Body, Mutation, Template, documents, edit, li
 def rewritings(template: Template) -> Iterator[Mutation]:
     """Yield rewritings that change nothing about who may do what."""
     role = session_role(template)
-    yield edit(template, "statements reversed", lambda t: [d["Statement"].reverse() for d in documents(t, role) if isinstance(d["Statement"], list)])
-    yield Mutation("resources in another order", {**template, "Resources": dict(reversed(template["Resources"].items()))})
+    yield edit(
+        template,
+        "statements reversed",
+        lambda t: [d["Statement"].reverse() for d in documents(t, role) if isinstance(d["Statement"], list)],
+    )
+    yield Mutation(
+        "resources in another order", {**template, "Resources": dict(reversed(template["Resources"].items()))}
+    )
     yield edit(template, "keys in another order", _shuffle_keys)
     yield edit(template, "one statement per action", lambda t: _each_document(t, role, _split_actions))
     yield edit(template, "one statement per resource", lambda t: _each_document(t, role, _split_resources))
@@ -29,16 +35,30 @@ def rewritings(template: Template) -> Iterator[Mutation]:
     yield edit(template, "actions in another case", lambda t: _each_statement(t, role, _action_case))
     yield edit(template, "trust: one statement per action", _split_trust)
     yield edit(template, "trust: one statement per principal", _split_trust_principals)
-    yield edit(template, "trust: tag keys in another order", lambda t: trust(t)[0]["Condition"]["ForAllValues:StringEquals"]["aws:TagKeys"].reverse())
+    yield edit(
+        template,
+        "trust: tag keys in another order",
+        lambda t: trust(t)[0]["Condition"]["ForAllValues:StringEquals"]["aws:TagKeys"].reverse(),
+    )
     yield edit(template, "StringLike for leading keys", lambda t: _each_statement(t, role, _like_leading_keys))
-    yield edit(template, "a Deny more", lambda t: _first_policy(t, role).append({"Effect": "Deny", "Action": "s3:DeleteObject", "Resource": "*"}))
+    yield edit(
+        template,
+        "a Deny more",
+        lambda t: _first_policy(t, role).append({"Effect": "Deny", "Action": "s3:DeleteObject", "Resource": "*"}),
+    )
     yield edit(template, "one action fewer", _fewer_actions)
     yield edit(template, "an unused parameter, condition and output", _clutter)
     yield edit(template, "statements behind Fn::If", lambda t: _conditional(t, role))
-    yield edit(template, "shorter sessions", lambda t: t["Resources"][role]["Properties"].update(MaxSessionDuration=3600))
+    yield edit(
+        template, "shorter sessions", lambda t: t["Resources"][role]["Properties"].update(MaxSessionDuration=3600)
+    )
     yield edit(template, "a permissions boundary", lambda t: _boundary(t, role))
     yield edit(template, "another role that has nothing to do with it", _bystander)
-    yield edit(template, "repeated statement", lambda t: _first_policy(t, role).append(copy.deepcopy(_first_policy(t, role)[0])))
+    yield edit(
+        template,
+        "repeated statement",
+        lambda t: _first_policy(t, role).append(copy.deepcopy(_first_policy(t, role)[0])),
+    )
 
 
 def _each_document(template: Template, role: str, change: Any) -> None:
@@ -94,11 +114,17 @@ def _as_lists(statement: Body) -> None:
 def _merge_policies(template: Template, role: str) -> None:
     merged = [s for document in documents(template, role) for s in listed(document["Statement"])]
     for key, resource in list(template["Resources"].items()):
-        if resource["Type"].startswith("AWS::IAM::") and {"Ref": role} in resource.get("Properties", {}).get("Roles", []):
+        if resource["Type"].startswith("AWS::IAM::") and {"Ref": role} in resource.get("Properties", {}).get(
+            "Roles", []
+        ):
             del template["Resources"][key]
     template["Resources"]["Merged"] = {
         "Type": "AWS::IAM::Policy",
-        "Properties": {"PolicyName": "m", "Roles": [{"Ref": role}], "PolicyDocument": {"Version": "2012-10-17", "Statement": merged}},
+        "Properties": {
+            "PolicyName": "m",
+            "Roles": [{"Ref": role}],
+            "PolicyDocument": {"Version": "2012-10-17", "Statement": merged},
+        },
     }
     for resource in template["Resources"].values():
         resource.pop("DependsOn", None)
@@ -107,7 +133,9 @@ def _merge_policies(template: Template, role: str) -> None:
 def _inline(template: Template, role: str) -> None:
     found = documents(template, role)
     for key, resource in list(template["Resources"].items()):
-        if resource["Type"].startswith("AWS::IAM::") and {"Ref": role} in resource.get("Properties", {}).get("Roles", []):
+        if resource["Type"].startswith("AWS::IAM::") and {"Ref": role} in resource.get("Properties", {}).get(
+            "Roles", []
+        ):
             del template["Resources"][key]
     policies = [{"PolicyName": f"p{i}", "PolicyDocument": document} for i, document in enumerate(found)]
     template["Resources"][role]["Properties"]["Policies"] = policies
@@ -235,7 +263,12 @@ def _conditional(template: Template, role: str) -> None:
 def _boundary(template: Template, role: str) -> None:
     template["Resources"]["Boundary"] = {
         "Type": "AWS::IAM::ManagedPolicy",
-        "Properties": {"PolicyDocument": {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}},
+        "Properties": {
+            "PolicyDocument": {
+                "Version": "2012-10-17",
+                "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
+            }
+        },
     }
     template["Resources"][role]["Properties"]["PermissionsBoundary"] = {"Ref": "Boundary"}
 
@@ -246,8 +279,12 @@ def _bystander(template: Template) -> None:
         "Properties": {
             "AssumeRolePolicyDocument": {
                 "Version": "2012-10-17",
-                "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}}],
+                "Statement": [
+                    {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}}
+                ],
             },
-            "ManagedPolicyArns": [{"Fn::Sub": "arn:${AWS::Partition}:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"}],
+            "ManagedPolicyArns": [
+                {"Fn::Sub": "arn:${AWS::Partition}:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"}
+            ],
         },
     }

@@ -24,7 +24,14 @@ BUCKET = "arn:aws:s3:::traces"
 
 ACTIONS = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan", "s3:GetObject", "s3:PutObject", "DynamoDB:getitem"]
 ACTION_PATTERNS = [*ACTIONS, "dynamodb:*", "dynamodb:Get*", "s3:?etObject", "*", "s3:*Object", "dynamodb:get*"]
-RESOURCES = [TABLE, f"{TABLE}/index/by-user", f"{TABLE}2", f"{BUCKET}/u1/T1/x", f"{BUCKET}/u1/T10/x", f"{BUCKET}/u2/T1/x"]
+RESOURCES = [
+    TABLE,
+    f"{TABLE}/index/by-user",
+    f"{TABLE}2",
+    f"{BUCKET}/u1/T1/x",
+    f"{BUCKET}/u1/T10/x",
+    f"{BUCKET}/u2/T1/x",
+]
 RESOURCE_PATTERNS = [
     *RESOURCES, "*", f"{TABLE}*", f"{TABLE}/*", "arn:aws:dynamodb:*:*:table/Tasks", "arn:aws:s3:::traces/*",
     "arn:aws:s3:::traces/${aws:PrincipalTag/user_id}/*", "arn:aws:s3:::traces/${aws:PrincipalTag/user_id}/T?/*",
@@ -100,7 +107,9 @@ def statement(draw: st.DrawFn, *, principal: bool = False) -> dict[str, Any]:
     """Draw one statement."""
     body: dict[str, Any] = {"Effect": draw(st.sampled_from(["Allow", "Allow", "Deny"]))}
     body[draw(st.sampled_from(["Action", "Action", "Action", "NotAction"]))] = draw(_one_or_more(ACTION_PATTERNS))
-    body[draw(st.sampled_from(["Resource", "Resource", "Resource", "NotResource"]))] = draw(_one_or_more(RESOURCE_PATTERNS))
+    body[draw(st.sampled_from(["Resource", "Resource", "Resource", "NotResource"]))] = draw(
+        _one_or_more(RESOURCE_PATTERNS)
+    )
     if principal:
         body["Principal"] = draw(st.sampled_from(["*", {"AWS": ROLE}, {"AWS": SESSION}, {"AWS": ACCOUNT},
                                                   {"AWS": f"arn:aws:iam::{ACCOUNT}:role/other"}]))  # fmt: skip
@@ -181,7 +190,11 @@ def explain(policies: list[dict[str, Any]], context: dict[str, Any]) -> str | No
             for operator in item.get("Condition", {}):
                 if missing and "Not" in operator:
                     return "negated missing"
-                if operator.startswith("ForAnyValue") and "IfExists" in operator and "dynamodb:leadingkeys" not in present:
+                if (
+                    operator.startswith("ForAnyValue")
+                    and "IfExists" in operator
+                    and "dynamodb:leadingkeys" not in present
+                ):
                     return "any value if exists"
     return None
 

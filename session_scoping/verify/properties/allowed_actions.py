@@ -22,9 +22,10 @@ from session_scoping.verify.model import Statement, Store
 from session_scoping.verify.properties.base import Proof, Witness, classes, confirm
 from session_scoping.verify.properties.entries import entry_arn, entry_target
 from session_scoping.verify.properties.use import key_faults, key_policy_faults, model_faults
+from session_scoping.verify.reach import covers_action
 from session_scoping.verify.report import Counterexample, Result, Status
 from session_scoping.verify.symbolic.conditions import UnmodelledError
-from session_scoping.verify.symbolic.policies import Target, allowed, covers_action, resource_pattern
+from session_scoping.verify.symbolic.policies import Target, allowed, resource_pattern
 from session_scoping.verify.symbolic.solver import solve
 from session_scoping.verify.symbolic.strings import Key
 from session_scoping.verify.symbolic.targets import is_open, store_target
@@ -154,4 +155,3 @@ def _try(proof: Proof, action: str, target: Target, arn: Text, suffix: str, what
     if found is None:
         raise UnmodelledError(f"{what}, as far as an over-approximation can tell; `decide` does not confirm it")
     return found
-

@@ -9,10 +9,10 @@ from session_scoping.verify.conditions import UnmodelledOperatorError
 from session_scoping.verify.decision import Request
 from session_scoping.verify.infer import Scoped
 from session_scoping.verify.model import Estate, Role, Statement
+from session_scoping.verify.reach import covers_action
 from session_scoping.verify.report import Counterexample, Result, Status
 from session_scoping.verify.symbolic.calls import Call, Session
 from session_scoping.verify.symbolic.conditions import UnmodelledError
-from session_scoping.verify.symbolic.policies import covers_action
 from session_scoping.verify.symbolic.replay import Binding, free_context, replay, tag_context
 from session_scoping.verify.symbolic.trust import Admission, admit
 from session_scoping.verify.text import Text

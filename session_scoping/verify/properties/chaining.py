@@ -5,8 +5,9 @@ import z3
 from session_scoping.verify.actions import ASSUME
 from session_scoping.verify.model import Role, Store
 from session_scoping.verify.properties.base import Proof, Witness, confirm
+from session_scoping.verify.reach import REQUEST_TAG
 from session_scoping.verify.report import Result, Status
-from session_scoping.verify.symbolic.calls import REQUEST_TAG, Session
+from session_scoping.verify.symbolic.calls import Session
 from session_scoping.verify.symbolic.conditions import UnmodelledError
 from session_scoping.verify.symbolic.policies import allowed
 from session_scoping.verify.symbolic.solver import solve

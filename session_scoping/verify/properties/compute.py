@@ -9,10 +9,11 @@ from session_scoping.verify.infer import Options, Scoped, find_session_roles, na
 from session_scoping.verify.model import Estate, Role, Store
 from session_scoping.verify.properties.base import Proof, Witness, classes, confirm
 from session_scoping.verify.properties.entries import entry_arn, entry_target
+from session_scoping.verify.reach import OTHER_TAG, covers_action, may_be_role
 from session_scoping.verify.report import Counterexample, Result, Status
-from session_scoping.verify.symbolic.calls import OTHER_TAG, Call, Session
+from session_scoping.verify.symbolic.calls import Call, Session
 from session_scoping.verify.symbolic.conditions import UnmodelledError
-from session_scoping.verify.symbolic.policies import Target, allowed, covers_action, may_be_role, resource_pattern
+from session_scoping.verify.symbolic.policies import Target, allowed, resource_pattern
 from session_scoping.verify.symbolic.solver import solve
 from session_scoping.verify.symbolic.strings import TRUE, Key
 from session_scoping.verify.symbolic.targets import store_target
@@ -75,7 +76,8 @@ def outside_minters(estate: Estate, scoped: list[Scoped]) -> list[Text]:
 def mints(role: Role, session_role: Role) -> bool:
     """Whether a session role's trust policy names a role."""
     return any(
-        statement.allow and any(kind == "AWS" and (text == role.arn or may_be_role(text, role)) for kind, text in statement.principals)
+        statement.allow
+        and any(kind == "AWS" and (text == role.arn or may_be_role(text, role)) for kind, text in statement.principals)
         for statement in session_role.trust
     )
 

@@ -13,17 +13,9 @@ from session_scoping.verify.properties.samples import sample_crossing
 from session_scoping.verify.report import Counterexample, Result, Status
 from session_scoping.verify.symbolic.calls import Call, Session
 from session_scoping.verify.symbolic.conditions import LEADING_KEYS, UnmodelledError
-from session_scoping.verify.symbolic.policies import Target, allowed, covers_action
+from session_scoping.verify.symbolic.policies import Target, allowed
 from session_scoping.verify.symbolic.solver import solve
-from session_scoping.verify.symbolic.strings import (
-    TRUE,
-    Bool,
-    Key,
-    conjunction,
-    disjunction,
-    key_for,
-    negation,
-)
+from session_scoping.verify.symbolic.strings import TRUE, Bool, Key, conjunction, disjunction, key_for, negation
 from session_scoping.verify.symbolic.targets import in_any_region, is_open, store_target, strip
 from session_scoping.verify.symbolic.trust import tag_may_hold
 from session_scoping.verify.text import Pattern, Text, Unmodelled, Variable, Wildcard, show
@@ -90,7 +82,9 @@ def _leading_patterns(statements: Sequence[Statement], proof: Proof, store: Stor
     for statement in statements:
         for condition in statement.conditions:
             if condition.key.lower() == LEADING_KEYS:
-                patterns = [parsed(v, statement.variables, "like" in condition.operator.lower()) for v in condition.values]
+                patterns = [
+                    parsed(v, statement.variables, "like" in condition.operator.lower()) for v in condition.values
+                ]
                 found += [pattern for pattern in patterns if not isinstance(pattern, Unmodelled)]
     return found
 
@@ -178,9 +172,7 @@ def _objects(proof: Proof, store: Store) -> _Outcome:
         reach = allowed(proof.role, call, action, target)
         if z3.is_false(reach):
             continue
-        model = solve(
-            target.domain, reach, a.formula, b.formula, disjunction([theirs(a.session), shared(a.session)])
-        )
+        model = solve(target.domain, reach, a.formula, b.formula, disjunction([theirs(a.session), shared(a.session)]))
         if model is not None:
             summary = f"a session reaches an object of another session in {store.label}"
             witness = Witness(action, store.arn, "/" + key.read(model))

@@ -6,13 +6,12 @@ from itertools import product
 from session_scoping.verify.actions import ASSUME, KEYED, OBJECT
 from session_scoping.verify.conditions import UnmodelledOperatorError
 from session_scoping.verify.decision import Decision, PolicySet, Request, decide
+from session_scoping.verify.infer import tags_in
 from session_scoping.verify.model import Store
 from session_scoping.verify.properties.base import Proof, caller_keys, classes
-from session_scoping.verify.infer import tags_in
-from session_scoping.verify.report import Counterexample
 from session_scoping.verify.properties.session_tags import CALLER, as_caller, minters
-from session_scoping.verify.symbolic.calls import PRINCIPAL_TAG
-from session_scoping.verify.symbolic.policies import covers_action
+from session_scoping.verify.reach import PRINCIPAL_TAG, covers_action
+from session_scoping.verify.report import Counterexample
 from session_scoping.verify.symbolic.replay import Binding, replay, tag_context
 from session_scoping.verify.symbolic.trust import TAG_SESSION
 from session_scoping.verify.text import Pattern, Token, Variable, Wildcard
@@ -85,7 +84,9 @@ def sessions(proof: Proof) -> list[dict[str, str]]:
 
 
 def _used_tags(proof: Proof) -> frozenset[str]:
-    return frozenset(tag for formats in proof.scoped.formats.values() for pattern in formats for tag in tags_in(pattern))
+    return frozenset(
+        tag for formats in proof.scoped.formats.values() for pattern in formats for tag in tags_in(pattern)
+    )
 
 
 def differ(one: dict[str, str], two: dict[str, str], keys: frozenset[str]) -> bool:

@@ -9,10 +9,10 @@ from session_scoping.verify.decision import PolicySet, Request, decide
 from session_scoping.verify.infer import tags_in
 from session_scoping.verify.model import Statement
 from session_scoping.verify.properties.base import Proof, request_tags
+from session_scoping.verify.reach import covers_action
 from session_scoping.verify.report import Counterexample, Result, Status
 from session_scoping.verify.symbolic.calls import Session
 from session_scoping.verify.symbolic.conditions import UnmodelledError
-from session_scoping.verify.symbolic.policies import covers_action
 from session_scoping.verify.symbolic.replay import Binding, free_context
 from session_scoping.verify.symbolic.solver import solve
 from session_scoping.verify.symbolic.strings import Bool
@@ -60,7 +60,9 @@ def _questions(proof: Proof, session: Session) -> list[tuple[Bool, str]]:
         if key in _path_tags(proof):
             value = session.value(key)
             dotted = z3.Or(value == z3.StringVal("."), z3.Contains(value, z3.StringVal("..")))
-            summary = f"{spelling[key]} can hold `..`, so that its object key leaves its prefix when a reader joins paths"
+            summary = (
+                f"{spelling[key]} can hold `..`, so that its object key leaves its prefix when a reader joins paths"
+            )
             found.append((z3.And(session.carried(key), dotted), summary))
         if key not in asked_for:
             found.append((session.transitive(key), f"the tag {spelling[key]} can be passed on to further sessions"))

@@ -10,10 +10,11 @@ from session_scoping.verify.matching import split_fields
 from session_scoping.verify.model import Statement
 from session_scoping.verify.properties.base import Proof, Witness, confirm
 from session_scoping.verify.properties.entries import entry_arn, entry_target
+from session_scoping.verify.reach import covers_action
 from session_scoping.verify.report import Counterexample
 from session_scoping.verify.symbolic.calls import Call
 from session_scoping.verify.symbolic.conditions import UnmodelledError
-from session_scoping.verify.symbolic.policies import Target, allowed, covers_action, resource_pattern
+from session_scoping.verify.symbolic.policies import Target, allowed, resource_pattern
 from session_scoping.verify.symbolic.solver import solve
 from session_scoping.verify.symbolic.strings import Bool, conjunction
 from session_scoping.verify.symbolic.targets import store_target
@@ -85,7 +86,9 @@ def key_faults(proof: Proof) -> Iterator[Counterexample]:
         if z3.is_false(reach):
             continue
         if _has_wildcard([pattern]):
-            yield from _fault(proof, call, action, target, pattern, reach, f"{action} is allowed on keys no grant names")
+            yield from _fault(
+                proof, call, action, target, pattern, reach, f"{action} is allowed on keys no grant names"
+            )
             continue
         there, value = call.single("kms:viaservice")
         elsewhere = z3.Or(z3.Not(there), value == z3.StringVal("zz.us-east-1.amazonaws.com"))
@@ -109,7 +112,9 @@ def key_policy_faults(proof: Proof) -> Iterator[Counterexample]:
         for action in KEY_USE:
             call = proof.call("A", proof.admission("A").session)
             target = store_target(store, None, call.lookup)
-            reach = allowed(replace(proof.role, identity=tuple(s for s in proof.role.identity if not s.allow)), call, action, target)
+            reach = allowed(
+                replace(proof.role, identity=tuple(s for s in proof.role.identity if not s.allow)), call, action, target
+            )
             if z3.is_false(reach):
                 continue
             there, value = call.single("kms:viaservice")

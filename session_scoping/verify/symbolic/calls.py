@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import z3
 
+from session_scoping.verify.reach import PRINCIPAL_TAG, REQUEST_TAG
 from session_scoping.verify.symbolic.strings import (
     FALSE,
     TRUE,
@@ -17,11 +18,6 @@ from session_scoping.verify.symbolic.strings import (
     token_constant,
 )
 from session_scoping.verify.text import Text, Token, Variable
-
-PRINCIPAL_TAG = "aws:principaltag/"
-REQUEST_TAG = "aws:requesttag/"
-OTHER_TAG = "zz-another-tag"
-"""Stands for every tag key no policy names; a key that is named behaves the same or is listed."""
 
 
 @dataclass
@@ -64,9 +60,7 @@ class Session:
 
     def domain(self) -> Bool:
         """Return what STS guarantees: a transitive tag is one of the tags passed."""
-        return conjunction(
-            [z3.Implies(self.transitive(key), self.carried(key)) for key in self.keys]
-        )
+        return conjunction([z3.Implies(self.transitive(key), self.carried(key)) for key in self.keys])
 
     def any_tag(self) -> Bool:
         """Whether the session was made with at least one tag."""

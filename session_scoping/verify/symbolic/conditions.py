@@ -8,7 +8,8 @@ import z3
 from session_scoping.verify.conditions import UnmodelledOperatorError, is_negated, split_operator
 from session_scoping.verify.matching import parsed
 from session_scoping.verify.model import Condition
-from session_scoping.verify.symbolic.calls import OTHER_TAG, Call, Session
+from session_scoping.verify.reach import OTHER_TAG
+from session_scoping.verify.symbolic.calls import Call, Session
 from session_scoping.verify.symbolic.strings import (
     FALSE,
     TRUE,
@@ -172,9 +173,7 @@ def _key_matches(pattern: Pattern, spelling: str) -> bool:
 def _null(condition: Condition, there: list[Bool]) -> Bool:
     wanted = {(_plain_or_empty(text)).lower() for text in condition.values}
     exists = disjunction(there)
-    return disjunction(
-        [*([negation(exists)] if "true" in wanted else []), *([exists] if "false" in wanted else [])]
-    )
+    return disjunction([*([negation(exists)] if "true" in wanted else []), *([exists] if "false" in wanted else [])])
 
 
 def _plain_or_empty(text: Text) -> str:

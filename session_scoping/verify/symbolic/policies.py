@@ -1,16 +1,17 @@
 """Statements and whole policy sets as formulas."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import z3
 
-from session_scoping.verify.matching import action_matches, parsed
+from session_scoping.verify.matching import parsed
 from session_scoping.verify.model import Role, Statement, Store
+from session_scoping.verify.reach import covers_action, may_be_role
 from session_scoping.verify.symbolic.calls import Call
 from session_scoping.verify.symbolic.conditions import UnmodelledError, check_variables, encode_condition
 from session_scoping.verify.symbolic.strings import FALSE, TRUE, Bool, Match, conjunction, disjunction, negation
-from session_scoping.verify.text import Pattern, Text, Token, Unmodelled, plain
+from session_scoping.verify.text import Pattern, Text, Token, Unmodelled
 
 ResourceMatch = Callable[[Pattern], Match]
 """How a resource pattern matches the resource of the call."""
@@ -31,13 +32,6 @@ class Target:
     domain: Bool = TRUE
     store: Store | None = None
     approximated: set[str] = field(default_factory=set)
-
-
-def covers_action(statement: Statement, action: str) -> bool:
-    """Whether a statement's Action or NotAction covers an action."""
-    if statement.actions is not None:
-        return any(action_matches(pattern, action) for pattern in statement.actions)
-    return not any(action_matches(pattern, action) for pattern in statement.not_actions)
 
 
 def resource_pattern(text: Text, statement: Statement) -> Pattern:
@@ -165,29 +159,3 @@ def _names(kind: str, text: Text, role: Role, certain: bool) -> bool:
     if text == role.arn:
         return True
     return not certain and may_be_role(text, role)
-
-
-def may_be_role(text: Text, role: Role) -> bool:
-    """
-    Whether a principal that is spelled differently may still be the role or one of its sessions.
-
-    An account or its root delegates to the account's identity policies, which are looked at anyway.
-    A generated role name holds the role's logical id, so a literal without it is another role.
-    """
-    literal = "".join(part for part in text if isinstance(part, str))
-    tokens = [part for part in text if isinstance(part, Token)]
-    if literal.endswith(":root") or (plain(text) or "").isdigit():
-        return False
-    if any(token.kind in {"free", "plain"} for token in tokens):
-        return True
-    if len(tokens) == 1 and not literal and tokens[0].kind == "account":
-        return False
-    known = plain(role.name)
-    if known is not None:
-        return f"/{known}" in literal
-    return role.name[0] in tokens or role.id.rpartition(".")[2][:20] in literal
-
-
-def existing(statements: Iterable[Statement]) -> list[Statement]:
-    """Return the statements that grant something."""
-    return [statement for statement in statements if statement.allow]

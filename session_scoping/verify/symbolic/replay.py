@@ -65,9 +65,7 @@ class Binding:
             resources=None if statement.resources is None else tuple(map(fill, statement.resources)),
             not_resources=tuple(map(fill, statement.not_resources)),
             principals=tuple((kind, fill(text)) for kind, text in statement.principals),
-            conditions=tuple(
-                Condition(c.operator, c.key, tuple(map(fill, c.values))) for c in statement.conditions
-            ),
+            conditions=tuple(Condition(c.operator, c.key, tuple(map(fill, c.values))) for c in statement.conditions),
             given=(),
         )
 

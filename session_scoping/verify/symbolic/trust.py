@@ -8,8 +8,9 @@ from session_scoping.tags import is_tag_character
 from session_scoping.verify.actions import ASSUME
 from session_scoping.verify.matching import parsed
 from session_scoping.verify.model import Role, Statement
-from session_scoping.verify.symbolic.calls import PRINCIPAL_TAG, REQUEST_TAG, Call, Session
-from session_scoping.verify.symbolic.policies import Target, covers_action, encode_statement
+from session_scoping.verify.reach import PRINCIPAL_TAG, REQUEST_TAG, covers_action
+from session_scoping.verify.symbolic.calls import Call, Session
+from session_scoping.verify.symbolic.policies import Target, encode_statement
 from session_scoping.verify.symbolic.strings import TRUE, Bool, Match, conjunction, disjunction, negation
 from session_scoping.verify.text import Unmodelled, Variable, Wildcard
 
@@ -44,9 +45,7 @@ def admit(role: Role, session: Session) -> Admission:
     target = Target(lambda _pattern: Match.exact(TRUE))
     ways = [_permits(role, call, action, target) for action in ASSUME]
     tagged = _permits(role, call, TAG_SESSION, target)
-    formula = conjunction(
-        [session.domain(), disjunction(ways), disjunction([negation(session.any_tag()), tagged])]
-    )
+    formula = conjunction([session.domain(), disjunction(ways), disjunction([negation(session.any_tag()), tagged])])
     return Admission(session, call, formula)
 
 
