@@ -11,7 +11,6 @@ from session_scoping.verify.reach import (
     covers_action,
     keys_used,
     may_be_role,
-
     uses_tags,
 )
 from session_scoping.verify.text import Pattern, Text, Unmodelled, Variable, Wildcard, lit

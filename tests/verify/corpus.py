@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
+from session_scoping.verify.binding import Binding
 from session_scoping.verify.collect import collect
 from session_scoping.verify.decision import PolicySet, Request, decide
 from session_scoping.verify.intrinsics import Scope
 from session_scoping.verify.model import Estate, Role, Statement, Store
-from session_scoping.verify.symbolic.replay import Binding
 from session_scoping.verify.template import link
 from tests.verify.simulator import simulation
 
@@ -64,7 +64,7 @@ def estate_of(template: dict[str, Any]) -> Estate:
 def probes(template: dict[str, Any]) -> Iterator[Probe]:
     """Yield requests of sessions, compute roles and strangers against a template."""
     estate = estate_of(template)
-    binding = Binding(None)
+    binding = Binding()
     for role in estate.roles.values():
         uses_tags = any(c.key.lower().startswith("aws:requesttag/") for s in role.trust for c in s.conditions)
         if uses_tags or "TagSession" in str(role.trust):

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import z3
 
+from session_scoping.verify.binding import tag_context
 from session_scoping.verify.conditions import UnmodelledOperatorError
 from session_scoping.verify.decision import Request
 from session_scoping.verify.infer import Scoped
@@ -13,7 +14,7 @@ from session_scoping.verify.reach import covers_action
 from session_scoping.verify.report import Counterexample, Result, Status
 from session_scoping.verify.symbolic.calls import Call, Session
 from session_scoping.verify.symbolic.conditions import UnmodelledError
-from session_scoping.verify.symbolic.replay import Binding, free_context, replay, tag_context
+from session_scoping.verify.symbolic.replay import binding_of, free_context, replay
 from session_scoping.verify.symbolic.trust import Admission, admit
 from session_scoping.verify.text import Text
 
@@ -116,7 +117,7 @@ def confirm(
         The counterexample of the first request that really is allowed; None when none is, so that the model
         owed its answer to an approximation.
     """
-    binding = Binding(model)
+    binding = binding_of(model)
     tags = call.session.read(model) if call.session else {}
     role_tags = {key: binding.text(value) for key, value in proof.role.tags.items()}
     own = {**role_tags, **{key.lower(): value for key, value in tags.items()}}

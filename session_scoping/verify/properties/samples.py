@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from itertools import product
 
 from session_scoping.verify.actions import ASSUME, KEYED, OBJECT
+from session_scoping.verify.binding import Binding, tag_context
 from session_scoping.verify.conditions import UnmodelledOperatorError
 from session_scoping.verify.decision import Decision, PolicySet, Request, decide
 from session_scoping.verify.infer import tags_in
@@ -12,7 +13,7 @@ from session_scoping.verify.properties.base import Proof, caller_keys, classes
 from session_scoping.verify.properties.session_tags import CALLER, as_caller, minters
 from session_scoping.verify.reach import PRINCIPAL_TAG, covers_action
 from session_scoping.verify.report import Counterexample
-from session_scoping.verify.symbolic.replay import Binding, replay, tag_context
+from session_scoping.verify.symbolic.replay import replay
 from session_scoping.verify.symbolic.trust import TAG_SESSION
 from session_scoping.verify.text import Pattern, Token, Variable, Wildcard
 
@@ -24,7 +25,7 @@ def sample_tags(proof: Proof) -> dict[str, str]:
 
 def admits(proof: Proof, tags: dict[str, str]) -> bool:
     """Whether the trust policy lets somebody make a session with these tags and no others."""
-    binding = Binding(None)
+    binding = Binding()
     trust, arn = binding.statements(proof.role.trust), binding.text(proof.role.arn)
     context: dict[str, str | list[str]] = {**tag_context("aws:RequestTag/", tags), "aws:TagKeys": list(tags)}
     for minter in minters(proof, binding):
@@ -55,7 +56,7 @@ def own_key(pattern: Pattern, tags: dict[str, str], binding: Binding) -> str | N
 
 def own_requests(proof: Proof, store: Store, tags: dict[str, str]) -> Iterator[Request]:
     """Yield requests on the session's own keys of a store."""
-    binding = Binding(None)
+    binding = Binding()
     arn = binding.text(store.arn)
     base = {key: binding.text(value) for key, value in proof.call("A", proof.admission("A").session).fixed.items()}
     context: dict[str, str | list[str]] = {**base, **tag_context("aws:PrincipalTag/", tags)}
@@ -109,7 +110,7 @@ def sample_crossing(proof: Proof, store: Store, apart: Callable[[Pattern], froze
 
 
 def _crossing(proof: Proof, store: Store, apart: Callable[[Pattern], frozenset[str]]) -> Counterexample | None:
-    binding = Binding(None)
+    binding = Binding()
     candidates = proof.samples()
     # Sessions differ in names only: a few callers against every victim are as good as all pairs.
     callers = candidates[:4]
@@ -152,7 +153,7 @@ def _found(
 def _requests(
     proof: Proof, store: Store, action: str, tags: dict[str, str], keys: tuple[str, str | None]
 ) -> Iterator[Request]:
-    binding = Binding(None)
+    binding = Binding()
     arn = binding.text(store.arn)
     base = {key: binding.text(value) for key, value in caller_keys(proof.role).items()}
     context: dict[str, str | list[str]] = {**base, **tag_context("aws:PrincipalTag/", tags)}
@@ -171,7 +172,7 @@ def sample_works(proof: Proof, store: Store) -> bool:
     tags = sample_tags(proof)
     if not admits(proof, tags):
         return False
-    binding = Binding(None)
+    binding = Binding()
     return any(
         replay(proof.role, request, binding, store.policy).allowed for request in own_requests(proof, store, tags)
     )

@@ -5,6 +5,7 @@ from dataclasses import replace
 import z3
 
 from session_scoping.verify.actions import ASSUME
+from session_scoping.verify.binding import Binding
 from session_scoping.verify.decision import PolicySet, Request, decide
 from session_scoping.verify.infer import tags_in
 from session_scoping.verify.model import Statement
@@ -13,7 +14,7 @@ from session_scoping.verify.reach import covers_action
 from session_scoping.verify.report import Counterexample, Result, Status
 from session_scoping.verify.symbolic.calls import Session
 from session_scoping.verify.symbolic.conditions import UnmodelledError
-from session_scoping.verify.symbolic.replay import Binding, free_context
+from session_scoping.verify.symbolic.replay import binding_of, free_context
 from session_scoping.verify.symbolic.solver import solve
 from session_scoping.verify.symbolic.strings import Bool
 from session_scoping.verify.symbolic.trust import TAG_SESSION, must_carry
@@ -117,7 +118,7 @@ def _is_account(text: Text) -> bool:
 def _replay(proof: Proof, model: z3.ModelRef, summary: str) -> Counterexample | None:
     role, admission = proof.role, proof.admission("A")
     session = admission.session
-    binding = Binding(model)
+    binding = binding_of(model)
     tags = session.read(model)
     context = request_tags(admission.call, model) | free_context(admission.call, model)
     trust = binding.statements(role.trust)

@@ -1,73 +1,13 @@
 """Fills a template's deploy-time parts with the values of a counterexample and asks `decide`."""
 
-import functools
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
-
 import z3
 
+from session_scoping.verify.binding import Binding
 from session_scoping.verify.decision import Decision, PolicySet, Request, decide
 from session_scoping.verify.model import Condition, Role, Statement
 from session_scoping.verify.symbolic.calls import Call
-from session_scoping.verify.symbolic.strings import string_value, token_constant
-from session_scoping.verify.text import Text, Token
-
-_DEFAULTS = {"partition": "aws", "region": "us-east-1", "account": "111122223333"}
-
-
-class Binding:
-    """
-    Concrete values for deploy-time parts: the model's where it has one, else a plausible default.
-
-    Args:
-        model: The counterexample.
-    """
-
-    def __init__(self, model: z3.ModelRef | None) -> None:
-        self._model = model
-        self._known = {str(item) for item in model.decls()} if model is not None else set()
-        self.used: dict[str, str] = {}
-
-    def token(self, token: Token) -> str:
-        """Return the value of a token."""
-        constant = token_constant(token)
-        if self._model is not None and str(constant.decl().name()) in self._known:
-            value = string_value(self._model, constant)
-            self.used[token.name] = value
-            return value
-        if token.kind in _DEFAULTS:
-            return _DEFAULTS[token.kind]
-        return "".join(c for c in token.name if c.isalnum() or c in "-").lower()
-
-    def text(self, text: Text) -> str:
-        """Return a symbolic text as a string."""
-        return "".join(part if isinstance(part, str) else self.token(part) for part in text)
-
-    def holds(self, given: tuple[tuple[str, bool], ...]) -> bool:
-        """Whether the template conditions a statement hangs on have the required values."""
-        return all(self._condition(name) == value for name, value in given)
-
-    def _condition(self, name: str) -> bool:
-        if self._model is None:
-            return True
-        return z3.is_true(self._model.eval(z3.Bool(f"condition {name}"), model_completion=True))
-
-    def statements(self, statements: Iterable[Statement]) -> tuple[Statement, ...]:
-        """Return the statements that exist under this binding, concrete."""
-        return tuple(self._statement(s) for s in statements if self.holds(s.given))
-
-    def _statement(self, statement: Statement) -> Statement:
-        def fill(text: Text) -> Text:
-            return (self.text(text),)
-
-        return replace(
-            statement,
-            resources=None if statement.resources is None else tuple(map(fill, statement.resources)),
-            not_resources=tuple(map(fill, statement.not_resources)),
-            principals=tuple((kind, fill(text)) for kind, text in statement.principals),
-            conditions=tuple(Condition(c.operator, c.key, tuple(map(fill, c.values))) for c in statement.conditions),
-            given=(),
-        )
+from session_scoping.verify.symbolic.strings import string_value
+from session_scoping.verify.text import Token
 
 
 def free_context(call: Call, model: z3.ModelRef) -> dict[str, str]:
@@ -113,12 +53,14 @@ def replay(
     return decide(request, policies)
 
 
-def tag_context(prefix: str, tags: Mapping[str, str]) -> dict[str, str]:
-    """Return tags as condition keys."""
-    return {f"{prefix}{key}": value for key, value in tags.items()}
-
-
-@functools.cache
-def minter_of(role_arn: str) -> str:
-    """Return a principal for replays of trust policies: any one the trust names will do."""
-    return role_arn
+def binding_of(model: z3.ModelRef) -> Binding:
+    """Return the deploy-time values a counterexample chose."""
+    given: dict[str, str] = {}
+    conditions: dict[str, bool] = {}
+    for item in model.decls():
+        name = str(item.name())
+        if name.startswith("token "):
+            given[name.removeprefix("token ")] = string_value(model, z3.String(name))
+        elif name.startswith("condition "):
+            conditions[name.removeprefix("condition ")] = z3.is_true(model[item])
+    return Binding(given, conditions)
