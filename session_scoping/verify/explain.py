@@ -75,5 +75,5 @@ def _print(stories: list[RoleStory]) -> None:
         for heading in ("may", "in", "only where"):
             table.add_column(heading, overflow="fold")
         for reach in story.reaches:
-            table.add_row(Text(", ".join(reach.actions)), Text(reach.store), Text(reach.scope))
+            table.add_row(Text(", ".join(reach.actions)), Text(reach.store), Text(reach.scope.replace("`", "")))
         console.print(table)

@@ -64,7 +64,7 @@ def _draw(story: RoleStory, top: int) -> tuple[str, int]:
         pieces.append(_card(_RIGHT, y, _WIDTH - _RIGHT - _LEFT, box) + _text(_RIGHT + 14, y + 21, _cut(place, 58), "ink head"))
         for index, reach in enumerate(rows):
             line = y + 42 + index * 36
-            pieces.append(_text(_RIGHT + 14, line, _cut(reach.scope, 56), "ink mono"))
+            pieces.append(_text(_RIGHT + 14, line, _cut(reach.scope.replace("`", ""), 56), "ink mono"))
             pieces.append(_text(_RIGHT + 14, line + 15, _cut(", ".join(reach.actions), 62), "soft"))
         y += box + 14
     return "".join([*pieces, _role(story, role_top, role_height)]), height
@@ -79,7 +79,7 @@ def _role(story: RoleStory, top: int, height: int) -> str:
         y = top + 56 + index * 26
         pieces.append(f"<rect class='tag' x='{_MIDDLE + 14}' y='{y}' width='202' height='21' rx='10'/>")
         pieces.append(_text(_MIDDLE + 26, y + 15, _cut(tag, 26), "tagtext mono"))
-    words = ["PROVED to stay in its own data"] if proved else ["NOT PROVED", _cut(story.verdict.split(",")[0], 34)]
+    words = ["PROVED", "it stays in its own data"] if proved else ["NOT PROVED", _cut(story.verdict.split(",")[0], 34)]
     for index, word in enumerate(words):
         pieces.append(_text(_MIDDLE + 14, top + height - 32 + 17 * index, word, "good head" if proved else "bad head"))
     return "".join(pieces)
