@@ -27,7 +27,7 @@ from session_scoping.errors import InvalidInputError
 from session_scoping.verify.binding import Binding, tag_context
 from session_scoping.verify.collect import collect
 from session_scoping.verify.decision import Decision, PolicySet, Request, decide
-from session_scoping.verify.intrinsics import Scope
+from session_scoping.verify.scope import Scope
 from session_scoping.verify.model import Role, Store
 from session_scoping.verify.template import link, load
 

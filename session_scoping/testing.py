@@ -35,7 +35,7 @@ def verify(source: Source | object, **scope: tuple[str, ...]) -> "Report":
     """
     from session_scoping.verify.collect import collect
     from session_scoping.verify.infer import Options
-    from session_scoping.verify.intrinsics import Scope
+    from session_scoping.verify.scope import Scope
     from session_scoping.verify.prove import prove
     from session_scoping.verify.template import link, load
 

@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from session_scoping.verify.intrinsics import NO_VALUE, Scope, arn_of, choose, items_of, name_of, text_of
+from session_scoping.verify.intrinsics import arn_of, items_of, name_of, text_of
 from session_scoping.verify.managed import managed_policy
 from session_scoping.verify.model import Estate, Role, Statement, Store
+from session_scoping.verify.scope import NO_VALUE, Scope, choose
 from session_scoping.verify.statements import parse_policy
 from session_scoping.verify.text import Text, Token, Unmodelled, lit, plain, show
 

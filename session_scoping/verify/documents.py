@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from session_scoping.verify.intrinsics import Scope
 from session_scoping.verify.model import Statement
+from session_scoping.verify.scope import Scope
 from session_scoping.verify.statements import parse_policy
 
 

@@ -1,10 +1,10 @@
 """CloudFormation intrinsics, evaluated as far as a template allows; the rest stays symbolic."""
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
+from session_scoping.verify.scope import NO_VALUE, Scope, choose, intrinsic
 from session_scoping.verify.text import Text, Token, Unmodelled, join_text, lit, plain
 
 # What the value of Ref or GetAtt of an AWS resource looks like. Names and ARNs never hold `*`, `?` or `${`.
@@ -17,57 +17,8 @@ _NAME_KIND = {
 }
 _PSEUDO_KIND = {"AWS::Region": "region", "AWS::AccountId": "account", "AWS::Partition": "partition"}
 # An export that CDK itself makes for a cross-stack reference: the Ref or an attribute of one resource.
-_CDK_EXPORT = re.compile(r":ExportsOutput(Ref|FnGetAtt)")
+_CDK_EXPORT = re.compile(r"[:.](ExportsOutput|PublishOutput)(Ref|FnGetAtt)")
 _SUB = re.compile(r"\$\{(!?)([^}]*)\}")
-
-NO_VALUE = object()
-
-
-@dataclass
-class Scope:
-    """
-    One template with what is needed to evaluate its intrinsics.
-
-    Attributes:
-        name: Name of the stack; prefixes its tokens.
-        template: The parsed template.
-        exports: Export name -> the value expression and the scope it belongs to, over all stacks read.
-        arguments: Parameter name -> value expression and scope, for a nested stack or from the user.
-        children: Logical id of a nested stack -> its scope.
-        env: Name of the account and Region the stack deploys to; stacks with the same name share them.
-        notes: Assumptions made on the way.
-    """
-
-    name: str
-    template: dict[str, Any]
-    exports: "dict[str, tuple[Any, Scope]]" = field(default_factory=dict)
-    arguments: "dict[str, tuple[Any, Scope | None]]" = field(default_factory=dict)
-    children: "dict[str, Scope]" = field(default_factory=dict)
-    env: str = ""
-    notes: set[str] = field(default_factory=set)
-    choices: Mapping[str, bool] = field(default_factory=dict)
-
-    @property
-    def resources(self) -> dict[str, dict[str, Any]]:
-        """Logical id -> resource; anything that is not a resource is left out."""
-        found = self.template.get("Resources")
-        entries = found.items() if isinstance(found, dict) else ()
-        return {key: value for key, value in entries if isinstance(value, dict)}
-
-    def properties(self, logical_id: str) -> dict[str, Any]:
-        """Return a resource's properties; empty when it has none."""
-        found = self.resources.get(logical_id, {}).get("Properties")
-        return found if isinstance(found, dict) else {}
-
-
-def intrinsic(value: Any) -> tuple[str, Any] | None:
-    """Return the name and argument of an intrinsic call, or None for an ordinary value."""
-    if isinstance(value, dict) and len(value) == 1:
-        ((name, argument),) = value.items()
-        if name in {"Ref", "Condition"} or str(name).startswith("Fn::"):
-            return str(name), argument
-    return None
-
 
 def text_of(value: Any, scope: Scope) -> Text | Unmodelled:
     """Return one string of a template as symbolic text."""
@@ -109,45 +60,21 @@ def items_of(value: Any, scope: Scope) -> list[Any] | Unmodelled:
     return found
 
 
-def choose(value: Any, scope: Scope) -> Any:
-    """Resolve Fn::If by the scope's choices, and turn AWS::NoValue into `NO_VALUE`."""
-    call = intrinsic(value)
-    if call == ("Ref", "AWS::NoValue"):
-        return NO_VALUE
-    if call and call[0] == "Fn::If":
-        argument = call[1]
-        if not isinstance(argument, list) or len(argument) != 3 or not isinstance(argument[0], str):
-            return Unmodelled(f"{scope.name}: a malformed Fn::If")
-        return choose(argument[1] if scope.choices.get(argument[0], True) else argument[2], scope)
-    return value
-
-
-def conditions_used(value: Any) -> set[str]:
-    """Return the names of the conditions that Fn::If asks for anywhere in a value."""
-    names: set[str] = set()
-    if isinstance(value, dict):
-        argument = value.get("Fn::If")
-        if isinstance(argument, list) and argument and isinstance(argument[0], str):
-            names.add(argument[0])
-        for item in value.values():
-            names |= conditions_used(item)
-    elif isinstance(value, list):
-        for item in value:
-            names |= conditions_used(item)
-    return names
-
-
 def _is_list_parameter(name: str, scope: Scope) -> bool:
     declared = scope.template.get("Parameters", {}).get(name, {})
     kind = str(declared.get("Type", "")) if isinstance(declared, dict) else ""
     return kind.startswith("List<") or kind == "CommaDelimitedList"
 
 
+def _pseudo(name: str, scope: Scope) -> Text:
+    return (Token(f"{name}{scope.env}", _PSEUDO_KIND[name]),)
+
+
 def _ref(name: Any, scope: Scope) -> Text | Unmodelled:
     if not isinstance(name, str):
         return Unmodelled(f"{scope.name}: a malformed Ref")
     if name in _PSEUDO_KIND:
-        return (Token(f"{name}{scope.env}", _PSEUDO_KIND[name]),)
+        return _pseudo(name, scope)
     if name == "AWS::URLSuffix":
         return (Token(f"{name}{scope.env}", "plain"),)
     if name in {"AWS::StackName", "AWS::StackId"}:
@@ -191,10 +118,7 @@ def arn_of(logical_id: str, scope: Scope) -> Text | Unmodelled:
     name = name_of(logical_id, scope)
     if isinstance(name, Unmodelled):
         return name
-    partition, region, account = (_ref(f"AWS::{part}", scope) for part in ("Partition", "Region", "AccountId"))
-    assert not isinstance(partition, Unmodelled)
-    assert not isinstance(region, Unmodelled)
-    assert not isinstance(account, Unmodelled)
+    partition, region, account = (_pseudo(f"AWS::{part}", scope) for part in ("Partition", "Region", "AccountId"))
     if kind in {"AWS::DynamoDB::Table", "AWS::DynamoDB::GlobalTable"}:
         service, owner, path = "dynamodb", join_text(region, lit(":"), account), "table/"
     elif kind == "AWS::S3::Bucket":
@@ -323,6 +247,10 @@ def _import(argument: Any, scope: Scope) -> Text | Unmodelled:
     key = None if isinstance(name, Unmodelled) else plain(name)
     if key is None:
         return Unmodelled(f"{scope.name}: an Fn::ImportValue whose name is computed")
+    return _exported(key, scope)
+
+
+def _exported(key: str, scope: Scope) -> Text | Unmodelled:
     if key in scope.exports:
         value, owner = scope.exports[key]
         return text_of(value, owner)
@@ -330,6 +258,16 @@ def _import(argument: Any, scope: Scope) -> Text | Unmodelled:
         scope.notes.add(f"the import `{key}` is the name or ARN of one resource, as CDK writes it")
         return (Token(key, "plain"),)
     return (Token(key, "free"),)
+
+
+def _stack_output(argument: Any, scope: Scope) -> Text | Unmodelled:
+    """An output of another stack by name: what CDK writes for references between stacks since its weak exports."""
+    names = [argument.get(part) for part in ("StackName", "OutputName")] if isinstance(argument, dict) else []
+    texts = [text_of(name, scope) for name in names]
+    known = [None if isinstance(text, Unmodelled) else plain(text) for text in texts]
+    if len(known) != 2 or None in known:
+        return Unmodelled(f"{scope.name}: an Fn::GetStackOutput whose names are computed")
+    return _exported(f"{known[0]}.{known[1]}", scope)
 
 
 def _if(argument: Any, scope: Scope) -> Text | Unmodelled:
@@ -357,6 +295,7 @@ _TEXT: dict[str, Callable[[Any, Scope], Text | Unmodelled]] = {
     "Fn::Join": _join,
     "Fn::Select": _select,
     "Fn::ImportValue": _import,
+    "Fn::GetStackOutput": _stack_output,
     "Fn::If": _if,
     "Fn::FindInMap": _find_in_map,
 }

@@ -5,8 +5,9 @@ from dataclasses import replace
 from itertools import product
 from typing import Any
 
-from session_scoping.verify.intrinsics import NO_VALUE, Scope, choose, conditions_used, intrinsic, items_of, text_of
+from session_scoping.verify.intrinsics import items_of, text_of
 from session_scoping.verify.model import Condition, Statement
+from session_scoping.verify.scope import NO_VALUE, Scope, choose, conditions_used, intrinsic
 from session_scoping.verify.text import Text, Unmodelled, lit, plain
 
 # More template conditions in one statement than this would mean more variants than anyone reads.

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from session_scoping.errors import InvalidInputError
-from session_scoping.verify.intrinsics import Scope, text_of
+from session_scoping.verify.intrinsics import text_of
+from session_scoping.verify.scope import Scope
 from session_scoping.verify.text import Unmodelled, plain
 
 _SUFFIXES = (".json", ".template", ".yaml", ".yml")
@@ -71,6 +72,7 @@ def load(path: Path, parameters: Mapping[str, str] | None = None) -> list[Scope]
 def link(scopes: list[Scope]) -> list[Scope]:
     """Make the exports of every scope visible to all the others."""
     exports: dict[str, tuple[Any, Scope]] = {}
+    by_output: dict[str, list[tuple[Any, Scope]]] = {}
     for scope in scopes:
         outputs = scope.template.get("Outputs")
         for output in outputs.values() if isinstance(outputs, dict) else ():
@@ -79,6 +81,11 @@ def link(scopes: list[Scope]) -> list[Scope]:
             key = None if isinstance(name, Unmodelled) else plain(name)
             if key:
                 exports[key] = (output.get("Value"), scope)
+        for name, output in outputs.items() if isinstance(outputs, dict) else ():
+            if isinstance(output, dict) and "Value" in output:
+                by_output.setdefault(f"{scope.name}.{name}", []).append((output["Value"], scope))
+    # Two stacks of one name, in two Regions, are not told apart by it.
+    exports |= {key: found[0] for key, found in by_output.items() if len(found) == 1}
     for scope in scopes:
         scope.exports = exports
     return scopes
@@ -130,6 +137,7 @@ def _nested(scope: Scope, directory: Path, *, depth: int) -> list[Scope]:
             continue
         metadata = resource.get("Metadata")
         asset = metadata.get("aws:asset:path") if isinstance(metadata, dict) else None
+        asset = asset or _asset_of(json.dumps(scope.properties(logical_id).get("TemplateURL")), directory)
         file = directory / str(asset)
         # A template outside the assembly is not ours to read: the path comes from the template itself.
         if not asset or depth > 8 or directory.resolve() not in file.resolve().parents or not file.exists():
@@ -142,6 +150,19 @@ def _nested(scope: Scope, directory: Path, *, depth: int) -> list[Scope]:
         scope.children[logical_id] = child
         found += [child, *_nested(child, directory, depth=depth + 1)]
     return found
+
+
+def _asset_of(url: str, directory: Path) -> str | None:
+    """Return the file a nested stack's URL stands for: CDK names the asset by its hash and lists it."""
+    for manifest in sorted(directory.glob("*.assets.json")):
+        try:
+            files = json.loads(manifest.read_text(encoding="utf-8")).get("files", {})
+            for digest, entry in files.items():
+                if digest in url:
+                    return str(entry["source"]["path"])
+        except (OSError, ValueError, KeyError, AttributeError, TypeError):
+            continue
+    return None
 
 
 def _read_yaml(path: Path, text: str) -> Any:
