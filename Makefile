@@ -70,6 +70,18 @@ format: setup ## Rewrite the code in the project's style
 	@$(BIN)/ruff check --fix --quiet .
 	@$(BIN)/ruff format --quiet .
 
+.PHONY: demo
+demo: setup ## Run two tasks of two users with real boto3 against the synthesized policies (under a minute)
+	@$(BIN)/python -m examples.isolation_demo
+
+.PHONY: weakenings
+weakenings: setup ## Prove every weakening of the reference stack, not a sample (minutes)
+	@MUTATIONS=all $(BIN)/python -m pytest tests/verify/test_mutations.py $(ARGS)
+
+.PHONY: bench-verifier
+bench-verifier: setup ## Measure the verifier on the reference stack and on generated apps
+	@$(BIN)/python -m benchmarks.verifier
+
 .PHONY: bench-constructs
 bench-constructs: setup ## Measure the constructs and rewrite the tables in benchmarks/README.md
 	@$(BIN)/python -m benchmarks.constructs --write

@@ -15,22 +15,22 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qsl
 
 import botocore.session
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.compat import HTTPHeaders
 
 from session_scoping.enforcement_requests import IamCall, iam_calls
 from session_scoping.errors import InvalidInputError
 from session_scoping.verify.binding import Binding, tag_context
 from session_scoping.verify.collect import collect
 from session_scoping.verify.decision import Decision, PolicySet, Request, decide
-from session_scoping.verify.scope import Scope
 from session_scoping.verify.model import Role, Store
+from session_scoping.verify.scope import Scope
 from session_scoping.verify.template import link, load
-
 
 MOTO_ACCOUNT = "123456789012"
 _FREE = {"sts:GetCallerIdentity"}
@@ -70,7 +70,9 @@ class EnforcedPolicies:
     ) -> None:
         scopes = load(Path(template)) if isinstance(template, str | Path) else link([Scope("T", dict(template))])
         self.estate = collect(scopes)
-        given = {f"AWS::{name}{s.env}": value for s in scopes for name, value in (("Region", region), ("AccountId", account))}
+        given = {
+            f"AWS::{name}{s.env}": value for s in scopes for name, value in (("Region", region), ("AccountId", account))
+        }
         self._binding = Binding(given)
         self._schemas = {f"{s.name}.{key}": s.properties(key) for s in scopes for key in s.resources}
         self._sessions: dict[str, Caller] = {}
@@ -140,15 +142,16 @@ class EnforcedPolicies:
 
         def create_client(session: Any, *args: Any, **kwargs: Any) -> Any:
             client = original(session, *args, **kwargs)
-            client.meta.events.register("before-send", self._before_send)
+            client.meta.events.register("before-send", cast("Any", self._before_send))
             client.meta.events.register("after-call.sts.AssumeRole", self._after_assume)
             return client
 
-        botocore.session.Session.create_client = create_client
+        patched: Any = botocore.session.Session
+        patched.create_client = create_client
         try:
             yield self
         finally:
-            botocore.session.Session.create_client = original
+            patched.create_client = original
 
     def _before_send(self, request: AWSPreparedRequest, **kwargs: Any) -> AWSResponse | None:
         _, service, operation = str(kwargs["event_name"]).split(".", 2)
@@ -176,7 +179,9 @@ class EnforcedPolicies:
         context["aws:PrincipalArn"] = principal = self._binding.text(caller.role.arn)
         request = Request(call.action, call.resource, context, principal, caller.session_name)
         trusted = next((r for r in self.estate.roles.values() if self._binding.text(r.arn) == call.resource), None)
-        store = next((s for s in self.estate.stores.values() if _inside(call.resource, self._binding.text(s.arn))), None)
+        store = next(
+            (s for s in self.estate.stores.values() if _inside(call.resource, self._binding.text(s.arn))), None
+        )
         policy = trusted.trust if trusted else store.policy if store else ()
         policies = PolicySet(
             self._binding.statements(caller.role.identity),
@@ -228,7 +233,7 @@ def _access_denied(request: AWSPreparedRequest, service: str, call: IamCall, dec
         escaped = text.replace("&", "&amp;").replace("<", "&lt;")
         error = f"<Error><Code>AccessDenied</Code><Message>{escaped}</Message></Error>"
         body = error if service == "s3" else f"<ErrorResponse>{error}</ErrorResponse>"
-    return AWSResponse(request.url, 403, {}, _Body(body.encode()))
+    return AWSResponse(request.url, 403, HTTPHeaders(), _Body(body.encode()))
 
 
 class _Body:
@@ -263,5 +268,3 @@ def enforced_policies() -> Iterator[Enforce]:
             return stack.enter_context(EnforcedPolicies(template, **options).installed())
 
         yield enforce
-
-

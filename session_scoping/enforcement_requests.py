@@ -65,7 +65,7 @@ def iam_calls(
     region, account = _region(request), "123456789012"
     if service == "dynamodb":
         table_arn = f"arn:aws:dynamodb:{region}:{account}:table/"
-        yield from _dynamodb(operation, json.loads(request.body or "{}"), table_arn, partition_key)
+        yield from _dynamodb(operation, json.loads(_text(request) or "{}"), table_arn, partition_key)
     elif service == "s3":
         yield from _s3(operation, request)
     elif service == "sts":
@@ -81,6 +81,11 @@ def _region(request: AWSPreparedRequest) -> str:
     return scope[2] if len(scope) > 2 else "us-east-1"
 
 
+def _text(request: AWSPreparedRequest) -> str:
+    body = request.body
+    return body.decode() if isinstance(body, bytes | bytearray) else body if isinstance(body, str) else ""
+
+
 def _dynamodb(operation: str, body: dict[str, Any], arn: str, key_of: PartitionKey) -> Iterator[IamCall]:
     if operation == "TransactWriteItems":
         for item in body["TransactItems"]:
@@ -94,13 +99,17 @@ def _dynamodb(operation: str, body: dict[str, Any], arn: str, key_of: PartitionK
             yield _keyed(operation, table, [_value(key.get(key_of(table) or "")) for key in part["Keys"]], arn)
     elif operation == "BatchWriteItem":
         for table, parts in body["RequestItems"].items():
-            items = [part["PutRequest"]["Item"] if "PutRequest" in part else part["DeleteRequest"]["Key"] for part in parts]
+            items = [
+                part["PutRequest"]["Item"] if "PutRequest" in part else part["DeleteRequest"]["Key"] for part in parts
+            ]
             yield _keyed(operation, table, [_value(item.get(key_of(table) or "")) for item in items], arn)
     elif operation == "Query":
         index = f"/index/{body['IndexName']}" if "IndexName" in body else ""
         yield _keyed(operation, body["TableName"] + index, [_queried(body, key_of(body["TableName"]))], arn)
     elif operation in {"ExecuteStatement", "ExecuteTransaction", "BatchExecuteStatement"}:
-        statements = [body] if "Statement" in body else [*body.get("TransactStatements", []), *body.get("Statements", [])]
+        statements = (
+            [body] if "Statement" in body else [*body.get("TransactStatements", []), *body.get("Statements", [])]
+        )
         for statement in statements:
             words = statement["Statement"].split()
             table = re.search(r'(?:FROM|INTO|UPDATE)\s+"?([\w.-]+)', statement["Statement"], re.IGNORECASE)
@@ -152,7 +161,7 @@ def _s3(operation: str, request: AWSPreparedRequest) -> Iterator[IamCall]:
         yield IamCall("s3:GetObject", f"arn:aws:s3:::{source}")
         yield IamCall("s3:PutObject", f"arn:aws:s3:::{bucket}/{key}")
     elif operation == "DeleteObjects":
-        for deleted in re.findall(r"<Key>(.*?)</Key>", (request.body or b"").decode()):
+        for deleted in re.findall(r"<Key>(.*?)</Key>", _text(request)):
             yield IamCall("s3:DeleteObject", f"arn:aws:s3:::{bucket}/{deleted}")
     elif operation == "ListBuckets":
         yield IamCall("s3:ListAllMyBuckets", "*")
@@ -161,8 +170,7 @@ def _s3(operation: str, request: AWSPreparedRequest) -> Iterator[IamCall]:
 
 
 def _sts(operation: str, request: AWSPreparedRequest) -> Iterator[IamCall]:
-    body = request.body or b""
-    form = dict(parse_qsl(body.decode() if isinstance(body, bytes) else str(body), keep_blank_values=True))
+    form = dict(parse_qsl(_text(request), keep_blank_values=True))
     keys = [name for name in form if name.startswith("Tags.member.") and name.endswith(".Key")]
     tags = {form[name]: form[name.removesuffix("Key") + "Value"] for name in keys}
     passed_on = [value for name, value in form.items() if name.startswith("TransitiveTagKeys.member.")]

@@ -35,8 +35,8 @@ def verify(source: Source | object, **scope: tuple[str, ...]) -> "Report":
     """
     from session_scoping.verify.collect import collect
     from session_scoping.verify.infer import Options
-    from session_scoping.verify.scope import Scope
     from session_scoping.verify.prove import prove
+    from session_scoping.verify.scope import Scope
     from session_scoping.verify.template import link, load
 
     to_json = getattr(source, "to_json", None)

@@ -173,5 +173,3 @@ def _begins(text: Text, arn: Text) -> bool:
     if isinstance(last, str) and isinstance(theirs, str):
         return last == theirs or last.startswith((f"{theirs}/", f"{theirs}*"))
     return last == theirs
-
-

@@ -20,6 +20,7 @@ _PSEUDO_KIND = {"AWS::Region": "region", "AWS::AccountId": "account", "AWS::Part
 _CDK_EXPORT = re.compile(r"[:.](ExportsOutput|PublishOutput)(Ref|FnGetAtt)")
 _SUB = re.compile(r"\$\{(!?)([^}]*)\}")
 
+
 def text_of(value: Any, scope: Scope) -> Text | Unmodelled:
     """Return one string of a template as symbolic text."""
     if isinstance(value, bool):

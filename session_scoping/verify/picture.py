@@ -10,7 +10,8 @@ _STYLE = """
 svg { font-family: ui-sans-serif, system-ui, sans-serif; font-size: 13px; }
 .paper { fill: #fbfaf7; } .card { fill: #fff; stroke: #d8d4ca; } .ink { fill: #23272e; } .soft { fill: #6b7078; }
 .mono { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: 12px; } .head { font-weight: 600; }
-.tag { fill: #eef3fb; stroke: #9db7dd; } .tagtext { fill: #24508f; } .line { stroke: #b9b4a8; fill: none; stroke-width: 1.4; }
+.tag { fill: #eef3fb; stroke: #9db7dd; } .tagtext { fill: #24508f; }
+.line { stroke: #b9b4a8; fill: none; stroke-width: 1.4; }
 .good { fill: #1f7a4d; } .bad { fill: #b3261e; } .goodline { stroke: #1f7a4d; } .badline { stroke: #b3261e; }
 """
 
@@ -37,7 +38,8 @@ def as_svg(stories: list[RoleStory]) -> str:
         top = 130
     head = _text(_LEFT, 42, "Who makes a session, what it carries, what it reaches", "ink head", size=18)
     return (
-        f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {_WIDTH} {top}' width='{_WIDTH}' height='{top}' role='img'>"
+        f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {_WIDTH} {top}' width='{_WIDTH}' "
+        f"height='{top}' role='img'>"
         f"<style>{_STYLE}</style><rect class='paper' width='{_WIDTH}' height='{top}'/>{head}{''.join(pieces)}</svg>\n"
     )
 
@@ -61,7 +63,9 @@ def _draw(story: RoleStory, top: int) -> tuple[str, int]:
     for place, rows in groups:
         box = _height(rows)
         pieces.append(_curve(_MIDDLE + 230, centre, _RIGHT, y + box // 2))
-        pieces.append(_card(_RIGHT, y, _WIDTH - _RIGHT - _LEFT, box) + _text(_RIGHT + 14, y + 21, _cut(place, 58), "ink head"))
+        pieces.append(
+            _card(_RIGHT, y, _WIDTH - _RIGHT - _LEFT, box) + _text(_RIGHT + 14, y + 21, _cut(place, 58), "ink head")
+        )
         for index, reach in enumerate(rows):
             line = y + 42 + index * 36
             pieces.append(_text(_RIGHT + 14, line, _cut(reach.scope.replace("`", ""), 56), "ink mono"))

@@ -51,7 +51,7 @@ RULES = (
     Rule(
         "work-possible",
         "What the role grants can be used",
-        "At least one request of an admitted session succeeds on each table and bucket; denying everything is no proof.",
+        "Some request of an admitted session succeeds on each table and bucket; denying everything is no proof.",
     ),
     Rule(
         "compute-isolation",

@@ -28,9 +28,7 @@ def tell(path: Path, options: Options, parameters: Mapping[str, str]) -> list[Ro
     """
     estate = collect(load(path, parameters))
     report = prove(estate, options)
-    return [
-        _story(scope_of(role, estate, options), estate, report) for role in find_session_roles(estate, options)
-    ]
+    return [_story(scope_of(role, estate, options), estate, report) for role in find_session_roles(estate, options)]
 
 
 def _story(scoped: Scoped, estate: Estate, report: Report) -> RoleStory:
@@ -63,14 +61,14 @@ def _reaches(scoped: Scoped) -> list[Reach]:
                 actions = [_verb(action) for action in wanted if covers_action(statement, action)]
                 if actions:
                     found.setdefault((short(store.label), scope), {}).update(dict.fromkeys(actions))
-        for place, actions in (("Bedrock models", INVOKE), ("keys", KEY_USE)):
-            used = [_verb(action) for action in actions if covers_action(statement, action)]
+        for place, names in (("Bedrock models", INVOKE), ("keys", KEY_USE)):
+            used = [_verb(action) for action in names if covers_action(statement, action)]
             if used and statement.actions is not None and "*" not in statement.actions:
                 for scope in _names(statement):
                     found.setdefault((place, scope), {}).update(dict.fromkeys(used))
-    names = {scope for place, scope in found if place == "Bedrock models"}
+    models = {scope for place, scope in found if place == "Bedrock models"}
     # `us.anthropic.x` is the profile of `anthropic.x`: the model behind a profile is not another thing to reach.
-    behind = {name.partition(".")[2] for name in names}
+    behind = {name.partition(".")[2] for name in models}
     return [
         Reach(tuple(actions), place, scope)
         for (place, scope), actions in found.items()
@@ -100,7 +98,9 @@ def _scopes(statement: Statement, store: Store) -> list[str]:
 
 def _inner(left: Pattern) -> Pattern:
     first = left[0]
-    return tuple(part for part in (first.removeprefix("/"), *left[1:]) if part != "") if isinstance(first, str) else left
+    return (
+        tuple(part for part in (first.removeprefix("/"), *left[1:]) if part != "") if isinstance(first, str) else left
+    )
 
 
 def _leading_keys(statement: Statement) -> str:
@@ -122,5 +122,3 @@ def _names(statement: Statement) -> list[str]:
         kind = show_pattern(fields[5]).strip("`") if len(fields) == 6 else show(text)
         found.append(kind.removeprefix("inference-profile/").removeprefix("foundation-model/"))
     return list(dict.fromkeys(found))
-
-

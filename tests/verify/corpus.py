@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables of cases
 """Concrete requests around a template: what its roles may do, to see what a change opens."""
 
 from collections.abc import Iterator
@@ -34,7 +35,7 @@ class Probe:
         """Return the same question for the simulator; resource policies are asked as identity policies."""
         statements = [*self.policies.identity, *self.policies.resource]
         document = {"Version": "2012-10-17", "Statement": [_body(statement) for statement in statements]}
-        context = {key: value for key, value in self.request.context.items()}
+        context = dict(self.request.context.items())
         return simulation(self.request.action, self.request.resource, context, [document])
 
 

@@ -15,7 +15,7 @@ def rewritings(template: Template) -> Iterator[Mutation]:
     yield edit(
         template,
         "statements reversed",
-        lambda t: [d["Statement"].reverse() for d in documents(t, role) if isinstance(d["Statement"], list)],
+        lambda t: _reverse(t, role),
     )
     yield Mutation(
         "resources in another order", {**template, "Resources": dict(reversed(template["Resources"].items()))}
@@ -59,6 +59,11 @@ def rewritings(template: Template) -> Iterator[Mutation]:
         "repeated statement",
         lambda t: _first_policy(t, role).append(copy.deepcopy(_first_policy(t, role)[0])),
     )
+
+
+def _reverse(template: Template, role: str) -> None:
+    for document in documents(template, role):
+        document["Statement"] = listed(document["Statement"])[::-1]
 
 
 def _each_document(template: Template, role: str, change: Any) -> None:

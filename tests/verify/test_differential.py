@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables of cases
 """`decide` against an independent simulator, on random policies and requests."""
 
 import json

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables of cases
 """Real boto3 against a moto server, held against the synthesized policies: own work succeeds, crossing is denied."""
 
 import gzip
@@ -6,6 +7,7 @@ from typing import Any
 
 import boto3
 import pytest
+from boto3.dynamodb.conditions import Key
 from botocore.exceptions import ClientError
 from moto.server import ThreadedMotoServer
 
@@ -84,9 +86,11 @@ def do_all_work(policies: EnforcedPolicies, session: boto3.Session, tags: dict[s
         ]
     )  # fmt: skip
     nudges = resource.Table(policies.name("TaskNudgesTable"))
-    nudges.query(KeyConditionExpression=boto3.dynamodb.conditions.Key("task_id").eq(task))
+    nudges.query(KeyConditionExpression=Key("task_id").eq(task))
     s3.put_object(
-        Bucket=policies.name("TraceArtifactBucket"), Key=f"traces/{tags['user_id']}/{task}.jsonl.gz", Body=gzip.compress(b"{}")
+        Bucket=policies.name("TraceArtifactBucket"),
+        Key=f"traces/{tags['user_id']}/{task}.jsonl.gz",
+        Body=gzip.compress(b"{}"),
     )
     attachment = f"attachments/{tags['user_id']}/{task}/1/notes.txt"
     found = s3.get_object(Bucket=policies.name("AttachmentsBucket"), Key=attachment)
@@ -104,7 +108,9 @@ Attempt = Callable[[EnforcedPolicies, boto3.Session], object]
 
 
 def _table(name: str, call: str, **arguments: Any) -> Attempt:
-    return lambda policies, session: getattr(session.client("dynamodb"), call)(TableName=policies.name(name), **arguments)
+    return lambda policies, session: getattr(session.client("dynamodb"), call)(
+        TableName=policies.name(name), **arguments
+    )
 
 
 def _s3(bucket: str, call: str, **arguments: Any) -> Attempt:
@@ -152,7 +158,9 @@ CROSSINGS: dict[str, Attempt] = {
 
 
 @pytest.mark.parametrize("name", CROSSINGS)
-def test_every_crossing_is_denied_and_leaves_the_other_tenants_data_alone(name: str, policies: EnforcedPolicies) -> None:
+def test_every_crossing_is_denied_and_leaves_the_other_tenants_data_alone(
+    name: str, policies: EnforcedPolicies
+) -> None:
     """Alice's session gets AccessDenied, and Bob's row and objects are what they were."""
     before = _bobs_data(policies)
     with pytest.raises(ClientError) as denied:
@@ -171,7 +179,13 @@ def _bobs_data(policies: EnforcedPolicies) -> object:
 
 @pytest.mark.parametrize(
     "tags",
-    [{}, {"user_id": "alice", "repo": "r"}, {**ALICE, "task_id": ""}, {**ALICE, "user_id": "a/b"}, {**ALICE, "extra": "x"}],
+    [
+        {},
+        {"user_id": "alice", "repo": "r"},
+        {**ALICE, "task_id": ""},
+        {**ALICE, "user_id": "a/b"},
+        {**ALICE, "extra": "x"},
+    ],
 )
 def test_a_session_with_wrong_tags_cannot_be_made(tags: dict[str, str], policies: EnforcedPolicies) -> None:
     """Untagged, incomplete, empty, path-like and additional tags are refused by the trust policy."""

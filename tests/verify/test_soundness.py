@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables of cases
 """Soundness: whatever `decide` allows across two sessions, `prove` never calls PROVED."""
 
 import os
@@ -23,7 +24,9 @@ EXAMPLES = int(os.environ.get("SOUNDNESS_EXAMPLES", "60"))
 TASK, USER = "${aws:PrincipalTag/task_id}", "${aws:PrincipalTag/user_id}"
 TABLE = {"Fn::GetAtt": ["Table", "Arn"]}
 
-LEADING = st.sampled_from([TASK, f"X#{TASK}", f"{USER}#{TASK}", f"{USER}{TASK}", USER, "shared", f"{TASK}*", "*", f"{USER}-{TASK}"])
+LEADING = st.sampled_from(
+    [TASK, f"X#{TASK}", f"{USER}#{TASK}", f"{USER}{TASK}", USER, "shared", f"{TASK}*", "*", f"{USER}-{TASK}"]
+)
 OPERATORS = st.sampled_from(
     ["ForAllValues:StringEquals", "ForAllValues:StringEquals", "ForAllValues:StringLike", "ForAnyValue:StringEquals",
      "ForAllValues:StringEqualsIfExists", "StringEquals", "ForAllValues:StringNotEquals", "ForAnyValue:StringNotEquals"]
@@ -32,14 +35,18 @@ OBJECTS = st.sampled_from(
     [f"traces/{USER}/{TASK}/*", f"traces/{USER}/{TASK}.gz", f"traces/{USER}/*", f"a/{TASK}/*", f"a/{TASK}*", f"a/{USER}-{TASK}/*",
      "a/*", f"{TASK}/x", f"traces/*/{TASK}/*", "*"]
 )  # fmt: skip
-TAG_CONDITIONS = st.sampled_from([{}, {"StringLike": {"aws:PrincipalTag/task_id": "?*"}}, {"StringNotLike": {"aws:PrincipalTag/user_id": "*/*"}}])
+TAG_CONDITIONS = st.sampled_from(
+    [{}, {"StringLike": {"aws:PrincipalTag/task_id": "?*"}}, {"StringNotLike": {"aws:PrincipalTag/user_id": "*/*"}}]
+)
 
 
 @st.composite
 def on_table(draw: st.DrawFn) -> dict[str, Any]:
     """Draw a statement on the table."""
     body: dict[str, Any] = {"Effect": draw(st.sampled_from(["Allow", "Allow", "Deny"])), "Resource": TABLE}
-    body["Action"] = draw(st.sampled_from([["dynamodb:GetItem"], ["dynamodb:GetItem", "dynamodb:Query"], "dynamodb:*", "*"]))
+    body["Action"] = draw(
+        st.sampled_from([["dynamodb:GetItem"], ["dynamodb:GetItem", "dynamodb:Query"], "dynamodb:*", "*"])
+    )
     condition: dict[str, Any] = dict(draw(TAG_CONDITIONS))
     if draw(st.integers(0, 9)):
         condition[draw(OPERATORS)] = {"dynamodb:LeadingKeys": draw(st.lists(LEADING, min_size=1, max_size=2))}
@@ -69,11 +76,19 @@ def template(draw: st.DrawFn) -> dict[str, Any]:
     }
     if draw(st.integers(0, 3)):
         condition["StringNotLike"] = {f"aws:RequestTag/{tag}": ["*/*"] for tag in tags}
-    trust = {"Effect": "Allow", "Action": ["sts:AssumeRole", "sts:TagSession"], "Principal": {"AWS": "arn:aws:iam::111122223333:role/m"}, "Condition": condition}
+    trust = {
+        "Effect": "Allow",
+        "Action": ["sts:AssumeRole", "sts:TagSession"],
+        "Principal": {"AWS": "arn:aws:iam::111122223333:role/m"},
+        "Condition": condition,
+    }
     body = draw(st.lists(st.one_of(on_table(), on_bucket()), min_size=1, max_size=4))
     return {
         "Resources": {
-            "Table": {"Type": "AWS::DynamoDB::Table", "Properties": {"KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}]}},
+            "Table": {
+                "Type": "AWS::DynamoDB::Table",
+                "Properties": {"KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}]},
+            },
             "Bucket": {"Type": "AWS::S3::Bucket"},
             "Session": {
                 "Type": "AWS::IAM::Role",
@@ -87,7 +102,10 @@ def template(draw: st.DrawFn) -> dict[str, Any]:
 
 
 VALUES = ("T", "u", "T-u", "a/b", "uT", "X#T", "shared", "b")
-SESSIONS = [{"user_id": user, "task_id": task} for user, task in product(("u", "T", "a/b", "a", "uT"), ("T", "b", "T-u", "b/T", "uT"))]
+SESSIONS = [
+    {"user_id": user, "task_id": task}
+    for user, task in product(("u", "T", "a/b", "a", "uT"), ("T", "b", "T-u", "b/T", "uT"))
+]
 COUNT: Counter[str] = Counter()
 
 
@@ -100,10 +118,19 @@ def keys_of(tags: dict[str, str]) -> list[str]:
 def objects_of(tags: dict[str, str]) -> list[str]:
     """Return object keys around a session."""
     user, task = tags["user_id"], tags["task_id"]
-    return [f"traces/{user}/{task}/x", f"traces/{user}/{task}.gz", f"a/{task}/x", f"a/{task}x/y", f"a/{user}-{task}/x", f"{task}/x"]
+    return [
+        f"traces/{user}/{task}/x",
+        f"traces/{user}/{task}.gz",
+        f"a/{task}/x",
+        f"a/{task}x/y",
+        f"a/{user}-{task}/x",
+        f"{task}/x",
+    ]
 
 
-def reaches(role: Role, tags: dict[str, str], store: Store, action: str, resource: str, context: dict[str, Any]) -> bool:
+def reaches(
+    role: Role, tags: dict[str, str], store: Store, action: str, resource: str, context: dict[str, Any]
+) -> bool:
     """Whether `decide` lets a session of the role through."""
     binding = Binding()
     policies = PolicySet(binding.statements(role.identity))
@@ -111,7 +138,9 @@ def reaches(role: Role, tags: dict[str, str], store: Store, action: str, resourc
     return decide(Request(action, binding.text(store.arn) + resource, {**tagged, **context}), policies).allowed
 
 
-def crossing(role: Role, store: Store, one: dict[str, str], two: dict[str, str], identity: frozenset[str]) -> str | None:
+def crossing(
+    role: Role, store: Store, one: dict[str, str], two: dict[str, str], identity: frozenset[str]
+) -> str | None:
     """Return something both of two different sessions reach, or what one reaches on every partition."""
     if all(one[key] == two[key] for key in identity):
         return None
@@ -120,7 +149,8 @@ def crossing(role: Role, store: Store, one: dict[str, str], two: dict[str, str],
             return "no leading key"
         for key in dict.fromkeys(keys_of(one) + keys_of(two)):
             mine = any(
-                reaches(role, one, store, "dynamodb:GetItem", "", {"dynamodb:LeadingKeys": keys}) for keys in ([key], [one["task_id"], key])
+                reaches(role, one, store, "dynamodb:GetItem", "", {"dynamodb:LeadingKeys": keys})
+                for keys in ([key], [one["task_id"], key])
             )
             if mine and reaches(role, two, store, "dynamodb:GetItem", "", {"dynamodb:LeadingKeys": [key]}):
                 return key

@@ -97,10 +97,14 @@ def by_hand(*, trust: dict[str, Any] | None) -> dict[str, Any]:
     stack = small.stack()
     table, bucket, compute = small.table(stack), small.bucket(stack), small.role(stack)
     principal = iam.ArnPrincipal(compute.role_arn)
-    role = iam.Role(stack, "Session", assumed_by=(principal.with_conditions(trust) if trust else principal).with_session_tags())
+    role = iam.Role(
+        stack, "Session", assumed_by=(principal.with_conditions(trust) if trust else principal).with_session_tags()
+    )
     keys = {"dynamodb:LeadingKeys": ["${aws:PrincipalTag/task_id}"]}
     conditions = {"ForAllValues:StringEquals": keys, "Null": {"dynamodb:LeadingKeys": "false"}}
-    role.add_to_policy(iam.PolicyStatement(actions=["dynamodb:GetItem"], resources=[table.table_arn], conditions=conditions))
+    role.add_to_policy(
+        iam.PolicyStatement(actions=["dynamodb:GetItem"], resources=[table.table_arn], conditions=conditions)
+    )
     objects = bucket.arn_for_objects("traces/${aws:PrincipalTag/user_id}/${aws:PrincipalTag/task_id}/*")
     role.add_to_policy(iam.PolicyStatement(actions=["s3:PutObject"], resources=[objects]))
     role.grant_assume_role(compute)
@@ -158,9 +162,20 @@ def test_templates_that_change_when_they_deploy_are_unknown(change: str, tmp_pat
 
 @pytest.mark.parametrize(
     "content",
-    ["", "[]", "{}", '{"Resources": []}', "not json", "\x00\xff", '{"Resources": {"A": 1}, "Outputs": 3', "[" * 100_000],
+    [
+        "",
+        "[]",
+        "{}",
+        '{"Resources": []}',
+        "not json",
+        "\x00\xff",
+        '{"Resources": {"A": 1}, "Outputs": 3',
+        "[" * 100_000,
+    ],
 )
-def test_input_that_cannot_be_read_is_exit_code_2(content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_input_that_cannot_be_read_is_exit_code_2(
+    content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """One line on stderr, never a traceback."""
     file = tmp_path / "bad.template.json"
     file.write_text(content)
@@ -173,7 +188,12 @@ def test_input_that_cannot_be_read_is_exit_code_2(content: str, tmp_path: Path, 
 WEIRD: list[dict[str, Any]] = [
     {"A": {"Type": "AWS::IAM::Role"}},
     {"A": {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": "text"}}},
-    {"A": {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": {"Statement": [None, 3]}, "Policies": [7]}}},
+    {
+        "A": {
+            "Type": "AWS::IAM::Role",
+            "Properties": {"AssumeRolePolicyDocument": {"Statement": [None, 3]}, "Policies": [7]},
+        }
+    },
     {"A": {"Type": "AWS::IAM::Policy", "Properties": {"Roles": {"Fn::Cidr": []}, "PolicyDocument": {"Statement": {}}}}},
     {"A": {"Type": "AWS::DynamoDB::Table", "Properties": {"TableName": {"Fn::Base64": "x"}, "KeySchema": 4}}},
     {"A": {"Type": "AWS::S3::BucketPolicy", "Properties": {"Bucket": {"Ref": "Gone"}}}},

@@ -73,7 +73,7 @@ def _attempts(proof: Proof) -> Iterator[_Attempt]:
             for pattern in _entries(statement):
                 if _handled(action, pattern):
                     continue
-                arn = entry_arn(pattern, call.lookup)
+                arn = entry_arn(pattern)
                 if (action, arn) not in seen:
                     seen.add((action, arn))
                     yield action, entry_target(pattern, call.lookup), arn, "", f"{action} is allowed"

@@ -114,7 +114,7 @@ def _attempts(proof: Proof) -> Iterator[tuple[str, Target, Text, str, str]]:
             if covers_action(statement, action):
                 for text in statement.resources if statement.resources is not None else (lit("*"),):
                     pattern = resource_pattern(text, statement)
-                    arn = entry_arn(pattern, lookup)
+                    arn = entry_arn(pattern)
                     yield action, entry_target(pattern, lookup), arn, "", f"{action} is allowed"
 
 

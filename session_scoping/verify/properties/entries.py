@@ -10,7 +10,7 @@ from session_scoping.verify.text import Pattern, Text, Token, Variable, Wildcard
 _STAND_IN = "zz"
 
 
-def entry_arn(pattern: Pattern, lookup: Lookup) -> Text:
+def entry_arn(pattern: Pattern) -> Text:
     """Return one ARN a pattern covers, wildcards filled in; a variable becomes a token the model does not know."""
     if is_open(pattern):
         return ("arn:aws:zz:us-east-1:111122223333:zz",)

@@ -1,6 +1,6 @@
 """`partition-isolation` and `object-isolation`: no session reaches an item or object of another session."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import z3
 
@@ -16,7 +16,7 @@ from session_scoping.verify.symbolic.conditions import LEADING_KEYS, UnmodelledE
 from session_scoping.verify.symbolic.policies import Target, allowed
 from session_scoping.verify.symbolic.solver import solve
 from session_scoping.verify.symbolic.strings import TRUE, Bool, Key, conjunction, disjunction, key_for, negation
-from session_scoping.verify.symbolic.targets import in_any_region, is_open, store_target, strip
+from session_scoping.verify.symbolic.targets import in_any_region, store_target, strip
 from session_scoping.verify.symbolic.trust import tag_may_hold
 from session_scoping.verify.text import Pattern, Text, Unmodelled, Variable, Wildcard, show
 
@@ -106,7 +106,7 @@ def _elements_needed(statements: Sequence[Statement]) -> int:
     return needed
 
 
-def _may_hold(proof: Proof):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _may_hold(proof: Proof) -> Callable[[Variable, str], bool]:
     return lambda variable, character: tag_may_hold(proof.role, variable, character)
 
 
@@ -114,7 +114,7 @@ def _any_region(store: Store, statements: Sequence[Statement]) -> Store:
     """Look at replicas in every Region when a grant leaves the Region open."""
     for statement in statements:
         for text in statement.resources or ():
-            fields = split_fields(parsed(text, True, True))  # type: ignore[arg-type]
+            fields = split_fields(parsed(text, True, True))
             if statement.allow and len(fields) == 6 and any(isinstance(part, Wildcard) for part in fields[3]):
                 return in_any_region(store)
     return store
@@ -138,7 +138,7 @@ def _partition(proof: Proof, store: Store) -> _Outcome:
     call.leading_keys = [(z3.Bool(f"A uses {i}") if i else TRUE, key) for i, key in enumerate(keys)]
     other.leading_keys = [(TRUE, keys[0])]
     theirs = _belongs(proof, store, keys[0], b.session, other)
-    shared = _reached_too(proof, other, actions, store_target(place, None, other.lookup), keys[0], store)
+    shared = _reached_too(proof, b.session, other, actions, store_target(place, None, other.lookup), keys[0], store)
     for action in actions:
         target = store_target(place, None, call.lookup)
         reach = allowed(proof.role, call, action, target)
@@ -167,7 +167,7 @@ def _objects(proof: Proof, store: Store) -> _Outcome:
     call, other = proof.call("A", a.session), proof.call("B", b.session)
     target = store_target(store, key, call.lookup)
     theirs = _belongs(proof, store, key, b.session, other)
-    shared = _reached_too(proof, other, actions, store_target(store, key, other.lookup), key, store)
+    shared = _reached_too(proof, b.session, other, actions, store_target(store, key, other.lookup), key, store)
     for action in actions:
         reach = allowed(proof.role, call, action, target)
         if z3.is_false(reach):
@@ -190,7 +190,7 @@ def _verdict(
     return Status.VIOLATED, summary, found
 
 
-def _belongs(proof: Proof, store: Store, key: Key, owner: Session, call: Call):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _belongs(proof: Proof, store: Store, key: Key, owner: Session, call: Call) -> Callable[[Session], Bool]:
     """Return, for a caller, the formula that the key is one of the owner's and the two are different sessions."""
 
     def formula(caller: Session) -> Bool:
@@ -211,14 +211,16 @@ def _apart(proof: Proof, pattern: Pattern) -> frozenset[str]:
     return tags | proof.scoped.identity
 
 
-def _reached_too(proof: Proof, other: Call, actions: Sequence[str], target: Target, key: Key, store: Store):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _reached_too(
+    proof: Proof, owner: Session, other: Call, actions: Sequence[str], target: Target, key: Key, store: Store
+) -> Callable[[Session], Bool]:
     """Return, for a caller, the formula that another session reaches the same key."""
     reach = disjunction([allowed(proof.role, other, action, target) for action in actions])
     meant = [p for p in proof.scoped.formats[store.id] if tags_in(p) <= proof.scoped.shared_by]
     not_meant = conjunction([negation(key.match(pattern, other.lookup).under) for pattern in meant])
 
     def formula(caller: Session) -> Bool:
-        return conjunction([reach, not_meant, caller.differs(other.session, sorted(proof.scoped.identity))])
+        return conjunction([reach, not_meant, caller.differs(owner, sorted(proof.scoped.identity))])
 
     return formula
 
@@ -252,8 +254,3 @@ def _assumptions(proof: Proof, store: Store) -> tuple[str, ...]:
         if tags_in(pattern) <= proof.scoped.shared_by:
             found.append(f"sharing {show_pattern(pattern)} between sessions is declared")
     return tuple(found)
-
-
-def is_everything(pattern: Pattern) -> bool:
-    """Whether a resource pattern is `*`."""
-    return is_open(pattern)

@@ -99,11 +99,8 @@ def _stranger(proof: Proof) -> tuple[Status, str] | None:
             if kind == "*":
                 return Status.VIOLATED, f"{statement.where}: anybody in any account may make a session"
             if kind == "AWS" and _is_account(text):
-                return (
-                    Status.UNKNOWN,
-                    f"{statement.where}: any principal of {show(text)} that its own policies allow may make a"
-                    " session, and those policies are not all in the templates",
-                )
+                detail = f"{statement.where}: any principal of {show(text)} that its policies allow may make a session"
+                return Status.UNKNOWN, f"{detail}, and those policies are not all in the templates"
             if kind == "AWS" and any(isinstance(part, Token) and part.kind == "free" for part in text):
                 return Status.UNKNOWN, f"{statement.where}: who may make a session is only known at deploy time"
     return None
@@ -132,10 +129,9 @@ def _replay(proof: Proof, model: z3.ModelRef, summary: str) -> Counterexample | 
             ]
             if all(decision.allowed for decision in decisions):
                 statement = decisions[0].statement
-                shown = {key: value for key, value in context.items()}
                 where = statement.where if statement else ""
                 return Counterexample(
-                    summary, session=tags, action=action, resource=arn, context=dict(shown), decided_by=where
+                    summary, session=tags, action=action, resource=arn, context=dict(context), decided_by=where
                 )
     return None
 

@@ -14,7 +14,7 @@ from session_scoping.verify.reach import covers_action
 from session_scoping.verify.report import Counterexample
 from session_scoping.verify.symbolic.calls import Call
 from session_scoping.verify.symbolic.conditions import UnmodelledError
-from session_scoping.verify.symbolic.policies import Target, allowed, resource_pattern
+from session_scoping.verify.symbolic.policies import allowed, resource_pattern
 from session_scoping.verify.symbolic.solver import solve
 from session_scoping.verify.symbolic.strings import Bool, conjunction
 from session_scoping.verify.symbolic.targets import store_target
@@ -35,19 +35,19 @@ def model_faults(proof: Proof) -> Iterator[Counterexample]:
         kind, name = _model_of(pattern)
         region_open = _has_wildcard(split_fields(pattern)[3:5]) if len(split_fields(pattern)) == 6 else True
         if kind is None or _has_wildcard([name]):
-            yield from _fault(proof, call, action, target, pattern, reach, "a model that no grant names can be called")
+            yield from _fault(proof, call, action, pattern, reach, "a model that no grant names can be called")
             continue
         if kind != _MODEL:
             continue
         there, value = call.single(_PROFILE)
         through = z3.And(there, value == z3.StringVal(_FOREIGN_PROFILE))
         yield from _fault(
-            proof, call, action, target, pattern, conjunction([reach, _fenced_somehow(statement), through]),
+            proof, call, action, pattern, conjunction([reach, _fenced_somehow(statement), through]),
             "a model can be called through an inference profile that no grant names",
         )  # fmt: skip
         if region_open or name in profiled:
             yield from _fault(
-                proof, call, action, target, pattern, conjunction([reach, z3.Not(there)]),
+                proof, call, action, pattern, conjunction([reach, z3.Not(there)]),
                 "a model can be called outside its inference profile",
             )  # fmt: skip
 
@@ -86,22 +86,19 @@ def key_faults(proof: Proof) -> Iterator[Counterexample]:
         if z3.is_false(reach):
             continue
         if _has_wildcard([pattern]):
-            yield from _fault(
-                proof, call, action, target, pattern, reach, f"{action} is allowed on keys no grant names"
-            )
+            yield from _fault(proof, call, action, pattern, reach, f"{action} is allowed on keys no grant names")
             continue
         there, value = call.single("kms:viaservice")
         elsewhere = z3.Or(z3.Not(there), value == z3.StringVal("zz.us-east-1.amazonaws.com"))
         yield from _fault(
-            proof, call, action, target, pattern, conjunction([reach, elsewhere]),
+            proof, call, action, pattern, conjunction([reach, elsewhere]),
             f"{action} is allowed outside DynamoDB and S3",
         )  # fmt: skip
         if action == "kms:DescribeKey":
             continue
-        context = [key for key in _context_keys(proof)]
-        bare = conjunction([z3.Not(call.single(key)[0]) for key in context])
+        bare = conjunction([z3.Not(call.single(key)[0]) for key in _context_keys(proof)])
         yield from _fault(
-            proof, call, action, target, pattern, conjunction([reach, bare]),
+            proof, call, action, pattern, conjunction([reach, bare]),
             f"{action} is allowed whatever the key protects: no encryption context is asked for",
         )  # fmt: skip
 
@@ -145,14 +142,14 @@ def _grants(proof: Proof, actions: tuple[str, ...]) -> Iterator[tuple[str, State
 
 
 def _fault(
-    proof: Proof, call: Call, action: str, target: Target, pattern: Pattern, formula: Bool, summary: str
+    proof: Proof, call: Call, action: str, pattern: Pattern, formula: Bool, summary: str
 ) -> Iterator[Counterexample]:
     if z3.is_false(formula):
         return
     model = solve(formula, proof.admission("A").formula)
     if model is None:
         return
-    found = confirm(proof, call, model, [Witness(action, entry_arn(pattern, call.lookup))], summary)
+    found = confirm(proof, call, model, [Witness(action, entry_arn(pattern))], summary)
     if found is None:
         raise UnmodelledError(f"{summary}, as far as an over-approximation can tell; `decide` does not confirm it")
     yield found

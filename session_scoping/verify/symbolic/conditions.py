@@ -127,7 +127,7 @@ def _elements(key: str, patterns: list[Pattern], base: str, call: Call) -> list[
             for there, k in call.leading_keys
         ]
     if key in _TAG_LISTS:
-        return _tag_elements(key, patterns, base, call.minted) if call.minted else []
+        return _tag_elements(key, patterns, call.minted) if call.minted else []
     there, value = call.single(key)
     return [(there, lambda: either(_match_value(p, base, value, call) for p in patterns))]
 
@@ -149,7 +149,7 @@ def _ignoring_case(pattern: Pattern, value: z3.SeqRef) -> Match:
     return Match.exact(z3.InRe(value, regex))
 
 
-def _tag_elements(key: str, patterns: list[Pattern], base: str, session: Session) -> list[_Element]:
+def _tag_elements(key: str, patterns: list[Pattern], session: Session) -> list[_Element]:
     found: list[_Element] = []
     for name, spelling in session.keys.items():
         there = session.carried(name) if key == "aws:tagkeys" else session.transitive(name)

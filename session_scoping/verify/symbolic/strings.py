@@ -6,15 +6,16 @@ store begin with the same text, which is compared here and not in z3; and where 
 separator, a key is compared piece by piece between separators.
 """
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import z3
 
-from session_scoping.tags import is_tag_character
-from session_scoping.verify.text import Part, Pattern, Text, Token, Variable, Wildcard
+from session_scoping.verify.text import Part, Pattern, Token, Variable, Wildcard
 
-Bool = z3.BoolRef
+Bool: TypeAlias = "z3.BoolRef"
 TRUE, FALSE = z3.BoolVal(True), z3.BoolVal(False)
 
 
@@ -276,21 +277,6 @@ def key_for(name: str, patterns: Iterable[Pattern], holds: Callable[[Variable, s
 def string_value(model: z3.ModelRef, term: z3.SeqRef) -> str:
     """Return the string a model gives to a term."""
     value = model.eval(term, model_completion=True)
+    # z3 spells other than ASCII characters as `\\u{2040}`.
     text = str(value.as_string())
-    return _unescape(text)
-
-
-def _unescape(text: str) -> str:
-    import re
-
     return re.sub(r"\\u\{([0-9a-fA-F]+)\}", lambda found: chr(int(found[1], 16)), text)
-
-
-def sts_allows(character: str) -> bool:
-    """Whether STS lets a tag value hold a character."""
-    return is_tag_character(character)
-
-
-def literal_pattern(text: Text) -> Pattern:
-    """Return text as a pattern without variables or wildcards."""
-    return tuple(text)

@@ -150,7 +150,6 @@ def _match_field(ours: Pattern, theirs: Pattern, lookup: Lookup) -> Match:
 
 def _match_path(ours: Pattern, store: Store, rest: Rest, lookup: Lookup) -> Match:
     path = split_fields(store.arn)[5]
-    assert all(isinstance(part, str | Token) for part in path)
     left = strip(ours, path)  # type: ignore[arg-type]
     if left is not None:
         found = _match_rest(left, rest, lookup)
@@ -196,7 +195,7 @@ def _split_at_slash(parts: Pattern) -> tuple[Pattern, Pattern | None]:
 def _match_open_name(name: Pattern, store: Store, rest: Rest, lookup: Lookup) -> Match:
     """Match a pattern whose wildcard is in the name and that ends there, such as `table/Task*`."""
     value, _ = concat(store.name, lookup)
-    if not name[-1:] == (Wildcard("*"),):
+    if name[-1:] != (Wildcard("*"),):
         return MAYBE if rest is not None else match_string(name, value, lookup)
     found = match_string(name, value, lookup)
     # The final `*` also covers whatever follows; the part before it may match into what follows as well.
