@@ -5,6 +5,7 @@ The generated app has session roles by hand, with four tables each, so that the 
 """
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -57,7 +58,12 @@ def _role(index: int, tables: list[str]) -> dict[str, Any]:
     ]
     allows.append({"Effect": "Allow", "Action": "s3:PutObject", "Resource": objects})
     denies: list[dict[str, Any]] = [
-        {"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": {"StringNotLike": {f"aws:PrincipalTag/{key}": "?*"}}}
+        {
+            "Effect": "Deny",
+            "Action": "*",
+            "Resource": "*",
+            "Condition": {"StringNotLike": {f"aws:PrincipalTag/{key}": "?*"}},
+        }
         for key in KEYS
     ]
     denies.append({"Effect": "Deny", "Action": "s3:*", "NotResource": objects})
@@ -85,7 +91,11 @@ def measure(path: Path) -> tuple[float, float, str]:
     """Return seconds and MiB of one run of the command in a process of its own, and its last line."""
     begin = time.perf_counter()
     run = subprocess.run(
-        [sys.executable, "-m", "benchmarks.verifier", "--measured", str(path)], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "benchmarks.verifier", "--measured", str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "COLUMNS": "200"},
     )
     seconds = time.perf_counter() - begin
     *_, summary, memory = run.stdout.strip().splitlines()

@@ -5,6 +5,7 @@ Nothing leaves the machine: moto answers for AWS, and every request is decided b
 """
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -28,6 +29,7 @@ TASKS = (
 
 def main() -> int:
     """Run the demonstration and return 0 when every answer was the expected one."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()

@@ -98,7 +98,17 @@ def prove_compute(estate: Estate, role: Role, stores: list[Store]) -> Result:
 
 def _attempts(proof: Proof) -> Iterator[tuple[str, Target, Text, str, str]]:
     lookup = _call(proof).lookup
+    broken = next((s.problem for s in proof.role.identity if s.problem), None)
+    if broken:
+        raise UnmodelledError(broken)
+    granting = {
+        kind: any(s.allow and any(covers_action(s, action) for action in actions) for s in proof.role.identity)
+        for kind, actions in (("table", _TABLE), ("bucket", (*BUCKET, *_OBJECT)))
+    }
     for store in proof.scoped.stores:
+        if not (granting.get(store.kind) or any(s.allow for s in store.policy) or store.problems):
+            # Neither its own policies nor the store's grant anything of the kind.
+            continue
         statements = [*proof.role.identity, *store.policy]
         inside = Key(f"inside {store.id}", frozenset(), 0)
         direct, deeper = (_TABLE, _TABLE) if store.kind == "table" else (BUCKET, _OBJECT)

@@ -9,6 +9,7 @@ separator, a key is compared piece by piece between separators.
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 import z3
@@ -87,11 +88,13 @@ def token_may_hold(token: Token, character: str) -> bool:
     return character in _CHARS.get(token.kind, character)
 
 
+@lru_cache(maxsize=65536)
 def token_constant(token: Token) -> z3.SeqRef:
     """Return the z3 string that stands for a token."""
     return z3.String(f"token {token.name}")
 
 
+@lru_cache(maxsize=65536)
 def token_domain(token: Token) -> Bool:
     """Return what is known about a token's text."""
     constant = token_constant(token)
@@ -104,6 +107,7 @@ def token_domain(token: Token) -> Bool:
     return constant != z3.StringVal("")
 
 
+@lru_cache(maxsize=64)
 def _charset(characters: str) -> z3.ReRef:
     return z3.Union(*(z3.Re(z3.StringVal(character)) for character in characters))
 
