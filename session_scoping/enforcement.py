@@ -26,7 +26,7 @@ from botocore.compat import HTTPHeaders
 from session_scoping.enforcement_requests import IamCall, iam_calls
 from session_scoping.errors import InvalidInputError
 from session_scoping.verify.binding import Binding, tag_context
-from session_scoping.verify.collect import collect
+from session_scoping.verify.collecting import collect
 from session_scoping.verify.decision import Decision, PolicySet, Request, decide
 from session_scoping.verify.model import Role, Store
 from session_scoping.verify.scope import Scope
@@ -77,6 +77,7 @@ class EnforcedPolicies:
         self._schemas = {f"{s.name}.{key}": s.properties(key) for s in scopes for key in s.resources}
         self._sessions: dict[str, Caller] = {}
         self._pending = threading.local()
+        self._account = account
         self.ambient: Caller | None = None
         self.log: list[Decided] = []
 
@@ -160,7 +161,7 @@ class EnforcedPolicies:
         if caller is None:
             self._remember(service, operation, request)
             return None
-        for call in iam_calls(service, operation, request, self._partition_key):
+        for call in iam_calls(service, operation, request, self._partition_key, self._account):
             if call.action in _FREE:
                 continue
             decision = self._decide(caller, call)

@@ -51,7 +51,7 @@ class IamCall:
 
 
 def iam_calls(
-    service: str, operation: str, request: AWSPreparedRequest, partition_key: PartitionKey
+    service: str, operation: str, request: AWSPreparedRequest, partition_key: PartitionKey, account: str
 ) -> Iterator[IamCall]:
     """
     Yield what IAM is asked for one call; an operation that is not mapped is asked for on `*`.
@@ -61,10 +61,10 @@ def iam_calls(
         operation: Name of the operation.
         request: The request, signed and ready to go.
         partition_key: Knows the partition key of each table.
+        account: Account the tables are in.
     """
-    region, account = _region(request), "123456789012"
     if service == "dynamodb":
-        table_arn = f"arn:aws:dynamodb:{region}:{account}:table/"
+        table_arn = f"arn:aws:dynamodb:{_region(request)}:{account}:table/"
         yield from _dynamodb(operation, json.loads(_text(request) or "{}"), table_arn, partition_key)
     elif service == "s3":
         yield from _s3(operation, request)

@@ -15,7 +15,7 @@ import aws_cdk as cdk
 import jsii
 
 from session_scoping.errors import InvalidInputError
-from session_scoping.verify.collect import collect
+from session_scoping.verify.collecting import collect
 from session_scoping.verify.findings import NAG_RULES, Finding, findings
 from session_scoping.verify.scope import Scope
 from session_scoping.verify.template import link, read_template

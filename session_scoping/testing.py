@@ -33,9 +33,9 @@ def verify(source: Source | object, **scope: tuple[str, ...]) -> "Report":
     Raises:
         InvalidInputError: The source is none of these, or cannot be read.
     """
-    from session_scoping.verify.collect import collect
+    from session_scoping.verify.collecting import collect
     from session_scoping.verify.infer import Options
-    from session_scoping.verify.prove import prove
+    from session_scoping.verify.proving import prove
     from session_scoping.verify.scope import Scope
     from session_scoping.verify.template import link, load
 

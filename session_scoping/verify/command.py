@@ -13,7 +13,7 @@ from session_scoping.errors import InvalidInputError, MissingExtraError
 
 if TYPE_CHECKING:
     from session_scoping.verify.infer import Options
-    from session_scoping.verify.prove import Progress
+    from session_scoping.verify.proving import Progress
 
 PASSED, FAILED = 0, 1
 """Exit codes: 0 when all is PROVED, 1 when anything is not. 2 is for input that cannot be read."""
@@ -101,8 +101,8 @@ def parameters_from(arguments: argparse.Namespace) -> dict[str, str]:
 def run(arguments: argparse.Namespace) -> int:
     """Verify a path, print the report, return the exit code."""
     require_extra()
-    from session_scoping.verify.collect import collect
-    from session_scoping.verify.prove import prove
+    from session_scoping.verify.collecting import collect
+    from session_scoping.verify.proving import prove
     from session_scoping.verify.render import as_json, as_sarif, print_table
     from session_scoping.verify.template import load
 

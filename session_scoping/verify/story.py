@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from session_scoping.verify.actions import INVOKE, KEY_USE, KEYED, OBJECT
-from session_scoping.verify.collect import collect
+from session_scoping.verify.collecting import collect
 from session_scoping.verify.explain import Reach, RoleStory
 from session_scoping.verify.infer import Options, Scoped, find_session_roles, scope_of
 from session_scoping.verify.matching import parsed, split_fields
 from session_scoping.verify.model import Estate, Statement, Store
 from session_scoping.verify.properties.isolation import show_pattern
-from session_scoping.verify.prove import prove
+from session_scoping.verify.proving import prove
 from session_scoping.verify.reach import covers_action
 from session_scoping.verify.render import short
 from session_scoping.verify.report import Report, Status

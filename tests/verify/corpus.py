@@ -7,7 +7,7 @@ from itertools import product
 from typing import Any
 
 from session_scoping.verify.binding import Binding
-from session_scoping.verify.collect import collect
+from session_scoping.verify.collecting import collect
 from session_scoping.verify.decision import PolicySet, Request, decide
 from session_scoping.verify.model import Estate, Role, Statement, Store
 from session_scoping.verify.scope import Scope

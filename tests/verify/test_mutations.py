@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from session_scoping.verify.prove import prove
+from session_scoping.verify.proving import prove
 from session_scoping.verify.report import Status
 from tests.verify.corpus import allowed_names, estate_of, opened
 from tests.verify.mutations import Mutation, weakenings, without_guards

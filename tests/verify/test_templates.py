@@ -12,7 +12,7 @@ from aws_cdk import aws_lambda as lambda_
 
 from session_scoping import Minting, SessionRole, TenantObjects, TenantTable
 from session_scoping.cli import main
-from session_scoping.verify.prove import prove_path
+from session_scoping.verify.proving import prove_path
 from session_scoping.verify.report import Report, Status
 from tests import small
 from tests.conftest import RECOMMENDED_FLAGS

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from session_scoping.verify.collect import collect
+from session_scoping.verify.collecting import collect
 from session_scoping.verify.infer import Options, Scoped, find_session_roles, scope_of
 from session_scoping.verify.model import Estate, Role, Store
 from session_scoping.verify.properties.allowed_actions import RULE as ACTIONS
