@@ -158,7 +158,7 @@ def _trust_weakenings(template: Template) -> Iterator[Mutation]:
 def _trust_list(template: Template) -> list[Body]:
     document = template["Resources"][session_role(template)]["Properties"]["AssumeRolePolicyDocument"]
     document["Statement"] = listed(document["Statement"])
-    return document["Statement"]  # type: ignore[no-any-return]
+    return document["Statement"]
 
 
 def _rename(block: Body, old: str, new: str) -> None:

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables of cases
 """`decide` by the documented rules, one fact a row."""
 
 from typing import Any

@@ -103,7 +103,7 @@ def test_shared_prefixes_pass_only_when_sharing_is_declared(tmp_path: Path) -> N
 def test_the_assertion_shows_the_counterexample(sound: dict[str, Any], open_trust: dict[str, Any]) -> None:
     """A failing test says which request must not be possible."""
     assert_sessions_isolated(sound)
-    with pytest.raises(AssertionError, match="can be made without any tag(.|\n)*sts:AssumeRole"):
+    with pytest.raises(AssertionError, match=r"can be made without any tag(.|\n)*sts:AssumeRole"):
         assert_sessions_isolated(open_trust)
 
 
