@@ -42,7 +42,7 @@ synth: setup ## Synthesize the reference stack into cdk.out (ARGS="-c minting=br
 
 .PHONY: test
 test: setup ## Run the tests
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n auto $(ARGS)
 
 .venv-lowest/.ready: requirements/lowest.txt .venv/.node
 	@echo "==> Lowest declared versions"
@@ -52,8 +52,10 @@ test: setup ## Run the tests
 	@touch $@
 
 .PHONY: test-lowest
+# The two long searches ask nothing about versions.
 test-lowest: .venv-lowest/.ready ## Run the tests with the lowest versions pyproject.toml declares
-	@PATH="$(CURDIR)/.venv-lowest/bin:$$PATH" .venv-lowest/bin/python -m pytest -p no:cacheprovider $(ARGS)
+	@PATH="$(CURDIR)/.venv-lowest/bin:$$PATH" .venv-lowest/bin/python -m pytest -n auto -p no:cacheprovider \
+		--ignore tests/verify/test_mutations.py --ignore tests/verify/test_soundness.py $(ARGS)
 
 .PHONY: mutants
 mutants: setup ## Weaken every emitted statement and show that the request matrix notices (minutes)
@@ -69,6 +71,18 @@ lint: setup ## Check style and types
 format: setup ## Rewrite the code in the project's style
 	@$(BIN)/ruff check --fix --quiet .
 	@$(BIN)/ruff format --quiet .
+
+.PHONY: demo
+demo: setup ## Run two tasks of two users with real boto3 against the synthesized policies (under a minute)
+	@$(BIN)/python -m examples.isolation_demo
+
+.PHONY: weakenings
+weakenings: setup ## Prove every weakening of the reference stack, not a sample (minutes)
+	@MUTATIONS=all $(BIN)/python -m pytest tests/verify/test_mutations.py $(ARGS)
+
+.PHONY: bench-verifier
+bench-verifier: setup ## Measure the verifier on the reference stack and on generated apps
+	@$(BIN)/python -m benchmarks.verifier
 
 .PHONY: bench-constructs
 bench-constructs: setup ## Measure the constructs and rewrite the tables in benchmarks/README.md

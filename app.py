@@ -54,7 +54,7 @@ class ReferenceStack(cdk.Stack):
             self,
             "SessionRole",
             minting=self._minting(),
-            # The words are what the agent really calls (docs: "Per-table access"); nothing deletes, nothing scans.
+            # The words are what the agent really calls: nothing deletes, nothing scans.
             tables=[
                 TenantTable(self.tasks, access=("get", "put", "update")),
                 TenantTable(self.events, access="append-only"),

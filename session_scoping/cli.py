@@ -10,6 +10,8 @@ from session_scoping.errors import SessionScopingError
 # Subcommand -> the module that has `configure(parser)` and `run(arguments) -> exit code`.
 _COMMANDS: dict[str, tuple[str, str]] = {
     "audit": ("session_scoping.agent.audit", "report which AWS clients of an agent use which credentials"),
+    "verify": ("session_scoping.verify.command", "prove that no session reaches another session's data"),
+    "explain": ("session_scoping.verify.explain", "show who can assume what, and what each session reaches"),
 }
 
 

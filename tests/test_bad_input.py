@@ -244,6 +244,8 @@ MISTAKES: dict[str, tuple[Attempt, str]] = {
     "model of a geography not known yet": (lambda _: Models.in_region([f"ca.{SONNET}"]), "carries a geography"),
     "tag key no policy can hold": (lambda s: small.session_role(s, tag_keys=["task_id", "租户"]), "above U+00FF"),
     "leading key no policy can hold": (_tables(leading_key="→{task_id}"), "above U+00FF"),
+    "minters in a list": (lambda s: Minting.by_compute_roles([small.role(s)]), "is no role"),  # type: ignore[arg-type]
+    "minter by its ARN": (lambda _: Minting.by_compute_roles("arn:aws:iam::1:role/a"), "is no role"),  # type: ignore[arg-type]
     "unknown mode of minting": (lambda s: Minting("Broker", (small.role(s),), ()), "unknown mode"),  # type: ignore[arg-type]
     "tenant tables on a compute role": (_policy_on_compute_role, "a compute role is no place"),
     "minter that is a pattern": (_pattern_minter, "is not one role"),

@@ -45,10 +45,13 @@ class DataStack(cdk.Stack):
     def __init__(self, scope: Construct, id: str, **kwargs: Any) -> None:
         """Import or make the data, as the context says."""
         super().__init__(scope, id, **kwargs)
-        if self.node.try_get_context("data") == "created":
-            self._create()
-        else:
-            self._import()
+        match self.node.try_get_context("data") or "imported":
+            case "created":
+                self._create()
+            case "imported":
+                self._import()
+            case other:
+                raise ValueError(f"context `data` is `{other}`, expected `imported` or `created`")
 
     def _import(self) -> None:
         self.tasks = self._imported_table("Tasks", TASKS)

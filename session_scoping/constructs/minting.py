@@ -76,7 +76,8 @@ class Minting:
         Raises:
             InvalidInputError: The broker is also a compute role, or one role is given twice.
         """
-        return cls("broker", (broker,), tuple(compute_roles))
+        roles = tuple(compute_roles) if isinstance(compute_roles, Iterable) else (compute_roles,)
+        return cls("broker", (broker,), roles)
 
 
 def underlying(role: AnyRole) -> iam.IRole:
@@ -85,7 +86,20 @@ def underlying(role: AnyRole) -> iam.IRole:
 
 
 def _wrapped(role: AnyRole) -> AnyRole:
-    """Return the ScopedComputeRole a role stands in, so that passing its inner role loses no guard."""
+    """
+    Return the ScopedComputeRole a role stands in, so that passing its inner role loses no guard.
+
+    Raises:
+        InvalidInputError: It is no role.
+    """
+    if not hasattr(role, "role_arn"):
+        raise InvalidInputError(
+            "a minter or compute role is no role",
+            got=f"a {type(role).__name__}",
+            expected="a ScopedComputeRole or an iam.IRole",
+            why="nothing could be attached to it",
+            fix="pass each role as an argument of its own; import an ARN with iam.Role.from_role_arn",
+        )
     scope = role.node.scope if isinstance(role, iam.Role) else None
     return scope if isinstance(scope, ScopedComputeRole) else role
 

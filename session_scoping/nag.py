@@ -1,0 +1,89 @@
+"""
+A rule pack that fails a synth in which a session could reach more than its own data.
+
+    Validations.of(app).add_plugins(AwsSolutionsChecks(app), SessionScopingChecks())
+
+The rules look at the shape of statements, on every synth, without a solver. `session-scoping verify` proves.
+"""
+
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+import jsii
+
+from session_scoping.errors import InvalidInputError
+from session_scoping.verify.collecting import collect
+from session_scoping.verify.findings import NAG_RULES, Finding, findings
+from session_scoping.verify.scope import Scope
+from session_scoping.verify.template import link, read_template
+
+DOCUMENTATION = "docs/verify.md#rule-pack"
+
+
+@jsii.implements(cdk.IPolicyValidationPlugin)
+class SessionScopingChecks:
+    """
+    Fails the synth on a statement that opens a session role, or hands tenant data to a compute role.
+
+    Rules have stable ids and stand in docs/verify.md: `SessionScoping-UnscopedStatement`,
+    `-TenantGrantOnComputeRole`, `-UnconditionedTrust`, `-UnkeyedAccess`, `-ReservedTag`.
+    """
+
+    @property
+    def name(self) -> str:
+        """Name of the pack in the validation report."""
+        return "SessionScoping"
+
+    @property
+    def version(self) -> str:
+        """Version of session-scoping."""
+        return version("session-scoping")
+
+    @property
+    def rule_ids(self) -> list[str]:
+        """Ids of all rules."""
+        return [rule.id for rule in NAG_RULES]
+
+    def validate(self, context: cdk.IPolicyValidationContext) -> cdk.PolicyValidationPluginReport:
+        """Check all templates of the app together, so that a policy in one stack is seen on a role in another."""
+        paths = [Path(path) for path in context.template_paths]
+        scopes: list[Scope] = []
+        owners: dict[str, str] = {}
+        for path in paths:
+            try:
+                template = read_template(path)
+            except InvalidInputError:
+                # A stack without resources has no `Resources` section and nothing to check.
+                continue
+            name = path.name.removesuffix(".json").removesuffix(".template")
+            scopes.append(Scope(name, template))
+            owners[name] = str(path)
+        found = [_violation(finding, owners) for finding in findings(collect(link(scopes)))]
+        return cdk.PolicyValidationPluginReport(success=not found, violations=found)
+
+
+def _violation(finding: Finding, owners: dict[str, str]) -> cdk.PolicyViolation:
+    stack, _, logical_id = finding.role.id.rpartition(".")
+    resource = cdk.PolicyViolatingResource(
+        resource_logical_id=logical_id,
+        template_path=owners.get(stack, stack),
+        locations=[finding.where],
+        construct_path=finding.role.label,
+    )
+    return cdk.PolicyViolation(
+        rule_name=finding.rule.id,
+        description=finding.rule.description,
+        fix=finding.rule.fix,
+        severity="error",
+        rule_metadata={"documentation": DOCUMENTATION},
+        violating_resources=[resource],
+    )
+
+
+def check_template(template: dict[str, Any]) -> list[str]:
+    """Return the ids of the rules one template breaks, for tests that do not synthesize an app."""
+    copied: dict[str, Any] = json.loads(json.dumps(template))
+    return [finding.rule.id for finding in findings(collect(link([Scope("Template", copied)])))]

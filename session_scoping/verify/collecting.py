@@ -1,0 +1,269 @@
+"""Gathers roles, policies and resource policies of all stacks into one `Estate`."""
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+from session_scoping.verify.intrinsics import arn_of, items_of, name_of, text_of
+from session_scoping.verify.managed import managed_policy
+from session_scoping.verify.model import Estate, Role, Statement, Store
+from session_scoping.verify.scope import NO_VALUE, Scope, choose
+from session_scoping.verify.statements import parse_policy
+from session_scoping.verify.text import Text, Token, Unmodelled, lit, plain, show
+
+SHARED_BY_METADATA = "session-scoping:shared-by"
+"""Metadata key of a role: the tag keys by which its sessions are meant to share data."""
+
+_STORES = {
+    "AWS::DynamoDB::Table": "table",
+    "AWS::DynamoDB::GlobalTable": "table",
+    "AWS::S3::Bucket": "bucket",
+    "AWS::KMS::Key": "key",
+}
+
+
+def collect(scopes: Iterable[Scope]) -> Estate:
+    """Return everything in the templates that decides who may do what."""
+    scopes = list(scopes)
+    estate = Estate()
+    policies: dict[Text, tuple[Statement, ...]] = {}
+    for scope in scopes:
+        _notice_macros(scope, estate)
+        for logical_id, resource in scope.resources.items():
+            kind = str(resource.get("Type", ""))
+            if kind == "AWS::IAM::Role":
+                _add_role(logical_id, scope, estate)
+            elif kind in _STORES:
+                _add_store(logical_id, _STORES[kind], scope, estate)
+            elif kind == "AWS::IAM::ManagedPolicy":
+                where = f"{scope.name}.{logical_id}"
+                document = scope.properties(logical_id).get("PolicyDocument")
+                policies[(Token(where, "policy"),)] = _guarded(parse_policy(document, scope, where), logical_id, scope)
+    for scope in scopes:
+        for logical_id, resource in scope.resources.items():
+            handler = _HANDLERS.get(str(resource.get("Type", "")))
+            if handler:
+                handler(logical_id, scope, estate, policies)
+    for scope in scopes:
+        _notice_other_policies(scope, estate)
+        estate.notes |= scope.notes
+    return estate
+
+
+def _notice_macros(scope: Scope, estate: Estate) -> None:
+    transform = scope.template.get("Transform")
+    if transform:
+        estate.problems.append(f"{scope.name}: the transform {transform} may add roles and policies")
+    for logical_id, resource in scope.resources.items():
+        kind = str(resource.get("Type", ""))
+        if kind == "AWS::CloudFormation::Stack" and logical_id not in scope.children:
+            estate.problems.append(f"{scope.name}.{logical_id}: the template of this nested stack was not found")
+    found = scope.template["Resources"]
+    for logical_id in found:
+        if logical_id not in scope.resources or str(logical_id).startswith("Fn::"):
+            estate.problems.append(f"{scope.name}: `{logical_id}` in Resources is not understood")
+
+
+# Resource types whose policies are read above, or that hold no policy of their own.
+_READ = {*_STORES, "AWS::S3::BucketPolicy", "AWS::S3::AccessPoint"}
+
+
+def _notice_other_policies(scope: Scope, estate: Estate) -> None:
+    """A resource policy of another service that names a role is not modelled, so the role is UNKNOWN."""
+    for logical_id, resource in scope.resources.items():
+        kind = str(resource.get("Type", ""))
+        if kind.startswith("AWS::IAM::") or kind in _READ:
+            continue
+        for name, value in scope.properties(logical_id).items():
+            text = json.dumps(value) if "polic" in name.lower() else ""
+            for role in estate.roles.values() if text else ():
+                if f'"{role.id.rpartition(".")[2]}"' in text or f"${{{role.id.rpartition('.')[2]}." in text:
+                    role.problems += (f"{scope.name}.{logical_id}: policies of {kind} are not modelled",)
+
+
+def _guarded(statements: tuple[Statement, ...], logical_id: str, scope: Scope) -> tuple[Statement, ...]:
+    """Tie statements to the template condition of the resource that carries them."""
+    condition = scope.resources[logical_id].get("Condition")
+    if not isinstance(condition, str):
+        return statements
+    tie = (f"{scope.name}.{condition}", True)
+    return tuple(replace(statement, given=(*statement.given, tie)) for statement in statements)
+
+
+def _label(logical_id: str, scope: Scope) -> str:
+    metadata = scope.resources[logical_id].get("Metadata")
+    path = metadata.get("aws:cdk:path") if isinstance(metadata, dict) else None
+    return str(path).removesuffix("/Resource") if path else f"{scope.name}/{logical_id}"
+
+
+def _add_role(logical_id: str, scope: Scope, estate: Estate) -> None:
+    properties = scope.properties(logical_id)
+    where = f"{scope.name}.{logical_id}"
+    name, arn = name_of(logical_id, scope), arn_of(logical_id, scope)
+    if isinstance(name, Unmodelled) or isinstance(arn, Unmodelled):
+        estate.problems.append(f"{where}: the name of this role is not understood")
+        return
+    role = Role(where, scope.name, name, arn, _label(logical_id, scope))
+    role.trust = parse_policy(properties.get("AssumeRolePolicyDocument"), scope, f"{where} trust", trust=True)
+    role.services = frozenset(
+        show(text) for statement in role.trust for kind, text in statement.principals if kind == "Service"
+    )
+    tags = items_of(properties.get("Tags", []), scope)
+    for tag in tags if isinstance(tags, list) else ():
+        key, value = (
+            (text_of(tag.get(part, ""), scope) for part in ("Key", "Value")) if isinstance(tag, dict) else ((), ())
+        )
+        if isinstance(key, tuple) and isinstance(value, tuple) and plain(key) is not None:
+            role.tags[str(plain(key)).lower()] = value
+        else:
+            role.problems += (f"{where}: a tag of the role is only known at deploy time",)
+    if isinstance(tags, Unmodelled):
+        role.problems += (f"{where}: {tags.reason}",)
+    metadata = scope.resources[logical_id].get("Metadata")
+    shared = metadata.get(SHARED_BY_METADATA) if isinstance(metadata, dict) else None
+    role.shared_by = tuple(str(key).lower() for key in shared) if isinstance(shared, list) else ()
+    estate.roles[where] = role
+
+
+def _add_store(logical_id: str, kind: str, scope: Scope, estate: Estate) -> None:
+    where = f"{scope.name}.{logical_id}"
+    name, arn = name_of(logical_id, scope), arn_of(logical_id, scope)
+    if isinstance(name, Unmodelled) or isinstance(arn, Unmodelled):
+        estate.problems.append(f"{where}: the name of this {kind} is not understood")
+        return
+    properties = scope.properties(logical_id)
+    store = Store(kind, where, _label(logical_id, scope), arn, name, _partition_key(properties))
+    documents = [properties.get("ResourcePolicy"), *_replica_policies(properties, scope)]
+    for document in documents:
+        if isinstance(document, dict) and "PolicyDocument" in document:
+            store = store.with_policy(parse_policy(document["PolicyDocument"], scope, f"{where} resource policy"))
+        elif document is not None:
+            store = store.with_policy((), f"{where}: its resource policy is not understood")
+    if kind == "key" and "KeyPolicy" in properties:
+        store = store.with_policy(parse_policy(properties["KeyPolicy"], scope, f"{where} key policy"))
+    estate.stores[where] = store
+
+
+def _partition_key(properties: dict[str, Any]) -> str | None:
+    schema = properties.get("KeySchema")
+    for entry in schema if isinstance(schema, list) else ():
+        if isinstance(entry, dict) and entry.get("KeyType") == "HASH" and isinstance(entry.get("AttributeName"), str):
+            return str(entry["AttributeName"])
+    return None
+
+
+def _replica_policies(properties: dict[str, Any], scope: Scope) -> list[Any]:
+    replicas = items_of(properties.get("Replicas", []), scope)
+    if isinstance(replicas, Unmodelled):
+        return [replicas.reason]
+    return [replica.get("ResourcePolicy") for replica in replicas if isinstance(replica, dict)]
+
+
+_Policies = dict[Text, tuple[Statement, ...]]
+
+
+def _finish_role(logical_id: str, scope: Scope, estate: Estate, policies: _Policies) -> None:
+    role = estate.roles.get(f"{scope.name}.{logical_id}")
+    if role is None:
+        return
+    properties = scope.properties(logical_id)
+    inline = items_of(properties.get("Policies", []), scope)
+    if isinstance(inline, Unmodelled):
+        role.problems += (inline.reason,)
+        inline = []
+    for policy in inline:
+        name = policy.get("PolicyName", "inline") if isinstance(policy, dict) else "inline"
+        document = policy.get("PolicyDocument") if isinstance(policy, dict) else "?"
+        role.add(parse_policy(document, scope, f"{role.id} inline {name if isinstance(name, str) else ''}".strip()))
+    arns = items_of(properties.get("ManagedPolicyArns", []), scope)
+    if isinstance(arns, Unmodelled):
+        role.problems += (arns.reason,)
+        arns = []
+    for value in arns:
+        statements, problem = _policy_by_arn(value, scope, policies)
+        role.add(statements)
+        role.problems += (f"{role.id}: {problem}",) if problem else ()
+    boundary = choose(properties.get("PermissionsBoundary", NO_VALUE), scope)
+    if boundary is not NO_VALUE:
+        statements, problem = _policy_by_arn(boundary, scope, policies)
+        role.boundary, role.boundary_problem = (None, problem) if problem else (statements, None)
+
+
+def _policy_by_arn(value: Any, scope: Scope, policies: _Policies) -> tuple[tuple[Statement, ...], str | None]:
+    arn = value if isinstance(value, tuple) else text_of(value, scope)
+    if isinstance(arn, Unmodelled):
+        return (), arn.reason
+    if arn in policies:
+        return policies[arn], None
+    document = managed_policy(arn)
+    if document is None:
+        return (), f"the content of the managed policy {show(arn)} is not in the template"
+    return parse_policy(document, scope, show(arn).rpartition("/")[2]), None
+
+
+def _attach(logical_id: str, scope: Scope, estate: Estate, policies: _Policies) -> None:
+    """Attach a standalone policy to the roles it names."""
+    where = f"{scope.name}.{logical_id}"
+    properties = scope.properties(logical_id)
+    statements = policies.get((Token(where, "policy"),))
+    if statements is None:
+        statements = _guarded(parse_policy(properties.get("PolicyDocument"), scope, where), logical_id, scope)
+    names = items_of(properties.get("Roles", properties.get("RoleName", [])), scope)
+    if isinstance(names, Unmodelled):
+        estate.problems.append(f"{where}: {names.reason}, so it may attach to any role")
+        return
+    for value in names:
+        name = value if isinstance(value, tuple) else text_of(value, scope)
+        if isinstance(name, Unmodelled):
+            estate.problems.append(f"{where}: {name.reason}, so it may attach to any role")
+            continue
+        roles = [role for role in estate.roles.values() if role.name == name]
+        for role in roles:
+            role.add(statements)
+        if not roles and plain(name) is None and any(statement.allow for statement in statements):
+            estate.problems.append(f"{where} attaches to {show(name)}, which may be any role")
+
+
+def _bucket_policy(logical_id: str, scope: Scope, estate: Estate, _: _Policies) -> None:
+    where = f"{scope.name}.{logical_id}"
+    properties = scope.properties(logical_id)
+    name = text_of(properties.get("Bucket", ""), scope)
+    statements = _guarded(parse_policy(properties.get("PolicyDocument"), scope, where), logical_id, scope)
+    _to_store("bucket", name, statements, where, estate)
+
+
+def _to_store(
+    kind: str, name: Text | Unmodelled, statements: tuple[Statement, ...], where: str, estate: Estate
+) -> None:
+    found = [store for store in estate.of_kind(kind) if store.name == name]
+    for store in found:
+        estate.stores[store.id] = store.with_policy(statements)
+    if found or (isinstance(name, tuple) and not any(statement.allow for statement in statements)):
+        return
+    # The bucket is not in these templates; keep what is said about it, under its own name.
+    if isinstance(name, tuple) and all(isinstance(part, str) or part.kind != "free" for part in name):
+        partition = (Token("AWS::Partition", "partition"),)
+        arn = (*lit("arn:"), *partition, *lit(":s3:::"), *name)
+        estate.stores[where] = Store(kind, where, show(name), arn, name, policy=statements)
+    else:
+        estate.problems.append(f"{where}: it may belong to any {kind}")
+
+
+def _access_point(logical_id: str, scope: Scope, estate: Estate, _: _Policies) -> None:
+    where = f"{scope.name}.{logical_id}"
+    name = text_of(scope.properties(logical_id).get("Bucket", ""), scope)
+    for store in estate.of_kind("bucket"):
+        if store.name == name or isinstance(name, Unmodelled):
+            problem = f"{where}: policies of access points are not modelled"
+            estate.stores[store.id] = store.with_policy((), problem)
+
+
+_HANDLERS: dict[str, Callable[[str, Scope, Estate, _Policies], None]] = {
+    "AWS::IAM::Role": _finish_role,
+    "AWS::IAM::Policy": _attach,
+    "AWS::IAM::RolePolicy": _attach,
+    "AWS::IAM::ManagedPolicy": _attach,
+    "AWS::S3::BucketPolicy": _bucket_policy,
+    "AWS::S3::AccessPoint": _access_point,
+}

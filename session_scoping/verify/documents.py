@@ -1,0 +1,19 @@
+"""Plain policy documents, without a template around them, as statements for `decide`."""
+
+from typing import Any
+
+from session_scoping.verify.model import Statement
+from session_scoping.verify.scope import Scope
+from session_scoping.verify.statements import parse_policy
+
+
+def statements_of(document: dict[str, Any], name: str = "policy", *, trust: bool = False) -> tuple[Statement, ...]:
+    """
+    Parse a policy document as IAM stores it.
+
+    Args:
+        document: The document.
+        name: What to call it when one of its statements decides. Default: `policy`.
+        trust: Whether it is a trust policy, whose statements name no resource. Default: it is not.
+    """
+    return parse_policy(document, Scope(name, {"Resources": {}}), name, trust=trust)

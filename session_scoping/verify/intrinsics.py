@@ -1,0 +1,302 @@
+"""CloudFormation intrinsics, evaluated as far as a template allows; the rest stays symbolic."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from session_scoping.verify.scope import NO_VALUE, Scope, choose, intrinsic
+from session_scoping.verify.text import Text, Token, Unmodelled, join_text, lit, plain
+
+# What the value of Ref or GetAtt of an AWS resource looks like. Names and ARNs never hold `*`, `?` or `${`.
+_NAME_KIND = {
+    "AWS::DynamoDB::Table": ("TableName", "table"),
+    "AWS::DynamoDB::GlobalTable": ("TableName", "table"),
+    "AWS::S3::Bucket": ("BucketName", "bucket"),
+    "AWS::IAM::Role": ("RoleName", "role"),
+    "AWS::KMS::Key": ("", "key"),
+}
+_PSEUDO_KIND = {"AWS::Region": "region", "AWS::AccountId": "account", "AWS::Partition": "partition"}
+# An export that CDK itself makes for a cross-stack reference: the Ref or an attribute of one resource.
+_CDK_EXPORT = re.compile(r"[:.](ExportsOutput|PublishOutput)(Ref|FnGetAtt)")
+_SUB = re.compile(r"\$\{(!?)([^}]*)\}")
+
+
+def text_of(value: Any, scope: Scope) -> Text | Unmodelled:
+    """Return one string of a template as symbolic text."""
+    if isinstance(value, bool):
+        return lit(str(value).lower())
+    if isinstance(value, str | int | float):
+        return lit(str(value))
+    call = intrinsic(value)
+    if call is None:
+        return Unmodelled(f"{scope.name}: expected text, got {type(value).__name__}")
+    name, argument = call
+    handler = _TEXT.get(name)
+    if handler is None:
+        return Unmodelled(f"{scope.name}: the intrinsic {name} is not understood")
+    return handler(argument, scope)
+
+
+def items_of(value: Any, scope: Scope) -> list[Any] | Unmodelled:
+    """Return a list of a template (a scalar is a list of one), with Fn::If chosen and NoValue dropped."""
+    chosen = choose(value, scope)
+    if chosen is NO_VALUE or chosen is None:
+        return []
+    if isinstance(chosen, Unmodelled):
+        return chosen
+    if not isinstance(chosen, list):
+        call = intrinsic(chosen)
+        if call and call[0] == "Fn::Split":
+            return _split(call[1], scope)
+        if call and call[0] == "Ref" and isinstance(call[1], str) and _is_list_parameter(call[1], scope):
+            return Unmodelled(f"{scope.name}: the list parameter {call[1]} is only known at deploy time")
+        return [chosen]
+    found: list[Any] = []
+    for item in chosen:
+        picked = choose(item, scope)
+        if isinstance(picked, Unmodelled):
+            return picked
+        if picked is not NO_VALUE:
+            found.extend(picked) if isinstance(picked, list) else found.append(picked)
+    return found
+
+
+def _is_list_parameter(name: str, scope: Scope) -> bool:
+    declared = scope.template.get("Parameters", {}).get(name, {})
+    kind = str(declared.get("Type", "")) if isinstance(declared, dict) else ""
+    return kind.startswith("List<") or kind == "CommaDelimitedList"
+
+
+def _pseudo(name: str, scope: Scope) -> Text:
+    return (Token(f"{name}{scope.env}", _PSEUDO_KIND[name]),)
+
+
+def _ref(name: Any, scope: Scope) -> Text | Unmodelled:
+    if not isinstance(name, str):
+        return Unmodelled(f"{scope.name}: a malformed Ref")
+    if name in _PSEUDO_KIND:
+        return _pseudo(name, scope)
+    if name == "AWS::URLSuffix":
+        return (Token(f"{name}{scope.env}", "plain"),)
+    if name in {"AWS::StackName", "AWS::StackId"}:
+        return (Token(f"{scope.name}.{name}", "plain"),)
+    if name in scope.resources:
+        return name_of(name, scope)
+    if name in scope.arguments:
+        value, outer = scope.arguments[name]
+        return text_of(value, outer or scope)
+    if name in (scope.template.get("Parameters") or {}):
+        return _parameter(name, scope)
+    return Unmodelled(f"{scope.name}: Ref {name} points at nothing in the template")
+
+
+def _parameter(name: str, scope: Scope) -> Text | Unmodelled:
+    declared = scope.template["Parameters"][name]
+    allowed = declared.get("AllowedValues") if isinstance(declared, dict) else None
+    if isinstance(allowed, list) and len(allowed) == 1 and isinstance(allowed[0], str):
+        return lit(allowed[0])
+    # A parameter may hold `*` at deploy time, whatever its default says.
+    return (Token(f"{scope.name}.{name}", "free"),)
+
+
+def name_of(logical_id: str, scope: Scope) -> Text | Unmodelled:
+    """Return the Ref of a resource: its given name when the template gives one, else a token."""
+    kind = str(scope.resources[logical_id].get("Type", ""))
+    if kind.startswith(("Custom::", "AWS::CloudFormation::CustomResource")):
+        return (Token(f"{scope.name}.{logical_id}", "free"),)
+    if kind == "AWS::IAM::ManagedPolicy":
+        return (Token(f"{scope.name}.{logical_id}", "policy"),)
+    attribute, shape = _NAME_KIND.get(kind, ("", "plain"))
+    given = scope.properties(logical_id).get(attribute) if attribute else None
+    if given is not None and choose(given, scope) is not NO_VALUE:
+        return text_of(choose(given, scope), scope)
+    return (Token(f"{scope.name}.{logical_id}", shape),)
+
+
+def arn_of(logical_id: str, scope: Scope) -> Text | Unmodelled:
+    """Return the ARN of a resource, spelled out for the kinds whose ARN is made of its name."""
+    kind = str(scope.resources[logical_id].get("Type", ""))
+    name = name_of(logical_id, scope)
+    if isinstance(name, Unmodelled):
+        return name
+    partition, region, account = (_pseudo(f"AWS::{part}", scope) for part in ("Partition", "Region", "AccountId"))
+    if kind in {"AWS::DynamoDB::Table", "AWS::DynamoDB::GlobalTable"}:
+        service, owner, path = "dynamodb", join_text(region, lit(":"), account), "table/"
+    elif kind == "AWS::S3::Bucket":
+        service, owner, path = "s3", lit(":"), ""
+    elif kind == "AWS::IAM::Role":
+        given = scope.properties(logical_id).get("Path", "/")
+        if not isinstance(given, str):
+            return (Token(f"{scope.name}.{logical_id}.Arn", "plain"),)
+        service, owner, path = "iam", join_text(lit(":"), account), f"role{given}"
+    elif kind == "AWS::KMS::Key":
+        service, owner, path = "kms", join_text(region, lit(":"), account), "key/"
+    else:
+        return (Token(f"{scope.name}.{logical_id}.Arn", "plain"),)
+    return join_text(lit("arn:"), partition, lit(f":{service}:"), owner, lit(f":{path}"), name)
+
+
+def _get_att(argument: Any, scope: Scope) -> Text | Unmodelled:
+    pair = argument.split(".", 1) if isinstance(argument, str) else argument
+    if not (isinstance(pair, list) and len(pair) == 2 and all(isinstance(item, str) for item in pair)):
+        return Unmodelled(f"{scope.name}: a malformed Fn::GetAtt")
+    logical_id, attribute = pair
+    if logical_id not in scope.resources:
+        return Unmodelled(f"{scope.name}: Fn::GetAtt {logical_id} points at nothing in the template")
+    if logical_id in scope.children and attribute.startswith("Outputs."):
+        child = scope.children[logical_id]
+        output = (child.template.get("Outputs") or {}).get(attribute.removeprefix("Outputs."))
+        if isinstance(output, dict) and "Value" in output:
+            return text_of(output["Value"], child)
+        return Unmodelled(f"{scope.name}: {logical_id} has no output {attribute}")
+    kind = str(scope.resources[logical_id].get("Type", ""))
+    if kind.startswith("Custom::") or kind in {"AWS::CloudFormation::CustomResource", "AWS::CloudFormation::Stack"}:
+        return (Token(f"{scope.name}.{logical_id}.{attribute}", "free"),)
+    if attribute == "Arn":
+        return arn_of(logical_id, scope)
+    if attribute == "StreamArn":
+        base = arn_of(logical_id, scope)
+        label = (Token(f"{scope.name}.{logical_id}.StreamLabel", "plain"),)
+        return base if isinstance(base, Unmodelled) else join_text(base, lit("/stream/"), label)
+    return (Token(f"{scope.name}.{logical_id}.{attribute}", "plain"),)
+
+
+def _sub(argument: Any, scope: Scope) -> Text | Unmodelled:
+    template, values = (
+        (argument[0], argument[1]) if isinstance(argument, list) and len(argument) == 2 else (argument, {})
+    )
+    if not isinstance(template, str) or not isinstance(values, dict):
+        return Unmodelled(f"{scope.name}: a malformed Fn::Sub")
+    pieces: list[Text] = []
+    position = 0
+    for match in _SUB.finditer(template):
+        pieces.append(lit(template[position : match.start()]))
+        position = match.end()
+        name = match[2].strip()
+        if match[1]:
+            # `${!x}` is CloudFormation's way to write the text `${x}`, which IAM then reads as a variable.
+            pieces.append(lit(f"${{{match[2]}}}"))
+            continue
+        if name in values:
+            found = text_of(values[name], scope)
+        else:
+            found = _get_att(name, scope) if "." in name else _ref(name, scope)
+        if isinstance(found, Unmodelled):
+            return found
+        pieces.append(found)
+    return join_text(*pieces, lit(template[position:]))
+
+
+def _join(argument: Any, scope: Scope) -> Text | Unmodelled:
+    if not (isinstance(argument, list) and len(argument) == 2 and isinstance(argument[0], str)):
+        return Unmodelled(f"{scope.name}: a malformed Fn::Join")
+    items = items_of(argument[1], scope)
+    if isinstance(items, Unmodelled):
+        return items
+    pieces: list[Text] = []
+    for item in items:
+        found = item if isinstance(item, tuple) else text_of(item, scope)
+        if isinstance(found, Unmodelled):
+            return found
+        pieces += [lit(argument[0]), found] if pieces else [found]
+    return join_text(*pieces)
+
+
+def _split(argument: Any, scope: Scope) -> list[Any] | Unmodelled:
+    if not (isinstance(argument, list) and len(argument) == 2 and isinstance(argument[0], str) and argument[0]):
+        return Unmodelled(f"{scope.name}: a malformed Fn::Split")
+    source = text_of(argument[1], scope)
+    if isinstance(source, Unmodelled):
+        return source
+    if any(isinstance(part, Token) and not _never_holds(part, argument[0]) for part in source):
+        return Unmodelled(f"{scope.name}: Fn::Split of a value that is only known at deploy time")
+    pieces: list[Text] = [()]
+    for part in source:
+        if isinstance(part, Token):
+            pieces[-1] = join_text(pieces[-1], (part,))
+            continue
+        first, *rest = part.split(argument[0])
+        pieces[-1] = join_text(pieces[-1], lit(first))
+        pieces += [lit(piece) for piece in rest]
+    return list(pieces)
+
+
+def _never_holds(token: Token, separator: str) -> bool:
+    return token.kind in {"table", "bucket", "role", "key", "region", "account", "partition"} and separator in {
+        ":",
+        "/",
+        "|",
+        ",",
+    }
+
+
+def _select(argument: Any, scope: Scope) -> Text | Unmodelled:
+    if not (isinstance(argument, list) and len(argument) == 2):
+        return Unmodelled(f"{scope.name}: a malformed Fn::Select")
+    items = items_of(argument[1], scope)
+    if isinstance(items, Unmodelled):
+        return items
+    index = int(argument[0]) if str(argument[0]).isdigit() else -1
+    if not 0 <= index < len(items):
+        return Unmodelled(f"{scope.name}: Fn::Select outside its list")
+    item = items[index]
+    return item if isinstance(item, tuple) else text_of(item, scope)
+
+
+def _import(argument: Any, scope: Scope) -> Text | Unmodelled:
+    name = text_of(argument, scope)
+    key = None if isinstance(name, Unmodelled) else plain(name)
+    if key is None:
+        return Unmodelled(f"{scope.name}: an Fn::ImportValue whose name is computed")
+    return _exported(key, scope)
+
+
+def _exported(key: str, scope: Scope) -> Text | Unmodelled:
+    if key in scope.exports:
+        value, owner = scope.exports[key]
+        return text_of(value, owner)
+    if _CDK_EXPORT.search(key):
+        scope.notes.add(f"the import `{key}` is the name or ARN of one resource, as CDK writes it")
+        return (Token(key, "plain"),)
+    return (Token(key, "free"),)
+
+
+def _stack_output(argument: Any, scope: Scope) -> Text | Unmodelled:
+    """An output of another stack by name: what CDK writes for references between stacks since its weak exports."""
+    names = [argument.get(part) for part in ("StackName", "OutputName")] if isinstance(argument, dict) else []
+    texts = [text_of(name, scope) for name in names]
+    known = [None if isinstance(text, Unmodelled) else plain(text) for text in texts]
+    if len(known) != 2 or None in known:
+        return Unmodelled(f"{scope.name}: an Fn::GetStackOutput whose names are computed")
+    return _exported(f"{known[0]}.{known[1]}", scope)
+
+
+def _if(argument: Any, scope: Scope) -> Text | Unmodelled:
+    chosen = choose({"Fn::If": argument}, scope)
+    if isinstance(chosen, Unmodelled):
+        return chosen
+    return Unmodelled(f"{scope.name}: AWS::NoValue inside text") if chosen is NO_VALUE else text_of(chosen, scope)
+
+
+def _find_in_map(argument: Any, scope: Scope) -> Text | Unmodelled:
+    keys = [text_of(item, scope) for item in argument] if isinstance(argument, list) else []
+    names = [None if isinstance(key, Unmodelled) else plain(key) for key in keys]
+    value: Any = scope.template.get("Mappings")
+    for name in names:
+        value = value.get(name) if isinstance(value, dict) and name is not None else None
+    if len(names) == 3 and isinstance(value, str):
+        return lit(value)
+    return Unmodelled(f"{scope.name}: an Fn::FindInMap that depends on where the stack deploys")
+
+
+_TEXT: dict[str, Callable[[Any, Scope], Text | Unmodelled]] = {
+    "Ref": _ref,
+    "Fn::GetAtt": _get_att,
+    "Fn::Sub": _sub,
+    "Fn::Join": _join,
+    "Fn::Select": _select,
+    "Fn::ImportValue": _import,
+    "Fn::GetStackOutput": _stack_output,
+    "Fn::If": _if,
+    "Fn::FindInMap": _find_in_map,
+}

@@ -1,0 +1,136 @@
+"""What the verifier knows about a deployment: roles, tables, buckets, keys, and the policies on each."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from session_scoping.verify.text import Text, show
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One key of one operator of a Condition block, as written: `ForAllValues:StringEquals`, key, values."""
+
+    operator: str
+    key: str
+    values: tuple[Text, ...]
+
+
+@dataclass(frozen=True)
+class Statement:
+    """
+    One policy statement.
+
+    Attributes:
+        where: The policy and the place in it, for a reader, such as `App.Policy[3] KeyedRead`.
+        allow: Whether the effect is Allow.
+        actions: Action patterns, or None when the statement has NotAction.
+        resources: Resource patterns, or None when the statement has NotResource (or neither, in a trust policy).
+        principals: Kind (`AWS`, `Service`, `Federated`, `CanonicalUser`, `*`) and pattern of each principal.
+        variables: Whether `${...}` is a policy variable, which needs Version 2012-10-17.
+        given: Template conditions under which the statement exists.
+        problem: Why the statement cannot be modelled; None when it can.
+    """
+
+    where: str
+    allow: bool
+    actions: tuple[str, ...] | None = None
+    not_actions: tuple[str, ...] = ()
+    resources: tuple[Text, ...] | None = None
+    not_resources: tuple[Text, ...] = ()
+    principals: tuple[tuple[str, Text], ...] = ()
+    not_principal: bool = False
+    conditions: tuple[Condition, ...] = ()
+    variables: bool = True
+    given: tuple[tuple[str, bool], ...] = ()
+    problem: str | None = None
+    any_resource: bool = False
+
+
+@dataclass
+class Role:
+    """
+    One IAM role with everything in the templates that decides what it may do.
+
+    Attributes:
+        id: Stack and logical id.
+        problems: Policies that attach to it and cannot be read, each a reason for UNKNOWN.
+        boundary: Statements of the permissions boundary; None when it has none.
+        boundary_problem: Why the boundary cannot be read. A boundary only takes away, so it is no danger.
+        tags: Tags on the role itself, which are principal tags of a session that does not carry them.
+        shared_by: Tag keys by which sessions are meant to share data, from the role's Metadata.
+    """
+
+    id: str
+    stack: str
+    name: Text
+    arn: Text
+    label: str
+    trust: tuple[Statement, ...] = ()
+    identity: tuple[Statement, ...] = ()
+    boundary: tuple[Statement, ...] | None = None
+    boundary_problem: str | None = None
+    problems: tuple[str, ...] = ()
+    tags: dict[str, Text] = field(default_factory=dict)
+    shared_by: tuple[str, ...] = ()
+    services: frozenset[str] = frozenset()
+
+    def add(self, statements: tuple[Statement, ...]) -> None:
+        """Attach an identity policy."""
+        self.identity += statements
+
+
+@dataclass(frozen=True)
+class Store:
+    """
+    One table, bucket or key.
+
+    Attributes:
+        kind: `table`, `bucket` or `key`.
+        arn: Its ARN, symbolic where the template is.
+        partition_key: Attribute name of the table's partition key, when the template says it.
+        policy: Statements of its resource policy.
+        problems: What is attached to it and cannot be read.
+    """
+
+    kind: str
+    id: str
+    label: str
+    arn: Text
+    name: Text
+    partition_key: str | None = None
+    policy: tuple[Statement, ...] = ()
+    problems: tuple[str, ...] = ()
+
+    def with_policy(self, statements: tuple[Statement, ...], problem: str | None = None) -> "Store":
+        """Return the store with further resource policy statements."""
+        problems = (*self.problems, problem) if problem else self.problems
+        return replace(self, policy=self.policy + statements, problems=problems)
+
+
+@dataclass
+class Estate:
+    """
+    Everything the templates deploy that matters to IAM.
+
+    Attributes:
+        problems: What was found and is not understood, and may touch any role.
+        notes: Assumptions made while reading.
+    """
+
+    roles: dict[str, Role] = field(default_factory=dict)
+    stores: dict[str, Store] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    notes: set[str] = field(default_factory=set)
+
+    def of_kind(self, kind: str) -> list[Store]:
+        """Return the tables, buckets or keys."""
+        return [store for store in self.stores.values() if store.kind == kind]
+
+    def role_by_arn(self, arn: Text) -> Role | None:
+        """Return the role with this ARN."""
+        return next((role for role in self.roles.values() if role.arn == arn), None)
+
+
+def describe(value: Any) -> str:
+    """Return a symbolic text for a reader."""
+    return show(value) if isinstance(value, tuple) else str(value)

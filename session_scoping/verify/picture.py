@@ -1,0 +1,118 @@
+"""The picture of `explain`: who makes a session, what it carries, what it reaches. One file, no scripts, no fetches."""
+
+from html import escape
+
+from session_scoping.verify.explain import Reach, RoleStory
+
+_WIDTH, _ROW, _PAD = 1120, 46, 28
+_LEFT, _MIDDLE, _RIGHT = 28, 350, 660
+_STYLE = """
+svg { font-family: ui-sans-serif, system-ui, sans-serif; font-size: 13px; }
+.paper { fill: #fbfaf7; } .card { fill: #fff; stroke: #d8d4ca; } .ink { fill: #23272e; } .soft { fill: #6b7078; }
+.mono { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: 12px; } .head { font-weight: 600; }
+.tag { fill: #eef3fb; stroke: #9db7dd; } .tagtext { fill: #24508f; }
+.line { stroke: #b9b4a8; fill: none; stroke-width: 1.4; }
+.good { fill: #1f7a4d; } .bad { fill: #b3261e; } .goodline { stroke: #1f7a4d; } .badline { stroke: #b3261e; }
+"""
+
+
+def as_html(stories: list[RoleStory]) -> str:
+    """Return a page with the picture."""
+    return (
+        "<!doctype html>\n<html lang='en'><meta charset='utf-8'><meta name='viewport' content='width=device-width'>"
+        "<title>Who reaches what</title><style>body{margin:0;background:#fbfaf7}svg{max-width:100%;height:auto}</style>"
+        f"\n{as_svg(stories)}</html>\n"
+    )
+
+
+def as_svg(stories: list[RoleStory]) -> str:
+    """Return the picture alone."""
+    pieces: list[str] = []
+    top = 76
+    for story in stories:
+        drawn, height = _draw(story, top)
+        pieces.append(drawn)
+        top += height + 34
+    if not stories:
+        pieces.append(_text(_LEFT, 96, "No role here is assumed with session tags.", "soft"))
+        top = 130
+    head = _text(_LEFT, 42, "Who makes a session, what it carries, what it reaches", "ink head", size=18)
+    return (
+        f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {_WIDTH} {top}' width='{_WIDTH}' "
+        f"height='{top}' role='img'>"
+        f"<style>{_STYLE}</style><rect class='paper' width='{_WIDTH}' height='{top}'/>{head}{''.join(pieces)}</svg>\n"
+    )
+
+
+def _draw(story: RoleStory, top: int) -> tuple[str, int]:
+    groups = _grouped(story.reaches)
+    right = sum(_height(rows) + 14 for _, rows in groups) - 14 if groups else 60
+    role_height = 108 + 26 * len(story.tags)
+    left = max(1, len(story.minters)) * 60
+    height = max(right, role_height, left)
+    role_top = top + (height - role_height) // 2
+    centre = role_top + role_height // 2
+    pieces: list[str] = []
+    start = top + (height - left) // 2
+    for index, minter in enumerate(story.minters):
+        y = start + index * 60
+        pieces.append(_curve(_LEFT + 240, y + 23, _MIDDLE, centre))
+        pieces.append(_card(_LEFT, y, 240, _ROW) + _text(_LEFT + 14, y + 20, _cut(minter, 32), "ink head"))
+        pieces.append(_text(_LEFT + 14, y + 37, "may make a session", "soft"))
+    y = top + (height - right) // 2
+    for place, rows in groups:
+        box = _height(rows)
+        pieces.append(_curve(_MIDDLE + 230, centre, _RIGHT, y + box // 2))
+        pieces.append(
+            _card(_RIGHT, y, _WIDTH - _RIGHT - _LEFT, box) + _text(_RIGHT + 14, y + 21, _cut(place, 58), "ink head")
+        )
+        for index, reach in enumerate(rows):
+            line = y + 42 + index * 36
+            pieces.append(_text(_RIGHT + 14, line, _cut(reach.scope.replace("`", ""), 56), "ink mono"))
+            pieces.append(_text(_RIGHT + 14, line + 15, _cut(", ".join(reach.actions), 62), "soft"))
+        y += box + 14
+    return "".join([*pieces, _role(story, role_top, role_height)]), height
+
+
+def _role(story: RoleStory, top: int, height: int) -> str:
+    proved = story.verdict == "PROVED"
+    pieces = [_card(_MIDDLE, top, 230, height, "goodline" if proved else "badline")]
+    pieces.append(_text(_MIDDLE + 14, top + 24, _cut(story.name, 30), "ink head"))
+    pieces.append(_text(_MIDDLE + 14, top + 46, "each session carries", "soft"))
+    for index, tag in enumerate(story.tags):
+        y = top + 56 + index * 26
+        pieces.append(f"<rect class='tag' x='{_MIDDLE + 14}' y='{y}' width='202' height='21' rx='10'/>")
+        pieces.append(_text(_MIDDLE + 26, y + 15, _cut(tag, 26), "tagtext mono"))
+    words = ["PROVED", "it stays in its own data"] if proved else ["NOT PROVED", _cut(story.verdict.split(",")[0], 34)]
+    for index, word in enumerate(words):
+        pieces.append(_text(_MIDDLE + 14, top + height - 32 + 17 * index, word, "good head" if proved else "bad head"))
+    return "".join(pieces)
+
+
+def _grouped(reaches: tuple[Reach, ...]) -> list[tuple[str, list[Reach]]]:
+    found: dict[str, list[Reach]] = {}
+    for reach in reaches:
+        found.setdefault(reach.store, []).append(reach)
+    return list(found.items())
+
+
+def _height(rows: list[Reach]) -> int:
+    return 34 + 36 * len(rows)
+
+
+def _card(x: int, y: int, width: int, height: int, extra: str = "") -> str:
+    return f"<rect class='card {extra}' x='{x}' y='{y}' width='{width}' height='{height}' rx='8'/>"
+
+
+def _curve(x1: int, y1: int, x2: int, y2: int) -> str:
+    middle = (x1 + x2) // 2
+    return f"<path class='line' d='M{x1} {y1} C{middle} {y1} {middle} {y2} {x2} {y2}'/>"
+
+
+def _text(x: int, y: int, text: str, kind: str, size: int | None = None) -> str:
+    sized = f" style='font-size:{size}px'" if size else ""
+    return f"<text class='{kind}' x='{x}' y='{y}'{sized}>{escape(text)}</text>"
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"

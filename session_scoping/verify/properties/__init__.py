@@ -1,0 +1,1 @@
+"""The properties, one module each: what must never be possible, and what must be."""

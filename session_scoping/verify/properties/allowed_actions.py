@@ -1,0 +1,157 @@
+"""`allowed-actions`: a session role holds nothing beyond keyed items, its own objects, named models and keys."""
+
+from collections.abc import Iterator
+
+import z3
+
+from session_scoping.verify.actions import (
+    BUCKET,
+    EVERYTHING,
+    FUTURE,
+    INVOKE,
+    KEY_USE,
+    KEYED,
+    OBJECT,
+    OBJECT_ADMIN,
+    PARTIQL,
+    TABLE_METADATA,
+    UNKEYED,
+)
+from session_scoping.verify.matching import action_matches, split_fields
+from session_scoping.verify.model import Statement, Store
+from session_scoping.verify.properties.base import Proof, Witness, classes, confirm
+from session_scoping.verify.properties.entries import entry_arn, entry_target
+from session_scoping.verify.properties.use import key_faults, key_policy_faults, model_faults
+from session_scoping.verify.reach import covers_action
+from session_scoping.verify.report import Counterexample, Result, Status
+from session_scoping.verify.symbolic.conditions import UnmodelledError
+from session_scoping.verify.symbolic.policies import Target, allowed, resource_pattern
+from session_scoping.verify.symbolic.solver import solve
+from session_scoping.verify.symbolic.strings import Key
+from session_scoping.verify.symbolic.targets import is_open, store_target
+from session_scoping.verify.text import Pattern, Text, lit
+
+RULE = "allowed-actions"
+_ON_TABLE = (*PARTIQL, *UNKEYED, *TABLE_METADATA)
+_INSIDE_TABLE = (*KEYED, *_ON_TABLE, FUTURE[0])
+_ON_BUCKET = (*BUCKET, FUTURE[1])
+_ON_OBJECT = OBJECT_ADMIN
+
+
+def prove_allowed_actions(proof: Proof) -> Result:
+    """Prove that no action outside the allowed set is possible, on any resource."""
+    for action, target, arn, suffix, what in _attempts(proof):
+        if any(action_matches(pattern, action) for pattern in proof.allow):
+            continue
+        found = _try(proof, action, target, arn, suffix, what)
+        if found:
+            return proof.result(RULE, proof.role.label, Status.VIOLATED, found.summary, counterexample=found)
+    for fault in (*model_faults(proof), *key_faults(proof), *key_policy_faults(proof)):
+        return proof.result(RULE, proof.role.label, Status.VIOLATED, fault.summary, counterexample=fault)
+    detail = "nothing but keyed items, own objects, named models and the keys of its stores"
+    if proof.allow:
+        detail += f", and {', '.join(proof.allow)} as given"
+    return proof.result(RULE, proof.role.label, Status.PROVED, detail)
+
+
+_Attempt = tuple[str, Target, Text, str, str]
+
+
+def _attempts(proof: Proof) -> Iterator[_Attempt]:
+    call = proof.call("A", proof.admission("A").session)
+    for store in proof.scoped.stores:
+        yield from _store_attempts(proof, store)
+    seen: set[tuple[str, Text]] = set()
+    for statement in proof.role.identity:
+        if not statement.allow:
+            continue
+        if statement.problem:
+            raise UnmodelledError(statement.problem)
+        for action in _named_actions(statement):
+            if action in (*INVOKE, *KEY_USE):
+                continue
+            for pattern in _entries(statement):
+                if _handled(action, pattern):
+                    continue
+                arn = entry_arn(pattern)
+                if (action, arn) not in seen:
+                    seen.add((action, arn))
+                    yield action, entry_target(pattern, call.lookup), arn, "", f"{action} is allowed"
+
+
+def _entries(statement: Statement) -> list[Pattern]:
+    if statement.resources is None:
+        return [resource_pattern(lit("*"), statement)]
+    return [resource_pattern(text, statement) for text in statement.resources]
+
+
+def _named_actions(statement: Statement) -> list[str]:
+    """Return the known actions a statement covers, and those it spells out."""
+    literal = [a for a in statement.actions or () if "*" not in a and "?" not in a]
+    known = {action.lower() for action in EVERYTHING}
+    return [
+        *(action for action in EVERYTHING if covers_action(statement, action)),
+        *(action for action in literal if action.lower() not in known),
+        *(_instance(a) for a in statement.actions or () if ("*" in a or "?" in a) and not _covers_known(a)),
+    ]
+
+
+def _covers_known(pattern: str) -> bool:
+    return any(action_matches(pattern, action) for action in EVERYTHING)
+
+
+def _instance(pattern: str) -> str:
+    return pattern.replace("*", "Zz").replace("?", "z")
+
+
+def _handled(action: str, pattern: Pattern) -> bool:
+    """Whether the isolation properties and the attempts on stores already answer for an action."""
+    fields = split_fields(pattern)
+    service = action.partition(":")[0].lower()
+    if service in {"dynamodb", "s3"}:
+        wide = is_open(pattern) or len(fields) < 6
+        item = action in (*KEYED, *OBJECT)
+        return item and (wide or "accesspoint" not in str(fields[5]))
+    return False
+
+
+def _store_attempts(proof: Proof, store: Store) -> Iterator[_Attempt]:
+    statements = [*proof.role.identity, *store.policy]
+    call = proof.call("A", proof.admission("A").session)
+    lookup = call.lookup
+    inside = Key(f"inside {store.id}", frozenset(), 0)
+    if store.kind == "table":
+        for action in classes(statements, _ON_TABLE):
+            yield action, store_target(store, None, lookup), store.arn, "", f"{action} is allowed on {store.label}"
+        for action in classes(statements, _INSIDE_TABLE):
+            what = f"{action} is allowed on an index, stream or backup of {store.label}"
+            yield action, store_target(store, inside, lookup), store.arn, "/", what
+        return
+    for action in classes(statements, _ON_BUCKET):
+        yield action, store_target(store, None, lookup), store.arn, "", f"{action} is allowed on {store.label}"
+    for action in classes(statements, _ON_OBJECT):
+        what = f"{action} is allowed on objects of {store.label}"
+        yield action, store_target(store, inside, lookup), store.arn, "/", what
+
+
+def _try(proof: Proof, action: str, target: Target, arn: Text, suffix: str, what: str) -> Counterexample | None:
+    """Look for a request; one with leading keys as well, because a condition on them may let it through."""
+    admission = proof.admission("A")
+    call = proof.call("A", admission.session)
+    own = Key("any key", frozenset(), 0)
+    call.leading_keys = [(z3.Bool("A names a key"), own)]
+    reach = allowed(proof.role, call, action, target)
+    if z3.is_false(reach):
+        return None
+    model = solve(target.domain, call.domain(), reach, admission.formula)
+    if model is None:
+        return None
+    named = z3.is_true(model.eval(call.leading_keys[0][0], model_completion=True))
+    keys = (own.read(model),) if named else ()
+    inside = Key(f"inside {target.store.id}", frozenset(), 0) if target.store and suffix else None
+    end = suffix + (inside.read(model) if inside else "")
+    policy = target.store.policy if target.store else ()
+    found = confirm(proof, call, model, [Witness(action, arn, end, keys)], what, policy=policy)
+    if found is None:
+        raise UnmodelledError(f"{what}, as far as an over-approximation can tell; `decide` does not confirm it")
+    return found

@@ -1,0 +1,176 @@
+"""What every property needs: the role in question, its symbolic sessions, and how to report."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import z3
+
+from session_scoping.verify.binding import tag_context
+from session_scoping.verify.conditions import UnmodelledOperatorError
+from session_scoping.verify.decision import Request
+from session_scoping.verify.infer import Scoped
+from session_scoping.verify.model import Estate, Role, Statement
+from session_scoping.verify.reach import covers_action
+from session_scoping.verify.report import Counterexample, Result, Status
+from session_scoping.verify.symbolic.calls import Call, Session
+from session_scoping.verify.symbolic.conditions import UnmodelledError
+from session_scoping.verify.symbolic.replay import binding_of, free_context, replay
+from session_scoping.verify.symbolic.trust import Admission, admit
+from session_scoping.verify.text import Text
+
+
+@dataclass
+class Proof:
+    """
+    One session role under proof.
+
+    Attributes:
+        estate: Everything the templates deploy.
+        scoped: The role and what it protects.
+        allow: Action patterns the user permits on top.
+    """
+
+    estate: Estate
+    scoped: Scoped
+    allow: tuple[str, ...] = ()
+    _admissions: dict[str, Admission] = field(default_factory=dict)
+    _samples: list[dict[str, str]] | None = None
+
+    @property
+    def role(self) -> Role:
+        """The role."""
+        return self.scoped.role
+
+    def admission(self, label: str) -> Admission:
+        """Return one of the role's symbolic sessions, the same for the same label."""
+        if label not in self._admissions:
+            session = Session(label, self.scoped.spelling, self.role.tags)
+            self._admissions[label] = admit(self.role, session)
+        return self._admissions[label]
+
+    def samples(self) -> list[dict[str, str]]:
+        """Return a handful of concrete sessions, made once."""
+        if self._samples is None:
+            from session_scoping.verify.properties.samples import sessions
+
+            self._samples = sessions(self)
+        return self._samples
+
+    def call(self, label: str, session: Session) -> Call:
+        """Return a request of a session of this role."""
+        return Call(label, session, fixed=caller_keys(self.role))
+
+    def result(self, rule: str, subject: str, status: Status, detail: str, **more: object) -> Result:
+        """Return a result that points at the role."""
+        return Result(rule, subject, status, detail, location=self.role.id, **more)  # type: ignore[arg-type]
+
+
+def caller_keys(role: Role) -> dict[str, Text]:
+    """Return the condition keys AWS sets from the caller itself."""
+    keys: dict[str, Text] = {"aws:principalarn": role.arn, "aws:principaltype": ("AssumedRole",)}
+    account = next((part for part in role.arn if not isinstance(part, str) and part.kind == "account"), None)
+    if account:
+        keys["aws:principalaccount"] = (account,)
+    return keys
+
+
+Attempt = Callable[[], Result]
+
+
+def guarded(attempt: Attempt, failed: Callable[[Status, str], Result]) -> Result:
+    """Run one property; what is not modelled, or goes wrong, becomes UNKNOWN."""
+    try:
+        return attempt()
+    except UnmodelledError as error:
+        return failed(Status.UNKNOWN, str(error))
+    except UnmodelledOperatorError as error:
+        return failed(Status.UNKNOWN, f"the condition operator {error} is not modelled")
+    except Exception as error:  # a bug here must never read as a proof, nor stop the other properties
+        return failed(Status.UNKNOWN, f"the verifier failed: {type(error).__name__}: {error}")
+
+
+@dataclass(frozen=True)
+class Witness:
+    """A request a model proposes, with the session that makes it."""
+
+    action: str
+    resource: Text
+    suffix: str = ""
+    leading_keys: tuple[str, ...] = ()
+
+
+def confirm(
+    proof: Proof,
+    call: Call,
+    model: z3.ModelRef,
+    witnesses: Iterable[Witness],
+    summary: str,
+    *,
+    victim: Session | None = None,
+    policy: Iterable[object] = (),
+    must: bool = False,
+) -> Counterexample | None:
+    """
+    Replay what the model proposes through `decide`.
+
+    Returns:
+        The counterexample of the first request that really is allowed; None when none is, so that the model
+        owed its answer to an approximation.
+    """
+    binding = binding_of(model)
+    tags = call.session.read(model) if call.session else {}
+    role_tags = {key: binding.text(value) for key, value in proof.role.tags.items()}
+    own = {**role_tags, **{key.lower(): value for key, value in tags.items()}}
+    base = {key: binding.text(value) for key, value in call.fixed.items()}
+    free = free_context(call, model)
+    for witness in witnesses:
+        context: dict[str, str | list[str]] = {**base, **free, **tag_context("aws:PrincipalTag/", own)}
+        if witness.leading_keys:
+            context["dynamodb:LeadingKeys"] = list(witness.leading_keys)
+        context |= request_tags(call, model)
+        request = Request(
+            witness.action,
+            binding.text(witness.resource) + witness.suffix,
+            context,
+            principal=binding.text(proof.role.arn),
+            session_name="session",
+        )
+        decision = replay(proof.role, request, binding, tuple(policy), must=must)  # type: ignore[arg-type]
+        if decision.allowed:
+            shown: dict[str, object] = {**free, **request_tags(call, model)}
+            if witness.leading_keys:
+                shown["dynamodb:LeadingKeys"] = list(witness.leading_keys)
+            return Counterexample(
+                summary,
+                session=tags,
+                victim=victim.read(model) if victim else {},
+                action=witness.action,
+                resource=request.resource,
+                context=shown,
+                decided_by=decision.statement.where if decision.statement else "",
+                values=dict(binding.used),
+            )
+    return None
+
+
+def request_tags(call: Call, model: z3.ModelRef) -> dict[str, str | list[str]]:
+    """Return the tags an AssumeRole call passes, as condition keys."""
+    if call.minted is None:
+        return {}
+    tags = call.minted.read(model)
+    passed_on = [
+        spelling
+        for key, spelling in call.minted.keys.items()
+        if z3.is_true(model.eval(call.minted.transitive(key), model_completion=True))
+    ]
+    context: dict[str, str | list[str]] = {**tag_context("aws:RequestTag/", tags)}
+    context |= {"aws:TagKeys": list(tags)} if tags else {}
+    return context | ({"sts:TransitiveTagKeys": passed_on} if passed_on else {})
+
+
+def classes(statements: Sequence[Statement], actions: Sequence[str]) -> list[str]:
+    """Return one action for each set of statements that cover the same actions."""
+    seen: dict[tuple[bool, ...], str] = {}
+    for action in actions:
+        seen.setdefault(tuple(covers_action(s, action) for s in statements if not s.problem), action)
+    return list(seen.values())

@@ -1,0 +1,55 @@
+"""`no-chaining`: no session reaches another session's role, its own included."""
+
+import z3
+
+from session_scoping.verify.actions import ASSUME
+from session_scoping.verify.model import Role, Store
+from session_scoping.verify.properties.base import Proof, Witness, confirm
+from session_scoping.verify.reach import REQUEST_TAG
+from session_scoping.verify.report import Result, Status
+from session_scoping.verify.symbolic.calls import Session
+from session_scoping.verify.symbolic.conditions import UnmodelledError
+from session_scoping.verify.symbolic.policies import allowed
+from session_scoping.verify.symbolic.solver import solve
+from session_scoping.verify.symbolic.targets import other_target
+from session_scoping.verify.text import plain
+
+RULE = "no-chaining"
+
+
+def role_keys(role: Role) -> dict[str, str]:
+    """Return the tag keys a trust policy speaks of."""
+    found: dict[str, str] = {}
+    for condition in (condition for statement in role.trust for condition in statement.conditions):
+        if condition.key.lower().startswith(REQUEST_TAG):
+            name = condition.key[len(REQUEST_TAG) :]
+            found[name.lower()] = name
+        elif condition.key.lower() in {"aws:tagkeys", "sts:transitivetagkeys"} and condition.operator.lower() != "null":
+            names = [plain(value) for value in condition.values]
+            found |= {name.lower(): name for name in names if name and "*" not in name}
+    return found
+
+
+def prove_no_chaining(proof: Proof) -> Result:
+    """Prove that a session can assume no role of the templates, by its own policies or by a trust policy alone."""
+    admission = proof.admission("A")
+    for role in proof.estate.roles.values():
+        child = Session("child", {**role_keys(role), **proof.scoped.spelling})
+        call = proof.call("A", admission.session)
+        call.minted = child
+        target = other_target(role.arn, call.lookup)
+        # A trust policy is the role's resource policy: one that names the session needs no identity policy.
+        target.store = Store("role", role.id, role.label, role.arn, role.name, policy=role.trust)
+        for action in ASSUME:
+            reach = allowed(proof.role, call, action, target)
+            if z3.is_false(reach):
+                continue
+            model = solve(target.domain, child.domain(), reach, admission.formula)
+            if model is None:
+                continue
+            summary = f"a session can assume {role.label}"
+            found = confirm(proof, call, model, [Witness(action, role.arn)], summary, policy=role.trust)
+            if found is None:
+                raise UnmodelledError(f"{summary}, as far as an over-approximation can tell")
+            return proof.result(RULE, proof.role.label, Status.VIOLATED, summary, counterexample=found)
+    return proof.result(RULE, proof.role.label, Status.PROVED, "no session can assume a role of these templates")

@@ -1,0 +1,90 @@
+"""A resource entry of a grant as the target of a call: some resource it covers, whatever others say of it."""
+
+import re
+
+from session_scoping.verify.symbolic.policies import Target
+from session_scoping.verify.symbolic.strings import Lookup, Match, concat, match_string
+from session_scoping.verify.symbolic.targets import ALWAYS, MAYBE, NEVER, is_open
+from session_scoping.verify.text import Pattern, Text, Token, Variable, Wildcard
+
+_STAND_IN = "zz"
+
+
+def entry_arn(pattern: Pattern) -> Text:
+    """Return one ARN a pattern covers, wildcards filled in; a variable becomes a token the model does not know."""
+    if is_open(pattern):
+        return ("arn:aws:zz:us-east-1:111122223333:zz",)
+    parts: list[str | Token] = []
+    for part in pattern:
+        if isinstance(part, Wildcard):
+            parts.append(_STAND_IN if part.symbol == "*" else "z")
+        elif isinstance(part, Variable):
+            parts.append(Token(f"${{{part.key}}}", "variable"))
+        else:
+            parts.append(part)
+    return tuple(parts)
+
+
+def entry_target(pattern: Pattern, lookup: Lookup) -> Target:
+    """Return what a resource pattern covers, as the target of a call."""
+    exact = not any(isinstance(part, Wildcard) for part in pattern)
+
+    def match(other: Pattern) -> Match:
+        if is_open(other) or other == pattern:
+            return ALWAYS
+        if covers(other, pattern):
+            return ALWAYS
+        if disjoint(other, pattern):
+            return NEVER
+        if exact:
+            value, _ = concat(pattern, lookup)
+            return match_string(other, value, lookup)
+        return MAYBE
+
+    return Target(match)
+
+
+_WILD = {"*": "\ue000", "?": "\ue001"}
+
+
+def _render(pattern: Pattern) -> str:
+    """Return a pattern as text in which wildcards and variables are characters of their own."""
+    pieces: list[str] = []
+    for part in pattern:
+        if isinstance(part, Wildcard):
+            pieces.append(_WILD[part.symbol])
+        elif isinstance(part, Variable):
+            pieces.append(f"\ue002{part.key}\ue003")
+        elif isinstance(part, Token):
+            pieces.append(f"\ue004{part.name}\ue005")
+        else:
+            pieces.append(part)
+    return "".join(pieces)
+
+
+def covers(wide: Pattern, narrow: Pattern) -> bool:
+    """Whether everything `narrow` matches is matched by `wide`, as far as the shapes tell."""
+    pieces: list[str] = []
+    for part in wide:
+        if isinstance(part, Wildcard):
+            pieces.append(".*" if part.symbol == "*" else "[^\ue000-\ue005]")
+        else:
+            pieces.append(re.escape(_render((part,))))
+    return re.fullmatch("".join(pieces), _render(narrow), re.DOTALL) is not None
+
+
+def disjoint(one: Pattern, two: Pattern) -> bool:
+    """Whether two patterns surely have no ARN in common, because their literal beginnings or ends differ."""
+    head = min(len(_begin(one)), len(_begin(two)))
+    tail = min(len(_end(one)), len(_end(two)))
+    if _begin(one)[:head] != _begin(two)[:head]:
+        return True
+    return tail > 0 and _end(one)[-tail:] != _end(two)[-tail:]
+
+
+def _begin(pattern: Pattern) -> str:
+    return pattern[0] if pattern and isinstance(pattern[0], str) else ""
+
+
+def _end(pattern: Pattern) -> str:
+    return pattern[-1] if pattern and isinstance(pattern[-1], str) else ""

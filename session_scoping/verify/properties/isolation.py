@@ -1,0 +1,256 @@
+"""`partition-isolation` and `object-isolation`: no session reaches an item or object of another session."""
+
+from collections.abc import Callable, Sequence
+
+import z3
+
+from session_scoping.verify.actions import FUTURE, KEYED, OBJECT
+from session_scoping.verify.infer import tags_in
+from session_scoping.verify.matching import parsed, split_fields
+from session_scoping.verify.model import Statement, Store
+from session_scoping.verify.properties.base import Proof, Witness, classes, confirm
+from session_scoping.verify.properties.samples import sample_crossing
+from session_scoping.verify.report import Counterexample, Result, Status
+from session_scoping.verify.symbolic.calls import Call, Session
+from session_scoping.verify.symbolic.conditions import LEADING_KEYS, UnmodelledError
+from session_scoping.verify.symbolic.policies import Target, allowed
+from session_scoping.verify.symbolic.solver import solve
+from session_scoping.verify.symbolic.strings import TRUE, Bool, Key, conjunction, disjunction, key_for, negation
+from session_scoping.verify.symbolic.targets import in_any_region, store_target, strip
+from session_scoping.verify.symbolic.trust import tag_may_hold
+from session_scoping.verify.text import Pattern, Text, Unmodelled, Variable, Wildcard, show
+
+PARTITION = "partition-isolation"
+OBJECTS = "object-isolation"
+_ELEMENTS_MAX = 8
+
+
+def prove_store(proof: Proof, store: Store) -> Result:
+    """Prove isolation in one table or bucket."""
+    rule = PARTITION if store.kind == "table" else OBJECTS
+    found = sample_crossing(proof, store, lambda pattern: _apart(proof, pattern))
+    search = _partition if store.kind == "table" else _objects
+    status, detail, counterexample = (Status.VIOLATED, found.summary, found) if found else search(proof, store)
+    return proof.result(
+        rule,
+        f"{proof.role.label} → {store.label}",
+        status,
+        detail,
+        counterexample=counterexample,
+        assumptions=_assumptions(proof, store),
+    )
+
+
+_Outcome = tuple[Status, str, Counterexample | None]
+
+
+def _relevant(proof: Proof, store: Store) -> list[Statement]:
+    return [*proof.role.identity, *(proof.role.boundary or ()), *store.policy]
+
+
+def _patterns_of(statements: Sequence[Statement], proof: Proof, store: Store) -> list[Pattern]:
+    """Return everything keys of the store may be compared with."""
+    found: list[Pattern] = list(proof.scoped.formats[store.id])
+    for statement in statements:
+        for text in (*(statement.resources or ()), *statement.not_resources):
+            pattern = parsed(text, statement.variables, True)
+            if not isinstance(pattern, Unmodelled):
+                found.append(_inner(pattern, store))
+    return found
+
+
+def _inner(pattern: Pattern, store: Store) -> Pattern:
+    left = strip(pattern, store.arn)
+    if left is None:
+        fields = split_fields(pattern)
+        return _after_slash(fields[5], 1 if store.kind == "table" else 0) if len(fields) == 6 else ()
+    return _after_slash(left, 0)
+
+
+def _after_slash(parts: Pattern, skip: int) -> Pattern:
+    for index, part in enumerate(parts):
+        if isinstance(part, str) and "/" in part:
+            pieces = part.split("/")
+            if len(pieces) - 1 > skip:
+                return tuple(p for p in ("/".join(pieces[1 + skip :]), *parts[index + 1 :]) if p != "")
+            skip -= len(pieces) - 1
+    return ()
+
+
+def _leading_patterns(statements: Sequence[Statement], proof: Proof, store: Store) -> list[Pattern]:
+    found: list[Pattern] = list(proof.scoped.formats[store.id])
+    for statement in statements:
+        for condition in statement.conditions:
+            if condition.key.lower() == LEADING_KEYS:
+                patterns = [
+                    parsed(v, statement.variables, "like" in condition.operator.lower()) for v in condition.values
+                ]
+                found += [pattern for pattern in patterns if not isinstance(pattern, Unmodelled)]
+    return found
+
+
+def _elements_needed(statements: Sequence[Statement]) -> int:
+    """
+    Return how many elements of dynamodb:LeadingKeys a smallest counterexample can need.
+
+    One foreign key, one for each ForAnyValue of an Allow, one for each ForAllValues of a Deny it must escape.
+    """
+    needed = 1
+    for statement in statements:
+        for condition in statement.conditions:
+            if condition.key.lower() == LEADING_KEYS:
+                prefix = condition.operator.lower().partition(":")[0]
+                needed += prefix == ("foranyvalue" if statement.allow else "forallvalues")
+    if needed > _ELEMENTS_MAX:
+        raise UnmodelledError(f"{needed} conditions on dynamodb:LeadingKeys interact")
+    return needed
+
+
+def _may_hold(proof: Proof) -> Callable[[Variable, str], bool]:
+    return lambda variable, character: tag_may_hold(proof.role, variable, character)
+
+
+def _any_region(store: Store, statements: Sequence[Statement]) -> Store:
+    """Look at replicas in every Region when a grant leaves the Region open."""
+    for statement in statements:
+        for text in statement.resources or ():
+            fields = split_fields(parsed(text, True, True))
+            if statement.allow and len(fields) == 6 and any(isinstance(part, Wildcard) for part in fields[3]):
+                return in_any_region(store)
+    return store
+
+
+def _partition(proof: Proof, store: Store) -> _Outcome:
+    statements = _relevant(proof, store)
+    place = _any_region(store, statements)
+    a, b = proof.admission("A"), proof.admission("B")
+    actions = classes(statements, (*KEYED, FUTURE[0]))
+    bare = proof.call("A bare", a.session)
+    target = store_target(place, None, bare.lookup)
+    for action in actions:
+        model = solve(target.domain, a.formula, allowed(proof.role, bare, action, target))
+        if model is not None:
+            summary = f"{action} is allowed on {store.label} without a leading key, so on every partition"
+            return _verdict(proof, bare, model, [Witness(action, place.arn)], summary, None, store)
+    patterns = _leading_patterns(statements, proof, store)
+    keys = [key_for(f"key{i}", patterns, _may_hold(proof)) for i in range(_elements_needed(statements))]
+    call, other = proof.call("A", a.session), proof.call("B", b.session)
+    call.leading_keys = [(z3.Bool(f"A uses {i}") if i else TRUE, key) for i, key in enumerate(keys)]
+    other.leading_keys = [(TRUE, keys[0])]
+    theirs = _belongs(proof, store, keys[0], b.session, other)
+    shared = _reached_too(proof, b.session, other, actions, store_target(place, None, other.lookup), keys[0], store)
+    for action in actions:
+        target = store_target(place, None, call.lookup)
+        reach = allowed(proof.role, call, action, target)
+        if z3.is_false(reach):
+            continue
+        model = solve(
+            target.domain, call.domain(), other.domain(), reach, a.formula, b.formula,
+            disjunction([theirs(a.session), shared(a.session)]),
+        )  # fmt: skip
+        if model is not None:
+            used = tuple(
+                key.read(model)
+                for there, key in call.leading_keys
+                if z3.is_true(model.eval(there, model_completion=True))
+            )
+            summary = f"a session reaches the partition of another session in {store.label}"
+            return _verdict(proof, call, model, [Witness(action, place.arn, "", used)], summary, b.session, store)
+    return Status.PROVED, f"only partitions {_formats(proof, store)}", None
+
+
+def _objects(proof: Proof, store: Store) -> _Outcome:
+    statements = _relevant(proof, store)
+    a, b = proof.admission("A"), proof.admission("B")
+    actions = classes(statements, (*OBJECT, FUTURE[1]))
+    key = key_for("key", _patterns_of(statements, proof, store), _may_hold(proof))
+    call, other = proof.call("A", a.session), proof.call("B", b.session)
+    target = store_target(store, key, call.lookup)
+    theirs = _belongs(proof, store, key, b.session, other)
+    shared = _reached_too(proof, b.session, other, actions, store_target(store, key, other.lookup), key, store)
+    for action in actions:
+        reach = allowed(proof.role, call, action, target)
+        if z3.is_false(reach):
+            continue
+        model = solve(target.domain, reach, a.formula, b.formula, disjunction([theirs(a.session), shared(a.session)]))
+        if model is not None:
+            summary = f"a session reaches an object of another session in {store.label}"
+            witness = Witness(action, store.arn, "/" + key.read(model))
+            return _verdict(proof, call, model, [witness], summary, b.session, store)
+    return Status.PROVED, f"only objects {_formats(proof, store)}", None
+
+
+def _verdict(
+    proof: Proof, call: Call, model: z3.ModelRef, witnesses: list[Witness], summary: str,
+    victim: Session | None, store: Store,
+) -> _Outcome:  # fmt: skip
+    found = confirm(proof, call, model, witnesses, summary, victim=victim, policy=store.policy)
+    if found is None:
+        raise UnmodelledError(f"{summary}, as far as an over-approximation can tell; `decide` does not confirm it")
+    return Status.VIOLATED, summary, found
+
+
+def _belongs(proof: Proof, store: Store, key: Key, owner: Session, call: Call) -> Callable[[Session], Bool]:
+    """Return, for a caller, the formula that the key is one of the owner's and the two are different sessions."""
+
+    def formula(caller: Session) -> Bool:
+        ways: list[Bool] = []
+        for pattern in proof.scoped.formats[store.id]:
+            tags = _apart(proof, pattern)
+            ways.append(conjunction([key.match(pattern, call.lookup).over, caller.differs(owner, sorted(tags))]))
+        return disjunction(ways)
+
+    return formula
+
+
+def _apart(proof: Proof, pattern: Pattern) -> frozenset[str]:
+    """Return the tags by which sessions are told apart for a kind of key."""
+    tags = tags_in(pattern)
+    if tags <= proof.scoped.shared_by:
+        return tags
+    return tags | proof.scoped.identity
+
+
+def _reached_too(
+    proof: Proof, owner: Session, other: Call, actions: Sequence[str], target: Target, key: Key, store: Store
+) -> Callable[[Session], Bool]:
+    """Return, for a caller, the formula that another session reaches the same key."""
+    reach = disjunction([allowed(proof.role, other, action, target) for action in actions])
+    meant = [p for p in proof.scoped.formats[store.id] if tags_in(p) <= proof.scoped.shared_by]
+    not_meant = conjunction([negation(key.match(pattern, other.lookup).under) for pattern in meant])
+
+    def formula(caller: Session) -> Bool:
+        return conjunction([reach, not_meant, caller.differs(owner, sorted(proof.scoped.identity))])
+
+    return formula
+
+
+def _formats(proof: Proof, store: Store) -> str:
+    found = proof.scoped.formats[store.id]
+    return ", ".join(show_pattern(pattern) for pattern in found) or "of its own"
+
+
+def show_pattern(pattern: Pattern) -> str:
+    """Return a pattern for a reader."""
+    pieces: list[str] = []
+    for part in pattern:
+        if isinstance(part, Variable):
+            pieces.append("{" + part.key.rpartition("/")[2] + "}")
+        elif isinstance(part, Wildcard):
+            pieces.append(part.symbol)
+        else:
+            text: Text = (part,)
+            pieces.append(show(text))
+    return "`" + "".join(pieces) + "`"
+
+
+def _assumptions(proof: Proof, store: Store) -> tuple[str, ...]:
+    found = []
+    identity = ", ".join(sorted(proof.scoped.identity)) or "nothing"
+    found.append(f"two sessions are different when they differ in {identity}")
+    if store.kind == "table" and store.partition_key:
+        found.append(f"the partition key of {store.label} is {store.partition_key}")
+    for pattern in proof.scoped.formats[store.id]:
+        if tags_in(pattern) <= proof.scoped.shared_by:
+            found.append(f"sharing {show_pattern(pattern)} between sessions is declared")
+    return tuple(found)

@@ -1,0 +1,178 @@
+"""One concrete session and its own keys: a witness that needs no solver."""
+
+from collections.abc import Callable, Iterator
+from itertools import product
+
+from session_scoping.verify.actions import ASSUME, KEYED, OBJECT
+from session_scoping.verify.binding import Binding, tag_context
+from session_scoping.verify.conditions import UnmodelledOperatorError
+from session_scoping.verify.decision import Decision, PolicySet, Request, decide
+from session_scoping.verify.infer import tags_in
+from session_scoping.verify.model import Store
+from session_scoping.verify.properties.base import Proof, caller_keys, classes
+from session_scoping.verify.properties.session_tags import CALLER, as_caller, minters
+from session_scoping.verify.reach import PRINCIPAL_TAG, covers_action
+from session_scoping.verify.report import Counterexample
+from session_scoping.verify.symbolic.replay import replay
+from session_scoping.verify.symbolic.trust import TAG_SESSION
+from session_scoping.verify.text import Pattern, Token, Variable, Wildcard
+
+
+def sample_tags(proof: Proof) -> dict[str, str]:
+    """Return the tags of an ordinary session."""
+    return {proof.scoped.spelling[key]: f"{key.replace('_', '-')}-1" for key in proof.scoped.declared}
+
+
+def admits(proof: Proof, tags: dict[str, str]) -> bool:
+    """Whether the trust policy lets somebody make a session with these tags and no others."""
+    binding = Binding()
+    trust, arn = binding.statements(proof.role.trust), binding.text(proof.role.arn)
+    context: dict[str, str | list[str]] = {**tag_context("aws:RequestTag/", tags), "aws:TagKeys": list(tags)}
+    for minter in minters(proof, binding):
+        policies = PolicySet(resource=as_caller(trust, minter))
+        for action in ASSUME:
+            names = [action, TAG_SESSION] if tags else [action]
+            if all(decide(Request(name, arn, context, principal=CALLER), policies).allowed for name in names):
+                return True
+    return False
+
+
+def own_key(pattern: Pattern, tags: dict[str, str], binding: Binding) -> str | None:
+    """Return a key of a session, or None when the pattern needs more than its tags."""
+    values = {key.lower(): value for key, value in tags.items()}
+    pieces: list[str] = []
+    for part in pattern:
+        if isinstance(part, Variable):
+            value = values.get(part.key.removeprefix(PRINCIPAL_TAG))
+            if value is None:
+                return None
+            pieces.append(value)
+        elif isinstance(part, Wildcard):
+            pieces.append("x")
+        else:
+            pieces.append(binding.token(part) if isinstance(part, Token) else part)
+    return "".join(pieces)
+
+
+def own_requests(proof: Proof, store: Store, tags: dict[str, str]) -> Iterator[Request]:
+    """Yield requests on the session's own keys of a store."""
+    binding = Binding()
+    arn = binding.text(store.arn)
+    base = {key: binding.text(value) for key, value in proof.call("A", proof.admission("A").session).fixed.items()}
+    context: dict[str, str | list[str]] = {**base, **tag_context("aws:PrincipalTag/", tags)}
+    principal = binding.text(proof.role.arn)
+    for pattern in proof.scoped.formats[store.id]:
+        key = own_key(pattern, tags, binding)
+        if key is None:
+            continue
+        for action in KEYED if store.kind == "table" else OBJECT:
+            if store.kind == "table":
+                yield Request(action, arn, {**context, "dynamodb:LeadingKeys": [key]}, principal, "session")
+            else:
+                yield Request(action, f"{arn}/{key}", context, principal, "session")
+
+
+def sessions(proof: Proof) -> list[dict[str, str]]:
+    """Return a handful of admitted sessions that share some tags and not others."""
+    keys = [proof.scoped.spelling[key] for key in proof.scoped.declared]
+    used = [key for key in keys if key.lower() in _used_tags(proof)] or keys
+    rest = {key: "r" for key in keys if key not in used}
+    found = [dict(zip(used, values, strict=True)) | rest for values in product("ab", repeat=min(len(used), 4))]
+    for key in used:
+        found += [{**found[0], key: value} for value in ("a/b", "a-b", "a.b", "ab")]
+    found += [{key: value for key, value in found[0].items() if key != dropped} for dropped in used]
+    return [tags for tags in found if admits(proof, tags)]
+
+
+def _used_tags(proof: Proof) -> frozenset[str]:
+    return frozenset(
+        tag for formats in proof.scoped.formats.values() for pattern in formats for tag in tags_in(pattern)
+    )
+
+
+def differ(one: dict[str, str], two: dict[str, str], keys: frozenset[str]) -> bool:
+    """Whether two sessions have different values for one of the keys."""
+    first, second = ({key.lower(): value for key, value in tags.items()} for tags in (one, two))
+    return any(first.get(key) != second.get(key) for key in keys)
+
+
+def sample_crossing(proof: Proof, store: Store, apart: Callable[[Pattern], frozenset[str]]) -> Counterexample | None:
+    """
+    Try a few sessions on each other's keys.
+
+    A crossing that is found needs no solver and reads better than one z3 makes up; none found proves nothing.
+    """
+    try:
+        return _crossing(proof, store, apart)
+    except (UnmodelledOperatorError, TypeError):
+        # Not every policy can be evaluated; the proof says what is not modelled.
+        return None
+
+
+def _crossing(proof: Proof, store: Store, apart: Callable[[Pattern], frozenset[str]]) -> Counterexample | None:
+    binding = Binding()
+    candidates = proof.samples()
+    # Sessions differ in names only: a few callers against every victim are as good as all pairs.
+    callers = candidates[:4]
+    identity, resource = binding.statements(proof.role.identity), binding.statements(store.policy)
+    boundary = None if proof.role.boundary is None else binding.statements(proof.role.boundary)
+    for action in classes([*identity, *resource], KEYED if store.kind == "table" else OBJECT):
+        policies = PolicySet(
+            tuple(s for s in identity if covers_action(s, action)),
+            None if boundary is None else tuple(s for s in boundary if covers_action(s, action)),
+            tuple(s for s in resource if covers_action(s, action)),
+        )
+        if not any(s.allow for s in (*policies.identity, *policies.resource)):
+            continue
+        for pattern, caller, victim in product(proof.scoped.formats[store.id], callers, candidates):
+            key = own_key(pattern, victim, binding)
+            if key is None or not differ(caller, victim, apart(pattern)):
+                continue
+            for request in _requests(proof, store, action, caller, (key, own_key(pattern, caller, binding))):
+                decision = decide(request, policies)
+                if decision.allowed:
+                    return _found(store, caller, victim, request, decision)
+    return None
+
+
+def _found(
+    store: Store, caller: dict[str, str], victim: dict[str, str], request: Request, decision: Decision
+) -> Counterexample:
+    what = "the partition" if store.kind == "table" else "an object"
+    return Counterexample(
+        f"a session reaches {what} of another session in {store.label}",
+        session=caller,
+        victim=victim,
+        action=request.action,
+        resource=request.resource,
+        context={key: value for key, value in request.context.items() if "LeadingKeys" in key},
+        decided_by=decision.statement.where if decision.statement else "",
+    )
+
+
+def _requests(
+    proof: Proof, store: Store, action: str, tags: dict[str, str], keys: tuple[str, str | None]
+) -> Iterator[Request]:
+    binding = Binding()
+    arn = binding.text(store.arn)
+    base = {key: binding.text(value) for key, value in caller_keys(proof.role).items()}
+    context: dict[str, str | list[str]] = {**base, **tag_context("aws:PrincipalTag/", tags)}
+    principal = binding.text(proof.role.arn)
+    if store.kind == "bucket":
+        yield Request(action, f"{arn}/{keys[0]}", context, principal, "session")
+        return
+    for chosen in ([keys[0]], [keys[1], keys[0]], []):
+        named = [key for key in chosen if key is not None]
+        more: dict[str, str | list[str]] = {"dynamodb:LeadingKeys": named} if named else {}
+        yield Request(action, arn, {**context, **more}, principal, "session")
+
+
+def sample_works(proof: Proof, store: Store) -> bool:
+    """Whether an ordinary session is admitted and can do something with its own data in a store."""
+    tags = sample_tags(proof)
+    if not admits(proof, tags):
+        return False
+    binding = Binding()
+    return any(
+        replay(proof.role, request, binding, store.policy).allowed for request in own_requests(proof, store, tags)
+    )

@@ -1,0 +1,68 @@
+"""`work-possible`: what the role grants can really be used, so that "deny everything" is no proof."""
+
+import z3
+
+from session_scoping.verify.actions import KEYED, OBJECT
+from session_scoping.verify.model import Store
+from session_scoping.verify.properties.base import Proof, Witness, confirm
+from session_scoping.verify.properties.isolation import _leading_patterns, _may_hold, _patterns_of
+from session_scoping.verify.properties.samples import sample_works
+from session_scoping.verify.report import Result, Status
+from session_scoping.verify.symbolic.conditions import UnmodelledError
+from session_scoping.verify.symbolic.policies import allowed
+from session_scoping.verify.symbolic.solver import solve
+from session_scoping.verify.symbolic.strings import TRUE, conjunction, key_for
+from session_scoping.verify.symbolic.targets import store_target
+
+RULE = "work-possible"
+
+
+def prove_work_possible(proof: Proof) -> Result:
+    """Show, for every table and bucket and every kind of key, one request of an admitted session that is allowed."""
+    if proof.role.boundary_problem:
+        raise UnmodelledError(f"permissions boundary: {proof.role.boundary_problem}")
+    checked = 0
+    for store in proof.scoped.stores:
+        formats = proof.scoped.formats[store.id]
+        if not formats and store.id.startswith("any other"):
+            continue
+        checked += 1
+        if not _possible(proof, store):
+            detail = f"no session can use {store.label}: every grant is denied or can never apply"
+            return proof.result(RULE, proof.role.label, Status.VACUOUS, detail)
+    if not checked:
+        return proof.result(RULE, proof.role.label, Status.VACUOUS, "the role grants no table and no bucket")
+    return proof.result(RULE, proof.role.label, Status.PROVED, "each table and bucket can be used by its own session")
+
+
+def _possible(proof: Proof, store: Store) -> bool:
+    if sample_works(proof, store):
+        return True
+    admission = proof.admission("A")
+    statements = [*proof.role.identity, *store.policy]
+    doubtful = False
+    for action in KEYED if store.kind == "table" else OBJECT:
+        call = proof.call("A", admission.session)
+        if store.kind == "table":
+            key = key_for("own", _leading_patterns(statements, proof, store), _may_hold(proof))
+            call.leading_keys = [(TRUE, key)]
+            target = store_target(store, None, call.lookup)
+        else:
+            key = key_for("own", _patterns_of(statements, proof, store), _may_hold(proof))
+            target = store_target(store, key, call.lookup)
+        reach = allowed(proof.role, call, action, target)
+        if z3.is_false(reach):
+            continue
+        model = solve(conjunction([target.domain, call.domain(), reach, admission.formula]))
+        if model is None:
+            continue
+        text = key.read(model)
+        witness = (
+            Witness(action, store.arn, "", (text,)) if store.kind == "table" else Witness(action, store.arn, f"/{text}")
+        )
+        if confirm(proof, call, model, [witness], "", policy=store.policy):
+            return True
+        doubtful = True
+    if doubtful:
+        raise UnmodelledError(f"a use of {store.label} is possible only as far as an over-approximation can tell")
+    return False

@@ -1,0 +1,72 @@
+"""What statements name: actions, tags, roles. Everything here works without z3."""
+
+from collections.abc import Iterable, Iterator
+
+from session_scoping.verify.matching import action_matches, parsed
+from session_scoping.verify.model import Role, Statement
+from session_scoping.verify.text import Pattern, Text, Token, Unmodelled, Variable, plain
+
+PRINCIPAL_TAG = "aws:principaltag/"
+REQUEST_TAG = "aws:requesttag/"
+OTHER_TAG = "zz-another-tag"
+"""Stands for every tag key no policy names; a key that is named behaves the same or is listed."""
+TAG_LISTS = {"aws:tagkeys", "sts:transitivetagkeys"}
+"""Condition keys whose values are tag keys, in lower case."""
+
+
+def covers_action(statement: Statement, action: str) -> bool:
+    """Whether a statement's Action or NotAction covers an action."""
+    if statement.actions is not None:
+        return any(action_matches(pattern, action) for pattern in statement.actions)
+    return not any(action_matches(pattern, action) for pattern in statement.not_actions)
+
+
+def may_be_role(text: Text, role: Role) -> bool:
+    """
+    Whether a principal that is spelled differently may still be the role or one of its sessions.
+
+    An account or its root delegates to the account's identity policies, which are looked at anyway.
+    A generated role name holds the role's logical id, so a literal without it is another role.
+    """
+    literal = "".join(part for part in text if isinstance(part, str))
+    tokens = [part for part in text if isinstance(part, Token)]
+    if literal.endswith(":root") or (plain(text) or "").isdigit():
+        return False
+    if any(token.kind in {"free", "plain"} for token in tokens):
+        return True
+    if len(tokens) == 1 and not literal and tokens[0].kind == "account":
+        return False
+    known = plain(role.name)
+    if known is not None:
+        return f"/{known}" in literal
+    return role.name[0] in tokens or role.id.rpartition(".")[2][:20] in literal
+
+
+def uses_tags(role: Role) -> bool:
+    """Whether a role's policies speak of principal tags, or its trust of request tags."""
+    if any(key.startswith(PRINCIPAL_TAG) for key in keys_used(role.identity)):
+        return True
+    return any(
+        key.startswith(REQUEST_TAG) or key in TAG_LISTS
+        for statement in role.trust
+        for key in (condition.key.lower() for condition in statement.conditions)
+    )
+
+
+def keys_used(statements: Iterable[Statement]) -> Iterator[str]:
+    """Yield the condition keys statements test or fill in, in lower case."""
+    for statement in statements:
+        yield from (condition.key.lower() for condition in statement.conditions)
+        for pattern in patterns_of(statement):
+            yield from (part.key for part in pattern if isinstance(part, Variable))
+
+
+def patterns_of(statement: Statement) -> Iterator[Pattern]:
+    """Yield every string of a statement that can hold a policy variable."""
+    texts: list[Text] = [*(statement.resources or ()), *statement.not_resources]
+    texts += [value for condition in statement.conditions for value in condition.values]
+    for text in texts:
+        # Read as if variables were on: a policy that lost its Version still shows what it was meant to say.
+        pattern = parsed(text, True, True)
+        if not isinstance(pattern, Unmodelled):
+            yield pattern

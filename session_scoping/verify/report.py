@@ -1,0 +1,108 @@
+"""The outcome of a proof, as data: one result per property and role."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Status(StrEnum):
+    """How a property turned out. Only PROVED passes."""
+
+    PROVED = "PROVED"
+    VIOLATED = "VIOLATED"
+    UNKNOWN = "UNKNOWN"
+    VACUOUS = "VACUOUS"
+
+
+@dataclass(frozen=True)
+class Counterexample:
+    """
+    A request that must not be possible and is.
+
+    Attributes:
+        summary: One sentence.
+        session: Tags of the session that calls.
+        victim: Tags of the session whose data it is. Empty when no other session is involved.
+        action: The action.
+        resource: The ARN, with deploy-time parts filled in by the proof.
+        context: Further condition keys of the request.
+        decided_by: The statement `decide` names as the one that lets it through.
+        values: What the proof assumed for deploy-time parts.
+    """
+
+    summary: str
+    session: dict[str, str] = field(default_factory=dict)
+    victim: dict[str, str] = field(default_factory=dict)
+    action: str = ""
+    resource: str = ""
+    context: dict[str, Any] = field(default_factory=dict)
+    decided_by: str = ""
+    values: dict[str, str] = field(default_factory=dict)
+
+    def lines(self) -> list[str]:
+        """Return the counterexample for a terminal."""
+        found = [self.summary]
+        if self.session:
+            found.append(f"  session  {_pairs(self.session)}")
+        if self.victim:
+            found.append(f"  victim   {_pairs(self.victim)}")
+        if self.action:
+            found.append(f"  request  {self.action} on {self.resource}")
+        found += [f"  with     {key} = {value}" for key, value in self.context.items()]
+        if self.decided_by:
+            found.append(f"  allowed  by {self.decided_by}")
+        if self.values:
+            found.append(f"  where    {_pairs(self.values)}")
+        return found
+
+
+def _pairs(values: dict[str, str]) -> str:
+    return ", ".join(f"{key}={value!r}" for key, value in values.items())
+
+
+@dataclass(frozen=True)
+class Result:
+    """
+    One property of one role.
+
+    Attributes:
+        rule: Stable id, such as `partition-isolation`.
+        subject: The role, and the table or bucket where there is one.
+        status: How it turned out.
+        detail: Why, in one sentence.
+        counterexample: For VIOLATED: the request, replayed through `decide`.
+        assumptions: What the result rests on.
+        location: Stack and logical id, for tools that point at a place.
+    """
+
+    rule: str
+    subject: str
+    status: Status
+    detail: str
+    counterexample: Counterexample | None = None
+    assumptions: tuple[str, ...] = ()
+    location: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """
+    Everything `prove` found.
+
+    Attributes:
+        results: One per property and subject, never empty.
+        assumptions: What all results rest on.
+    """
+
+    results: Sequence[Result]
+    assumptions: Sequence[str] = ()
+
+    @property
+    def proved(self) -> bool:
+        """Whether every property is PROVED. An empty report proves nothing."""
+        return bool(self.results) and all(result.status is Status.PROVED for result in self.results)
+
+    def failures(self) -> list[Result]:
+        """Return the results that do not pass."""
+        return [result for result in self.results if result.status is not Status.PROVED]

@@ -1,0 +1,83 @@
+"""One template with what is needed to evaluate its intrinsics."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from session_scoping.verify.text import Unmodelled
+
+NO_VALUE = object()
+
+
+@dataclass
+class Scope:
+    """
+    One template with what is needed to evaluate its intrinsics.
+
+    Attributes:
+        name: Name of the stack; prefixes its tokens.
+        template: The parsed template.
+        exports: Export name -> the value expression and the scope it belongs to, over all stacks read.
+        arguments: Parameter name -> value expression and scope, for a nested stack or from the user.
+        children: Logical id of a nested stack -> its scope.
+        env: Name of the account and Region the stack deploys to; stacks with the same name share them.
+        notes: Assumptions made on the way.
+    """
+
+    name: str
+    template: dict[str, Any]
+    exports: "dict[str, tuple[Any, Scope]]" = field(default_factory=dict)
+    arguments: "dict[str, tuple[Any, Scope | None]]" = field(default_factory=dict)
+    children: "dict[str, Scope]" = field(default_factory=dict)
+    env: str = ""
+    notes: set[str] = field(default_factory=set)
+    choices: Mapping[str, bool] = field(default_factory=dict)
+
+    @property
+    def resources(self) -> dict[str, dict[str, Any]]:
+        """Logical id -> resource; anything that is not a resource is left out."""
+        found = self.template.get("Resources")
+        entries = found.items() if isinstance(found, dict) else ()
+        return {key: value for key, value in entries if isinstance(value, dict)}
+
+    def properties(self, logical_id: str) -> dict[str, Any]:
+        """Return a resource's properties; empty when it has none."""
+        found = self.resources.get(logical_id, {}).get("Properties")
+        return found if isinstance(found, dict) else {}
+
+
+def intrinsic(value: Any) -> tuple[str, Any] | None:
+    """Return the name and argument of an intrinsic call, or None for an ordinary value."""
+    if isinstance(value, dict) and len(value) == 1:
+        ((name, argument),) = value.items()
+        if name in {"Ref", "Condition"} or str(name).startswith("Fn::"):
+            return str(name), argument
+    return None
+
+
+def choose(value: Any, scope: Scope) -> Any:
+    """Resolve Fn::If by the scope's choices, and turn AWS::NoValue into `NO_VALUE`."""
+    call = intrinsic(value)
+    if call == ("Ref", "AWS::NoValue"):
+        return NO_VALUE
+    if call and call[0] == "Fn::If":
+        argument = call[1]
+        if not isinstance(argument, list) or len(argument) != 3 or not isinstance(argument[0], str):
+            return Unmodelled(f"{scope.name}: a malformed Fn::If")
+        return choose(argument[1] if scope.choices.get(argument[0], True) else argument[2], scope)
+    return value
+
+
+def conditions_used(value: Any) -> set[str]:
+    """Return the names of the conditions that Fn::If asks for anywhere in a value."""
+    names: set[str] = set()
+    if isinstance(value, dict):
+        argument = value.get("Fn::If")
+        if isinstance(argument, list) and argument and isinstance(argument[0], str):
+            names.add(argument[0])
+        for item in value.values():
+            names |= conditions_used(item)
+    elif isinstance(value, list):
+        for item in value:
+            names |= conditions_used(item)
+    return names

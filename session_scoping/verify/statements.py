@@ -1,0 +1,179 @@
+"""Policy documents of a template, parsed into statements; what cannot be parsed says why."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+from session_scoping.verify.intrinsics import items_of, text_of
+from session_scoping.verify.model import Condition, Statement
+from session_scoping.verify.scope import NO_VALUE, Scope, choose, conditions_used, intrinsic
+from session_scoping.verify.text import Text, Unmodelled, lit, plain
+
+# More template conditions in one statement than this would mean more variants than anyone reads.
+_CHOICES_MAX = 6
+_ELEMENTS = {
+    "Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Principal", "NotPrincipal", "Condition",
+}  # fmt: skip
+
+
+def parse_policy(document: Any, scope: Scope, where: str, *, trust: bool = False) -> tuple[Statement, ...]:
+    """
+    Parse a policy document.
+
+    Args:
+        document: The document as it stands in the template.
+        scope: The template it is in.
+        where: What to call it in reports.
+        trust: Whether it is a trust policy, whose statements name no resource.
+
+    Returns:
+        Its statements. One that depends on a template condition comes once per value of that condition.
+    """
+    found: list[Statement] = []
+    names = sorted(conditions_used(document))
+    if len(names) > _CHOICES_MAX:
+        return (Statement(where, allow=True, problem=f"{where} depends on {len(names)} template conditions"),)
+    for values in product((True, False), repeat=len(names)):
+        given = tuple(zip(names, values, strict=True))
+        chosen = replace(scope, choices={**scope.choices, **dict(given)})
+        tagged = tuple((f"{scope.name}.{name}", value) for name, value in given)
+        found += [replace(statement, given=tagged) for statement in _document(document, chosen, where, trust)]
+    return _drop_equal(found) if names else tuple(found)
+
+
+def _drop_equal(statements: list[Statement]) -> tuple[Statement, ...]:
+    """Keep one statement where all variants of a document agree on it, so that a report is not doubled."""
+    by_body: dict[Statement, list[tuple[tuple[str, bool], ...]]] = {}
+    variants = {statement.given for statement in statements}
+    for statement in statements:
+        by_body.setdefault(replace(statement, given=()), []).append(statement.given)
+    found: list[Statement] = []
+    for body, givens in by_body.items():
+        same = set(givens) == variants
+        found += [body] if same else [replace(body, given=given) for given in dict.fromkeys(givens)]
+    return tuple(found)
+
+
+def _document(document: Any, scope: Scope, where: str, trust: bool) -> Iterator[Statement]:
+    document = choose(document, scope)
+    if document is NO_VALUE or document is None:
+        return
+    if not isinstance(document, dict) or intrinsic(document):
+        yield Statement(where, allow=True, problem=f"{where} is not a policy document")
+        return
+    version = document.get("Version", "2008-10-17")
+    statements = items_of(document.get("Statement", []), scope)
+    if isinstance(statements, Unmodelled):
+        yield Statement(where, allow=True, problem=statements.reason)
+        return
+    for index, body in enumerate(statements):
+        if not isinstance(body, dict):
+            yield Statement(where, allow=True, problem=f"{where}[{index}] is not a statement")
+            continue
+        sid = f" {body['Sid']}" if isinstance(body.get("Sid"), str) and body["Sid"] else ""
+        yield _statement(body, scope, f"{where}[{index}]{sid}", version == "2012-10-17", trust)
+
+
+def _statement(body: dict[str, Any], scope: Scope, where: str, variables: bool, trust: bool) -> Statement:
+    allow = body.get("Effect") != "Deny"
+
+    def broken(reason: str) -> Statement:
+        return Statement(where, allow, problem=f"{where}: {reason}")
+
+    if unknown := sorted(set(body) - _ELEMENTS):
+        return broken(f"the element {unknown[0]} is not understood")
+    if body.get("Effect") not in {"Allow", "Deny"}:
+        return broken("its Effect is neither Allow nor Deny")
+    lists: dict[str, tuple[Text, ...]] = {}
+    for element in ("Action", "NotAction", "Resource", "NotResource"):
+        if element not in body:
+            continue
+        texts = _texts(body[element], scope)
+        if isinstance(texts, Unmodelled):
+            return broken(texts.reason)
+        lists[element] = texts
+    actions = {name: _actions(lists.get(name, ())) for name in ("Action", "NotAction")}
+    if None in actions.values():
+        return broken("an action is only known at deploy time")
+    if ("Action" in lists) == ("NotAction" in lists):
+        return broken("it needs exactly one of Action and NotAction")
+    conditions = _conditions(body.get("Condition"), scope)
+    if isinstance(conditions, Unmodelled):
+        return broken(conditions.reason)
+    principals = _principals(body.get("Principal", body.get("NotPrincipal")), scope)
+    if isinstance(principals, Unmodelled):
+        return broken(principals.reason)
+    return Statement(
+        where,
+        allow,
+        actions=actions["Action"] if "Action" in lists else None,
+        not_actions=actions["NotAction"] or (),
+        resources=lists.get("Resource"),
+        not_resources=lists.get("NotResource", ()),
+        principals=principals,
+        not_principal="NotPrincipal" in body,
+        conditions=conditions,
+        variables=variables,
+        any_resource=trust or not ("Resource" in lists or "NotResource" in lists),
+    )
+
+
+def _texts(value: Any, scope: Scope) -> tuple[Text, ...] | Unmodelled:
+    items = items_of(value, scope)
+    if isinstance(items, Unmodelled):
+        return items
+    found: list[Text] = []
+    for item in items:
+        text = item if isinstance(item, tuple) else text_of(item, scope)
+        if isinstance(text, Unmodelled):
+            return text
+        found.append(text)
+    return tuple(found)
+
+
+def _actions(texts: tuple[Text, ...]) -> tuple[str, ...] | None:
+    names = [plain(text) for text in texts]
+    return None if None in names else tuple(name for name in names if name is not None)
+
+
+def _conditions(block: Any, scope: Scope) -> tuple[Condition, ...] | Unmodelled:
+    block = choose(block, scope)
+    if block is None or block is NO_VALUE:
+        return ()
+    if not isinstance(block, dict) or intrinsic(block):
+        return Unmodelled("its Condition is not a block of operators")
+    found: list[Condition] = []
+    for operator, keys in block.items():
+        keys = choose(keys, scope)
+        if keys is NO_VALUE:
+            continue
+        if not isinstance(keys, dict) or intrinsic(keys):
+            return Unmodelled(f"the operator {operator} holds no keys")
+        for key, value in keys.items():
+            if choose(value, scope) is NO_VALUE:
+                continue
+            values = _texts(value, scope)
+            if isinstance(values, Unmodelled):
+                return values
+            found.append(Condition(str(operator), str(key), values))
+    return tuple(found)
+
+
+def _principals(value: Any, scope: Scope) -> tuple[tuple[str, Text], ...] | Unmodelled:
+    value = choose(value, scope)
+    if value is None or value is NO_VALUE:
+        return ()
+    if value == "*":
+        return (("*", lit("*")),)
+    if not isinstance(value, dict) or intrinsic(value):
+        return Unmodelled("its Principal is not understood")
+    found: list[tuple[str, Text]] = []
+    for kind, entries in value.items():
+        if kind not in {"AWS", "Service", "Federated", "CanonicalUser"}:
+            return Unmodelled(f"the kind of principal {kind} is not understood")
+        texts = _texts(entries, scope)
+        if isinstance(texts, Unmodelled):
+            return texts
+        found += [("*" if kind == "AWS" and text == ("*",) else kind, text) for text in texts]
+    return tuple(found)

@@ -1,0 +1,124 @@
+"""What a template says, in words: one story per session role."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from session_scoping.verify.actions import INVOKE, KEY_USE, KEYED, OBJECT
+from session_scoping.verify.collecting import collect
+from session_scoping.verify.explain import Reach, RoleStory
+from session_scoping.verify.infer import Options, Scoped, find_session_roles, scope_of
+from session_scoping.verify.matching import parsed, split_fields
+from session_scoping.verify.model import Estate, Statement, Store
+from session_scoping.verify.properties.isolation import show_pattern
+from session_scoping.verify.proving import prove
+from session_scoping.verify.reach import covers_action
+from session_scoping.verify.render import short
+from session_scoping.verify.report import Report, Status
+from session_scoping.verify.symbolic.targets import is_open, strip
+from session_scoping.verify.template import load
+from session_scoping.verify.text import Pattern, Unmodelled, show
+
+
+def tell(path: Path, options: Options, parameters: Mapping[str, str]) -> list[RoleStory]:
+    """
+    Return a story for each session role.
+
+    Raises:
+        InvalidInputError: The path cannot be read.
+    """
+    estate = collect(load(path, parameters))
+    report = prove(estate, options)
+    return [_story(scope_of(role, estate, options), estate, report) for role in find_session_roles(estate, options)]
+
+
+def _story(scoped: Scoped, estate: Estate, report: Report) -> RoleStory:
+    role = scoped.role
+    minters: list[str] = []
+    for statement in (s for s in role.trust if s.allow):
+        for _, text in statement.principals:
+            known = estate.role_by_arn(text)
+            minters.append(short(known.label) if known else show(text))
+    return RoleStory(
+        short(role.label),
+        tuple(dict.fromkeys(minters)),
+        tuple(scoped.spelling[key] for key in scoped.declared),
+        tuple(_reaches(scoped)),
+        _verdict(report, role.id),
+    )
+
+
+def _verdict(report: Report, location: str) -> str:
+    bad = [result for result in report.results if result.location == location and result.status is not Status.PROVED]
+    return "PROVED" if not bad else ", ".join(dict.fromkeys(f"{result.rule} {result.status.value}" for result in bad))
+
+
+def _reaches(scoped: Scoped) -> list[Reach]:
+    found: dict[tuple[str, str], dict[str, None]] = {}
+    for statement in (s for s in scoped.role.identity if s.allow and not s.problem):
+        for store in scoped.stores:
+            for scope in _scopes(statement, store):
+                wanted = KEYED if store.kind == "table" else OBJECT
+                actions = [_verb(action) for action in wanted if covers_action(statement, action)]
+                if actions:
+                    found.setdefault((short(store.label), scope), {}).update(dict.fromkeys(actions))
+        for place, names in (("Bedrock models", INVOKE), ("keys", KEY_USE)):
+            used = [_verb(action) for action in names if covers_action(statement, action)]
+            if used and statement.actions is not None and "*" not in statement.actions:
+                for scope in _names(statement):
+                    found.setdefault((place, scope), {}).update(dict.fromkeys(used))
+    models = {scope for place, scope in found if place == "Bedrock models"}
+    # `us.anthropic.x` is the profile of `anthropic.x`: the model behind a profile is not another thing to reach.
+    behind = {name.partition(".")[2] for name in models}
+    return [
+        Reach(tuple(actions), place, scope)
+        for (place, scope), actions in found.items()
+        if not (place == "Bedrock models" and scope in behind)
+    ]
+
+
+def _verb(action: str) -> str:
+    return action.partition(":")[2]
+
+
+def _scopes(statement: Statement, store: Store) -> list[str]:
+    found: list[str] = []
+    for text in statement.resources or ():
+        pattern = parsed(text, statement.variables, True)
+        if isinstance(pattern, Unmodelled):
+            continue
+        left = strip(pattern, store.arn)
+        if left is None and not is_open(pattern):
+            continue
+        if store.kind == "table":
+            found.append(_leading_keys(statement))
+        else:
+            found.append(show_pattern(_inner(left)) if left else "every object")
+    return found
+
+
+def _inner(left: Pattern) -> Pattern:
+    first = left[0]
+    return (
+        tuple(part for part in (first.removeprefix("/"), *left[1:]) if part != "") if isinstance(first, str) else left
+    )
+
+
+def _leading_keys(statement: Statement) -> str:
+    for condition in statement.conditions:
+        if condition.key.lower() == "dynamodb:leadingkeys" and condition.operator.lower() != "null":
+            patterns = [parsed(value, statement.variables, False) for value in condition.values]
+            shown = [show_pattern(p) for p in patterns if not isinstance(p, Unmodelled)]
+            return f"partition = {' or '.join(shown)}"
+    return "every partition"
+
+
+def _names(statement: Statement) -> list[str]:
+    found: list[str] = []
+    for text in statement.resources or ():
+        pattern = parsed(text, statement.variables, True)
+        if isinstance(pattern, Unmodelled):
+            continue
+        fields = split_fields(pattern)
+        kind = show_pattern(fields[5]).strip("`") if len(fields) == 6 else show(text)
+        found.append(kind.removeprefix("inference-profile/").removeprefix("foundation-model/"))
+    return list(dict.fromkeys(found))

@@ -1,0 +1,137 @@
+"""One symbolic session and one symbolic call: what their condition keys can be."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import z3
+
+from session_scoping.verify.reach import PRINCIPAL_TAG, REQUEST_TAG
+from session_scoping.verify.symbolic.strings import (
+    FALSE,
+    TRUE,
+    Bool,
+    Key,
+    conjunction,
+    disjunction,
+    negation,
+    string_value,
+    token_constant,
+)
+from session_scoping.verify.text import Text, Token, Variable
+
+
+@dataclass
+class Session:
+    """
+    A session of one role: which tags it carries and their values, all free.
+
+    Attributes:
+        label: Prefix of its z3 constants.
+        keys: Lower-case tag key -> the spelling policies use. The key that stands for all others is added.
+        role_tags: Tags on the role itself; a session tag of the same key replaces them.
+    """
+
+    label: str
+    keys: dict[str, str]
+    role_tags: dict[str, Text] = field(default_factory=dict)
+
+    def carried(self, key: str) -> Bool:
+        """Whether the tag was passed when the session was made."""
+        return z3.Bool(f"{self.label} has {key}")
+
+    def transitive(self, key: str) -> Bool:
+        """Whether the tag was passed as transitive."""
+        return z3.Bool(f"{self.label} passes on {key}")
+
+    def value(self, key: str) -> z3.SeqRef:
+        """Return the value passed for a tag."""
+        return z3.String(f"{self.label} {key}")
+
+    def principal_tag(self, key: str) -> tuple[Bool, z3.SeqRef]:
+        """Return whether `aws:PrincipalTag/key` is in a request of the session, and its value."""
+        if key not in self.keys:
+            return FALSE, z3.StringVal("")
+        fallback = self.role_tags.get(key)
+        if fallback is None:
+            return self.carried(key), self.value(key)
+        terms = [token_constant(p) if isinstance(p, Token) else z3.StringVal(p) for p in fallback]
+        text = terms[0] if len(terms) == 1 else z3.Concat(*terms) if terms else z3.StringVal("")
+        return TRUE, z3.If(self.carried(key), self.value(key), text)
+
+    def domain(self) -> Bool:
+        """Return what STS guarantees: a transitive tag is one of the tags passed."""
+        return conjunction([z3.Implies(self.transitive(key), self.carried(key)) for key in self.keys])
+
+    def any_tag(self) -> Bool:
+        """Whether the session was made with at least one tag."""
+        return disjunction([self.carried(key) for key in self.keys])
+
+    def differs(self, other: "Session", keys: Iterable[str]) -> Bool:
+        """Whether two sessions have different values for at least one of the keys."""
+        return disjunction([self.principal_tag(key)[1] != other.principal_tag(key)[1] for key in keys])
+
+    def read(self, model: z3.ModelRef) -> dict[str, str]:
+        """Return the tags of a counterexample, under the spelling policies use."""
+        return {
+            spelling: string_value(model, self.value(key))
+            for key, spelling in self.keys.items()
+            if z3.is_true(model.eval(self.carried(key), model_completion=True))
+        }
+
+
+@dataclass
+class Call:
+    """
+    One request of a session: condition keys it fixes, everything else free.
+
+    Attributes:
+        label: Prefix of its z3 constants.
+        session: Who calls. Tags become `aws:PrincipalTag`. Default: a caller about whom nothing is known.
+        leading_keys: The elements `dynamodb:LeadingKeys` may have, each with whether it is there.
+        fixed: Condition key in lower case -> the text it must have.
+        minted: The session an AssumeRole call makes, whose tags are `aws:RequestTag`. Default: it makes none.
+    """
+
+    label: str
+    session: Session | None = None
+    leading_keys: list[tuple[Bool, Key]] = field(default_factory=list)
+    fixed: dict[str, Text] = field(default_factory=dict)
+    minted: Session | None = None
+    used: set[str] = field(default_factory=set)
+    atoms: dict[str, tuple[object, bool]] = field(default_factory=dict)
+
+    def single(self, key: str) -> tuple[Bool, z3.SeqRef]:
+        """Return whether a single-valued condition key is in the request, and its value."""
+        if key.startswith(PRINCIPAL_TAG):
+            if self.session is None:
+                return self._free(key)
+            return self.session.principal_tag(key.removeprefix(PRINCIPAL_TAG))
+        if key.startswith(REQUEST_TAG):
+            name = key.removeprefix(REQUEST_TAG)
+            if self.minted and name in self.minted.keys:
+                return self.minted.carried(name), self.minted.value(name)
+            return FALSE, z3.StringVal("")
+        if key in self.fixed:
+            terms = [token_constant(p) if isinstance(p, Token) else z3.StringVal(p) for p in self.fixed[key]]
+            return TRUE, terms[0] if len(terms) == 1 else z3.Concat(*terms)
+        return self._free(key)
+
+    def _free(self, key: str) -> tuple[Bool, z3.SeqRef]:
+        self.used.add(key)
+        return z3.Bool(f"{self.label} {key} present"), z3.String(f"{self.label} {key}")
+
+    def lookup(self, variable: Variable) -> tuple[Bool, z3.SeqRef]:
+        """Return the value of a policy variable."""
+        return self.single(variable.key)
+
+    def domain(self) -> Bool:
+        """Return the constraints on the elements of `dynamodb:LeadingKeys`."""
+        return conjunction([key.domain() for _, key in self.leading_keys])
+
+    def has_leading_keys(self) -> Bool:
+        """Whether the request carries `dynamodb:LeadingKeys` at all."""
+        return disjunction([there for there, _ in self.leading_keys])
+
+    def no_leading_keys(self) -> Bool:
+        """Whether the request carries none."""
+        return negation(self.has_leading_keys())

@@ -1,0 +1,210 @@
+"""Condition blocks as formulas, over-approximated for an Allow and under-approximated for a Deny."""
+
+import itertools
+from collections.abc import Callable
+
+import z3
+
+from session_scoping.verify.conditions import UnmodelledOperatorError, is_negated, split_operator
+from session_scoping.verify.matching import parsed
+from session_scoping.verify.model import Condition
+from session_scoping.verify.reach import OTHER_TAG
+from session_scoping.verify.symbolic.calls import Call, Session
+from session_scoping.verify.symbolic.strings import (
+    FALSE,
+    TRUE,
+    Bool,
+    Match,
+    conjunction,
+    disjunction,
+    either,
+    match_string,
+    negation,
+)
+from session_scoping.verify.text import Pattern, Text, Unmodelled, Variable, plain
+
+LEADING_KEYS = "dynamodb:leadingkeys"
+_TAG_LISTS = {"aws:tagkeys", "sts:transitivetagkeys"}
+# Keys with several values, from the service authorization reference. Set operators are for these.
+MULTIVALUED = {
+    LEADING_KEYS,
+    *_TAG_LISTS,
+    "dynamodb:attributes",
+    "dynamodb:firstpartitionkeyvalues",
+    "dynamodb:secondpartitionkeyvalues",
+    "dynamodb:thirdpartitionkeyvalues",
+    "dynamodb:fourthpartitionkeyvalues",
+    "aws:calledvia",
+    "aws:principalorgpaths",
+    "aws:principalservicenameslist",
+    "aws:resourceorgpaths",
+    "aws:sourceorgpaths",
+    "kms:encryptioncontextkeys",
+    "kms:grantoperations",
+    "kms:resourcealiases",
+    "s3:requestobjecttagkeys",
+    "sts:identitytokenaudience",
+}
+_PARTITION_VALUES = {key for key in MULTIVALUED if key.endswith("partitionkeyvalues")}
+_NAMESPACES = {
+    "aws", "bedrock", "bedrock-agentcore", "cloudwatch", "dynamodb", "ec2", "ecs", "iam", "kms", "lambda",
+    "logs", "s3", "secretsmanager", "sns", "sqs", "ssm", "sts", "cognito-identity.amazonaws.com", "saml",
+}  # fmt: skip
+_fresh = itertools.count()
+
+
+class UnmodelledError(Exception):
+    """Something the prover does not model; whatever depends on it is UNKNOWN."""
+
+
+def encode_condition(condition: Condition, call: Call, *, over: bool, variables: bool) -> Bool:
+    """
+    Return a formula for one key of a Condition block.
+
+    Args:
+        condition: The operator, the key and the values.
+        call: The request.
+        over: Whether the formula must be implied by the truth (Allow); otherwise it implies the truth (Deny).
+        variables: Whether `${...}` is a policy variable.
+
+    Raises:
+        UnmodelledError: The operator, the key or a value is not modelled.
+    """
+    try:
+        quantifier, base, if_exists = split_operator(condition.operator)
+    except UnmodelledOperatorError as error:
+        raise UnmodelledError(f"the condition operator {error} is not modelled") from error
+    key = condition.key.lower()
+    _check_key(key, quantifier, base, condition)
+    if key in MULTIVALUED and key != LEADING_KEYS and key not in _TAG_LISTS:
+        return _atom(condition, call)
+    patterns = _patterns(condition, base, variables)
+    elements = _elements(key, patterns, base, call)
+    if base == "null":
+        return _null(condition, [there for there, _ in elements])
+    if not base.startswith(("string", "arn")):
+        return _atom(condition, call)
+    return _combine(elements, quantifier, is_negated(base), if_exists, over)
+
+
+def _check_key(key: str, quantifier: str, base: str, condition: Condition) -> None:
+    namespace = key.partition(":")[0]
+    if namespace not in _NAMESPACES or ":" not in key:
+        raise UnmodelledError(f"the condition key {condition.key} is not modelled")
+    if key in _PARTITION_VALUES:
+        raise UnmodelledError(f"the condition key {condition.key} is defined for no action")
+    if key in MULTIVALUED and not quantifier and base != "null":
+        raise UnmodelledError(f"{condition.operator} on the multivalued key {condition.key} has no set operator")
+
+
+def _patterns(condition: Condition, base: str, variables: bool) -> list[Pattern]:
+    found: list[Pattern] = []
+    with_wildcards = base.endswith("like") or base.startswith("arn")
+    for text in condition.values:
+        pattern = parsed(text, variables, with_wildcards)
+        if isinstance(pattern, Unmodelled):
+            raise UnmodelledError(pattern.reason)
+        check_variables(pattern)
+        found.append(pattern)
+    return found
+
+
+def check_variables(pattern: Pattern) -> None:
+    """Refuse what no proof may rest on: a policy variable with a default value."""
+    for part in pattern:
+        if isinstance(part, Variable) and part.default is not None:
+            raise UnmodelledError(f"the policy variable {part.key} has a default value, which sessions would share")
+
+
+_Element = tuple[Bool, Callable[[], Match]]
+
+
+def _elements(key: str, patterns: list[Pattern], base: str, call: Call) -> list[_Element]:
+    """Return the values the key may have: whether each is there, and how the patterns match it."""
+    if key == LEADING_KEYS:
+        return [
+            (there, lambda k=k: either(k.match(p, call.lookup) for p in patterns))  # type: ignore[misc]
+            for there, k in call.leading_keys
+        ]
+    if key in _TAG_LISTS:
+        return _tag_elements(key, patterns, call.minted) if call.minted else []
+    there, value = call.single(key)
+    return [(there, lambda: either(_match_value(p, base, value, call) for p in patterns))]
+
+
+def _match_value(pattern: Pattern, base: str, value: z3.SeqRef, call: Call) -> Match:
+    if base.endswith("ignorecase"):
+        return _ignoring_case(pattern, value)
+    match = match_string(pattern, value, call.lookup)
+    # ARN operators compare six fields, each within its colons; matching the whole text allows more.
+    return match if base.startswith("string") else Match(match.over, FALSE, match.present)
+
+
+def _ignoring_case(pattern: Pattern, value: z3.SeqRef) -> Match:
+    text = plain(pattern) if all(isinstance(part, str) for part in pattern) else None  # type: ignore[arg-type]
+    if text is None:
+        return Match(TRUE, FALSE)
+    letters = [z3.Union(z3.Re(c.lower()), z3.Re(c.upper())) if c.lower() != c.upper() else z3.Re(c) for c in text]
+    regex = z3.Concat(*letters) if len(letters) > 1 else letters[0] if letters else z3.Re("")
+    return Match.exact(z3.InRe(value, regex))
+
+
+def _tag_elements(key: str, patterns: list[Pattern], session: Session) -> list[_Element]:
+    found: list[_Element] = []
+    for name, spelling in session.keys.items():
+        there = session.carried(name) if key == "aws:tagkeys" else session.transitive(name)
+        hit = any(_key_matches(pattern, spelling) for pattern in patterns)
+        # Letter case of a tag key is the caller's choice: only "matches in some spelling" is known.
+        match = Match(z3.BoolVal(hit), FALSE if hit and name != OTHER_TAG else z3.BoolVal(hit))
+        found.append((there, lambda match=match: match))  # type: ignore[misc]
+    return found
+
+
+def _key_matches(pattern: Pattern, spelling: str) -> bool:
+    from session_scoping.verify.matching import pattern_regex
+
+    if any(not isinstance(part, str) and type(part).__name__ != "Wildcard" for part in pattern):
+        raise UnmodelledError("a list of tag keys holds a policy variable or a deploy-time value")
+    import re
+
+    return re.fullmatch(pattern_regex(pattern, {}), spelling, re.IGNORECASE | re.DOTALL) is not None
+
+
+def _null(condition: Condition, there: list[Bool]) -> Bool:
+    wanted = {(_plain_or_empty(text)).lower() for text in condition.values}
+    exists = disjunction(there)
+    return disjunction([*([negation(exists)] if "true" in wanted else []), *([exists] if "false" in wanted else [])])
+
+
+def _plain_or_empty(text: Text) -> str:
+    found = plain(text)
+    if found is None:
+        raise UnmodelledError("the value of a Null condition is only known at deploy time")
+    return found
+
+
+def _combine(elements: list[_Element], quantifier: str, negated: bool, if_exists: bool, over: bool) -> Bool:
+    missing = negation(disjunction([there for there, _ in elements]))
+
+    def holds(match: Match) -> Bool:
+        if not negated:
+            return match.over if over else match.under
+        if over:
+            return negation(match.under)
+        # A negated operator with a missing variable: undocumented for ForAnyValue, so a Deny may not rest on it.
+        return conjunction([match.present, negation(match.over)])
+
+    if quantifier == "forallvalues":
+        return conjunction([disjunction([negation(there), holds(match())]) for there, match in elements])
+    some = disjunction([conjunction([there, holds(match())]) for there, match in elements])
+    if quantifier:
+        # Undocumented whether ForAnyValue with IfExists holds for a missing key: an Allow may, a Deny may not.
+        return disjunction([missing, some]) if if_exists and over else some
+    return disjunction([missing, some]) if if_exists or negated else some
+
+
+def _atom(condition: Condition, call: Call) -> Bool:
+    """Return a formula that may be true or false at will: sound in an Allow and in a Deny alike."""
+    name = f"{call.label} atom {next(_fresh)}"
+    call.atoms[name] = (condition, True)
+    return z3.Bool(name)

@@ -1,0 +1,66 @@
+"""Fills a template's deploy-time parts with the values of a counterexample and asks `decide`."""
+
+import z3
+
+from session_scoping.verify.binding import Binding
+from session_scoping.verify.decision import Decision, PolicySet, Request, decide
+from session_scoping.verify.model import Condition, Role, Statement
+from session_scoping.verify.symbolic.calls import Call
+from session_scoping.verify.symbolic.strings import string_value
+from session_scoping.verify.text import Token
+
+
+def free_context(call: Call, model: z3.ModelRef) -> dict[str, str]:
+    """Return the condition keys the counterexample chose, besides tags and leading keys."""
+    found: dict[str, str] = {}
+    for key in sorted(call.used):
+        there, value = call.single(key)
+        if z3.is_true(model.eval(there, model_completion=True)):
+            found[key] = string_value(model, value)
+    for name, (condition, _) in call.atoms.items():
+        if z3.is_true(model.eval(z3.Bool(name), model_completion=True)) and isinstance(condition, Condition):
+            value = _satisfying(condition)
+            if value is not None:
+                found.setdefault(condition.key.lower(), value)
+    return found
+
+
+def _satisfying(condition: Condition) -> str | None:
+    """Return a value that satisfies a condition z3 saw as true or false at will."""
+    if not condition.values or any(isinstance(part, Token) for part in condition.values[0]):
+        return None
+    wanted = "".join(str(part) for part in condition.values[0])
+    operator = condition.operator.lower()
+    if "ipaddress" in operator:
+        return wanted.partition("/")[0]
+    if "lessthan" in operator and not operator.endswith("equals"):
+        return str(int(wanted) - 1) if wanted.lstrip("-").isdigit() else None
+    if "greaterthan" in operator and not operator.endswith("equals"):
+        return str(int(wanted) + 1) if wanted.lstrip("-").isdigit() else None
+    return None if "not" in operator else wanted
+
+
+def replay(
+    role: Role, request: Request, binding: Binding, resource: tuple[Statement, ...] = (), *, must: bool = False
+) -> Decision:
+    """Decide a concrete request of a role with its concrete policies."""
+    policies = PolicySet(
+        identity=binding.statements(role.identity),
+        boundary=None if role.boundary is None else binding.statements(role.boundary),
+        resource=binding.statements(resource),
+        resource_must_allow=must,
+    )
+    return decide(request, policies)
+
+
+def binding_of(model: z3.ModelRef) -> Binding:
+    """Return the deploy-time values a counterexample chose."""
+    given: dict[str, str] = {}
+    conditions: dict[str, bool] = {}
+    for item in model.decls():
+        name = str(item.name())
+        if name.startswith("token "):
+            given[name.removeprefix("token ")] = string_value(model, z3.String(name))
+        elif name.startswith("condition "):
+            conditions[name.removeprefix("condition ")] = z3.is_true(model[item])
+    return Binding(given, conditions)

@@ -1,0 +1,286 @@
+"""
+Policy patterns as z3 string constraints, each with an over- and an under-approximation.
+
+z3 decides word equations over several unknowns slowly or not at all. Two facts avoid them: patterns of one
+store begin with the same text, which is compared here and not in z3; and where the tag values cannot hold a
+separator, a key is compared piece by piece between separators.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TypeAlias
+
+import z3
+
+from session_scoping.verify.text import Part, Pattern, Token, Variable, Wildcard
+
+Bool: TypeAlias = "z3.BoolRef"
+TRUE, FALSE = z3.BoolVal(True), z3.BoolVal(False)
+
+
+@dataclass(frozen=True)
+class Match:
+    """
+    Whether a pattern matches, as two formulas: `under` implies the truth, the truth implies `over`.
+
+    Attributes:
+        present: Whether all policy variables of the pattern have a value.
+    """
+
+    over: Bool
+    under: Bool
+    present: Bool = TRUE
+
+    @staticmethod
+    def exact(formula: Bool, present: Bool = TRUE) -> "Match":
+        """Return a match known exactly."""
+        return Match(formula, formula, present)
+
+
+def either(matches: Iterable[Match]) -> Match:
+    """Return the match of a list of patterns, any of which may match."""
+    found = list(matches)
+    return Match(
+        disjunction([match.over for match in found]),
+        disjunction([match.under for match in found]),
+        conjunction([match.present for match in found]),
+    )
+
+
+def conjunction(formulas: Sequence[Bool]) -> Bool:
+    """Return the conjunction, simplified where a constant decides it."""
+    kept = [formula for formula in formulas if not z3.is_true(formula)]
+    if any(z3.is_false(formula) for formula in kept):
+        return FALSE
+    return TRUE if not kept else kept[0] if len(kept) == 1 else z3.And(*kept)
+
+
+def disjunction(formulas: Sequence[Bool]) -> Bool:
+    """Return the disjunction, simplified where a constant decides it."""
+    kept = [formula for formula in formulas if not z3.is_false(formula)]
+    if any(z3.is_true(formula) for formula in kept):
+        return TRUE
+    return FALSE if not kept else kept[0] if len(kept) == 1 else z3.Or(*kept)
+
+
+def negation(formula: Bool) -> Bool:
+    """Return the negation, simplified for constants."""
+    if z3.is_true(formula):
+        return FALSE
+    return TRUE if z3.is_false(formula) else z3.Not(formula)
+
+
+_CHARS = {
+    "region": "abcdefghijklmnopqrstuvwxyz0123456789-",
+    "account": "0123456789",
+    "partition": "aws-cnugov",
+    "table": "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-",
+    "bucket": "abcdefghijklmnopqrstuvwxyz0123456789.-",
+    "role": "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+=,.@-",
+    "key": "abcdef0123456789-mrk",
+}
+
+
+def token_may_hold(token: Token, character: str) -> bool:
+    """Whether the deploy-time text can hold a character. Source: the naming rules of each service."""
+    return character in _CHARS.get(token.kind, character)
+
+
+@lru_cache(maxsize=65536)
+def token_constant(token: Token) -> z3.SeqRef:
+    """Return the z3 string that stands for a token."""
+    return z3.String(f"token {token.name}")
+
+
+@lru_cache(maxsize=65536)
+def token_domain(token: Token) -> Bool:
+    """Return what is known about a token's text."""
+    constant = token_constant(token)
+    if token.kind == "partition":
+        return z3.Or(*(constant == z3.StringVal(name) for name in ("aws", "aws-cn", "aws-us-gov")))
+    if token.kind == "account":
+        return z3.InRe(constant, z3.Loop(_charset(_CHARS["account"]), 12, 12))
+    if token.kind in _CHARS:
+        return z3.InRe(constant, z3.Plus(_charset(_CHARS[token.kind])))
+    return constant != z3.StringVal("")
+
+
+@lru_cache(maxsize=64)
+def _charset(characters: str) -> z3.ReRef:
+    return z3.Union(*(z3.Re(z3.StringVal(character)) for character in characters))
+
+
+Lookup = Callable[[Variable], tuple[Bool, z3.SeqRef]]
+"""Policy variable -> whether it has a value, and the value."""
+
+
+def concat(parts: Pattern, lookup: Lookup) -> tuple[z3.SeqRef, Bool]:
+    """Return wildcard-free parts as one string, and whether its variables all have a value."""
+    terms: list[z3.SeqRef] = []
+    present: list[Bool] = []
+    for part in parts:
+        if isinstance(part, str):
+            terms.append(z3.StringVal(part))
+        elif isinstance(part, Token):
+            terms.append(token_constant(part))
+        elif isinstance(part, Variable):
+            has, value = lookup(part)
+            present.append(has)
+            terms.append(value)
+    joined = z3.StringVal("") if not terms else terms[0] if len(terms) == 1 else z3.Concat(*terms)
+    return joined, conjunction(present)
+
+
+def as_regex(parts: Pattern) -> z3.ReRef:
+    """Return a pattern of literals and wildcards as a z3 regular expression."""
+    any_one = z3.AllChar(z3.ReSort(z3.StringSort()))
+    pieces = [
+        z3.Re(z3.StringVal(part)) if isinstance(part, str) else z3.Star(any_one) if part == Wildcard("*") else any_one
+        for part in parts
+    ]
+    return z3.Re(z3.StringVal("")) if not pieces else pieces[0] if len(pieces) == 1 else z3.Concat(*pieces)
+
+
+def head_of(parts: Pattern) -> Pattern:
+    """Return the parts before the first wildcard."""
+    index = next((i for i, part in enumerate(parts) if isinstance(part, Wildcard)), len(parts))
+    return parts[:index]
+
+
+def match_string(parts: Pattern, value: z3.SeqRef, lookup: Lookup) -> Match:
+    """Match a pattern against one plain z3 string."""
+    head = head_of(parts)
+    joined, present = concat(head, lookup)
+    tail = parts[len(head) :]
+    if not tail:
+        return Match.exact(conjunction([present, value == joined]), present)
+    if all(part == Wildcard("*") for part in tail):
+        prefix = TRUE if not head else z3.PrefixOf(joined, value)
+        return Match.exact(conjunction([present, prefix]), present)
+    if all(isinstance(part, str | Wildcard) for part in parts):
+        return Match.exact(_special(parts, value))
+    prefix = TRUE if not head else z3.PrefixOf(joined, value)
+    return Match(conjunction([present, prefix]), FALSE, present)
+
+
+def _special(parts: Pattern, value: z3.SeqRef) -> Bool:
+    """The shapes trust policies use most, in the form z3 answers fastest."""
+    star = Wildcard("*")
+    if sorted(str(part) for part in parts) == sorted([str(Wildcard("?")), str(star)]):
+        return value != z3.StringVal("")
+    if len(parts) == 3 and parts[0] == star and parts[2] == star and isinstance(parts[1], str):
+        return z3.Contains(value, z3.StringVal(parts[1]))
+    return z3.InRe(value, as_regex(parts))
+
+
+class Key:
+    """
+    The part of a resource or partition key that requests choose, cut at separators.
+
+    Args:
+        name: Name of the z3 constants.
+        separators: Characters no variable in any pattern can hold; the key is compared between them.
+        pieces: How many pieces the longest pattern has.
+    """
+
+    def __init__(self, name: str, separators: frozenset[str], pieces: int) -> None:
+        self.separators = separators
+        self.pieces = [z3.String(f"{name}.{index}") for index in range(pieces + 1)]
+        self.cuts = [z3.Int(f"{name}.cut{index}") for index in range(pieces)]
+        self.count = z3.Int(f"{name}.count")
+
+    def domain(self) -> Bool:
+        """Return the constraint that the pieces are cut at every separator."""
+        rules: list[Bool] = [self.count >= 0, self.count <= len(self.cuts)]
+        codes = sorted(ord(character) for character in self.separators)
+        for cut in self.cuts:
+            rules.append(disjunction([cut == code for code in codes]) if codes else TRUE)
+        # The last piece holds whatever follows the deepest cut any pattern looks at, separators included.
+        for piece in self.pieces[:-1]:
+            rules += [z3.Not(z3.Contains(piece, z3.StringVal(character))) for character in sorted(self.separators)]
+        return conjunction(rules if self.separators else [self.count == 0])
+
+    def match(self, parts: Pattern, lookup: Lookup) -> Match:
+        """Match a pattern against the key."""
+        head = head_of(parts)
+        tail = parts[len(head) :]
+        if any(isinstance(p, Token) and any(token_may_hold(p, c) for c in self.separators) for p in head):
+            return Match(TRUE, FALSE)
+        pieces, cuts = self._cut(head)
+        if len(cuts) > len(self.cuts):
+            return Match(TRUE, FALSE)
+        joined = [concat(piece, lookup) for piece in pieces]
+        present = conjunction([has for _, has in joined])
+        rules = [present, *(self.cuts[i] == ord(cut) for i, cut in enumerate(cuts))]
+        rules += [self.pieces[i] == term for i, (term, _) in enumerate(joined[:-1])]
+        last, at = joined[-1][0], len(cuts)
+        if not tail:
+            return Match.exact(conjunction([*rules, self.count == at, self.pieces[at] == last]), present)
+        begins = TRUE if not pieces[-1] else z3.PrefixOf(last, self.pieces[at])
+        over = conjunction([*rules, self.count >= at, begins])
+        open_end = all(part == Wildcard("*") for part in tail)
+        return Match(over, over if open_end else FALSE, present)
+
+    def _cut(self, parts: Pattern) -> tuple[list[Pattern], list[str]]:
+        pieces: list[list[Part]] = [[]]
+        cuts: list[str] = []
+        for part in parts:
+            if not isinstance(part, str):
+                pieces[-1].append(part)
+                continue
+            start = 0
+            for index, character in enumerate(part):
+                if character in self.separators:
+                    pieces[-1].append(part[start:index])
+                    cuts.append(character)
+                    pieces.append([])
+                    start = index + 1
+            pieces[-1].append(part[start:])
+        return [tuple(part for part in piece if part != "") for piece in pieces], cuts
+
+    def read(self, model: z3.ModelRef) -> str:
+        """Return the key of a counterexample."""
+        count = model.eval(self.count, model_completion=True).as_long()
+        text = ""
+        for index in range(count + 1):
+            text += string_value(model, self.pieces[index])
+            if index < count:
+                text += chr(model.eval(self.cuts[index], model_completion=True).as_long())
+        return text
+
+
+def key_for(name: str, patterns: Iterable[Pattern], holds: Callable[[Variable, str], bool]) -> Key:
+    """
+    Return a key fine enough for the patterns.
+
+    Args:
+        name: Name of its constants.
+        patterns: Every pattern it will be matched against.
+        holds: Whether a variable's value may hold a character.
+    """
+    patterns = list(patterns)
+    literal = {c for pattern in patterns for part in pattern if isinstance(part, str) for c in part}
+    variables = {part for pattern in patterns for part in pattern if isinstance(part, Variable)}
+    tokens = {part for pattern in patterns for part in pattern if isinstance(part, Token)}
+    separators = frozenset(
+        c
+        for c in literal
+        if (not c.isalnum())
+        and not any(holds(variable, c) for variable in variables)
+        and not any(token_may_hold(token, c) for token in tokens)
+    )
+    deepest = max(
+        (sum(part.count(c) for c in separators for part in head_of(p) if isinstance(part, str)) for p in patterns),
+        default=0,
+    )
+    return Key(name, separators, deepest)
+
+
+def string_value(model: z3.ModelRef, term: z3.SeqRef) -> str:
+    """Return the string a model gives to a term."""
+    value = model.eval(term, model_completion=True)
+    # z3 spells other than ASCII characters as `\\u{2040}`.
+    text = str(value.as_string())
+    return re.sub(r"\\u\{([0-9a-fA-F]+)\}", lambda found: chr(int(found[1], 16)), text)

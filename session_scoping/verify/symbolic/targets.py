@@ -1,0 +1,232 @@
+"""How resource patterns match one store, part by part: ARN fields, name, and what follows the name."""
+
+from dataclasses import replace
+
+import z3
+
+from session_scoping.verify.matching import split_fields
+from session_scoping.verify.model import Store
+from session_scoping.verify.symbolic.policies import Target
+from session_scoping.verify.symbolic.strings import (
+    FALSE,
+    TRUE,
+    Key,
+    Lookup,
+    Match,
+    concat,
+    conjunction,
+    head_of,
+    match_string,
+    token_domain,
+)
+from session_scoping.verify.text import Pattern, Text, Token, Wildcard, plain
+
+Rest = Key | None
+"""What follows the store's name in the resource: nothing, or `/` and a key."""
+
+NEVER, ALWAYS = Match.exact(FALSE), Match.exact(TRUE)
+MAYBE = Match(TRUE, FALSE)
+
+
+def is_open(pattern: Pattern) -> bool:
+    """Whether a pattern is `*` and so matches everything."""
+    return bool(pattern) and all(part == Wildcard("*") for part in pattern)
+
+
+def strip(pattern: Pattern, text: Text) -> Pattern | None:
+    """Return what is left of a pattern after exactly `text`, or None when it does not begin with it."""
+    rest = list(pattern)
+    for part in text:
+        if not rest:
+            return None
+        if isinstance(part, Token):
+            if rest[0] != part:
+                return None
+            rest.pop(0)
+            continue
+        if not isinstance(rest[0], str) or not rest[0].startswith(part):
+            return None
+        remainder = rest[0][len(part) :]
+        rest[0:1] = [remainder] if remainder else []
+    return tuple(rest)
+
+
+def in_any_region(store: Store) -> Store:
+    """Return the store with its Region replaced by one of the caller's choice: a replica holds the same items."""
+    fields = split_fields(store.arn)
+    if len(fields) != 6:
+        return store
+    region = (Token("the Region of the call", "region"),)
+    arn: list[str | Token] = []
+    for index, item in enumerate((*fields[:3], region, *fields[4:])):
+        arn += [":"] if index else []
+        arn += [part for part in item if isinstance(part, str | Token)]
+    return replace(store, arn=_merged(arn))
+
+
+def _merged(parts: list[str | Token]) -> Text:
+    from session_scoping.verify.text import join_text
+
+    return join_text(tuple(parts))
+
+
+def store_target(store: Store, rest: Rest, lookup: Lookup) -> Target:
+    """
+    Return the store, or something inside it, as the target of a call.
+
+    Args:
+        store: The table, bucket or key.
+        rest: What follows `/` after its name, chosen by the caller. Default: the store itself.
+        lookup: Values of policy variables.
+    """
+    domains = [token_domain(part) for part in store.arn if isinstance(part, Token) and part.kind != "key"]
+    domains += [rest.domain()] if rest else []
+
+    def match(pattern: Pattern) -> Match:
+        return match_store(pattern, store, rest, lookup)
+
+    return Target(match, conjunction(domains), store)
+
+
+def match_store(pattern: Pattern, store: Store, rest: Rest, lookup: Lookup) -> Match:
+    """Match a resource pattern against a store and what follows its name."""
+    if is_open(pattern):
+        return ALWAYS
+    left = strip(pattern, store.arn)
+    if left is not None:
+        found = _match_rest(left, rest, lookup)
+        if found is not None:
+            return found
+    theirs, ours = split_fields(store.arn), split_fields(pattern)
+    if len(theirs) != 6:
+        # An ARN that is one opaque value: only a wildcard can reach it from outside.
+        return MAYBE if any(isinstance(part, Wildcard) for part in pattern) else NEVER
+    if len(ours) != 6:
+        return _match_short(pattern, store)
+    matches = [_match_field(ours[i], theirs[i], lookup) for i in range(5)]
+    if any(z3.is_false(match.over) for match in matches):
+        return NEVER
+    matches.append(_match_path(ours[5], store, rest, lookup))
+    return Match(
+        conjunction([match.over for match in matches]),
+        conjunction([match.under for match in matches]),
+        conjunction([match.present for match in matches]),
+    )
+
+
+def _match_rest(left: Pattern, rest: Rest, lookup: Lookup) -> Match | None:
+    """Match what follows the store's name; None when the pattern goes on with the name itself."""
+    if is_open(left):
+        return ALWAYS
+    if rest is None:
+        return ALWAYS if not left else NEVER if isinstance(left[0], str) and left[0].startswith("/") else None
+    if not left:
+        return NEVER
+    if isinstance(left[0], str) and left[0].startswith("/"):
+        inner = (left[0][1:], *left[1:])
+        return rest.match(tuple(part for part in inner if part != ""), lookup)
+    return None
+
+
+def _match_short(pattern: Pattern, store: Store) -> Match:
+    """Match a pattern with fewer than six fields, such as `arn:aws:s3*`; a `*` at its end reaches past colons."""
+    head = head_of(pattern)
+    literal = head[0] if head and isinstance(head[0], str) else ""
+    known = store.arn[0] if store.arn and isinstance(store.arn[0], str) else ""
+    if len(head) == len(pattern):
+        return NEVER
+    shared = min(len(literal), len(known))
+    return NEVER if literal[:shared] != known[:shared] else MAYBE
+
+
+def _match_field(ours: Pattern, theirs: Pattern, lookup: Lookup) -> Match:
+    if is_open(ours) or ours == theirs:
+        return ALWAYS
+    if all(isinstance(part, str) for part in (*ours, *theirs)):
+        return NEVER
+    value, _ = concat(theirs, lookup)
+    return match_string(ours, value, lookup)
+
+
+def _match_path(ours: Pattern, store: Store, rest: Rest, lookup: Lookup) -> Match:
+    path = split_fields(store.arn)[5]
+    left = strip(ours, path)  # type: ignore[arg-type]
+    if left is not None:
+        found = _match_rest(left, rest, lookup)
+        if found is not None:
+            return found
+    prefix = {"table": "table/", "key": "key/"}.get(store.kind, "")
+    head = head_of(ours)
+    if not head or (len(head) == 1 and isinstance(head[0], str) and prefix.startswith(head[0])):
+        # The wildcard begins before the name: exact when it ends the pattern.
+        return ALWAYS if is_open(ours[len(head) :]) else MAYBE
+    if isinstance(ours[0], str) and not ours[0].startswith(prefix):
+        return NEVER
+    named = strip(ours, (prefix,)) if prefix else ours
+    if named is None:
+        return MAYBE
+    name, inner = _split_at_slash(named)
+    if inner is None and any(isinstance(part, Wildcard) for part in name):
+        return _match_open_name(name, store, rest, lookup)
+    if any(isinstance(part, Wildcard) for part in name):
+        return MAYBE
+    same = _match_name(name, store, lookup)
+    if z3.is_false(same.over):
+        return NEVER
+    if inner is None or rest is None:
+        return same if inner is None and rest is None else NEVER
+    follow = rest.match(inner, lookup)
+    return Match(
+        conjunction([same.over, follow.over]),
+        conjunction([same.under, follow.under]),
+        conjunction([same.present, follow.present]),
+    )
+
+
+def _split_at_slash(parts: Pattern) -> tuple[Pattern, Pattern | None]:
+    for index, part in enumerate(parts):
+        if isinstance(part, str) and "/" in part:
+            before, _, after = part.partition("/")
+            name = tuple(piece for piece in (*parts[:index], before) if piece != "")
+            return name, tuple(piece for piece in (after, *parts[index + 1 :]) if piece != "")
+    return parts, None
+
+
+def _match_open_name(name: Pattern, store: Store, rest: Rest, lookup: Lookup) -> Match:
+    """Match a pattern whose wildcard is in the name and that ends there, such as `table/Task*`."""
+    value, _ = concat(store.name, lookup)
+    if name[-1:] != (Wildcard("*"),):
+        return MAYBE if rest is not None else match_string(name, value, lookup)
+    found = match_string(name, value, lookup)
+    # The final `*` also covers whatever follows; the part before it may match into what follows as well.
+    simple = all(part == Wildcard("*") for part in name[len(head_of(name)) :])
+    return found if simple or rest is None else Match(TRUE, found.under, found.present)
+
+
+def _match_name(name: Pattern, store: Store, lookup: Lookup) -> Match:
+    if name == store.name:
+        return ALWAYS
+    known = plain(store.name)
+    if all(isinstance(part, str) for part in name):
+        literal = "".join(str(part) for part in name)
+        if known is not None:
+            return ALWAYS if literal == known else NEVER
+        # A generated name holds the logical id, so a literal without it names something else.
+        if len(store.name) == 1 and store.id.rpartition(".")[2][:20] not in literal:
+            return NEVER
+    elif len(name) == len(store.name) == 1 and isinstance(name[0], Token) and isinstance(store.name[0], Token):
+        # Another resource's name, or an import from a stack that is not here: two resources never share a name.
+        return NEVER
+    value, _ = concat(store.name, lookup)
+    return match_string(name, value, lookup)
+
+
+def other_target(arn: Text, lookup: Lookup) -> Target:
+    """Return one concrete or symbolic ARN that belongs to no store, as the target of a call."""
+    value, _ = concat(arn, lookup)
+    domain = conjunction([token_domain(part) for part in arn if isinstance(part, Token)])
+
+    def match(pattern: Pattern) -> Match:
+        return ALWAYS if is_open(pattern) or pattern == arn else match_string(pattern, value, lookup)
+
+    return Target(match, domain)

@@ -1,0 +1,99 @@
+"""Which sessions a trust policy admits."""
+
+from dataclasses import dataclass
+
+import z3
+
+from session_scoping.tags import is_tag_character
+from session_scoping.verify.actions import ASSUME
+from session_scoping.verify.matching import parsed
+from session_scoping.verify.model import Role, Statement
+from session_scoping.verify.reach import PRINCIPAL_TAG, REQUEST_TAG, covers_action
+from session_scoping.verify.symbolic.calls import Call, Session
+from session_scoping.verify.symbolic.policies import Target, encode_statement
+from session_scoping.verify.symbolic.strings import TRUE, Bool, Match, conjunction, disjunction, negation
+from session_scoping.verify.text import Unmodelled, Variable, Wildcard
+
+TAG_SESSION = "sts:TagSession"
+_NOT_LIKE = {"stringnotlike", "stringnotlikeifexists"}
+
+
+@dataclass(frozen=True)
+class Admission:
+    """
+    One symbolic session with the formula that the trust policy lets it be made.
+
+    Attributes:
+        formula: True at least for every session the trust admits.
+    """
+
+    session: Session
+    call: Call
+    formula: Bool
+
+
+def admit(role: Role, session: Session) -> Admission:
+    """
+    Encode the AssumeRole call that makes a session.
+
+    Whether the caller's own policies allow the call is left open: every principal the trust names may try.
+
+    Raises:
+        UnmodelledError: A trust statement is not modelled.
+    """
+    call = Call(f"{session.label} mint", minted=session)
+    target = Target(lambda _pattern: Match.exact(TRUE))
+    ways = [_permits(role, call, action, target) for action in ASSUME]
+    tagged = _permits(role, call, TAG_SESSION, target)
+    formula = conjunction([session.domain(), disjunction(ways), disjunction([negation(session.any_tag()), tagged])])
+    return Admission(session, call, formula)
+
+
+def _permits(role: Role, call: Call, action: str, target: Target) -> Bool:
+    grants = [encode_statement(s, call, action, target) for s in role.trust if s.allow]
+    refusals = [encode_statement(s, call, action, target) for s in role.trust if not s.allow and _for_everybody(s)]
+    return conjunction([disjunction(grants), negation(disjunction(refusals))])
+
+
+def _for_everybody(statement: Statement) -> bool:
+    """Whether a Deny of a trust policy holds for every caller; one for some callers is left out."""
+    return any(kind == "*" for kind, _ in statement.principals) and not statement.not_principal
+
+
+def tag_may_hold(role: Role, variable: Variable, character: str) -> bool:
+    """
+    Whether a policy variable's value can hold a character, as far as STS and the trust policy say.
+
+    Every way to make a session must exclude it: each Allow statement for AssumeRole carries
+    `StringNotLike aws:RequestTag/<key>` with a value `*<character>*`, or each one for TagSession does.
+    """
+    if not variable.key.startswith(PRINCIPAL_TAG):
+        return True
+    if not is_tag_character(character):
+        return False
+    key = variable.key.removeprefix(PRINCIPAL_TAG)
+    if key in role.tags:
+        return True
+    assume = [s for s in role.trust if s.allow and any(covers_action(s, action) for action in ASSUME)]
+    tagging = [s for s in role.trust if s.allow and covers_action(s, TAG_SESSION)]
+    return not any(
+        group and all(_excludes(statement, key, character) for statement in group) for group in (assume, tagging)
+    )
+
+
+def _excludes(statement: Statement, key: str, character: str) -> bool:
+    star = Wildcard("*")
+    for condition in statement.conditions:
+        if condition.key.lower() != f"{REQUEST_TAG}{key}" or condition.operator.lower() not in _NOT_LIKE:
+            continue
+        for value in condition.values:
+            pattern = parsed(value, statement.variables, True)
+            if not isinstance(pattern, Unmodelled) and pattern == (star, character, star):
+                return True
+    return False
+
+
+def must_carry(admission: Admission, key: str) -> Bool:
+    """Return the formula that a session lacks a usable value for a tag."""
+    session = admission.session
+    return z3.Or(z3.Not(session.carried(key)), session.value(key) == z3.StringVal(""))

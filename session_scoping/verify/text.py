@@ -1,0 +1,145 @@
+"""Text whose deploy-time parts stay symbolic: literal characters and named tokens, side by side."""
+
+import re
+from dataclasses import dataclass
+
+Wild = str
+STAR: Wild = "*"
+ANY_ONE: Wild = "?"
+
+
+@dataclass(frozen=True)
+class Token:
+    """
+    A piece of text CloudFormation fills in at deploy time.
+
+    Attributes:
+        name: Unique within one verification, such as `App.Table` or `AWS::Region`.
+        kind: What the text can look like, which limits how it can be matched: `table`, `bucket`, `role`, `key`,
+            `region`, `account`, `partition`, `plain` (anything without wildcards), or `free` (anything at all).
+    """
+
+    name: str
+    kind: str
+
+
+Text = tuple[str | Token, ...]
+
+
+@dataclass(frozen=True)
+class Unmodelled:
+    """A construct nothing is known about. Whatever depends on it is UNKNOWN."""
+
+    reason: str
+
+
+def join_text(*pieces: Text) -> Text:
+    """Return the pieces as one text with neighbouring literals merged and empty ones dropped."""
+    parts: list[str | Token] = []
+    for piece in pieces:
+        for part in piece:
+            if isinstance(part, str) and parts and isinstance(parts[-1], str):
+                parts[-1] += part
+            elif part != "":
+                parts.append(part)
+    return tuple(parts)
+
+
+def lit(text: str) -> Text:
+    """Return literal text."""
+    return (text,) if text else ()
+
+
+def plain(text: Text) -> str | None:
+    """Return the text as a string, or None when a part of it is only known at deploy time."""
+    return "".join(str(part) for part in text) if all(isinstance(part, str) for part in text) else None
+
+
+def show(text: Text) -> str:
+    """Return the text for a reader: a token as `{name}`."""
+    return "".join(part if isinstance(part, str) else f"{{{part.name}}}" for part in text)
+
+
+@dataclass(frozen=True)
+class Variable:
+    """
+    A policy variable such as `${aws:PrincipalTag/task_id}`.
+
+    Attributes:
+        key: The condition key it stands for, in lower case, because condition key names ignore case.
+        default: Its default text, or None when it has none.
+    """
+
+    key: str
+    default: str | None = None
+
+
+@dataclass(frozen=True)
+class Wildcard:
+    """`*` or `?` of a pattern."""
+
+    symbol: str
+
+
+Part = str | Token | Variable | Wildcard
+Pattern = tuple[Part, ...]
+
+# The syntax of a variable with a default: IAM reference_policies_variables, "Specifying default values".
+_SYNTAX = re.compile(r"\$\{([^{}]*)\}|([*?])")
+_DEFAULT = re.compile(r"^\s*([^,]+?)\s*,\s*'(.*)'\s*$")
+
+
+def parse_pattern(text: Text, *, variables: bool, wildcards: bool) -> Pattern | Unmodelled:
+    """
+    Split a policy string into literals, tokens, variables and wildcards.
+
+    Args:
+        text: The string as it stands in the policy.
+        variables: Whether `${...}` is a variable; only in policies with Version 2012-10-17.
+        wildcards: Whether `*` and `?` are wildcards; not with StringEquals.
+
+    Source:
+        IAM reference_policies_variables: `${*}`, `${?}` and `${$}` stand for the characters themselves.
+    """
+    parts: list[Part] = []
+    for piece in text:
+        if isinstance(piece, Token):
+            if _open_variable(parts):
+                return Unmodelled(f"the name of a policy variable holds the deploy-time value {piece.name}")
+            parts.append(piece)
+            continue
+        position = 0
+        for match in _SYNTAX.finditer(piece):
+            parts.append(piece[position : match.start()])
+            position = match.end()
+            parts.append(_symbol(match, variables=variables, wildcards=wildcards))
+        parts.append(piece[position:])
+    return _merge(parts)
+
+
+def _open_variable(parts: list[Part]) -> bool:
+    literal = "".join(part for part in parts if isinstance(part, str))
+    return "${" in literal and "}" not in literal.rpartition("${")[2]
+
+
+def _symbol(match: re.Match[str], *, variables: bool, wildcards: bool) -> Part:
+    if match[2]:
+        return Wildcard(match[2]) if wildcards else match[2]
+    if not variables:
+        # Without Version 2012-10-17 the text is literal, and a `*` inside it is still a wildcard.
+        return match[0]
+    if match[1] in {"*", "?", "$"}:
+        return match[1]
+    if default := _DEFAULT.match(match[1]):
+        return Variable(default[1].lower(), default[2])
+    return Variable(match[1].strip().lower())
+
+
+def _merge(parts: list[Part]) -> Pattern:
+    merged: list[Part] = []
+    for part in parts:
+        if isinstance(part, str) and merged and isinstance(merged[-1], str):
+            merged[-1] += part
+        elif part != "":
+            merged.append(part)
+    return tuple(merged)
