@@ -146,6 +146,9 @@ class SessionTags(Mapping[str, str]):
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError("SessionTags is immutable: build another one")
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (dict(self._values),)
+
     def __hash__(self) -> int:
         return hash(frozenset(self._values.items()))
 
@@ -155,6 +158,11 @@ class SessionTags(Mapping[str, str]):
     def for_sts(self) -> list[StsTag]:
         """Return the tags in the shape of the `Tags` parameter of AssumeRole."""
         return [StsTag(Key=key, Value=value) for key, value in self._values.items()]
+
+
+def _rebuild(values: dict[str, str]) -> SessionTags:
+    """Make tags from a copy or a pickle, through the same checks: bytes that came from elsewhere are input."""
+    return SessionTags(**values)
 
 
 def _check_value(key: str, value: str) -> None:

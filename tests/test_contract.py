@@ -1,5 +1,7 @@
 """The contract both halves share: tags, key formats, environment names, and the narrow door."""
 
+import copy
+import pickle
 import subprocess
 import sys
 
@@ -61,6 +63,21 @@ def test_session_tags_are_immutable_and_hashable() -> None:
     with pytest.raises(AttributeError, match="immutable"):
         tags.task_id = "T2"
     assert {tags: 1}[SessionTags(task_id="T1")] == 1
+
+
+def test_session_tags_travel() -> None:
+    """Tags are what a process sends to another one: they survive pickle and copy."""
+    tags = SessionTags(**{"self": "x", "task_id": "T1", "team:name": "a/b"})
+    for made in (pickle.loads(pickle.dumps(tags)), copy.copy(tags), copy.deepcopy(tags)):
+        assert made == tags
+        assert hash(made) == hash(tags)
+        assert list(made) == list(tags)
+
+
+def test_session_tags_that_arrive_are_checked_again() -> None:
+    """A pickle with a value that names another tenant is refused, as the value itself would be."""
+    with pytest.raises(InvalidInputError, match="step out"):
+        pickle.loads(pickle.dumps(SessionTags(task_id="T1")).replace(b"T1", b"//"))
 
 
 @pytest.mark.parametrize("keys", ["task_id", [], ["a", "A"], ["a"] * 2, [f"k{n}" for n in range(51)], [""]])
