@@ -27,7 +27,7 @@ def child_credentials(
         tags: The task's tags.
         role_arn: The session role. Default: AGENT_SESSION_ROLE_ARN.
         session_policy: JSON, up to 2,048 characters. It can only take away. Default: the models only.
-        region_name: Region of the STS endpoint. Default: the environment's.
+        region_name: Region of the STS endpoint. Default: AWS_DEFAULT_REGION, AWS_REGION, then the profile's.
 
     Raises:
         InvalidInputError: The role, the tags or the policy are not acceptable; nothing was sent.

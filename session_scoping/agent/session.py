@@ -43,7 +43,8 @@ class TaskSession:
         role_session_name: 2 to 64 characters CloudTrail shows. Default: made by `session_name_for`.
         session_policy: JSON that narrows the session below the role's policies, up to 2,048 characters.
             Default: none. Not with `credentials`: whoever mints narrows.
-        region_name: Default Region of the clients and of STS. Default: what botocore finds, then AWS_REGION.
+        region_name: Default Region of the clients and of STS. Default: AWS_DEFAULT_REGION,
+            AWS_REGION, then the profile's.
         clock: Returns the time of day as an aware datetime. Default: the system's clock.
 
     Raises:

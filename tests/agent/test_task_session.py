@@ -159,6 +159,11 @@ def test_sts_is_the_region_s_own(setting: str, session: TaskSession, monkeypatch
     monkeypatch.delenv("AWS_ENDPOINT_URL_STS")
     if setting:
         monkeypatch.setenv("AWS_STS_REGIONAL_ENDPOINTS", setting)
+    assert sts_urls(session, monkeypatch) == ["https://sts.eu-west-1.amazonaws.com/"]
+
+
+def sts_urls(session: TaskSession, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return where AssumeRole would go, without sending it."""
     urls: list[str] = []
 
     def send(_: object, request: AWSPreparedRequest) -> None:
@@ -168,7 +173,38 @@ def test_sts_is_the_region_s_own(setting: str, session: TaskSession, monkeypatch
     monkeypatch.setattr("botocore.httpsession.URLLib3Session.send", send)
     with pytest.raises(TaskCredentialsError, match="no connection"):
         key_of(session)
-    assert urls == ["https://sts.eu-west-1.amazonaws.com/"]
+    return urls
+
+
+@pytest.mark.parametrize(
+    ("argument", "default_region", "region", "expected"),
+    [
+        ("us-east-2", "us-west-2", "us-east-1", "us-east-2"),
+        (None, "us-west-2", "us-east-1", "us-west-2"),
+        (None, None, "us-east-1", "us-east-1"),
+        (None, None, None, "eu-west-1"),
+    ],
+)
+def test_clients_and_sts_share_one_region(
+    argument: str | None,
+    default_region: str | None,
+    region: str | None,
+    expected: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    make_session: Make,
+) -> None:
+    """The argument, AWS_DEFAULT_REGION, AWS_REGION and the profile count in this order, for both."""
+    (tmp_path / "config").write_text("[default]\nregion = eu-west-1\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.delenv("AWS_ENDPOINT_URL_STS")
+    for name, value in (("AWS_DEFAULT_REGION", default_region), ("AWS_REGION", region)):
+        monkeypatch.delenv(name, raising=False)
+        if value:
+            monkeypatch.setenv(name, value)
+    session = make_session(region_name=argument)
+    assert session.client("dynamodb").meta.region_name == expected
+    assert sts_urls(session, monkeypatch) == [f"https://sts.{expected}.amazonaws.com/"]
 
 
 def test_default_session_is_untouched(session: TaskSession) -> None:
