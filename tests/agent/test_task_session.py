@@ -295,10 +295,12 @@ def test_verify_refuses_another_identity(arn: str, said: str, session: TaskSessi
     "reply", [error("AccessDenied", 403), Reply("<html/>"), Reply("{}"), Reply("", 302), Reply("x", 500)]
 )
 def test_verify_refuses_an_unreadable_identity(reply: Reply, session: TaskSession, sts: StandInSts) -> None:
-    """What cannot be read proves nothing."""
+    """What cannot be read proves nothing, and does not claim that another identity was seen."""
     sts.behave = lambda request: reply if request.action == "GetCallerIdentity" else None
-    with pytest.raises(NotScopedError, match="not proven"):
+    with pytest.raises(TaskCredentialsError, match="not proven") as caught:
         session.verify()
+    assert "sts:AssumeRole" not in str(caught.value)
+    assert "other tenants" not in str(caught.value)
 
 
 def test_verify_does_not_wait_for_a_dripping_identity(
@@ -308,8 +310,9 @@ def test_verify_does_not_wait_for_a_dripping_identity(
     key_of(session)
     monkeypatch.setattr(attempt, "DEADLINE_SECONDS", 0.3)
     sts.behave = lambda _: Reply("x" * 900, drip=0.002)
-    with pytest.raises(NotScopedError, match="in time"):
+    with pytest.raises(TaskCredentialsError, match="in time") as caught:
         session.verify()
+    assert caught.value.transient
 
 
 @pytest.mark.parametrize("raised", [SystemExit("PLANTED"), asyncio.CancelledError("PLANTED"), ValueError()])
