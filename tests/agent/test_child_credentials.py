@@ -16,6 +16,7 @@ from session_scoping.agent import TaskCredentialsError, read_task_file, write_ta
 from session_scoping.agent.child import child_credentials
 from session_scoping.agent.names import RoleArn
 from session_scoping.agent.policy import models_only, parse_session_policy
+from session_scoping.bedrock import INVOKE_ACTIONS
 from tests.agent.conftest import AMBIENT_KEY, TAGS
 from tests.agent.stand_in_sts import CONTAINER_KEY, ROLE_ARN, Reply, StandInSts, error
 
@@ -302,5 +303,7 @@ def test_the_longest_policy_fits_exactly() -> None:
 def test_models_policy_follows_the_partition() -> None:
     """In another partition the models' ARNs are that partition's, and no resource is a bare star."""
     role = RoleArn.parse(ROLE_ARN.replace("arn:aws:", "arn:aws-us-gov:"), where="role_arn")
-    resources = json.loads(models_only(role))["Statement"][0]["Resource"]
+    [statement] = json.loads(models_only(role))["Statement"]
+    assert statement["Action"] == list(INVOKE_ACTIONS)
+    resources = statement["Resource"]
     assert all(resource.startswith("arn:aws-us-gov:bedrock:") for resource in resources)
