@@ -14,6 +14,7 @@ from session_scoping.errors import (
     QuotaExceededError,
     SessionScopingError,
 )
+from session_scoping.layout import KeyFormat
 from session_scoping.tags import SessionTags
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ComputeBackend",
     "InvalidInputError",
+    "KeyFormat",
     "Minting",
     "MissingExtraError",
     "Models",
