@@ -1,13 +1,59 @@
 """What the agent half raises and warns with. No message carries a secret, a user id or a repository."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from session_scoping.errors import SessionScopingError
 
 WHY_NOT_SENT = "no other credentials may sign this task's calls, so nothing was sent"
 
 
-_TRANSIENT = frozenset(
+Reason = Literal[
+    # STS refused: its own codes.
+    "AccessDenied",
+    "AccessDeniedException",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "IncompleteSignature",
+    "InternalError",
+    "InternalFailure",
+    "InvalidClientTokenId",
+    "MalformedPolicyDocument",
+    "MissingAuthenticationToken",
+    "PackedPolicyTooLarge",
+    "RegionDisabledException",
+    "RequestExpired",
+    "RequestLimitExceeded",
+    "ServiceUnavailable",
+    "SignatureDoesNotMatch",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+    "UnrecognizedClientException",
+    "ValidationError",
+    # STS refused with a code that is not one of these, by status.
+    "Redirect",
+    "Refused",
+    "ServerError",
+    # No answer came.
+    "NoConnection",
+    "Timeout",
+    # The answer breaks a rule of ours.
+    "Expired",
+    "Malformed",
+    "TooFar",
+    "WrongRole",
+    # Nothing was asked.
+    "BadProfile",
+    "BadRequest",
+    "NoRegion",
+    "NoSourceCredentials",
+    # Whoever was asked raised something else: your provider, or botocore.
+    "Provider",
+    "Unexpected",
+]
+"""Every value of `TaskCredentialsError.reason`. docs/agent.md says what happened and what to do."""
+
+_TRANSIENT: frozenset[Reason] = frozenset(
     {
         "InternalError",
         "InternalFailure",
@@ -28,13 +74,13 @@ class Failure(NamedTuple):
     One failed attempt, described without quoting anything that came over the wire.
 
     Attributes:
-        reason: One word to branch on, such as `AccessDenied` or `Timeout`.
+        reason: One word to branch on.
         got: What came back.
         expected: What should have come back.
         fix: What the reader does next.
     """
 
-    reason: str
+    reason: Reason
     got: str
     expected: str
     fix: str
@@ -50,8 +96,7 @@ class TaskCredentialsError(SessionScopingError):
     There are no credentials for this task, so the call that needed them was not sent; or `verify()` got no answer.
 
     Attributes:
-        reason: One word to branch on: an STS error code (`AccessDenied`, `Throttling`, ...), or `Timeout`,
-            `NoConnection`, `Malformed`, `Expired`, `TooFar`, `WrongRole`, `NoSourceCredentials`, `Provider`.
+        reason: One word to branch on: one of `Reason`, which lists them all.
         transient: Whether the same attempt may succeed later with nothing changed.
     """
 
