@@ -70,10 +70,10 @@ def test_the_agent_s_door_is_said_alike_three_times() -> None:
 
 def test_the_package_s_door_is_said_alike_three_times() -> None:
     """A name of the constructs is listed once, and a type checker finds it where it loads from."""
-    lazy = imported_for_types(session_scoping)
-    assert set(lazy.values()) == {"session_scoping.constructs"}
-    assert set(lazy) == set(session_scoping.__all__) - set(vars(session_scoping))
-    assert set(lazy) == set(import_module("session_scoping.constructs").__all__)
+    assert imported_for_types(session_scoping) == session_scoping._HOMES
+    assert set(session_scoping._HOMES) == set(session_scoping.__all__) - set(vars(session_scoping))
+    constructs = [name for name, home in session_scoping._HOMES.items() if home == "session_scoping.constructs"]
+    assert constructs == import_module("session_scoping.constructs").__all__
 
 
 def test_the_audit_s_door_has_no_parts_of_the_command() -> None:
