@@ -58,8 +58,6 @@ class AssumeRole:
             **({} if policy is None else {"Policy": policy}),
         }
         self._compute = compute or botocore.session.Session()
-        # The global endpoint is one Region far away: it fails with that Region, and its quota is shared.
-        self._compute.set_config_variable("sts_regional_endpoints", "regional")
         set_region(self._compute, region_name)
 
     def __call__(self) -> CredentialSet:

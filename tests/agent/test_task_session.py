@@ -162,8 +162,22 @@ def test_sts_is_the_region_s_own(setting: str, session: TaskSession, monkeypatch
     assert sts_urls(session, monkeypatch) == ["https://sts.eu-west-1.amazonaws.com/"]
 
 
-def sts_urls(session: TaskSession, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Return where AssumeRole would go, without sending it."""
+@pytest.mark.parametrize("setting", ["legacy", "regional", "garbage"])
+def test_identity_is_asked_where_the_role_is_assumed(
+    setting: str, make_session: Make, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """GetCallerIdentity goes to the Region's STS too: a network may let nothing else through."""
+    monkeypatch.delenv("AWS_ENDPOINT_URL_STS")
+    monkeypatch.setenv("AWS_STS_REGIONAL_ENDPOINTS", setting)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")  # one of those that "legacy" sends to the global endpoint
+    session = make_session(credentials=lambda: given_by_a_broker(clock))
+    assert sts_urls(session, monkeypatch, use=session.verify) == ["https://sts.us-east-1.amazonaws.com/"]
+
+
+def sts_urls(
+    session: TaskSession, monkeypatch: pytest.MonkeyPatch, *, use: Callable[[], object] | None = None
+) -> list[str]:
+    """Return where AssumeRole, or another use of STS, would go, without sending it."""
     urls: list[str] = []
 
     def send(_: object, request: AWSPreparedRequest) -> None:
@@ -172,7 +186,7 @@ def sts_urls(session: TaskSession, monkeypatch: pytest.MonkeyPatch) -> list[str]
 
     monkeypatch.setattr("botocore.httpsession.URLLib3Session.send", send)
     with pytest.raises(TaskCredentialsError, match="no connection"):
-        key_of(session)
+        key_of(session) if use is None else use()
     return urls
 
 
