@@ -2,7 +2,7 @@
 AWS credentials that reach only one task's own data.
 
 The public door. The constructs load on first use, so that an agent image, which has boto3 but no CDK, can import
-the contract from here without starting Node.
+the contract from here without starting Node; so does what an agent's start can do without.
 """
 
 from importlib import import_module
@@ -27,10 +27,24 @@ if TYPE_CHECKING:
         TenantTable,
         TenantTablePolicy,
     )
+    from session_scoping.layout import KeyFormat
+
+_HOMES = {
+    "ComputeBackend": "session_scoping.constructs",
+    "KeyFormat": "session_scoping.layout",
+    "Minting": "session_scoping.constructs",
+    "Models": "session_scoping.constructs",
+    "ScopedComputeRole": "session_scoping.constructs",
+    "SessionRole": "session_scoping.constructs",
+    "TenantObjects": "session_scoping.constructs",
+    "TenantTable": "session_scoping.constructs",
+    "TenantTablePolicy": "session_scoping.constructs",
+}
 
 __all__ = [
     "ComputeBackend",
     "InvalidInputError",
+    "KeyFormat",
     "Minting",
     "MissingExtraError",
     "Models",
@@ -46,9 +60,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
+    if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module("session_scoping.constructs"), name)
+    return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from session_scoping.errors import InvalidInputError
-from session_scoping.tags import SessionTags, demand_policy_text, is_tag_character
+from session_scoping.tags import SessionTags, demand_policy_text, is_tag_character, leaves_prefix
 
 TASK_LEADING_KEY = "{task_id}"
 
@@ -37,10 +37,12 @@ class KeyFormat:
     Attributes:
         text: The format as written.
         tags: The tags it uses, each once, in order of appearance.
+        is_path: Whether it names S3 objects, so that no tag's value may hold a step of a path.
     """
 
     text: str
     tags: tuple[str, ...]
+    is_path: bool
 
     @classmethod
     def leading_key(cls, text: str, tag_keys: Collection[str]) -> "KeyFormat":
@@ -51,7 +53,7 @@ class KeyFormat:
             InvalidInputError: No tag, an unknown tag, a wildcard, or two tags parted only by characters that
                 a tag value may hold.
         """
-        return cls._parse("leading key format", text, tag_keys, separators="")
+        return cls._parse("leading key format", text, tag_keys, is_path=False)
 
     @classmethod
     def object_key(cls, text: str, tag_keys: Collection[str]) -> "KeyFormat":
@@ -61,7 +63,7 @@ class KeyFormat:
         Raises:
             InvalidInputError: As `leading_key`; also a leading `/`, an empty or dotted path segment.
         """
-        parsed = cls._parse("object key format", text, tag_keys, separators="/")
+        parsed = cls._parse("object key format", text, tag_keys, is_path=True)
         segments = text.removesuffix("/").split("/")
         if any(segment in {"", ".", ".."} for segment in segments) or ".." in text:
             raise InvalidInputError(
@@ -74,7 +76,8 @@ class KeyFormat:
         return parsed
 
     @classmethod
-    def _parse(cls, what: str, text: str, tag_keys: Collection[str], *, separators: str) -> "KeyFormat":
+    def _parse(cls, what: str, text: str, tag_keys: Collection[str], *, is_path: bool) -> "KeyFormat":
+        separators = "/" if is_path else ""
         literals = _PLACEHOLDER.split(text)[::2]
         tags = tuple(dict.fromkeys(_PLACEHOLDER.findall(text)))
         if bad := sorted({character for character in "".join(literals) if character in "*?${}"}):
@@ -111,7 +114,7 @@ class KeyFormat:
                     why="x-y and z would make the same key as x and y-z",
                     fix="part the tags with `#`" + (" or `/`" if separators else ""),
                 )
-        return cls(text, tags)
+        return cls(text, tags, is_path)
 
     @property
     def is_prefix(self) -> bool:
@@ -123,5 +126,30 @@ class KeyFormat:
         return _PLACEHOLDER.sub(lambda match: f"${{aws:PrincipalTag/{match[1]}}}", self.text)
 
     def fill(self, tags: SessionTags) -> str:
-        """Return the key or prefix of one session."""
+        """
+        Return the key or prefix of one session.
+
+        Raises:
+            InvalidInputError: The session lacks a tag, or an object key would leave its prefix by a tag's value.
+        """
+        for tag in self.tags:
+            self._check_value(tag, tags.get(tag))
         return _PLACEHOLDER.sub(lambda match: tags[match[1]], self.text)
+
+    def _check_value(self, tag: str, value: str | None) -> None:
+        if value is None:
+            raise InvalidInputError(
+                f"key format `{self.text}` cannot be filled",
+                got=f"a session without the tag `{tag}`",
+                expected=f"a session with {', '.join(self.tags)}",
+                why="a key without it would not be one tenant's",
+                fix="add the tag to the session",
+            )
+        if self.is_path and leaves_prefix(value):
+            raise InvalidInputError(
+                f"session tag `{tag}` would step out of the prefix of `{self.text}`",
+                got="a value with `/` or `..`, or `.`",
+                expected="a value without them",
+                why="it becomes part of an S3 key, and `a/b` would reach into the prefix of `a`",
+                fix="use an id without slashes",
+            )

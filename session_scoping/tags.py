@@ -34,6 +34,11 @@ def is_tag_character(character: str) -> bool:
     return character in _PUNCTUATION or unicodedata.category(character)[0] in "LZN"
 
 
+def leaves_prefix(value: str) -> bool:
+    """Whether a tag value, as part of an S3 object key, would reach into another prefix: `/`, `..` or `.`."""
+    return "/" in value or ".." in value or value == "."
+
+
 def parse_tag_keys(keys: Iterable[str]) -> tuple[str, ...]:
     """
     Return the tag keys as a tuple, in the order given, or refuse them.
@@ -168,6 +173,9 @@ class SessionTags(Mapping[str, str]):
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError("SessionTags is immutable: build another one")
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (dict(self._values),)
+
     def __hash__(self) -> int:
         return hash(frozenset(self._values.items()))
 
@@ -177,6 +185,11 @@ class SessionTags(Mapping[str, str]):
     def for_sts(self) -> list[StsTag]:
         """Return the tags in the shape of the `Tags` parameter of AssumeRole."""
         return [StsTag(Key=key, Value=value) for key, value in self._values.items()]
+
+
+def _rebuild(values: dict[str, str]) -> SessionTags:
+    """Make tags from a copy or a pickle, through the same checks: bytes that came from elsewhere are input."""
+    return SessionTags(**values)
 
 
 def _check_value(key: str, value: str) -> None:
@@ -196,10 +209,10 @@ def _check_value(key: str, value: str) -> None:
             why="STS would refuse every session of this task",
             fix="encode the id, for example with a UUID or a hexadecimal digest",
         )
-    if key in OBJECT_KEY_TAGS and ("/" in value or ".." in value or value == "."):
+    if key in OBJECT_KEY_TAGS and leaves_prefix(value):
         raise InvalidInputError(
             f"session tag `{key}` would step out of its object prefix",
-            got="a value with `/` or `..`",
+            got="a value with `/` or `..`, or `.`",
             expected="a value without them",
             why="it becomes part of an S3 key, and `a/b` would reach into the prefix of `a`",
             fix="use an id without slashes",

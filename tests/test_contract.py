@@ -1,7 +1,10 @@
 """The contract both halves share: tags, key formats, environment names, and the narrow door."""
 
+import copy
+import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -61,6 +64,21 @@ def test_session_tags_are_immutable_and_hashable() -> None:
     with pytest.raises(AttributeError, match="immutable"):
         tags.task_id = "T2"
     assert {tags: 1}[SessionTags(task_id="T1")] == 1
+
+
+def test_session_tags_travel() -> None:
+    """Tags are what a process sends to another one: they survive pickle and copy."""
+    tags = SessionTags(**{"self": "x", "task_id": "T1", "team:name": "a/b"})
+    for made in (pickle.loads(pickle.dumps(tags)), copy.copy(tags), copy.deepcopy(tags)):
+        assert made == tags
+        assert hash(made) == hash(tags)
+        assert list(made) == list(tags)
+
+
+def test_session_tags_that_arrive_are_checked_again() -> None:
+    """A pickle with a value that names another tenant is refused, as the value itself would be."""
+    with pytest.raises(InvalidInputError, match="step out"):
+        pickle.loads(pickle.dumps(SessionTags(task_id="T1")).replace(b"T1", b"//"))
 
 
 @pytest.mark.parametrize("keys", ["task_id", [], ["a", "A"], ["a"] * 2, [f"k{n}" for n in range(51)], [""]])
@@ -126,6 +144,29 @@ def test_accepted_formats_never_give_two_sessions_one_key(a: str, b: str, c: str
     key_format = KeyFormat.leading_key(text, KEYS)
     same_key = key_format.fill(SessionTags(a=a, b=b)) == key_format.fill(SessionTags(a=c, b=d))
     assert same_key == ((a, b) == (c, d))
+
+
+@pytest.mark.parametrize("value", ["planted/b", "/planted", "planted/", "..planted", "planted..", ".", ".."])
+def test_no_tag_steps_out_of_an_object_prefix(value: str) -> None:
+    """A path in a tag of the adopter's own is refused when it would become an object key, and is not shown."""
+    prefix = KeyFormat.object_key("up/{tenant_id}/", ["tenant_id"])
+    with pytest.raises(InvalidInputError, match="`tenant_id` would step out") as caught:
+        prefix.fill(SessionTags(tenant_id=value))
+    assert "planted" not in str(caught.value)
+    assert KeyFormat.leading_key("T#{tenant_id}", ["tenant_id"]).fill(SessionTags(tenant_id=value)) == f"T#{value}"
+
+
+def test_plain_values_fill_an_object_key() -> None:
+    """Dots and dashes within an id are no path."""
+    filled = KeyFormat.object_key("up/{tenant_id}.gz", ["tenant_id"]).fill(SessionTags(tenant_id="a.b-c", repo="o/r"))
+    assert filled == "up/a.b-c.gz"
+
+
+@pytest.mark.parametrize("parse", [KeyFormat.object_key, KeyFormat.leading_key])
+def test_a_session_without_the_tag_fills_nothing(parse: Callable[[str, list[str]], KeyFormat]) -> None:
+    """A missing tag is an error of ours, not half a key."""
+    with pytest.raises(InvalidInputError, match="without the tag `b`"):
+        parse("{a}#{b}", ["a", "b"]).fill(SessionTags(a="1"))
 
 
 def test_environment_names_are_the_public_contract() -> None:

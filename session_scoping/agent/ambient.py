@@ -45,7 +45,7 @@ def unsafe_ambient_session(*, region_name: str | None = None) -> UnsafeAmbientSe
     Return a session that signs with whatever credentials the process has. Warns on every use.
 
     Args:
-        region_name: Default Region. Default: what botocore finds.
+        region_name: Default Region. Default: what boto3 finds.
     """
     warnings.warn(_TEXT, UnsafeAmbientWarning, stacklevel=2)
     logger.warning(_TEXT)  # the warnings machinery shows one line of code only once

@@ -1,6 +1,5 @@
 """The default credential source: AssumeRole with the task's tags, signed by the compute role alone."""
 
-import os
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +11,7 @@ from botocore.exceptions import NoCredentialsError
 from session_scoping.agent.credential_set import CredentialSet
 from session_scoping.agent.errors import AnswerRefusedError, Failure
 from session_scoping.agent.names import RoleArn
+from session_scoping.agent.region import set_region
 from session_scoping.tags import SessionTags
 
 DURATION_SECONDS = 3600
@@ -33,7 +33,7 @@ class AssumeRole:
         role: The role to assume.
         tags: The session tags; the same on every call.
         session_name: The role session name; the same on every call.
-        region_name: Region of the STS endpoint. Default: what botocore finds, then AWS_REGION.
+        region_name: Region of the STS endpoint. Default: AWS_DEFAULT_REGION, AWS_REGION, then the profile's.
         policy: Session policy that narrows the session further, as JSON. Default: none.
         compute: The session that holds the compute role's credentials. Default: a new one with botocore's own
             chain. It signs AssumeRole and nothing else.
@@ -51,7 +51,6 @@ class AssumeRole:
     ) -> None:
         self._role = role
         self._expected_arn = role.session_arn(session_name)
-        self._region_name = region_name
         self._arguments: dict[str, Any] = {
             "RoleSessionName": session_name,
             "DurationSeconds": DURATION_SECONDS,
@@ -59,8 +58,7 @@ class AssumeRole:
             **({} if policy is None else {"Policy": policy}),
         }
         self._compute = compute or botocore.session.Session()
-        # The global endpoint is one Region far away: it fails with that Region, and its quota is shared.
-        self._compute.set_config_variable("sts_regional_endpoints", "regional")
+        set_region(self._compute, region_name)
 
     def __call__(self) -> CredentialSet:
         """Return new credentials, or raise what botocore raised or why the answer was refused."""
@@ -81,12 +79,7 @@ class AssumeRole:
         )
 
     def _sts_client(self, service_name: str, **credentials: Any) -> Any:
-        client = self._compute.create_client(
-            service_name,
-            region_name=sts_region(self._compute, self._region_name),
-            config=STS_CONFIG,
-            **credentials,
-        )
+        client = self._compute.create_client(service_name, config=STS_CONFIG, **credentials)
         client.meta.events.register("after-call.sts.AssumeRole", self._check_answer)
         return client
 
@@ -113,8 +106,3 @@ def _fetchable(checked: CredentialSet) -> dict[str, Any]:
         "SessionToken": checked.session_token,
         "Expiration": checked.expiration,
     }
-
-
-def sts_region(session: botocore.session.Session, region_name: str | None) -> str | None:
-    """Return the Region whose STS endpoint to use; botocore alone does not read AWS_REGION."""
-    return region_name or session.get_config_variable("region") or os.environ.get("AWS_REGION") or None

@@ -27,7 +27,7 @@ def child_credentials(
         tags: The task's tags.
         role_arn: The session role. Default: AGENT_SESSION_ROLE_ARN.
         session_policy: JSON, up to 2,048 characters. It can only take away. Default: the models only.
-        region_name: Region of the STS endpoint. Default: the environment's.
+        region_name: Region of the STS endpoint. Default: AWS_DEFAULT_REGION, AWS_REGION, then the profile's.
 
     Raises:
         InvalidInputError: The role, the tags or the policy are not acceptable; nothing was sent.
@@ -36,25 +36,25 @@ def child_credentials(
     check_declared(tags)
     role = require_role(role_arn)
     policy = models_only(role) if session_policy is None else parse_session_policy(session_policy)
-    fetch = AssumeRole(
-        role=role,
-        tags=tags,
-        session_name=session_name_for(tags),
-        region_name=region_name,
-        policy=policy,
-        compute=_compute_without_processes(),
-    )
+
+    def fetch() -> CredentialSet:
+        return AssumeRole(
+            role=role,
+            tags=tags,
+            session_name=session_name_for(tags),
+            region_name=region_name,
+            policy=policy,
+            compute=_compute_without_processes(),  # here: a profile that cannot be read is a failed attempt
+        )()
+
     outcome = attempt(fetch, source="STS", longest=DURATION_SECONDS, clock=Clock())
     if isinstance(outcome, Failure):
         raise TaskCredentialsError(outcome)
     return outcome.credentials
 
 
-def _compute_without_processes() -> botocore.session.Session | None:
+def _compute_without_processes() -> botocore.session.Session:
     """Leave `credential_process` out of the compute role's chain: the child's profile names this command."""
     session = botocore.session.Session()
-    try:
-        session.get_component("credential_provider").remove("custom-process")
-    except Exception:
-        return None
+    session.get_component("credential_provider").remove("custom-process")
     return session

@@ -1,30 +1,59 @@
 """What the agent half raises and warns with. No message carries a secret, a user id or a repository."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from session_scoping.errors import SessionScopingError
 
 WHY_NOT_SENT = "no other credentials may sign this task's calls, so nothing was sent"
 
 
-class Failure(NamedTuple):
-    """
-    One failed attempt, described without quoting anything that came over the wire.
+Reason = Literal[
+    # STS refused: its own codes.
+    "AccessDenied",
+    "AccessDeniedException",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "IncompleteSignature",
+    "InternalError",
+    "InternalFailure",
+    "InvalidClientTokenId",
+    "MalformedPolicyDocument",
+    "MissingAuthenticationToken",
+    "PackedPolicyTooLarge",
+    "RegionDisabledException",
+    "RequestExpired",
+    "RequestLimitExceeded",
+    "ServiceUnavailable",
+    "SignatureDoesNotMatch",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+    "UnrecognizedClientException",
+    "ValidationError",
+    # STS refused with a code that is not one of these, by status.
+    "Redirect",
+    "Refused",
+    "ServerError",
+    # No answer came.
+    "NoConnection",
+    "Timeout",
+    # The answer breaks a rule of ours.
+    "Expired",
+    "Malformed",
+    "TooFar",
+    "WrongRole",
+    # Nothing was asked.
+    "BadProfile",
+    "BadRequest",
+    "NoRegion",
+    "NoSourceCredentials",
+    # Whoever was asked raised something else: your provider, or botocore.
+    "Provider",
+    "Unexpected",
+]
+"""Every value of `TaskCredentialsError.reason`. docs/agent.md says what happened and what to do."""
 
-    Attributes:
-        reason: One word to branch on, such as `AccessDenied` or `Timeout`.
-        got: What came back.
-        expected: What should have come back.
-        fix: What the reader does next.
-    """
-
-    reason: str
-    got: str
-    expected: str
-    fix: str
-
-
-_TRANSIENT = frozenset(
+_TRANSIENT: frozenset[Reason] = frozenset(
     {
         "InternalError",
         "InternalFailure",
@@ -40,24 +69,47 @@ _TRANSIENT = frozenset(
 )
 
 
-class TaskCredentialsError(SessionScopingError):
+class Failure(NamedTuple):
     """
-    There are no credentials for this task, so the call that needed them was not sent.
+    One failed attempt, described without quoting anything that came over the wire.
 
     Attributes:
-        reason: One word to branch on: an STS error code (`AccessDenied`, `Throttling`, ...), or `Timeout`,
-            `NoConnection`, `Malformed`, `Expired`, `TooFar`, `WrongRole`, `NoSourceCredentials`, `Provider`.
+        reason: One word to branch on.
+        got: What came back.
+        expected: What should have come back.
+        fix: What the reader does next.
+    """
+
+    reason: Reason
+    got: str
+    expected: str
+    fix: str
+
+    @property
+    def transient(self) -> bool:
+        """Whether the same attempt may succeed later with nothing changed."""
+        return self.reason in _TRANSIENT
+
+
+class TaskCredentialsError(SessionScopingError):
+    """
+    There are no credentials for this task, so the call that needed them was not sent; or `verify()` got no answer.
+
+    Attributes:
+        reason: One word to branch on: one of `Reason`, which lists them all.
         transient: Whether the same attempt may succeed later with nothing changed.
     """
 
-    def __init__(self, failure: Failure, *, fault: str = "task credentials could not be obtained") -> None:
-        super().__init__(f"{fault}: got {failure.got}, expected {failure.expected}; {WHY_NOT_SENT}; fix: {failure.fix}")
+    def __init__(
+        self, failure: Failure, *, fault: str = "task credentials could not be obtained", why: str = WHY_NOT_SENT
+    ) -> None:
+        super().__init__(f"{fault}: got {failure.got}, expected {failure.expected}; {why}; fix: {failure.fix}")
         self.reason = failure.reason
-        self.transient = failure.reason in _TRANSIENT
+        self.transient = failure.transient
 
 
 class NotScopedError(SessionScopingError):
-    """`verify()` could not prove that the session is the task's own; do not start the task."""
+    """`verify()` got another identity than the task's own, or has none to compare with; do not start the task."""
 
 
 class UnsafeAmbientWarning(UserWarning):

@@ -6,7 +6,7 @@ from typing import Any
 from botocore import exceptions as botocore_errors
 from botocore.parsers import ResponseParserError
 
-from session_scoping.agent.errors import AnswerRefusedError, Failure
+from session_scoping.agent.errors import AnswerRefusedError, Failure, Reason
 
 _EXPECTED = "new credentials from STS"
 _TRUST = (
@@ -19,7 +19,7 @@ _WAIT = "look at the AWS Health Dashboard and the way to the STS endpoint; the n
 _CLOCK = "set this machine's clock (NTP); otherwise the compute role's own credentials are wrong"
 
 # Only codes listed here are shown: an unknown one is text that somebody else chose.
-_FIXES = {
+_FIXES: dict[Reason, str] = {
     "AccessDenied": _TRUST,
     "AccessDeniedException": _TRUST,
     "ExpiredToken": _SOURCE,
@@ -48,6 +48,16 @@ _BY_TYPE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Failure], .
     (
         (botocore_errors.ConnectTimeoutError, botocore_errors.ReadTimeoutError),
         Failure("Timeout", "no answer from STS in time", _EXPECTED, _WAIT),
+    ),
+    (
+        # Before the ValueError below, which the second one is.
+        (botocore_errors.NoRegionError, botocore_errors.InvalidRegionError),
+        Failure(
+            "NoRegion",
+            "no AWS Region, or a name that cannot be one",
+            "the Region whose STS endpoint to use",
+            "set AWS_REGION",
+        ),
     ),
     (
         # The plain ones are what botocore's parser raises on XML of another shape or a date that is none.
@@ -81,10 +91,6 @@ _BY_TYPE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Failure], .
             "a profile that exists, or none",
             "unset AWS_PROFILE, or correct AWS_CONFIG_FILE",
         ),
-    ),
-    (
-        (botocore_errors.NoRegionError,),
-        Failure("NoRegion", "no AWS Region", "the Region whose STS endpoint to use", "set AWS_REGION"),
     ),
     (
         (botocore_errors.HTTPClientError, botocore_errors.ConnectionError),
@@ -129,15 +135,17 @@ def _refusal(response: Any) -> Failure:
     code = str(response.get("Error", {}).get("Code", ""))
     metadata = response.get("ResponseMetadata", {})
     status = metadata.get("HTTPStatusCode", 0)
-    shown = f"{code} from STS" if code in _FIXES else "an error from STS that this library does not know"
+    known = next((reason for reason in _FIXES if reason == code), None)
+    shown = f"{known} from STS" if known else "an error from STS that this library does not know"
     request_id = str(metadata.get("RequestId", ""))
     request = f", request {request_id}" if re.fullmatch(_REQUEST_ID, request_id) else ""
-    if code in _FIXES:
-        reason, fix = code, _FIXES[code]
-    elif isinstance(status, int) and status >= 500:
-        reason, fix = "ServerError", _WAIT
-    elif isinstance(status, int) and 300 <= status < 400:
-        reason, fix = "Redirect", "look at what answers on the STS endpoint: STS never redirects"
-    else:
-        reason, fix = "Refused", "look the request up in CloudTrail, and at what answers on the STS endpoint"
-    return Failure(reason, f"{shown} (HTTP {status}{request})", _EXPECTED, fix)
+    got = f"{shown} (HTTP {status}{request})"
+    if known:
+        return Failure(known, got, _EXPECTED, _FIXES[known])
+    if isinstance(status, int) and status >= 500:
+        return Failure("ServerError", got, _EXPECTED, _WAIT)
+    if isinstance(status, int) and 300 <= status < 400:
+        return Failure("Redirect", got, _EXPECTED, "look at what answers on the STS endpoint: STS never redirects")
+    return Failure(
+        "Refused", got, _EXPECTED, "look the request up in CloudTrail, and at what answers on the STS endpoint"
+    )

@@ -1,6 +1,7 @@
 """Ask STS who a session is, and compare."""
 
 import re
+from collections.abc import Callable
 from random import SystemRandom
 from time import monotonic, sleep
 from typing import Any, NamedTuple
@@ -31,7 +32,7 @@ class Identity(NamedTuple):
 
 
 def prove(session: botocore.session.Session, *, role: RoleArn | None, session_name: str) -> Identity:
-    """Return the session's identity, or raise NotScopedError or TaskCredentialsError."""
+    """Return the session's identity, or raise NotScopedError when it is another one, TaskCredentialsError when none."""
     if role is None:
         raise _not_scoped(
             "no role to compare with",
@@ -41,50 +42,67 @@ def prove(session: botocore.session.Session, *, role: RoleArn | None, session_na
     expected = role.session_arn(session_name)
     outcome = _caller_arn(session)
     if isinstance(outcome, Failure):
-        raise _not_scoped(outcome.got, "an answer to GetCallerIdentity", _FIX)
+        raise _no_answer(outcome)
     if outcome == expected:
         return Identity(expected, role.account)
     raise _not_scoped(_difference(outcome, role, session_name), f"a session of {role.text}", _FIX)
 
 
 def prove_patiently(
-    session: botocore.session.Session, *, role: RoleArn | None, session_name: str, patience_seconds: float
+    session: botocore.session.Session,
+    *,
+    role: RoleArn | None,
+    session_name: str,
+    patience_seconds: float,
+    now: Callable[[], float] = monotonic,
+    wait: Callable[[float], None] = sleep,
 ) -> Identity:
-    """As `prove`, but wait and ask again while there are no credentials for a passing reason."""
-    give_up_at = monotonic() + patience_seconds
+    """As `prove`, but wait and ask again while there are no credentials, or no answer, for a passing reason."""
+    give_up_at = now() + patience_seconds
     while True:
         pause = ATTEMPT_GAP_SECONDS * SystemRandom().uniform(1, 1.5)
         try:
             return prove(session, role=role, session_name=session_name)
         except TaskCredentialsError as error:
-            if not error.transient or monotonic() + pause > give_up_at:
+            if not error.transient or not now() + pause <= give_up_at:  # so that a patience of NaN is none
                 raise
-        sleep(pause)
+        wait(pause)
 
 
 _FIX = "do not start the task; look at AWS_ENDPOINT_URL_STS, and at who hands out these credentials"
+_EXPECTED = "an answer to GetCallerIdentity"
+_NO_ARN = Failure("Malformed", "an answer that names nobody", _EXPECTED, _FIX)
 
 
-def _caller_arn(session: botocore.session.Session) -> str | Failure | None:
+def _caller_arn(session: botocore.session.Session) -> str | Failure:
     credentials: Any = session.get_credentials()
     credentials.get_frozen_credentials()  # has a deadline of its own
-    client: Any = session.create_client("sts", config=STS_CONFIG)
     try:
+        client: Any = session.create_client("sts", config=STS_CONFIG)
         arn = within_deadline(lambda: client.get_caller_identity().get("Arn"))
     except TaskCredentialsError:
         raise
     except Exception as error:
         return describe(error, source="STS")
-    return arn if isinstance(arn, str) else None
+    return arn if isinstance(arn, str) else _NO_ARN
 
 
-def _difference(arn: str | None, role: RoleArn, session_name: str) -> str:
-    match = re.fullmatch(_SESSION_ARN, arn or "")
+def _difference(arn: str, role: RoleArn, session_name: str) -> str:
+    match = re.fullmatch(_SESSION_ARN, arn)
     if match is None:
         return "an identity that is no role session"
     if match[1] != role.name:
         return "a session of another role"
     return "another session name" if match[2] != session_name else "another account or partition"
+
+
+def _no_answer(failure: Failure) -> TaskCredentialsError:
+    fix = failure.fix if failure.transient else _FIX  # what is lasting speaks of AssumeRole, which succeeded
+    return TaskCredentialsError(
+        failure._replace(expected=_EXPECTED, fix=fix),
+        fault="the session is not proven to be the task's own",
+        why="an unproven session must not start the task",
+    )
 
 
 def _not_scoped(got: str, expected: str, fix: str) -> NotScopedError:

@@ -1,6 +1,5 @@
 """A botocore session whose clients sign with one provider's credentials or not at all."""
 
-import os
 from typing import Any
 
 import botocore.session
@@ -10,6 +9,7 @@ from botocore.tokens import TokenProviderChain
 
 from session_scoping.agent.forks import ForkSafeLock
 from session_scoping.agent.refresh import METHOD, TaskCredentials
+from session_scoping.agent.region import set_region
 from session_scoping.errors import InvalidInputError
 
 
@@ -75,11 +75,5 @@ def session_with_one_provider(credentials: TaskCredentials, region_name: str | N
     session = _LockedSession()
     session.register_component("credential_provider", CredentialResolver([_OneProvider(credentials)]))
     session.register_component("token_provider", TokenProviderChain([]))
-    if region := region_name or default_region():
-        session.set_config_variable("region", region)
+    set_region(session, region_name)
     return session
-
-
-def default_region() -> str | None:
-    """Return the Region of the environment; botocore alone does not read AWS_REGION, which Lambda sets."""
-    return os.environ.get("AWS_DEFAULT_REGION") or os.environ.get("AWS_REGION") or None

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from session_scoping.agent.names import RoleArn
+from session_scoping.bedrock import INVOKE_ACTIONS
 from session_scoping.errors import InvalidInputError
 
 POLICY_MAX = 2048
@@ -24,7 +25,7 @@ def models_only(role: RoleArn) -> str:
                 "Statement": [
                     {
                         "Effect": "Allow",
-                        "Action": ["bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"],
+                        "Action": list(INVOKE_ACTIONS),
                         "Resource": [
                             f"{bedrock}*::foundation-model/*",
                             f"{bedrock}*:{role.account}:inference-profile/*",

@@ -43,7 +43,8 @@ class TaskSession:
         role_session_name: 2 to 64 characters CloudTrail shows. Default: made by `session_name_for`.
         session_policy: JSON that narrows the session below the role's policies, up to 2,048 characters.
             Default: none. Not with `credentials`: whoever mints narrows.
-        region_name: Default Region of the clients and of STS. Default: what botocore finds, then AWS_REGION.
+        region_name: Default Region of the clients and of STS. Default: AWS_DEFAULT_REGION,
+            AWS_REGION, then the profile's.
         clock: Returns the time of day as an aware datetime. Default: the system's clock.
 
     Raises:
@@ -132,16 +133,16 @@ class TaskSession:
         prove which tags the session carries, which AWS tells nobody: the role's trust policy demands them.
 
         Args:
-            patience_seconds: How long to go on while STS throttles or cannot be reached, at 30 to 45 seconds
-                between attempts. Default: 0, one attempt. Where a hundred thousand tasks start at once, STS
-                itself needs 170 seconds to serve them.
+            patience_seconds: How long to go on while STS throttles or cannot be reached, for either call, at 30
+                to 45 seconds between attempts. Default: 0, one attempt. Where a hundred thousand tasks start
+                at once, STS itself needs 170 seconds to serve them.
 
         Returns:
             The session's ARN and account.
 
         Raises:
-            TaskCredentialsError: There are no credentials.
-            NotScopedError: The identity is not this role and session name, or could not be read.
+            TaskCredentialsError: There are no credentials, or GetCallerIdentity got no answer that can be read.
+            NotScopedError: The identity is not this role and session name, or there is no role to compare with.
         """
         from session_scoping.agent.identity import (
             prove_patiently,  # here: importing this module must stay cheap

@@ -8,6 +8,7 @@ from typing import Any
 
 from constructs import IConstruct
 
+from session_scoping.bedrock import INVOKE_ACTIONS
 from session_scoping.constructs.documents import Section
 from session_scoping.constructs.site import Site, has_wildcard, is_token
 from session_scoping.constructs.statements import Conditions, Statement, allow, merge
@@ -15,8 +16,6 @@ from session_scoping.errors import InvalidInputError
 
 # Source: Bedrock guide, inference-profiles-support. `global` routes to every commercial Region.
 GEOGRAPHIES = ("us", "eu", "apac", "jp", "au", "us-gov", "global")
-# Converse and ConverseStream are these two actions (service authorization reference, list_amazonbedrock).
-ACTIONS = ("bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream")
 FENCE = "bedrock:InferenceProfileArn"
 
 _MODEL_ID = re.compile(r"[a-z0-9-]+\.[a-z0-9][a-z0-9.-]*(:[a-z0-9]+){0,2}")
@@ -154,12 +153,12 @@ def _renderer(site: Site, base: Conditions, *, fenced: bool, worldwide: bool) ->
     def render(entries: Sequence[_ModelAccess]) -> list[Statement]:
         models = list(dict.fromkeys(entry.model_arn(site) for entry in entries))
         if not fenced:
-            return [allow("InvokeRegionalModels", ACTIONS, models, base)]
+            return [allow("InvokeRegionalModels", INVOKE_ACTIONS, models, base)]
         profiles = list(dict.fromkeys(arn for entry in entries if (arn := entry.profile_arn(site))))
         fence: Conditions = {"StringEquals": {FENCE: profiles}}
         statements = [
-            allow(f"InvokeProfiles{suffix}", ACTIONS, profiles, base),
-            allow(f"InvokeModelsThroughProfiles{suffix}", ACTIONS, models, fence, base),
+            allow(f"InvokeProfiles{suffix}", INVOKE_ACTIONS, profiles, base),
+            allow(f"InvokeModelsThroughProfiles{suffix}", INVOKE_ACTIONS, models, fence, base),
         ]
         if worldwide:
             # Source: Bedrock guide, global-cross-region-inference: the routed request has no Region.
@@ -167,7 +166,7 @@ def _renderer(site: Site, base: Conditions, *, fenced: bool, worldwide: bool) ->
             anywhere = [
                 site.arn("bedrock", f"foundation-model/{entry.model_id}", region="", account="") for entry in entries
             ]
-            statements.append(allow("InvokeModelsWorldwide", ACTIONS, anywhere, nowhere, base))
+            statements.append(allow("InvokeModelsWorldwide", INVOKE_ACTIONS, anywhere, nowhere, base))
         return statements
 
     return render

@@ -1,8 +1,16 @@
 """What importing the agent half loads, and how long that takes."""
 
+import ast
+import inspect
 import json
 import subprocess
 import sys
+from importlib import import_module
+from types import ModuleType
+
+import session_scoping
+import session_scoping.agent.audit as audit_package
+from session_scoping import agent
 
 PROBE = """
 import json, sys
@@ -42,6 +50,35 @@ def test_the_audit_runs_without_boto3() -> None:
     """A CI job can audit an agent with the base package alone."""
     loaded = modules_after("from session_scoping.agent.audit import audit")
     assert "boto3" not in {name.split(".")[0] for name in loaded}
+
+
+def imported_for_types(module: ModuleType) -> dict[str, str]:
+    """Return the names under `if TYPE_CHECKING:` of a module, each with the module it comes from."""
+    tree = ast.parse(inspect.getsource(module))
+    [block] = [node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    imports = [node for node in block.body if isinstance(node, ast.ImportFrom)]
+    return {alias.name: str(node.module) for node in imports for alias in node.names}
+
+
+def test_the_agent_s_door_is_said_alike_three_times() -> None:
+    """What loads, what is listed and what a type checker sees are the same names from the same modules."""
+    assert imported_for_types(agent) == agent._HOMES
+    assert agent.__all__ == sorted(agent._HOMES) == dir(agent)
+    for name in agent.__all__:
+        assert getattr(agent, name) is getattr(import_module(agent._HOMES[name]), name)
+
+
+def test_the_package_s_door_is_said_alike_three_times() -> None:
+    """A name of the constructs is listed once, and a type checker finds it where it loads from."""
+    assert imported_for_types(session_scoping) == session_scoping._HOMES
+    assert set(session_scoping._HOMES) == set(session_scoping.__all__) - set(vars(session_scoping))
+    constructs = [name for name, home in session_scoping._HOMES.items() if home == "session_scoping.constructs"]
+    assert constructs == import_module("session_scoping.constructs").__all__
+
+
+def test_the_audit_s_door_has_no_parts_of_the_command() -> None:
+    """How the command line reaches the audit is no business of adopters."""
+    assert not {"configure", "run"} & set(audit_package.__all__)
 
 
 def test_missing_boto3_names_the_extra() -> None:

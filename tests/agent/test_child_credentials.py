@@ -12,9 +12,11 @@ import boto3
 import pytest
 
 from session_scoping import InvalidInputError, SessionTags
-from session_scoping.agent import read_task_file, write_task_file
+from session_scoping.agent import TaskCredentialsError, read_task_file, write_task_file
+from session_scoping.agent.child import child_credentials
 from session_scoping.agent.names import RoleArn
 from session_scoping.agent.policy import models_only, parse_session_policy
+from session_scoping.bedrock import INVOKE_ACTIONS
 from tests.agent.conftest import AMBIENT_KEY, TAGS
 from tests.agent.stand_in_sts import CONTAINER_KEY, ROLE_ARN, Reply, StandInSts, error
 
@@ -113,6 +115,33 @@ def test_a_profile_that_builds_on_the_command_ends(
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     assert_failed(run("--task-file", task_file))
+    assert sts.requests == []
+
+
+def test_a_chain_that_cannot_be_changed_is_not_used(sts: StandInSts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where botocore does not let `credential_process` be taken out, nothing is sent."""
+
+    def refuse(*_: object) -> None:
+        raise RuntimeError("planted")
+
+    monkeypatch.setattr("botocore.credentials.CredentialResolver.remove", refuse)
+    with pytest.raises(TaskCredentialsError, match="RuntimeError") as caught:
+        child_credentials(TAGS)
+    assert "planted" not in str(caught.value)
+    assert sts.requests == []
+
+
+@pytest.mark.parametrize("setting", ["AWS_PROFILE", "AWS_CONFIG_FILE"])
+def test_a_profile_that_cannot_be_read_prints_nothing(
+    setting: str, run: Run, task_file: Path, sts: StandInSts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A missing profile and a broken configuration are named as such, and nothing is sent."""
+    broken = tmp_path / "broken"
+    broken.write_text("no ini file")
+    monkeypatch.setenv(setting, "missing" if setting == "AWS_PROFILE" else str(broken))
+    done = run("--task-file", task_file)
+    assert_failed(done)
+    assert "profile" in done.stderr
     assert sts.requests == []
 
 
@@ -274,5 +303,7 @@ def test_the_longest_policy_fits_exactly() -> None:
 def test_models_policy_follows_the_partition() -> None:
     """In another partition the models' ARNs are that partition's, and no resource is a bare star."""
     role = RoleArn.parse(ROLE_ARN.replace("arn:aws:", "arn:aws-us-gov:"), where="role_arn")
-    resources = json.loads(models_only(role))["Statement"][0]["Resource"]
+    [statement] = json.loads(models_only(role))["Statement"]
+    assert statement["Action"] == list(INVOKE_ACTIONS)
+    resources = statement["Resource"]
     assert all(resource.startswith("arn:aws-us-gov:bedrock:") for resource in resources)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from math import nan
 
 import pytest
 from botocore.config import Config
@@ -15,6 +16,7 @@ from session_scoping import SessionTags
 from session_scoping.agent import TaskCredentialsError, TaskSession, assume, attempt
 from session_scoping.agent.clock import Clock
 from session_scoping.agent.credential_set import CredentialSet
+from session_scoping.agent.identity import Identity, prove_patiently
 from session_scoping.agent.refresh import TaskCredentials
 from tests.agent.conftest import AMBIENT_KEY, TAGS, MovableClock, key_of
 from tests.agent.stand_in_sts import (
@@ -149,34 +151,68 @@ def test_a_dripping_answer_is_a_timeout(session: TaskSession, sts: StandInSts, m
     assert caught.value.reason == "Timeout"
 
 
-def test_patience_outlasts_a_throttled_start(
-    session: TaskSession, sts: StandInSts, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_patience_outlasts_a_throttled_start(session: TaskSession, sts: StandInSts, clock: MovableClock) -> None:
     """verify() goes on while STS throttles, at 30 seconds or more between attempts."""
     pauses: list[float] = []
-
-    def sleep(seconds: float) -> None:
-        pauses.append(seconds)
-        clock.move(seconds=seconds)
-
-    monkeypatch.setattr("session_scoping.agent.identity.sleep", sleep)
     sts.behave = lambda _: error("Throttling", 400) if len(pauses) < 3 else None
-    assert session.verify(patience_seconds=300).account == ACCOUNT
+    assert proven(session, clock, pauses, patience=300).account == ACCOUNT
     assert [request.action for request in sts.requests] == ["AssumeRole"] * 4 + ["GetCallerIdentity"]
     assert len(pauses) == 3
     assert min(pauses) >= 30
 
 
-@pytest.mark.parametrize(("code", "patience"), [("Throttling", 0), ("Throttling", 20), ("AccessDenied", 300)])
+def proven(session: TaskSession, clock: MovableClock, pauses: list[float], *, patience: float) -> Identity:
+    """Verify a session with patience on the movable clock, noting the pauses."""
+
+    def wait(seconds: float) -> None:
+        pauses.append(seconds)
+        clock.move(seconds=seconds)
+
+    return prove_patiently(
+        session._botocore,
+        role=session._role,
+        session_name=session.role_session_name,
+        patience_seconds=patience,
+        now=lambda: clock().timestamp(),
+        wait=wait,
+    )
+
+
+@pytest.mark.parametrize("reply", [error("Throttling", 400), error("ServiceUnavailable", 503), Reply("", 500)])
+def test_patience_is_for_the_identity_too(
+    reply: Reply, session: TaskSession, sts: StandInSts, clock: MovableClock
+) -> None:
+    """A passing failure of GetCallerIdentity is waited out; the role is not assumed again."""
+    pauses: list[float] = []
+    sts.behave = lambda request: reply if request.action == "GetCallerIdentity" and len(pauses) < 2 else None
+    assert proven(session, clock, pauses, patience=300).account == ACCOUNT
+    assert [request.action for request in sts.requests] == ["AssumeRole"] + ["GetCallerIdentity"] * 3
+
+
+def test_patience_ends(session: TaskSession, sts: StandInSts, clock: MovableClock) -> None:
+    """When STS stays broken, verify() raises within its patience, and says that it may come back."""
+    started, pauses = clock(), list[float]()
+    sts.behave = lambda request: Reply("", 500) if request.action == "GetCallerIdentity" else None
+    with pytest.raises(TaskCredentialsError) as caught:
+        proven(session, clock, pauses, patience=100)
+    assert caught.value.transient
+    assert 2 <= len(pauses) <= 3
+    assert (clock() - started).total_seconds() <= 100
+
+
+@pytest.mark.parametrize(
+    ("code", "patience"), [("Throttling", 0), ("Throttling", 20), ("Throttling", nan), ("AccessDenied", 300)]
+)
 def test_patience_is_asked_for_and_not_wasted(
-    code: str, patience: float, session: TaskSession, sts: StandInSts, monkeypatch: pytest.MonkeyPatch
+    code: str, patience: float, session: TaskSession, sts: StandInSts, clock: MovableClock
 ) -> None:
     """Without patience for one more attempt, and for a lasting refusal, verify() raises at once."""
-    monkeypatch.setattr("session_scoping.agent.identity.sleep", lambda _: pytest.fail("waited"))
+    pauses: list[float] = []
     sts.behave = lambda _: error(code, 400)
     with pytest.raises(TaskCredentialsError):
-        session.verify(patience_seconds=patience)
+        proven(session, clock, pauses, patience=patience)
     assert sts.count() == 1
+    assert pauses == []
 
 
 def test_nobody_listening_is_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -159,6 +159,25 @@ def test_sts_is_the_region_s_own(setting: str, session: TaskSession, monkeypatch
     monkeypatch.delenv("AWS_ENDPOINT_URL_STS")
     if setting:
         monkeypatch.setenv("AWS_STS_REGIONAL_ENDPOINTS", setting)
+    assert sts_urls(session, monkeypatch) == ["https://sts.eu-west-1.amazonaws.com/"]
+
+
+@pytest.mark.parametrize("setting", ["legacy", "regional", "garbage"])
+def test_identity_is_asked_where_the_role_is_assumed(
+    setting: str, make_session: Make, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """GetCallerIdentity goes to the Region's STS too: a network may let nothing else through."""
+    monkeypatch.delenv("AWS_ENDPOINT_URL_STS")
+    monkeypatch.setenv("AWS_STS_REGIONAL_ENDPOINTS", setting)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")  # one of those that "legacy" sends to the global endpoint
+    session = make_session(credentials=lambda: given_by_a_broker(clock))
+    assert sts_urls(session, monkeypatch, use=session.verify) == ["https://sts.us-east-1.amazonaws.com/"]
+
+
+def sts_urls(
+    session: TaskSession, monkeypatch: pytest.MonkeyPatch, *, use: Callable[[], object] | None = None
+) -> list[str]:
+    """Return where AssumeRole, or another use of STS, would go, without sending it."""
     urls: list[str] = []
 
     def send(_: object, request: AWSPreparedRequest) -> None:
@@ -167,8 +186,39 @@ def test_sts_is_the_region_s_own(setting: str, session: TaskSession, monkeypatch
 
     monkeypatch.setattr("botocore.httpsession.URLLib3Session.send", send)
     with pytest.raises(TaskCredentialsError, match="no connection"):
-        key_of(session)
-    assert urls == ["https://sts.eu-west-1.amazonaws.com/"]
+        key_of(session) if use is None else use()
+    return urls
+
+
+@pytest.mark.parametrize(
+    ("argument", "default_region", "region", "expected"),
+    [
+        ("us-east-2", "us-west-2", "us-east-1", "us-east-2"),
+        (None, "us-west-2", "us-east-1", "us-west-2"),
+        (None, None, "us-east-1", "us-east-1"),
+        (None, None, None, "eu-west-1"),
+    ],
+)
+def test_clients_and_sts_share_one_region(
+    argument: str | None,
+    default_region: str | None,
+    region: str | None,
+    expected: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    make_session: Make,
+) -> None:
+    """The argument, AWS_DEFAULT_REGION, AWS_REGION and the profile count in this order, for both."""
+    (tmp_path / "config").write_text("[default]\nregion = eu-west-1\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.delenv("AWS_ENDPOINT_URL_STS")
+    for name, value in (("AWS_DEFAULT_REGION", default_region), ("AWS_REGION", region)):
+        monkeypatch.delenv(name, raising=False)
+        if value:
+            monkeypatch.setenv(name, value)
+    session = make_session(region_name=argument)
+    assert session.client("dynamodb").meta.region_name == expected
+    assert sts_urls(session, monkeypatch) == [f"https://sts.{expected}.amazonaws.com/"]
 
 
 def test_default_session_is_untouched(session: TaskSession) -> None:
@@ -259,10 +309,12 @@ def test_verify_refuses_another_identity(arn: str, said: str, session: TaskSessi
     "reply", [error("AccessDenied", 403), Reply("<html/>"), Reply("{}"), Reply("", 302), Reply("x", 500)]
 )
 def test_verify_refuses_an_unreadable_identity(reply: Reply, session: TaskSession, sts: StandInSts) -> None:
-    """What cannot be read proves nothing."""
+    """What cannot be read proves nothing, and does not claim that another identity was seen."""
     sts.behave = lambda request: reply if request.action == "GetCallerIdentity" else None
-    with pytest.raises(NotScopedError, match="not proven"):
+    with pytest.raises(TaskCredentialsError, match="not proven") as caught:
         session.verify()
+    assert "sts:AssumeRole" not in str(caught.value)
+    assert "other tenants" not in str(caught.value)
 
 
 def test_verify_does_not_wait_for_a_dripping_identity(
@@ -272,8 +324,9 @@ def test_verify_does_not_wait_for_a_dripping_identity(
     key_of(session)
     monkeypatch.setattr(attempt, "DEADLINE_SECONDS", 0.3)
     sts.behave = lambda _: Reply("x" * 900, drip=0.002)
-    with pytest.raises(NotScopedError, match="in time"):
+    with pytest.raises(TaskCredentialsError, match="in time") as caught:
         session.verify()
+    assert caught.value.transient
 
 
 @pytest.mark.parametrize("raised", [SystemExit("PLANTED"), asyncio.CancelledError("PLANTED"), ValueError()])

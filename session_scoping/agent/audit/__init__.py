@@ -11,7 +11,7 @@ from collections.abc import Collection
 
 from session_scoping.agent.audit.report import TENANT_SERVICES, Construction, Report, audit
 
-__all__ = ["TENANT_SERVICES", "Construction", "Report", "audit", "configure", "run"]
+__all__ = ["TENANT_SERVICES", "Construction", "Report", "audit"]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
