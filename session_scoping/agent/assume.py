@@ -59,6 +59,8 @@ class AssumeRole:
             **({} if policy is None else {"Policy": policy}),
         }
         self._compute = compute or botocore.session.Session()
+        # Its own calls (web identity, role_arn of a profile, SSO) are part of the attempt: one request each.
+        self._compute.set_default_client_config(STS_CONFIG)
         # The global endpoint is one Region far away: it fails with that Region, and its quota is shared.
         self._compute.set_config_variable("sts_regional_endpoints", "regional")
 

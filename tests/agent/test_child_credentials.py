@@ -15,7 +15,7 @@ from session_scoping import InvalidInputError, SessionTags
 from session_scoping.agent import read_task_file, write_task_file
 from session_scoping.agent.names import RoleArn
 from session_scoping.agent.policy import models_only, parse_session_policy
-from tests.agent.conftest import AMBIENT_KEY, TAGS
+from tests.agent.conftest import AMBIENT_KEY, TAGS, assumed_compute_role
 from tests.agent.stand_in_sts import CONTAINER_KEY, ROLE_ARN, Reply, StandInSts, error
 
 COMMAND = [sys.executable, "-m", "session_scoping.agent.credentials"]
@@ -139,6 +139,16 @@ def test_a_refusal_prints_nothing(reply: Reply, run: Run, task_file: Path, sts: 
     sts.behave = lambda _: reply
     assert_failed(run("--task-file", task_file))
     assert sts.count() == 1
+
+
+def test_the_compute_role_s_own_calls_are_not_retried(
+    run: Run, task_file: Path, sts: StandInSts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the compute role is itself assumed, a broken STS gets one request from the command."""
+    assumed_compute_role(by_profile=False, folder=tmp_path, monkeypatch=monkeypatch)
+    sts.behave = lambda _: error("InternalFailure", 500)
+    assert_failed(run("--task-file", task_file))
+    assert [request.action for request in sts.requests] == ["AssumeRoleWithWebIdentity"]
 
 
 @pytest.mark.parametrize("lasts", [-10, 30, 100_000])

@@ -23,7 +23,7 @@ from session_scoping.agent import (
     attempt,
     unsafe_ambient_session,
 )
-from tests.agent.conftest import AMBIENT_KEY, TAGS, MovableClock, key_of
+from tests.agent.conftest import AMBIENT_KEY, TAGS, MovableClock, assumed_compute_role, key_of
 from tests.agent.stand_in_sts import ACCOUNT, ROLE_ARN, Reply, Request, StandInSts, error
 
 Make = Callable[..., TaskSession]
@@ -422,6 +422,21 @@ def test_without_a_compute_role_nothing_is_sent(
         key_of(make_session())
     assert caught.value.reason == "NoSourceCredentials"
     assert sts.requests == []
+
+
+@pytest.mark.parametrize("by_profile", [False, True])
+def test_the_compute_role_s_own_calls_are_not_retried(
+    by_profile: bool, make_session: Make, sts: StandInSts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the compute role is itself assumed, a broken STS gets one request per attempt, whatever is set."""
+    assumed_compute_role(by_profile=by_profile, folder=tmp_path, monkeypatch=monkeypatch)
+    sts.behave = lambda _: error("InternalFailure", 500)
+    session = make_session()
+    for _ in range(3):
+        with pytest.raises(TaskCredentialsError) as caught:
+            key_of(session)
+        assert caught.value.reason == "InternalFailure"
+    assert [request.action for request in sts.requests] == ["AssumeRole" if by_profile else "AssumeRoleWithWebIdentity"]
 
 
 def test_keys_in_a_profile_do_not_sign(
