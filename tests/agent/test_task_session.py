@@ -143,6 +143,19 @@ def test_client_options_pass_through(session: TaskSession) -> None:
     assert client.meta.config.read_timeout == 7
 
 
+def test_a_client_without_a_region_is_our_error(
+    monkeypatch: pytest.MonkeyPatch, make_session: Make, sts: StandInSts
+) -> None:
+    """On every way to a client, a missing Region is reported as every other failure is, and nothing is sent."""
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    session = make_session()
+    for make in (session.client, session.resource, session.boto3_session.client):
+        with pytest.raises(TaskCredentialsError, match="AWS_REGION") as caught:
+            make("dynamodb")
+        assert caught.value.reason == "NoRegion"
+    assert sts.requests == []
+
+
 def test_aws_region_is_read(monkeypatch: pytest.MonkeyPatch, make_session: Make, sts: StandInSts) -> None:
     """AWS_REGION alone is enough, for the clients and for STS."""
     monkeypatch.delenv("AWS_DEFAULT_REGION")
