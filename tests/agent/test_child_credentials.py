@@ -198,6 +198,20 @@ def test_a_closed_output_is_a_failure(task_file: Path, sts: StandInSts) -> None:
     assert sts.count() == 1
 
 
+@pytest.mark.parametrize("closed", [1, 2])
+def test_a_missing_stream_is_a_failure_at_most(closed: int, task_file: Path, sts: StandInSts) -> None:
+    """Started without standard output it asks for nothing; without standard error a failure prints nothing."""
+    sts.behave = lambda _: error("AccessDenied", 403)
+    close = f'exec "$0" "$@" {closed}>&-'
+    done = subprocess.run(
+        ["sh", "-c", close, *COMMAND, "--task-file", str(task_file)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == (closed == 1)
+    assert sts.count() == (closed == 2)
+
+
 def test_task_file_round_trip(tmp_path: Path) -> None:
     """What write_task_file writes, its owner alone may read, and read_task_file reads."""
     path = write_task_file(tmp_path / "task.json", TAGS)
