@@ -11,6 +11,7 @@ from botocore.exceptions import NoCredentialsError
 
 from session_scoping.agent.credential_set import CredentialSet
 from session_scoping.agent.errors import AnswerRefusedError, Failure
+from session_scoping.agent.failures import REDIRECT
 from session_scoping.agent.names import RoleArn
 from session_scoping.tags import SessionTags
 
@@ -89,6 +90,7 @@ class AssumeRole:
             config=STS_CONFIG,
             **credentials,
         )
+        client.meta.events.register("before-parse.sts.AssumeRole", _refuse_redirect)
         client.meta.events.register("after-call.sts.AssumeRole", self._check_answer)
         return client
 
@@ -100,6 +102,12 @@ class AssumeRole:
         if not isinstance(user, dict) or user.get("Arn") != self._expected_arn:
             raise _wrong_role("an answer about another role or session, or about none")
         parsed["Credentials"] = _fetchable(CredentialSet.from_answer(parsed.get("Credentials")))
+
+
+def _refuse_redirect(response_dict: dict[str, Any], **_: object) -> None:
+    """Say what came before botocore fails to read it: a redirect has a page at most."""
+    if 300 <= response_dict["status_code"] < 400:
+        raise AnswerRefusedError(REDIRECT)
 
 
 def _wrong_role(got: str) -> AnswerRefusedError:

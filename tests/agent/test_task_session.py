@@ -11,7 +11,7 @@ import boto3
 import pytest
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.config import Config
-from botocore.exceptions import EndpointConnectionError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from session_scoping import InvalidInputError, SessionTags
 from session_scoping.agent import (
@@ -387,6 +387,19 @@ def test_a_failing_provider_keeps_its_text(make_session: Make) -> None:
     assert "PLANTED" not in str(caught.value)
 
 
+def test_a_provider_s_client_error_is_not_from_sts(make_session: Make) -> None:
+    """A broker that calls AWS may fail with botocore's error: the trust policy is not what to look at."""
+
+    def provider() -> CredentialSet:
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": "PLANTED"}}, "Invoke")
+
+    with pytest.raises(TaskCredentialsError, match="a ClientError from the credential provider") as caught:
+        key_of(make_session(credentials=provider))
+    assert caught.value.reason == "Provider"
+    assert "STS" not in str(caught.value)
+    assert "PLANTED" not in str(caught.value)
+
+
 def test_a_provider_excludes_a_session_policy(make_session: Make) -> None:
     """A policy that nobody would send is an error, not silence."""
     with pytest.raises(InvalidInputError, match="session_policy"):
@@ -422,6 +435,38 @@ def test_a_profile_that_does_not_exist_is_an_error(
     monkeypatch.setenv("AWS_PROFILE", "garbage")
     with pytest.raises(InvalidInputError, match="AWS_PROFILE"):
         make_session()
+    assert sts.requests == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("AWS_ENDPOINT_URL_STS", "not a url"), ("AWS_DEFAULT_REGION", "no region")]
+)
+def test_a_bad_endpoint_is_not_an_answer(
+    name: str, value: str, make_session: Make, sts: StandInSts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A setting that makes no address is named as one: nothing was sent, so nothing answered."""
+    monkeypatch.setenv(name, value)
+    with pytest.raises(TaskCredentialsError, match=name.removeprefix("AWS_DEFAULT_")) as caught:
+        key_of(make_session())
+    assert caught.value.reason == "BadEndpoint"
+    assert sts.requests == []
+
+
+@pytest.mark.parametrize(
+    "section",
+    ["sso_session = missing\nsso_account_id = 1\nsso_role_name = r", "role_arn = x\nsource_profile = missing"],
+)
+def test_a_broken_profile_is_named(
+    section: str, make_session: Make, sts: StandInSts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A profile that lacks something is the profile's fault."""
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    (tmp_path / "config").write_text(f"[default]\n{section}\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    with pytest.raises(TaskCredentialsError) as caught:
+        key_of(make_session())
+    assert caught.value.reason == "BadProfile"
     assert sts.requests == []
 
 
