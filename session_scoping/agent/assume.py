@@ -6,7 +6,7 @@ from typing import Any
 
 import botocore.session
 from botocore.config import Config
-from botocore.credentials import AssumeRoleCredentialFetcher
+from botocore.credentials import AssumeRoleCredentialFetcher, Credentials
 from botocore.exceptions import NoCredentialsError
 
 from session_scoping.agent.credential_set import CredentialSet
@@ -70,11 +70,16 @@ class AssumeRole:
         source = self._compute.get_credentials()
         if source is None:
             raise NoCredentialsError
+        # Looked at once: near their end botocore would ask for new ones at every look.
+        own = source.get_frozen_credentials()
+        if own.access_key is None or own.secret_key is None:
+            raise NoCredentialsError
+        signer = Credentials(own.access_key, own.secret_key, own.token)
         # A new fetcher each time: it caches, and would hand the old credentials out again until they had
         # 15 minutes left.
-        fetcher = AssumeRoleCredentialFetcher(self._sts_client, source, self._role.text, extra_args=self._arguments)
+        fetcher = AssumeRoleCredentialFetcher(self._sts_client, signer, self._role.text, extra_args=self._arguments)
         answer = fetcher.fetch_credentials()
-        if answer["access_key"] == source.get_frozen_credentials().access_key:
+        if answer["access_key"] == own.access_key:
             raise _wrong_role("the compute role's own key")
         return CredentialSet(
             access_key_id=answer["access_key"],

@@ -497,6 +497,22 @@ def test_the_compute_role_s_own_calls_are_not_retried(
     assert [request.action for request in sts.requests] == ["AssumeRole" if by_profile else "AssumeRoleWithWebIdentity"]
 
 
+def test_a_compute_role_near_its_end_is_asked_for_once(
+    sts: StandInSts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In botocore's last 15 minutes of the compute role's keys, one attempt still renews them once."""
+    assumed_compute_role(by_profile=False, folder=tmp_path, monkeypatch=monkeypatch)
+
+    def behave(request: Request) -> Reply | None:
+        if request.action == "AssumeRole":
+            return None
+        return Reply(sts.assumed(request, lasts=800).body.replace("AssumeRoleRes", f"{request.action}Res"))
+
+    sts.behave = behave
+    assert key_of(TaskSession(TAGS)).startswith("ASIATASKKEY")
+    assert [request.action for request in sts.requests] == ["AssumeRoleWithWebIdentity", "AssumeRole"]
+
+
 def test_keys_in_a_profile_do_not_sign(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, make_session: Make, sts: StandInSts
 ) -> None:
