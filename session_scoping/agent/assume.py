@@ -5,11 +5,12 @@ from typing import Any
 
 import botocore.session
 from botocore.config import Config
-from botocore.credentials import AssumeRoleCredentialFetcher
+from botocore.credentials import AssumeRoleCredentialFetcher, Credentials
 from botocore.exceptions import NoCredentialsError
 
 from session_scoping.agent.credential_set import CredentialSet
 from session_scoping.agent.errors import AnswerRefusedError, Failure
+from session_scoping.agent.failures import REDIRECT
 from session_scoping.agent.names import RoleArn
 from session_scoping.agent.region import set_region
 from session_scoping.tags import SessionTags
@@ -58,6 +59,9 @@ class AssumeRole:
             **({} if policy is None else {"Policy": policy}),
         }
         self._compute = compute or botocore.session.Session()
+        # Its own calls (web identity, role_arn of a profile, SSO) are part of the attempt: one request each.
+        self._compute.set_default_client_config(STS_CONFIG)
+        # set_region also makes STS regional: the global endpoint is one Region far away, and its quota is shared.
         set_region(self._compute, region_name)
 
     def __call__(self) -> CredentialSet:
@@ -65,11 +69,16 @@ class AssumeRole:
         source = self._compute.get_credentials()
         if source is None:
             raise NoCredentialsError
+        # Looked at once: near their end botocore would ask for new ones at every look.
+        own = source.get_frozen_credentials()
+        if own.access_key is None or own.secret_key is None:
+            raise NoCredentialsError
+        signer = Credentials(own.access_key, own.secret_key, own.token)
         # A new fetcher each time: it caches, and would hand the old credentials out again until they had
         # 15 minutes left.
-        fetcher = AssumeRoleCredentialFetcher(self._sts_client, source, self._role.text, extra_args=self._arguments)
+        fetcher = AssumeRoleCredentialFetcher(self._sts_client, signer, self._role.text, extra_args=self._arguments)
         answer = fetcher.fetch_credentials()
-        if answer["access_key"] == source.get_frozen_credentials().access_key:
+        if answer["access_key"] == own.access_key:
             raise _wrong_role("the compute role's own key")
         return CredentialSet(
             access_key_id=answer["access_key"],
@@ -80,6 +89,7 @@ class AssumeRole:
 
     def _sts_client(self, service_name: str, **credentials: Any) -> Any:
         client = self._compute.create_client(service_name, config=STS_CONFIG, **credentials)
+        client.meta.events.register("before-parse.sts.AssumeRole", _refuse_redirect)
         client.meta.events.register("after-call.sts.AssumeRole", self._check_answer)
         return client
 
@@ -91,6 +101,12 @@ class AssumeRole:
         if not isinstance(user, dict) or user.get("Arn") != self._expected_arn:
             raise _wrong_role("an answer about another role or session, or about none")
         parsed["Credentials"] = _fetchable(CredentialSet.from_answer(parsed.get("Credentials")))
+
+
+def _refuse_redirect(response_dict: dict[str, Any], **_: object) -> None:
+    """Say what came before botocore fails to read it: a redirect has a page at most."""
+    if 300 <= response_dict["status_code"] < 400:
+        raise AnswerRefusedError(REDIRECT)
 
 
 def _wrong_role(got: str) -> AnswerRefusedError:

@@ -31,6 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         A wrong command line exits with 2.
     """
     arguments = _parser().parse_args(argv)
+    if sys.stdout is None:
+        return _failed("standard output is closed, so nothing was asked for")
     try:
         output = _credentials(arguments)
     except SessionScopingError as error:
@@ -104,7 +106,8 @@ def _refuse_recursion() -> None:
 
 
 def _failed(text: str) -> int:
-    print(f"session-scoping-credentials: {text}", file=sys.stderr)  # noqa: T201 - a command speaks on stderr
+    if sys.stderr is not None:  # print() would take standard output instead
+        print(f"session-scoping-credentials: {text}", file=sys.stderr)  # noqa: T201 - a command speaks on stderr
     return 1
 
 

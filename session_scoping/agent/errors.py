@@ -43,6 +43,7 @@ Reason = Literal[
     "TooFar",
     "WrongRole",
     # Nothing was asked.
+    "BadEndpoint",
     "BadProfile",
     "BadRequest",
     "NoRegion",

@@ -42,7 +42,17 @@ _FIXES: dict[Reason, str] = {
     "InternalError": _WAIT,
     "ServiceUnavailable": _WAIT,
 }
+REDIRECT = Failure(
+    "Redirect", "a redirect from STS", _EXPECTED, "look at what answers on the STS endpoint: STS never redirects"
+)
 _REQUEST_ID = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+
+_BAD_ENDPOINT = Failure(
+    "BadEndpoint",
+    "a setting of the STS endpoint that makes no address",
+    "an https address, or no setting",
+    "correct or unset AWS_ENDPOINT_URL_STS and AWS_ENDPOINT_URL; nothing was sent",
+)
 
 _BY_TYPE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Failure], ...] = (
     (
@@ -75,6 +85,7 @@ _BY_TYPE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Failure], .
             botocore_errors.PartialCredentialsError,
             botocore_errors.CredentialRetrievalError,
             botocore_errors.MetadataRetrievalError,
+            botocore_errors.SSOError,
         ),
         Failure(
             "NoSourceCredentials",
@@ -84,10 +95,15 @@ _BY_TYPE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Failure], .
         ),
     ),
     (
-        (botocore_errors.ProfileNotFound, botocore_errors.ConfigNotFound, botocore_errors.ConfigParseError),
+        (
+            botocore_errors.ProfileNotFound,
+            botocore_errors.ConfigNotFound,
+            botocore_errors.ConfigParseError,
+            botocore_errors.InvalidConfigError,
+        ),
         Failure(
             "BadProfile",
-            "an AWS profile or configuration file that cannot be read",
+            "an AWS profile or configuration file that cannot be read or lacks something",
             "a profile that exists, or none",
             "unset AWS_PROFILE, or correct AWS_CONFIG_FILE",
         ),
@@ -118,17 +134,30 @@ def describe(error: Exception, *, source: str) -> Failure:
     """
     if isinstance(error, AnswerRefusedError):
         return error.failure
+    if source != "STS":
+        return _unforeseen("Provider", error, source)
     if isinstance(error, botocore_errors.ClientError):
         return _refusal(error.response)
-    for kinds, failure in _BY_TYPE if source == "STS" else ():
+    if _is_bad_endpoint(error):
+        return _BAD_ENDPOINT
+    for kinds, failure in _BY_TYPE:
         if isinstance(error, kinds):
             return failure
+    return _unforeseen("Unexpected", error, source)
+
+
+def _unforeseen(reason: Reason, error: Exception, source: str) -> Failure:
     return Failure(
-        "Provider" if source != "STS" else "Unexpected",
+        reason,
         f"a {type(error).__name__} from {source}",
         "new credentials",
         "look into what it does; its text is not shown because it may hold secrets",
     )
+
+
+def _is_bad_endpoint(error: Exception) -> bool:
+    # botocore raises a plain ValueError for an endpoint; only its text tells it from an answer that is none.
+    return isinstance(error, ValueError) and str(error).startswith("Invalid endpoint")
 
 
 def _refusal(response: Any) -> Failure:
@@ -145,7 +174,7 @@ def _refusal(response: Any) -> Failure:
     if isinstance(status, int) and status >= 500:
         return Failure("ServerError", got, _EXPECTED, _WAIT)
     if isinstance(status, int) and 300 <= status < 400:
-        return Failure("Redirect", got, _EXPECTED, "look at what answers on the STS endpoint: STS never redirects")
+        return Failure(REDIRECT.reason, got, _EXPECTED, REDIRECT.fix)
     return Failure(
         "Refused", got, _EXPECTED, "look the request up in CloudTrail, and at what answers on the STS endpoint"
     )

@@ -5,8 +5,10 @@ from typing import Any
 import botocore.session
 from botocore.config import Config
 from botocore.credentials import CredentialProvider, CredentialResolver
+from botocore.exceptions import NoRegionError
 from botocore.tokens import TokenProviderChain
 
+from session_scoping.agent.errors import Failure, TaskCredentialsError
 from session_scoping.agent.forks import ForkSafeLock
 from session_scoping.agent.refresh import METHOD, TaskCredentials
 from session_scoping.agent.region import set_region
@@ -42,10 +44,16 @@ class _LockedSession(botocore.session.Session):
             options["config"] = _signed_with_keys(options.get("config"))
         # botocore's own lazy parts are not thread-safe: two first clients at once can miss one.
         with self._client_lock:
-            return super().create_client(service_name, *positional, **options)
+            try:
+                return super().create_client(service_name, *positional, **options)
+            except NoRegionError:
+                raise TaskCredentialsError(_NO_REGION, fault="a client cannot be made") from None
 
     def set_credentials(self, *_: object, **__: object) -> None:
         _refuse_keys()
+
+
+_NO_REGION = Failure("NoRegion", "no AWS Region", "one, for the endpoint", "set AWS_REGION or pass region_name=")
 
 
 def _refuse_keys() -> None:

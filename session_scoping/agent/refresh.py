@@ -26,7 +26,7 @@ benchmarks/README.md.
 """
 
 ATTEMPT_GAP_SECONDS = 30.0
-"""At least this long between two attempts, whoever asks and however often."""
+"""At least this long between two attempts, whoever asks and however often, and whatever the first one brought."""
 
 _LOCK_SECONDS = DEADLINE_SECONDS + 5
 """How long a call without valid credentials waits for the thread that is fetching them."""
@@ -62,6 +62,12 @@ _SHORTER = Failure(
     "ones that last longer",
     "look at what answers; the present credentials stay in use",
 )
+_SPENT = Failure(
+    "Expired",
+    f"credentials that had less than {MANDATORY_SECONDS + ATTEMPT_GAP_SECONDS:.0f} seconds left when they came",
+    "ones that last until the next attempt",
+    "set this machine's clock (NTP) if it runs ahead, otherwise look at what answers; the next attempt comes by itself",
+)
 _STUCK = Failure(
     "Timeout",
     "no answer while another thread was asking",
@@ -75,9 +81,11 @@ class TaskCredentials(DeferredRefreshableCredentials):
     Credentials of one task, fetched at first use and refreshed while the task runs.
 
     - More than the early share of the lifetime left: no work at all.
-    - Then one thread tries, the others sign on. A failure is logged and tolerated; next try after 30 seconds.
+    - Then one thread tries, the others sign on. A failure is logged and tolerated.
     - From one minute before the end, and before the first set: every call raises TaskCredentialsError until
-      an attempt succeeds. Attempts stay 30 seconds apart.
+      an attempt succeeds.
+
+    Attempts stay 30 seconds apart, after a success as well: short-lived answers and a wrong clock cause no storm.
 
     botocore's own defaults are 15 and 10 minutes, and an attempt per call once the second has passed.
 
@@ -110,7 +118,7 @@ class TaskCredentials(DeferredRefreshableCredentials):
         self._refresh_lock = ForkSafeLock()
         self._age: _Age | None = None
         self._failure: Failure | None = None
-        self._failed_at: Mark | None = None
+        self._attempted_at: Mark | None = None
 
     def __reduce__(self) -> NoReturn:
         refuse_copy(self)
@@ -142,17 +150,19 @@ class TaskCredentials(DeferredRefreshableCredentials):
             if self._fresh():
                 return  # another thread was faster
             if self._may_try():
-                self._failure = self._attempt()
-                self._failed_at = None if self._failure is None else self._clock.mark()
+                try:
+                    self._failure = self._attempt()
+                finally:
+                    self._attempted_at = self._clock.mark()  # an interrupted one counts too
             failure = self._failure
         finally:
             self._refresh_lock.release()
-        if failure is not None and not self._usable():
-            raise TaskCredentialsError(failure)
+        if not self._usable():
+            raise TaskCredentialsError(failure or _SPENT)
 
     def _may_try(self) -> bool:
-        failed_at = self._failed_at
-        return failed_at is None or self._clock.since(failed_at) >= ATTEMPT_GAP_SECONDS
+        attempted_at = self._attempted_at
+        return attempted_at is None or self._clock.since(attempted_at) >= ATTEMPT_GAP_SECONDS
 
     def _attempt(self) -> Failure | None:
         """Publish a new set, or say why there is none."""

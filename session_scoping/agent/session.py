@@ -118,6 +118,7 @@ class TaskSession:
 
         Raises:
             InvalidInputError: `aws_access_key_id` or another credential was passed.
+            TaskCredentialsError: There is no Region; its reason is `NoRegion`.
         """
         return self._boto3.client(service_name, **options)  # type: ignore[call-overload]
 

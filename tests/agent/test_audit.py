@@ -92,6 +92,13 @@ UNKNOWN = {
     "returned": "def f():\n    return boto3.client",
     "getattr of a variable": "def f(name):\n    getattr(boto3, name)",
     "star import": "from boto3 import *",
+    "namespace": 'boto3.__dict__["client"]("s3")',
+    "namespace of an alias": 'import boto3 as b\nb.__dict__.get("client")("s3")',
+    "namespace kept": 'names = boto3.__dict__\nnames["client"]("s3")',
+    "namespace of a class": 'boto3.Session.__dict__["client"](x, "s3")',
+    "namespace of a module": 'botocore.session.__dict__["Session"]()',
+    "namespace by getattr": 'getattr(boto3, "__dict__")["client"]("s3")',
+    "namespace by vars": 'vars(boto3)["client"]("s3")',
     "self-reference": 'def f(s):\n    s = s.copy()\n    s.client("s3")',
 }
 
@@ -132,6 +139,7 @@ def test_a_task_session_is_recognized(case: str, tmp_path: Path) -> None:
     "code",
     [
         'boto3.client("logs")',
+        'self.__dict__["client"]("s3")',
         'router.resource("/path")',
         "docker.client()",
         'import http.client\nhttp.client("s3")',
@@ -140,6 +148,11 @@ def test_a_task_session_is_recognized(case: str, tmp_path: Path) -> None:
 def test_other_services_and_objects_are_no_problem(code: str, tmp_path: Path) -> None:
     """A non-tenant service on the compute role is fine, and so is what only sounds like a client."""
     assert of(tmp_path, code).problems == ()
+
+
+def test_bucket_control_is_a_tenant_service(tmp_path: Path) -> None:
+    """s3control changes who reaches the tenants' buckets."""
+    assert [found.service for found in of(tmp_path, 'boto3.client("s3control")').problems] == ["s3control"]
 
 
 def test_tenant_services_are_the_adopter_s(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from session_scoping.agent.child import child_credentials
 from session_scoping.agent.names import RoleArn
 from session_scoping.agent.policy import models_only, parse_session_policy
 from session_scoping.bedrock import INVOKE_ACTIONS
-from tests.agent.conftest import AMBIENT_KEY, TAGS
+from tests.agent.conftest import AMBIENT_KEY, TAGS, assumed_compute_role
 from tests.agent.stand_in_sts import CONTAINER_KEY, ROLE_ARN, Reply, StandInSts, error
 
 COMMAND = [sys.executable, "-m", "session_scoping.agent.credentials"]
@@ -170,6 +170,16 @@ def test_a_refusal_prints_nothing(reply: Reply, run: Run, task_file: Path, sts: 
     assert sts.count() == 1
 
 
+def test_the_compute_role_s_own_calls_are_not_retried(
+    run: Run, task_file: Path, sts: StandInSts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the compute role is itself assumed, a broken STS gets one request from the command."""
+    assumed_compute_role(by_profile=False, folder=tmp_path, monkeypatch=monkeypatch)
+    sts.behave = lambda _: error("InternalFailure", 500)
+    assert_failed(run("--task-file", task_file))
+    assert [request.action for request in sts.requests] == ["AssumeRoleWithWebIdentity"]
+
+
 @pytest.mark.parametrize("lasts", [-10, 30, 100_000])
 def test_an_odd_expiry_prints_nothing(lasts: int, run: Run, task_file: Path, sts: StandInSts) -> None:
     """Expired, expiring and absurdly long-lived answers are not handed to a child."""
@@ -215,6 +225,20 @@ def test_a_closed_output_is_a_failure(task_file: Path, sts: StandInSts) -> None:
     assert done.returncode != 0
     assert b"PLANTED" not in done.stderr
     assert sts.count() == 1
+
+
+@pytest.mark.parametrize("closed", [1, 2])
+def test_a_missing_stream_is_a_failure_at_most(closed: int, task_file: Path, sts: StandInSts) -> None:
+    """Started without standard output it asks for nothing; without standard error a failure prints nothing."""
+    sts.behave = lambda _: error("AccessDenied", 403)
+    close = f'exec "$0" "$@" {closed}>&-'
+    done = subprocess.run(
+        ["sh", "-c", close, *COMMAND, "--task-file", str(task_file)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == (closed == 1)
+    assert sts.count() == (closed == 2)
 
 
 def test_task_file_round_trip(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ def reasons_in_code() -> set[str]:
     found = set[str](failures._FIXES)
     for path in (ROOT / "session_scoping" / "agent").glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) == "Failure":
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in {"Failure", "_unforeseen"}:
                 first = node.args[0]
                 choices = [first.body, first.orelse] if isinstance(first, ast.IfExp) else [first]
                 found |= {str(choice.value) for choice in choices if isinstance(choice, ast.Constant)}

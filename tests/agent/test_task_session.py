@@ -11,7 +11,7 @@ import boto3
 import pytest
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.config import Config
-from botocore.exceptions import EndpointConnectionError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from session_scoping import InvalidInputError, SessionTags
 from session_scoping.agent import (
@@ -23,7 +23,7 @@ from session_scoping.agent import (
     attempt,
     unsafe_ambient_session,
 )
-from tests.agent.conftest import AMBIENT_KEY, TAGS, MovableClock, key_of
+from tests.agent.conftest import AMBIENT_KEY, TAGS, MovableClock, assumed_compute_role, key_of
 from tests.agent.stand_in_sts import ACCOUNT, ROLE_ARN, Reply, Request, StandInSts, error
 
 Make = Callable[..., TaskSession]
@@ -141,6 +141,19 @@ def test_client_options_pass_through(session: TaskSession) -> None:
     client = session.client("s3", region_name="eu-central-1", config=Config(read_timeout=7))
     assert client.meta.region_name == "eu-central-1"
     assert client.meta.config.read_timeout == 7
+
+
+def test_a_client_without_a_region_is_our_error(
+    monkeypatch: pytest.MonkeyPatch, make_session: Make, sts: StandInSts
+) -> None:
+    """On every way to a client, a missing Region is reported as every other failure is, and nothing is sent."""
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    session = make_session()
+    for make in (session.client, session.resource, session.boto3_session.client):
+        with pytest.raises(TaskCredentialsError, match="AWS_REGION") as caught:
+            make("dynamodb")
+        assert caught.value.reason == "NoRegion"
+    assert sts.requests == []
 
 
 def test_aws_region_is_read(monkeypatch: pytest.MonkeyPatch, make_session: Make, sts: StandInSts) -> None:
@@ -427,6 +440,19 @@ def test_a_failing_provider_keeps_its_text(make_session: Make) -> None:
     assert "PLANTED" not in str(caught.value)
 
 
+def test_a_provider_s_client_error_is_not_from_sts(make_session: Make) -> None:
+    """A broker that calls AWS may fail with botocore's error: the trust policy is not what to look at."""
+
+    def provider() -> CredentialSet:
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": "PLANTED"}}, "Invoke")
+
+    with pytest.raises(TaskCredentialsError, match="a ClientError from the credential provider") as caught:
+        key_of(make_session(credentials=provider))
+    assert caught.value.reason == "Provider"
+    assert "STS" not in str(caught.value)
+    assert "PLANTED" not in str(caught.value)
+
+
 def test_a_provider_excludes_a_session_policy(make_session: Make) -> None:
     """A policy that nobody would send is an error, not silence."""
     with pytest.raises(InvalidInputError, match="session_policy"):
@@ -465,6 +491,39 @@ def test_a_profile_that_does_not_exist_is_an_error(
     assert sts.requests == []
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [("AWS_ENDPOINT_URL_STS", "not a url", "BadEndpoint"), ("AWS_DEFAULT_REGION", "no region", "NoRegion")],
+)
+def test_a_bad_endpoint_is_not_an_answer(
+    name: str, value: str, reason: str, make_session: Make, sts: StandInSts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A setting that makes no address is named as one: nothing was sent, so nothing answered."""
+    monkeypatch.setenv(name, value)
+    with pytest.raises(TaskCredentialsError, match=name.removeprefix("AWS_DEFAULT_")) as caught:
+        key_of(make_session())
+    assert caught.value.reason == reason
+    assert sts.requests == []
+
+
+@pytest.mark.parametrize(
+    "section",
+    ["sso_session = missing\nsso_account_id = 1\nsso_role_name = r", "role_arn = x\nsource_profile = missing"],
+)
+def test_a_broken_profile_is_named(
+    section: str, make_session: Make, sts: StandInSts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A profile that lacks something is the profile's fault."""
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    (tmp_path / "config").write_text(f"[default]\n{section}\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    with pytest.raises(TaskCredentialsError) as caught:
+        key_of(make_session())
+    assert caught.value.reason == "BadProfile"
+    assert sts.requests == []
+
+
 def test_without_a_compute_role_nothing_is_sent(
     monkeypatch: pytest.MonkeyPatch, make_session: Make, sts: StandInSts
 ) -> None:
@@ -475,6 +534,37 @@ def test_without_a_compute_role_nothing_is_sent(
         key_of(make_session())
     assert caught.value.reason == "NoSourceCredentials"
     assert sts.requests == []
+
+
+@pytest.mark.parametrize("by_profile", [False, True])
+def test_the_compute_role_s_own_calls_are_not_retried(
+    by_profile: bool, make_session: Make, sts: StandInSts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the compute role is itself assumed, a broken STS gets one request per attempt, whatever is set."""
+    assumed_compute_role(by_profile=by_profile, folder=tmp_path, monkeypatch=monkeypatch)
+    sts.behave = lambda _: error("InternalFailure", 500)
+    session = make_session()
+    for _ in range(3):
+        with pytest.raises(TaskCredentialsError) as caught:
+            key_of(session)
+        assert caught.value.reason == "InternalFailure"
+    assert [request.action for request in sts.requests] == ["AssumeRole" if by_profile else "AssumeRoleWithWebIdentity"]
+
+
+def test_a_compute_role_near_its_end_is_asked_for_once(
+    sts: StandInSts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In botocore's last 15 minutes of the compute role's keys, one attempt still renews them once."""
+    assumed_compute_role(by_profile=False, folder=tmp_path, monkeypatch=monkeypatch)
+
+    def behave(request: Request) -> Reply | None:
+        if request.action == "AssumeRole":
+            return None
+        return Reply(sts.assumed(request, lasts=800).body.replace("AssumeRoleRes", f"{request.action}Res"))
+
+    sts.behave = behave
+    assert key_of(TaskSession(TAGS)).startswith("ASIATASKKEY")
+    assert [request.action for request in sts.requests] == ["AssumeRoleWithWebIdentity", "AssumeRole"]
 
 
 def test_keys_in_a_profile_do_not_sign(

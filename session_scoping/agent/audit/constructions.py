@@ -75,6 +75,8 @@ class _Finder:
             return self._call(node) or self._handed_on(node)
         if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names):
             return [self._found(node, None, "unknown")] if (node.module or "").split(".")[0] in ROOTS else []
+        if isinstance(node, ast.Attribute) and node.attr == "__dict__" and self._holds_factories(node.value):
+            return [self._found(node, None, "unknown")]
         if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load):
             return self._handed_on(node)
         return []
@@ -108,10 +110,17 @@ class _Finder:
 
     def _getattr(self, node: ast.Call) -> list[Found]:
         owners = self._values.value(node.args[0])
-        known = self._values.texts(node.args[1]) is not None
-        if not known and owners & (ROOTS | {AMBIENT, TASK}):
+        names = self._values.texts(node.args[1])
+        if names is None and owners & (ROOTS | {AMBIENT, TASK}):
+            return [self._found(node, None, "unknown")]
+        if names and "__dict__" in names and self._holds_factories(node.args[0]):
             return [self._found(node, None, "unknown")]
         return []
+
+    def _holds_factories(self, node: ast.expr) -> bool:
+        """Whether an expression is boto3, botocore, a part of them or an ambient session."""
+        values = self._values.value(node)
+        return any(value in {AMBIENT, *AMBIENT_MAKERS} or value.split(".")[0] in ROOTS for value in values)
 
     def _handed_on(self, node: ast.Name | ast.Attribute | ast.Call) -> list[Found]:
         """Report an ambient factory that goes where it is not followed: an argument, a list, a return."""

@@ -10,8 +10,8 @@ from session_scoping.agent.audit.constructions import Credentials, Found, export
 from session_scoping.agent.audit.values import Values
 from session_scoping.errors import InvalidInputError
 
-TENANT_SERVICES = ("dynamodb", "dynamodbstreams", "s3")
-"""Services that hold tenant data in the reference layout."""
+TENANT_SERVICES = ("dynamodb", "dynamodbstreams", "s3", "s3control")
+"""Services that hold tenant data in the reference layout, or decide who reaches it (`s3control`)."""
 
 _SIGNED_BY = {
     "session": "the task's session",
@@ -84,7 +84,7 @@ def audit(*sources: str | os.PathLike[str], tenant_services: Collection[str] = T
 
     Args:
         sources: Python files, or folders searched for `*.py`, hidden ones left out.
-        tenant_services: Services that hold tenant data. Default: dynamodb, dynamodbstreams and s3.
+        tenant_services: Services that hold tenant data. Default: dynamodb, dynamodbstreams, s3 and s3control.
 
     Raises:
         InvalidInputError: There is no Python file. Nothing to check is a failure, not a pass.
