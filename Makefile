@@ -11,6 +11,9 @@ endif
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
 	--python-version 3.11 --all-extras --group dev
 
+# The machine's own certificate store: behind a company's proxy uv's built-in one knows too little.
+export UV_SYSTEM_CERTS ?= 1
+
 .DEFAULT_GOAL := help
 
 .PHONY: help
