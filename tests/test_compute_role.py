@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from aws_cdk import aws_bedrockagentcore as agentcore
 from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_secretsmanager as secretsmanager
@@ -190,6 +191,19 @@ def test_role_given_to_runtimes_takes_no_grants() -> None:
     role = ScopedComputeRole(decided, "Agent", backend=ComputeBackend.ECS)
     logs.LogGroup(decided, "Logs").grant_write(role.policy_role)
     assert [key for key in small.template(decided)["Resources"] if "DefaultPolicy" in key]
+
+
+def test_the_construct_itself_is_a_role_for_tasks_and_runtimes() -> None:
+    """Handed over as it is, it becomes the task's role and takes no grant that somebody adds to it."""
+    stack = small.stack()
+    agent = ScopedComputeRole(stack, "Agent", backend=ComputeBackend.ECS)
+    task = ecs.FargateTaskDefinition(stack, "Task", task_role=agent)
+    logs.LogGroup(stack, "Logs").grant_write(agent)
+    logs.LogGroup(stack, "More").grant_write(task.task_role)
+    made = small.template(stack)
+    task_role = made["Resources"][small.ref(made, "Task")]["Properties"]["TaskRoleArn"]
+    assert task_role == {"Fn::GetAtt": [small.ref(made, "AgentRole"), "Arn"]}
+    assert not [key for key in made["Resources"] if "DefaultPolicy" in key]
 
 
 def test_regional_models_are_invoked_directly() -> None:

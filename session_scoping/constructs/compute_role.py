@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import TYPE_CHECKING
 
+import jsii
 from aws_cdk import aws_bedrockagentcore as agentcore
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
@@ -12,6 +13,7 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from session_scoping.constructs import baseline
+from session_scoping.constructs.as_role import AsRole
 from session_scoping.constructs.finished import FinishedTree
 from session_scoping.constructs.models import Models
 from session_scoping.constructs.policies import PolicySeries, check_attachments
@@ -31,9 +33,12 @@ class ComputeBackend(Enum):
     LAMBDA = "lambda"
 
 
-class ScopedComputeRole(Construct):
+@jsii.implements(iam.IRole)
+class ScopedComputeRole(AsRole, Construct):
     """
     The baseline role of agent code on AgentCore, ECS or Lambda: no tenant data, exact ARNs.
+
+    It is an `iam.IRole` and, as `role` says, takes no grants that a runtime or task definition adds by itself.
 
     Tenant data is reached only through a `SessionRole`, which attaches its own Denies to this role.
 

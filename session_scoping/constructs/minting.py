@@ -42,10 +42,10 @@ class Minting:
                 why="it decides what is denied to compute roles",
                 fix="use Minting.by_compute_roles or Minting.by_broker",
             )
-        for name in ("minters", "compute_roles"):
-            object.__setattr__(self, name, tuple(_wrapped(role) for role in getattr(self, name)))
-        if self.mode == "compute":
-            object.__setattr__(self, "compute_roles", self.minters)
+        minters = tuple(map(_wrapped, self.minters))
+        object.__setattr__(self, "minters", minters)
+        compute_roles = minters if self.mode == "compute" else tuple(map(_wrapped, self.compute_roles))
+        object.__setattr__(self, "compute_roles", compute_roles)
         _check_distinct(self.minters if self.mode == "compute" else (*self.minters, *self.compute_roles))
 
     @classmethod
@@ -92,7 +92,8 @@ def _wrapped(role: AnyRole) -> AnyRole:
     Raises:
         InvalidInputError: It is no role.
     """
-    if not hasattr(role, "role_arn"):
+    # In this order: asking an object for its ARN is a trip to the CDK.
+    if not isinstance(role, ScopedComputeRole | iam.Role) and not hasattr(role, "role_arn"):
         raise InvalidInputError(
             "a minter or compute role is no role",
             got=f"a {type(role).__name__}",

@@ -99,3 +99,27 @@ def demand_exact(role: iam.IRole) -> None:
             why="whoever can make a role of a fitting name could mint",
             fix="name the role",
         )
+
+
+def demand_distinct(roles: Sequence[iam.IRole], arns: Sequence[str]) -> None:
+    """
+    Refuse one role under two imports.
+
+    Args:
+        roles: Minters, and where a broker mints the compute roles.
+        arns: Their ARNs, in the same order: each is asked for once.
+
+    Raises:
+        InvalidInputError: Two of them have the same literal ARN, or the same token.
+    """
+    seen: set[str] = set()
+    for role, arn in zip(roles, arns, strict=True):
+        if arn in seen:
+            raise InvalidInputError(
+                f"role `{role.node.path}` is named twice among the minters and compute roles",
+                got="the same ARN under two imports",
+                expected="different roles",
+                why="a broker that is also a compute role is no broker, and a repeated role hides a missing one",
+                fix="name each role once",
+            )
+        seen.add(arn)

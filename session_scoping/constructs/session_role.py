@@ -26,7 +26,7 @@ from session_scoping.constructs.minting import (
 from session_scoping.constructs.models import Models
 from session_scoping.constructs.objects import TenantObjects, check_others
 from session_scoping.constructs.policies import PolicySeries, check_attachments, flatten
-from session_scoping.constructs.roles import demand_apart, demand_changeable, demand_exact, demand_new
+from session_scoping.constructs.roles import demand_apart, demand_changeable, demand_distinct, demand_exact, demand_new
 from session_scoping.constructs.ruler import Ruler
 from session_scoping.constructs.site import Site, is_token
 from session_scoping.constructs.statements import Statement, allow, deny, tags_present
@@ -117,8 +117,7 @@ class SessionRole(Construct):
         self._data = TenantData.bind(self._site, self._tag_keys, tables, objects)
         self._path_tags = self._data.path_tags(self._tag_keys)
         self._trust_conditions = trust_conditions(self._tag_keys, self._path_tags, tuple(transitive_tag_keys))
-        self._minters = self._check_roles()
-        minter_arns = [minter.role_arn for minter in self._minters]
+        self._minters, minter_arns = self._check_roles()
         self._role = iam.Role(
             self,
             "Role",
@@ -138,19 +137,16 @@ class SessionRole(Construct):
         FinishedTree.of(self._site).reserve(self._tag_keys)
         FinishedTree.of(self._site).ask(self._finished)
 
-    def _check_roles(self) -> list[iam.IRole]:
-        """Refuse roles that cannot be changed, or are named twice under two imports; return the minters."""
+    def _check_roles(self) -> tuple[list[iam.IRole], list[str]]:
+        """Refuse roles that cannot be changed, or are named twice under two imports; return minters and their ARNs."""
         minters = [underlying(role) for role in self._minting.minters]
         compute_roles = [underlying(role) for role in self._minting.compute_roles]
-        for place, role in enumerate(minters):
+        around = minters if self._minting.mode == "compute" else [*minters, *compute_roles]
+        for role in around:
             demand_changeable(role, self._site)
-            demand_new(role, minters[:place])
-        if self._minting.mode == "broker":
-            for place, role in enumerate(compute_roles):
-                demand_changeable(role, self._site)
-                demand_new(role, compute_roles[:place])
-                demand_apart(role, minters)
-        return minters
+        arns = [role.role_arn for role in around]
+        demand_distinct(around, arns)
+        return minters, arns[: len(minters)]
 
     def _write_policies(self, models: Models | None, other_objects: Sequence[str], minter_arns: Sequence[str]) -> None:
         """Write the role's own policies, then those of the roles around it, with one trip to the CDK for all text."""
