@@ -257,7 +257,7 @@ def test_a_bearer_token_of_the_environment_does_not_sign(monkeypatch: pytest.Mon
     assert seen
     assert all("ASIATASKKEY" in header for header in seen)
     inner: Any = session.boto3_session._session
-    assert inner.get_auth_token(signing_name="bedrock") is None
+    assert inner.get_component("token_provider").load_token() is None
 
 
 def test_two_sessions_do_not_touch(make_session: Make, sts: StandInSts) -> None:
