@@ -201,6 +201,9 @@ def test_an_unproven_session_touches_nothing(aws: boto3.Session, sts: StandInSts
     assert row["status"]["S"] == "QUEUED"
 
 
-def test_memory_is_optional() -> None:
-    """Without a memory nothing is sent."""
+def test_memory_is_optional(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a memory no client is made, so nothing can be sent."""
+    made: list[object] = []
+    monkeypatch.setattr("boto3.client", lambda *service: made.append(service))
     memory.remember(SETTINGS, repo="org/repo", task_id="task-0042", text="x")
+    assert made == []
