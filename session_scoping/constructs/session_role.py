@@ -10,10 +10,10 @@ from constructs import Construct
 
 from session_scoping import environment
 from session_scoping.constructs import guards
-from session_scoping.constructs.compute_role import ScopedComputeRole
+from session_scoping.constructs.arguments import check_kinds, listed
 from session_scoping.constructs.documents import Section, tokens_in
-from session_scoping.constructs.fence import ComputeFence, RolesGuard
 from session_scoping.constructs.finished import Check, FinishedTree
+from session_scoping.constructs.limits import Limit
 from session_scoping.constructs.minting import (
     MINT_ACTIONS,
     AnyRole,
@@ -25,27 +25,18 @@ from session_scoping.constructs.minting import (
 )
 from session_scoping.constructs.models import Models
 from session_scoping.constructs.objects import TenantObjects, check_others
-from session_scoping.constructs.policies import PolicySeries, check_attachments, flatten
+from session_scoping.constructs.policies import PolicySeries, flatten
 from session_scoping.constructs.roles import demand_apart, demand_changeable, demand_distinct, demand_exact, demand_new
 from session_scoping.constructs.ruler import Ruler
+from session_scoping.constructs.session_policies import SessionPolicies
 from session_scoping.constructs.site import Site, is_token
-from session_scoping.constructs.statements import Statement, allow, deny, tags_present
+from session_scoping.constructs.statements import Statement, allow, deny, merge, tags_present
 from session_scoping.constructs.tables import TenantTable
 from session_scoping.constructs.tenant_data import TenantData
 from session_scoping.constructs.trust import role_checks, trust_too_large
 from session_scoping.errors import InvalidInputError, QuotaExceededError
 from session_scoping.tags import DEFAULT_TAG_KEYS, demand_policy_text, parse_tag_keys
 
-_WILDCARD_REASON = (
-    "The wildcard follows the session's own tags and a delimiter, so it covers one session's objects; a model's "
-    "Regions are fenced by its inference profile."
-)
-_KINDS: Mapping[str, tuple[Any, str]] = {
-    "minting": (Minting, "Minting.by_compute_roles(...) or Minting.by_broker(...)"),
-    "models": (Models | None, "Models.profile(...), or another of its builders"),
-    "tables": (TenantTable, "a sequence of TenantTable(table, access=...)"),
-    "objects": (TenantObjects, "a sequence of TenantObjects"),
-}
 _WARN_COMPUTE_MINTING = "session-scoping:compute-roles-mint"
 _WARN_FENCE_OFF = "session-scoping:compute-roles-reach-tenant-data"
 
@@ -73,6 +64,7 @@ class SessionRole(Construct):
         tag_keys: Sequence[str] = DEFAULT_TAG_KEYS,
         transitive_tag_keys: Sequence[str] = (),
         other_objects: Sequence[str] = (),
+        limits: Sequence[Limit] = (),
         deny_tenant_data_to_compute_roles: bool = True,
         role_name: str | None = None,
         path: str | None = None,
@@ -93,6 +85,7 @@ class SessionRole(Construct):
             transitive_tag_keys: Tags that may be passed on when roles are chained. Default: none may.
             other_objects: ARN patterns of further S3 objects a session may reach by grants made elsewhere. Default:
                 none; as soon as `objects` is given, everything else in S3 is denied.
+            limits: What narrows every session further. Default: nothing but its tags.
             deny_tenant_data_to_compute_roles: Whether compute roles are denied the tenant tables and buckets.
                 Default: they are. Turn it off only for the first deployment, while tasks still run on old code;
                 it warns.
@@ -107,8 +100,8 @@ class SessionRole(Construct):
                 undeclared transitive tag.
             QuotaExceededError: A document or the number of policies would exceed its quota.
         """
-        tables, objects = _listed(tables), _listed(objects)
-        _check_kinds(minting=[minting], tables=tables, objects=objects, models=[models])
+        tables, objects, limits = listed(tables), listed(objects), listed(limits)
+        check_kinds(minting=[minting], tables=tables, objects=objects, models=[models], limits=limits)
         super().__init__(scope, id)
         self._tag_keys = demand_policy_text(parse_tag_keys(tag_keys))
         self._minting = minting
@@ -116,7 +109,11 @@ class SessionRole(Construct):
         self._ruler = Ruler.at(self._site)
         self._data = TenantData.bind(self._site, self._tag_keys, tables, objects)
         self._path_tags = self._data.path_tags(self._tag_keys)
-        self._trust_conditions = trust_conditions(self._tag_keys, self._path_tags, tuple(transitive_tag_keys))
+        self._limits: tuple[Limit, ...] = limits
+        self._trust_conditions = merge(
+            trust_conditions(self._tag_keys, self._path_tags, tuple(transitive_tag_keys)),
+            *(limit.trust_conditions(self._site) for limit in limits),
+        )
         self._minters, minter_arns = self._check_roles()
         self._role = iam.Role(
             self,
@@ -132,6 +129,10 @@ class SessionRole(Construct):
         self._role_arn = self._role.role_arn
         self._arn = _arn_by_name(self._site, role_name, path) or self._role_arn
         self._fence_is_up = deny_tenant_data_to_compute_roles
+        self._policies = SessionPolicies(
+            self, self._site, self._ruler, self._role, compute_roles_mint=minting.mode == "compute"
+        )
+        self._promise()
         self._write_policies(models, check_others(other_objects, self._data.objects), minter_arns)
         self._warn()
         FinishedTree.of(self._site).reserve(self._tag_keys)
@@ -154,6 +155,7 @@ class SessionRole(Construct):
         denied = [
             *guards.tag_sections(self._tag_keys, self._path_tags),
             *guards.chaining_sections(),
+            *(section for limit in self._limits for section in limit.guards(self._site)),
             *self._data.guards(other_objects),
         ]
         allowed = [*self._data.permissions(base), *(models.sections(self._site, base) if models else [])]
@@ -161,18 +163,10 @@ class SessionRole(Construct):
         self._site.resolve([*tokens_in([*denied, *allowed, *mint, *fenced]), *self._data.measurable(), *minter_arns])
         self._check_trust_size(trust_document(map(self._site.resolved_value, minter_arns), self._trust_conditions))
         self._data.teach(self._ruler)
-        self._guards = self._series("Guards")
-        self._guards.write(denied, [self._role])
-        self._permissions = self._series("Permissions")
-        self._permissions.write(allowed, [self._role])
-        self._permissions.after(self._guards)
-        check_attachments(self, self._guards, self._permissions)
-        self._mint = self._series("Mint")
-        self._mint.write(mint, self._minters)
-        self._roles_guard = RolesGuard(self, self._role_arn, mints=self._minting.mode == "compute")
-        self._fence = ComputeFence()
-        self._fence.cover(self._series("ComputeGuards"), fenced)
-        self._fence_in(self._minting.compute_roles)
+        self._policies.write_own(denied, allowed)
+        self._policies.write_mint(mint, self._minters)
+        self._policies.write_fence(fenced)
+        self._policies.fence_in(self._minting.compute_roles)
 
     @property
     def role(self) -> iam.Role:
@@ -222,9 +216,9 @@ class SessionRole(Construct):
         demand_new(minter, self._minters)
         demand_changeable(minter, self._site)
         self._trust(minter)
-        self._mint.attach([minter])
+        self._policies.let_mint(minter)
         if self._minting.mode == "compute":
-            self._fence_in([role])
+            self._policies.fence_in([role])
 
     def admit_trust_only(self, role: AnyRole) -> Statement:
         """
@@ -271,7 +265,7 @@ class SessionRole(Construct):
             demand_changeable(underlying(role), self._site)
             if self._minting.mode == "broker":
                 demand_apart(underlying(role), self._minters)
-        self._fence_in(roles)
+        self._policies.fence_in(roles)
 
     def _claim(self, data: TenantData) -> None:
         """Refuse a table that this role reaches already: two guards would deny each other's actions."""
@@ -281,14 +275,11 @@ class SessionRole(Construct):
     def _cover(self, series: PolicySeries, sections: Sequence[Section]) -> None:
         """Deny the compute roles more tenant data; TenantTablePolicy calls it."""
         if self._fence_is_up:
-            self._fence.cover(series, sections)
-
-    def _series(self, base_id: str) -> PolicySeries:
-        return PolicySeries(self, base_id, self._site, self._ruler, _WILDCARD_REASON)
+            self._policies.cover(series, sections)
 
     def _trust(self, minter: iam.IRole) -> None:
         if self._minting.mode == "broker":
-            demand_apart(minter, self._fence.roles)
+            demand_apart(minter, self._policies.fenced)
         policy = cast(iam.PolicyDocument, self._role.assume_role_policy)
         trusted([minter.role_arn], self._trust_conditions).add_to_assume_role_policy(policy)
         self._minters.append(minter)
@@ -308,9 +299,12 @@ class SessionRole(Construct):
             sections.append(Section.whole(deny("DenyMinting", mint)))
         return sections
 
-    def _fence_in(self, roles: Sequence[AnyRole]) -> None:
-        self._fence.add([underlying(role) for role in roles])
-        self._roles_guard.limit([role for role in roles if isinstance(role, ScopedComputeRole)])
+    def _promise(self) -> None:
+        """Write down what the verifier holds this role to."""
+        resource = cast(cdk.CfnResource, self._role.node.default_child)
+        for limit in self._limits:
+            for key, value in limit.promises(self._site).items():
+                resource.add_metadata(key, value)
 
     def _warn(self) -> None:
         warnings = {}
@@ -330,8 +324,7 @@ class SessionRole(Construct):
 
     def _finished(self) -> Iterable[Check]:
         yield from role_checks(self._role, self._ruler, self._tag_keys)
-        for series in (self._guards, self._permissions, self._mint, *self._fence.series):
-            yield from series.finished()
+        yield from self._policies.finished()
 
 
 def _arn_by_name(site: Site, role_name: str | None, path: str | None) -> str | None:
@@ -339,22 +332,3 @@ def _arn_by_name(site: Site, role_name: str | None, path: str | None) -> str | N
     if role_name is None or is_token(role_name):
         return None
     return site.arn("iam", f"role{path or '/'}{role_name}", region="")
-
-
-def _check_kinds(**arguments: Sequence[object]) -> None:
-    """Refuse what would fail as an attribute error deep inside: a bare table, model ids in place of Models."""
-    for name, values in arguments.items():
-        kind, expected = _KINDS[name]
-        if wrong := [value for value in values if not isinstance(value, kind)]:
-            raise InvalidInputError(
-                f"`{name}` is not what a SessionRole takes",
-                got=f"a {type(wrong[0]).__name__}",
-                expected=expected,
-                why="what it opens, and to whom, would be a guess",
-                fix=f"see the docstring of `{name}`",
-            )
-
-
-def _listed(values: Any) -> tuple[Any, ...]:
-    """Return the values as a tuple: a generator would be empty when it is read the second time."""
-    return tuple(values) if isinstance(values, Iterable) else (values,)
