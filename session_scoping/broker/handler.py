@@ -25,6 +25,7 @@ for _talkative in ("botocore", "urllib3"):
     logging.getLogger(_talkative).setLevel(logging.WARNING)
 
 _kept: Exchange | None = None
+_clock = time.time
 
 
 def handler(event: Any, context: Any) -> dict[str, Any]:
@@ -61,7 +62,7 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
 
 def _decide(event: Any, context: Any, line: dict[str, Any]) -> dict[str, Any]:
     exchange = _exchange()
-    now = time.time()
+    now = _clock()
     token = read_token(event)
     line["jti"] = token.claims.token_id
     check_claims(token, exchange.settings, now)
