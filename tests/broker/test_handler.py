@@ -270,7 +270,7 @@ def test_an_end_that_cannot_be_read_is_none(
 ) -> None:
     """An item somebody wrote by hand revokes until it is deleted."""
     item = {"id": {"S": f"tag#user_id#{TAGS['user_id']}"}, "expires_at": expires_at}
-    boto3.client("dynamodb", endpoint_url=moto_url).put_item(TableName=TABLE, Item=item)  # type: ignore[arg-type]
+    boto3.client("dynamodb", endpoint_url=moto_url).put_item(TableName=TABLE, Item=item)
     assert code(broker({"token": token})) == "TokenRevoked"
 
 

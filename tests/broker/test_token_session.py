@@ -61,6 +61,12 @@ def fails(session: TaskSession) -> TaskCredentialsError:
     return caught.value
 
 
+def answer_with(aws: StandInAws, name: str) -> None:
+    """Let the function answer about another session than the task's."""
+    real = aws.function
+    aws.function = lambda event, context: json.loads(json.dumps(real(event, context)).replace("/task-0042", name))
+
+
 # --- the broker -------------------------------------------------------------------------------------------------------
 
 
@@ -166,10 +172,7 @@ def test_without_the_role_the_session_name_is_compared(
     assert key_of(session)
     with pytest.raises(NotScopedError, match="no role to compare"):
         session.verify()
-    real = aws.function
-    aws.function = lambda event, context: json.loads(
-        json.dumps(real(event, context)).replace("/task-0042", "/task-0043")
-    )
+    answer_with(aws, "/task-0043")
     assert fails(brokered()).reason == "WrongRole"
 
 
@@ -272,8 +275,8 @@ def test_patience_waits_for_a_throttled_broker(
         if len(waited) == 2:
             aws.behave = lambda _: None
 
-    patient = identity.prove_patiently.__kwdefaults__
-    monkeypatch.setitem(patient, "wait", wait)
+    defaults: dict[str, Any] = identity.prove_patiently.__kwdefaults__ or {}
+    monkeypatch.setitem(defaults, "wait", wait)
     aws.behave = lambda call: refusal("ThrottlingException", 400) if call.action == "kms:Verify" else None
     assert brokered().verify(patience_seconds=600).arn == ARN
     assert len(waited) == 2
