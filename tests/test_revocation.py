@@ -60,7 +60,9 @@ def test_tags_are_demanded_together() -> None:
             "Effect": "Deny",
             "Action": "*",
             "Resource": "*",
-            "Condition": {"StringEquals": {"aws:PrincipalTag/task_id": ["T1", "T2"], "aws:PrincipalTag/user_id": ["u1"]}},
+            "Condition": {
+                "StringEquals": {"aws:PrincipalTag/task_id": ["T1", "T2"], "aws:PrincipalTag/user_id": ["u1"]}
+            },
         }
     ]
 

@@ -201,7 +201,7 @@ def _proved(condition: Condition, instant: str | None, *, over: bool) -> bool:
     """Whether the formula holds for one request."""
     call = Call("C")
     formula = encode_condition(condition, call, over=over, variables=True)
-    there, value = call.moment(ISSUED.lower())
+    there, _ = call.moment(ISSUED.lower())
     if instant is None:
         return solve(formula, z3.Not(there)) is not None
     equal = encode_condition(Condition("DateEquals", ISSUED, (lit(instant),)), call, over=True, variables=True)
