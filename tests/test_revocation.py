@@ -149,7 +149,8 @@ def test_a_statement_reads_back_as_its_revocation_and_a_changed_one_does_not() -
     """What the command finds in IAM is taken for a revocation only when it is exactly one."""
     revoked = revoked_sessions(WHEN, {"task_id": "T1"})
     assert from_statement(revoked.statement()) == revoked
-    for change in ({"Action": ["s3:*"]}, {"Sid": "Other"}, {"Condition": {}}, {"Effect": "Allow"}):
+    changes: list[dict[str, Any]] = [{"Action": ["s3:*"]}, {"Sid": "Other"}, {"Condition": {}}, {"Effect": "Allow"}]
+    for change in changes:
         assert from_statement({**revoked.statement(), **change}) is None
 
 

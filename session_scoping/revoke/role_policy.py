@@ -104,7 +104,7 @@ class RolePolicy:
         for look in range(_LOOKS):
             if look:
                 self._sleep(_PAUSE_SECONDS)
-            if self._shows(list(statements)):
+            if self._shows([dict(one) for one in statements]):
                 return
         raise NotAppliedError(
             f"IAM does not show the policy that was put: got another one for {_LOOKS * _PAUSE_SECONDS:.0f} seconds, "
