@@ -4,6 +4,8 @@ The reference stack: task tables, buckets, two compute backends, and the one rol
 Context (`cdk synth -c name=value`):
     minting: `compute` (default) or `broker`.
     bedrockModels, bedrockGeo: replace the five models and their geography.
+    revokedBefore: end the sessions issued before this instant, such as `2026-11-21T10:00:00Z`.
+    revokedTasks: end the sessions of these tasks, comma-separated.
     tenantDataDeny: `off` for the first deployment onto running agents; see the README for the order.
 """
 
@@ -25,6 +27,7 @@ from session_scoping import (
     InvalidInputError,
     Minting,
     Models,
+    Revocation,
     ScopedComputeRole,
     SessionRole,
     TenantObjects,
@@ -67,6 +70,7 @@ class ReferenceStack(cdk.Stack):
                 TenantObjects.attachments(self.attachments),
             ],
             models=self.models,
+            limits=self._revocations(),
             deny_tenant_data_to_compute_roles=self._switch("tenantDataDeny", ("on", "off")) == "on",
         )
         cdk.CfnOutput(self, "SessionRoleArn", value=self.session_role.role_arn)
@@ -143,6 +147,12 @@ class ReferenceStack(cdk.Stack):
             description="Starts tasks; the only role that mints sessions",
         )
         return Minting.by_broker(self.orchestrator, compute_roles=[self.agentcore_role, self.ecs_role])
+
+    def _revocations(self) -> list[Revocation]:
+        before, tasks = (self.node.try_get_context(name) for name in ("revokedBefore", "revokedTasks"))
+        found = [Revocation.issued_before(str(before))] if before else []
+        named = [task.strip() for task in str(tasks).split(",")] if tasks else []
+        return [*found, Revocation.of_sessions(task_id=named)] if named else found
 
     def _switch(self, name: str, values: tuple[str, ...]) -> str:
         """Return a context switch; the first value is the default."""

@@ -13,11 +13,11 @@ from syrupy.extensions.json import JSONSnapshotExtension
 from syrupy.location import PyTestLocation
 from syrupy.types import SnapshotIndex
 
-from session_scoping import Minting, Models, TenantObjects, TenantTable, TenantTablePolicy
+from session_scoping import Minting, Models, Revocation, TenantObjects, TenantTable, TenantTablePolicy
 from tests import small
 from tests.conftest import ROOT
 
-GOLDENS = ("models", "reference-broker", "reference-compute", "single-table-kms", "table-policy")
+GOLDENS = ("models", "reference-broker", "reference-compute", "revocation", "single-table-kms", "table-policy")
 
 
 class PlainJson(JSONSnapshotExtension):
@@ -107,6 +107,18 @@ def test_models_of_every_kind(golden: SnapshotAssertion) -> None:
     models += Models.in_region(["cohere.embed-english-v3"]) + Models.application_profile(profile, ["meta.llama4"])
     small.session_role(stack, minting=Minting.by_broker(small.role(stack, "Broker")), models=models)
     assert policies(small.template(stack)) == golden(name="models")
+
+
+def test_a_small_stack_with_revocations(golden: SnapshotAssertion) -> None:
+    """One table; everything before an instant, two tasks, and one user's part in a repository are revoked."""
+    stack = small.stack()
+    limits = [
+        Revocation.issued_before("2026-01-01T00:00:00Z"),
+        Revocation.of_sessions(task_id=["T1", "T2"]),
+        Revocation.of_sessions(user_id="u1", repo="org/name"),
+    ]
+    small.session_role(stack, limits=limits)
+    assert policies(small.template(stack)) == golden(name="revocation")
 
 
 def test_the_folder_holds_these_goldens_and_no_other() -> None:

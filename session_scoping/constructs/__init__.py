@@ -19,6 +19,7 @@ from session_scoping.constructs.compute_role import ComputeBackend, ScopedComput
 from session_scoping.constructs.minting import Minting
 from session_scoping.constructs.models import Models
 from session_scoping.constructs.objects import TenantObjects
+from session_scoping.constructs.revocation import Revocation
 from session_scoping.constructs.session_role import SessionRole
 from session_scoping.constructs.table_policy import TenantTablePolicy
 from session_scoping.constructs.tables import TenantTable
@@ -27,6 +28,7 @@ __all__ = [
     "ComputeBackend",
     "Minting",
     "Models",
+    "Revocation",
     "ScopedComputeRole",
     "SessionRole",
     "TenantObjects",

@@ -15,6 +15,8 @@ from session_scoping.verify.properties.chaining import prove_no_chaining
 from session_scoping.verify.properties.compute import RULE as COMPUTE
 from session_scoping.verify.properties.compute import find_compute_roles, outside_minters, prove_compute
 from session_scoping.verify.properties.isolation import OBJECTS, PARTITION, prove_store
+from session_scoping.verify.properties.revocation import RULE as REVOCATION
+from session_scoping.verify.properties.revocation import promises_revocation, prove_revocation
 from session_scoping.verify.properties.session_tags import RULE as TAGS
 from session_scoping.verify.properties.session_tags import prove_session_tags
 from session_scoping.verify.properties.work import RULE as WORK
@@ -93,6 +95,8 @@ def _session_steps(estate: Estate, item: Scoped, options: Options) -> Iterator[_
         yield rule, f"{label} → {store.label}", partial(prove_store, proof, store)
     yield ACTIONS, label, partial(prove_allowed_actions, proof)
     yield CHAINING, label, partial(prove_no_chaining, proof)
+    if promises_revocation(item.role):
+        yield REVOCATION, label, partial(prove_revocation, proof)
     yield WORK, label, partial(prove_work_possible, proof)
 
 

@@ -49,6 +49,11 @@ RULES = (
         "No session can assume a role of the templates, by its own policies or by a trust policy alone.",
     ),
     Rule(
+        "revocation",
+        "A revoked session can do nothing",
+        "A Deny of every action on every resource fires for each session the role's Metadata calls revoked.",
+    ),
+    Rule(
         "work-possible",
         "What the role grants can be used",
         "Some request of an admitted session succeeds on each table and bucket; denying everything is no proof.",
