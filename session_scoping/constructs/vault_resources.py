@@ -56,7 +56,7 @@ class VaultProvider:
         Raises:
             InvalidInputError: The ARN has a wildcard or another form.
         """
-        arn, known = _arn_of(provider, "client_secret_arn")
+        arn, known = _arn_of(provider, agentcore.CfnOAuth2CredentialProvider, "client_secret_arn")
         return cls("oauth2", _checked(arn, "provider", _PROVIDERS["oauth2"]), _complete(secret or known))
 
     @classmethod
@@ -69,7 +69,7 @@ class VaultProvider:
         Raises:
             InvalidInputError: The ARN has a wildcard or another form.
         """
-        arn, known = _arn_of(provider, "api_key_secret_arn")
+        arn, known = _arn_of(provider, agentcore.CfnApiKeyCredentialProvider, "api_key_secret_arn")
         return cls("api-key", _checked(arn, "provider", _PROVIDERS["api-key"]), _complete(secret or known))
 
 
@@ -145,11 +145,11 @@ def _identity_arn(identity: AnyIdentity) -> str:
     return identity.workload_identity_arn
 
 
-def _arn_of(provider: Any, secret_attribute: str) -> tuple[str, str | None]:
+def _arn_of(provider: Any, resource: Any, secret_attribute: str) -> tuple[str, str | None]:
     """Return a provider's ARN and the ARN of its secret, where that is known as text."""
     if isinstance(provider, str):
         return provider, None
-    if isinstance(provider, agentcore.CfnOAuth2CredentialProvider | agentcore.CfnApiKeyCredentialProvider):
+    if isinstance(provider, resource):
         return provider.attr_credential_provider_arn, None
     if not hasattr(provider, "credential_provider_arn") or not hasattr(provider, secret_attribute):
         _refuse_kind("credential provider", provider)
