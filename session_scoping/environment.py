@@ -5,3 +5,6 @@ SESSION_ROLE_ARN = "AGENT_SESSION_ROLE_ARN"
 
 SESSION_TAG_KEYS = "AGENT_SESSION_TAG_KEYS"
 """Comma-separated tag keys the SessionRole demands, for example `user_id,repo,task_id`."""
+
+WORKLOAD_IDENTITY = "AGENT_WORKLOAD_IDENTITY"
+"""Name of the AgentCore workload identity that asks for tokens. AgentCore Runtime needs none: it hands tokens over."""
