@@ -27,6 +27,11 @@ if TYPE_CHECKING:
         TenantObjects,
         TenantTable,
         TenantTablePolicy,
+        TokenFlow,
+        TokenVaultGrant,
+        UserBinding,
+        VaultProvider,
+        grant_dispatch,
     )
     from session_scoping.layout import KeyFormat
 
@@ -41,6 +46,11 @@ _HOMES = {
     "TenantObjects": "session_scoping.constructs",
     "TenantTable": "session_scoping.constructs",
     "TenantTablePolicy": "session_scoping.constructs",
+    "TokenFlow": "session_scoping.constructs",
+    "TokenVaultGrant": "session_scoping.constructs",
+    "UserBinding": "session_scoping.constructs",
+    "VaultProvider": "session_scoping.constructs",
+    "grant_dispatch": "session_scoping.constructs",
 }
 
 __all__ = [
@@ -59,6 +69,11 @@ __all__ = [
     "TenantObjects",
     "TenantTable",
     "TenantTablePolicy",
+    "TokenFlow",
+    "TokenVaultGrant",
+    "UserBinding",
+    "VaultProvider",
+    "grant_dispatch",
 ]
 
 

@@ -13,11 +13,29 @@ from syrupy.extensions.json import JSONSnapshotExtension
 from syrupy.location import PyTestLocation
 from syrupy.types import SnapshotIndex
 
-from session_scoping import Minting, Models, Revocation, TenantObjects, TenantTable, TenantTablePolicy
+from session_scoping import (
+    Minting,
+    Models,
+    Revocation,
+    TenantObjects,
+    TenantTable,
+    TenantTablePolicy,
+    UserBinding,
+    grant_dispatch,
+)
 from tests import small
 from tests.conftest import ROOT
+from tests.vault_stack import PLACE, Vault
 
-GOLDENS = ("models", "reference-broker", "reference-compute", "revocation", "single-table-kms", "table-policy")
+GOLDENS = (
+    "models",
+    "reference-broker",
+    "reference-compute",
+    "revocation",
+    "single-table-kms",
+    "table-policy",
+    "token-vault",
+)
 
 
 class PlainJson(JSONSnapshotExtension):
@@ -119,6 +137,17 @@ def test_a_small_stack_with_revocations(golden: SnapshotAssertion) -> None:
     ]
     small.session_role(stack, limits=limits)
     assert policies(small.template(stack)) == golden(name="revocation")
+
+
+def test_tokens_of_a_vault(golden: SnapshotAssertion) -> None:
+    """A session's own tokens, the consent callback that makes them possible, and the dispatcher that names a user."""
+    vault = Vault(small.stack())
+    grant = vault.grant(small.session_role(vault.stack))
+    grant.grant_consent_callback(
+        small.role(vault.stack, "Callback"), user_binding=UserBinding.identity_provider("cognito")
+    )
+    grant_dispatch(small.role(vault.stack, "Orchestrator"), f"{PLACE}runtime/agent-AbCdEfGhIj", for_user=True)
+    assert policies(small.template(vault.stack)) == golden(name="token-vault")
 
 
 def test_the_folder_holds_these_goldens_and_no_other() -> None:

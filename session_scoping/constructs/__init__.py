@@ -16,6 +16,7 @@ except ImportError as error:
     ) from error
 
 from session_scoping.constructs.compute_role import ComputeBackend, ScopedComputeRole
+from session_scoping.constructs.dispatch import grant_dispatch
 from session_scoping.constructs.minting import Minting
 from session_scoping.constructs.models import Models
 from session_scoping.constructs.objects import TenantObjects
@@ -23,6 +24,10 @@ from session_scoping.constructs.revocation import Revocation
 from session_scoping.constructs.session_role import SessionRole
 from session_scoping.constructs.table_policy import TenantTablePolicy
 from session_scoping.constructs.tables import TenantTable
+from session_scoping.constructs.token_vault import TokenVaultGrant
+from session_scoping.constructs.user_binding import UserBinding
+from session_scoping.constructs.vault_actions import TokenFlow
+from session_scoping.constructs.vault_resources import VaultProvider
 
 __all__ = [
     "ComputeBackend",
@@ -34,4 +39,9 @@ __all__ = [
     "TenantObjects",
     "TenantTable",
     "TenantTablePolicy",
+    "TokenFlow",
+    "TokenVaultGrant",
+    "UserBinding",
+    "VaultProvider",
+    "grant_dispatch",
 ]
