@@ -1,5 +1,6 @@
 """Reports for people and for tools: a terminal table, JSON, SARIF."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +52,16 @@ def _summary(report: Report, assumptions: int, *, listed: bool) -> Text:
     return Text(f"NOT PROVED: {len(failures)} of {len(report.results)} properties{note}", style="bold red")
 
 
+# What CDK appends to a logical id to make it unique; the report's `location` keeps it.
+_HASH = re.compile(r"(?<=[A-Za-z0-9])[0-9A-F]{8}$")
+
+
 def short(subject: str) -> str:
-    """Return a subject without the stack name and the construct's inner ids."""
-    pieces = [piece.removesuffix("/Role").partition("/")[2] or piece for piece in subject.split(" → ")]
+    """Return a subject without the stack name, the construct's inner ids, and what makes a logical id unique."""
+    pieces = []
+    for piece in subject.split(" → "):
+        name = piece.removesuffix("/Role").partition("/")[2] or piece.rpartition(":::")[2] or piece
+        pieces.append(_HASH.sub("", name))
     return " → ".join(pieces)
 
 
