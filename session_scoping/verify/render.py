@@ -1,6 +1,5 @@
 """Reports for people and for tools: a terminal table, JSON, SARIF."""
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from rich.text import Text
 
 from session_scoping.verify.report import Report, Result, Status
 from session_scoping.verify.rules import DOCUMENTATION, RULES
+from session_scoping.verify.text import without_hash
 
 _STYLE = {Status.PROVED: "green", Status.VIOLATED: "bold red", Status.UNKNOWN: "yellow", Status.VACUOUS: "magenta"}
 _LEVEL = {Status.VIOLATED: "error", Status.UNKNOWN: "error", Status.VACUOUS: "error", Status.PROVED: "none"}
@@ -52,16 +52,12 @@ def _summary(report: Report, assumptions: int, *, listed: bool) -> Text:
     return Text(f"NOT PROVED: {len(failures)} of {len(report.results)} properties{note}", style="bold red")
 
 
-# What CDK appends to a logical id to make it unique; the report's `location` keeps it.
-_HASH = re.compile(r"(?<=[A-Za-z0-9])[0-9A-F]{8}$")
-
-
 def short(subject: str) -> str:
     """Return a subject without the stack name, the construct's inner ids, and what makes a logical id unique."""
     pieces = []
     for piece in subject.split(" → "):
         name = piece.removesuffix("/Role").partition("/")[2] or piece.rpartition(":::")[2] or piece
-        pieces.append(_HASH.sub("", name))
+        pieces.append(without_hash(name))
     return " → ".join(pieces)
 
 

@@ -89,6 +89,8 @@ def _statement(body: dict[str, Any], scope: Scope, where: str, variables: bool, 
     for element in ("Action", "NotAction", "Resource", "NotResource"):
         if element not in body:
             continue
+        if body[element] == []:
+            return broken(f"its {element} is empty")
         texts = _texts(body[element], scope)
         if isinstance(texts, Unmodelled):
             return broken(texts.reason)

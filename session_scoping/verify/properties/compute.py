@@ -6,8 +6,8 @@ import z3
 
 from session_scoping.verify.actions import BUCKET, ESCALATION, FUTURE, KEYED, OBJECT, OBJECT_ADMIN, PARTIQL, UNKEYED
 from session_scoping.verify.infer import Scoped
-from session_scoping.verify.model import Estate, Role, Store
-from session_scoping.verify.properties.base import Proof, Witness, classes, confirm
+from session_scoping.verify.model import Estate, Role, Statement, Store
+from session_scoping.verify.properties.base import Proof, Witness, attempt, classes, confirm
 from session_scoping.verify.properties.entries import entry_arn, entry_target
 from session_scoping.verify.reach import OTHER_TAG, covers_action
 from session_scoping.verify.report import Counterexample, Result, Status
@@ -94,6 +94,8 @@ def _try(proof: Proof, action: str, target: Target, arn: Text, suffix: str, what
     reach = allowed(proof.role, call, action, target)
     if z3.is_false(reach):
         return None
+    if found := attempt(proof, {}, Witness(action, arn, f"{suffix}x" if suffix else ""), what, _policy(target)):
+        return found
     model = solve(target.domain, call.domain(), TRUE, reach)
     if model is None:
         return None
@@ -101,8 +103,11 @@ def _try(proof: Proof, action: str, target: Target, arn: Text, suffix: str, what
     keys = (key.read(model),) if z3.is_true(model.eval(there, model_completion=True)) else ()
     inside = Key(f"inside {target.store.id}", frozenset(), 0) if target.store and suffix else None
     end = suffix + (inside.read(model) if inside else "")
-    policy = target.store.policy if target.store else ()
-    found = confirm(proof, call, model, [Witness(action, arn, end, keys)], what, policy=policy)
+    found = confirm(proof, call, model, [Witness(action, arn, end, keys)], what, policy=_policy(target))
     if found is None:
         raise UnmodelledError(f"{what}, as far as an over-approximation can tell; `decide` does not confirm it")
     return found
+
+
+def _policy(target: Target) -> tuple[Statement, ...]:
+    return target.store.policy if target.store else ()
