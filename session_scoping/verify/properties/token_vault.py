@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import z3
 
-from session_scoping.vault_actions import COMPLETE, PROMISE, TOKEN_FOR_JWT, TOKEN_FOR_USER_ID, VENDING
+from session_scoping.vault_actions import COMPLETE, PROMISE, PROMISED_USER, TOKEN_FOR_JWT, TOKEN_FOR_USER_ID, VENDING
 from session_scoping.verify.infer import Scoped
-from session_scoping.verify.matching import action_matches
+from session_scoping.verify.matching import action_matches, parsed
 from session_scoping.verify.model import Estate, Role, Statement
 from session_scoping.verify.properties.base import Proof, Witness, classes, confirm
-from session_scoping.verify.reach import OTHER_TAG, PRINCIPAL_TAG, covers_action, patterns_of
+from session_scoping.verify.reach import OTHER_TAG, PRINCIPAL_TAG, covers_action
 from session_scoping.verify.report import Counterexample, Result, Status
 from session_scoping.verify.symbolic.calls import Call, Session
 from session_scoping.verify.symbolic.conditions import UnmodelledError
@@ -22,14 +22,17 @@ from session_scoping.verify.symbolic.strings import (
     Match,
     concat,
     conjunction,
+    disjunction,
     match_string,
+    negation,
     string_value,
     token_domain,
 )
 from session_scoping.verify.symbolic.targets import ALWAYS, is_open
-from session_scoping.verify.text import Pattern, Text, Token, Variable, Wildcard
+from session_scoping.verify.text import Pattern, Text, Token, Unmodelled, Variable, Wildcard, plain
 
 RULE = "token-vault"
+DEFAULT_TAG = "user_id"
 _USER_ID = "bedrock-agentcore:userid"
 _ISSUER = "bedrock-agentcore:inboundjwtclaim/iss"
 _FOREIGN_ISSUER = "https://another-issuer.example"
@@ -92,9 +95,8 @@ def _faults(proof: Proof, admitted: bool, runs_agents: bool) -> Iterator[Counter
         yield from _try(proof, caller, action, declared, TRUE, what)
     for action in (TOKEN_FOR_USER_ID, COMPLETE) if runs_agents else ():
         caller = _caller(proof, admitted)
-        there, user = caller.call.single(_USER_ID)
-        formula = conjunction([there, z3.Not(_own_user(proof, caller.call, user))])
-        yield from _try(proof, caller, action, [], formula, f"{action} is allowed for another user")
+        for other in _other_users(proof, caller.call):
+            yield from _try(proof, caller, action, [], other, f"{action} is allowed for another user")
     if runs_agents:
         caller = _caller(proof, admitted)
         there, issuer = caller.call.single(_ISSUER)
@@ -110,26 +112,33 @@ def _caller(proof: Proof, admitted: bool) -> _Caller:
     return _Caller(proof.call("A", session), session.domain())
 
 
-def _own_user(proof: Proof, call: Call, user: z3.SeqRef) -> Bool:
-    """Whether a user id is the value of a tag by which the role binds users; no tag, no own user."""
+def _other_users(proof: Proof, call: Call) -> list[Bool]:
+    """Return what it is to name another user: first one whose id only begins like the own, then any."""
+    there, user = call.single(_USER_ID)
     tags = [call.single(f"{PRINCIPAL_TAG}{key.lower()}") for key in _binding_tags(proof.role)]
-    own = [conjunction([there, user == value, value != z3.StringVal("")]) for there, value in tags]
-    return z3.Or(*own) if own else z3.BoolVal(False)
+    own = disjunction([conjunction([has, user == value, value != z3.StringVal("")]) for has, value in tags])
+    longer = disjunction([conjunction([has, user == z3.Concat(value, z3.StringVal("2"))]) for has, value in tags])
+    return [conjunction([there, longer, negation(own)]), conjunction([there, negation(own)])]
 
 
 def _binding_tags(role: Role) -> list[str]:
-    """Return the tags that stand alone as the value of the user id in an Allow, else `user_id`."""
-    values = [
-        pattern
-        for statement in role.identity
-        for condition in statement.conditions
-        if statement.allow and condition.key.lower() == _USER_ID
-        for text in condition.values
-        for pattern in patterns_of(Statement("", True, conditions=(condition,), resources=(text,)))
-    ]
-    alone = [p[0].key for p in values if len(p) == 1 and isinstance(p[0], Variable)]
-    found = [key[len(PRINCIPAL_TAG) :] for key in alone if key.lower().startswith(PRINCIPAL_TAG)]
-    return list(dict.fromkeys(found)) or ["user_id"]
+    """Return the tag of users: the one promised, else `user_id` where a policy speaks of it, else the one bound to."""
+    promised = role.promises.get(PROMISED_USER)
+    if isinstance(promised, tuple) and plain(promised):
+        return [str(plain(promised))]
+    bindings = [c for s in role.identity if s.allow for c in s.conditions if c.key.lower() == _USER_ID]
+    patterns = [_pattern(text) for condition in bindings for text in condition.values]
+    alone = [one[0].key for one in patterns if len(one) == 1 and isinstance(one[0], Variable)]
+    bound = [key[len(PRINCIPAL_TAG) :] for key in alone if key.lower().startswith(PRINCIPAL_TAG)]
+    named = {c.key.lower() for s in role.identity for c in s.conditions}
+    if not bound or f"{PRINCIPAL_TAG}{DEFAULT_TAG}" in named:
+        return [DEFAULT_TAG]
+    return list(dict.fromkeys(bound))
+
+
+def _pattern(text: Text) -> Pattern:
+    found = parsed(text, True, True)
+    return () if isinstance(found, Unmodelled) else found
 
 
 def _tags_named(role: Role) -> list[str]:
@@ -141,6 +150,8 @@ def _declared(role: Role) -> list[Text]:
     """Return the exact ARNs the role's Metadata promises, else those its Allows name."""
     promised = role.promises.get(PROMISE)
     if isinstance(promised, list):
+        if not all(isinstance(one, tuple) for one in promised):
+            raise UnmodelledError("the Metadata of the role names a resource that is not understood")
         return list(promised)
     found: dict[Text, None] = {}
     for statement in role.identity:
