@@ -21,6 +21,8 @@ from session_scoping.verify.properties.revocation import RULE as REVOCATION
 from session_scoping.verify.properties.revocation import promises_revocation, prove_revocation
 from session_scoping.verify.properties.session_tags import RULE as TAGS
 from session_scoping.verify.properties.session_tags import prove_session_tags
+from session_scoping.verify.properties.token_vault import RULE as VAULT
+from session_scoping.verify.properties.token_vault import find_vault_roles, prove_token_vault, without_tags
 from session_scoping.verify.properties.work import RULE as WORK
 from session_scoping.verify.properties.work import prove_work_possible
 from session_scoping.verify.report import Report, Result, Status
@@ -85,6 +87,7 @@ def prove(estate: Estate, options: Options | None = None, progress: Progress | N
         perhaps = role.id in compute.perhaps_brokers
         step = partial(prove_compute, estate, role, list(stores.values()), perhaps_broker=perhaps)
         results.append(_run(step, COMPUTE, role.label, role, [*estate.problems, *role.problems]))
+    results.extend(_vault_results(estate, scoped, compute.roles, options))
     for text in compute.outside:
         detail = "it may mint sessions, and whether it holds tenant data itself is not in these templates"
         results.append(Result(COMPUTE, show(text), Status.UNKNOWN, detail))
@@ -114,6 +117,17 @@ def _demand_known(estate: Estate, scoped: list[Scoped], options: Options) -> Non
                     why="what it was meant to cover would be left out of the proof silently",
                     fix="look the id up in the template, or leave the option out",
                 )
+
+
+def _vault_results(estate: Estate, scoped: list[Scoped], compute: list[Role], options: Options) -> Iterator[Result]:
+    """Prove what each role takes from AgentCore's token vault; nothing is said of roles that take nothing."""
+    sessions = {item.role.id: item for item in scoped}
+    for role in find_vault_roles(estate, [*(item.role for item in scoped), *compute]):
+        item = sessions.get(role.id)
+        proof = Proof(estate, item, options.allow) if item else without_tags(estate, role)
+        runs_agents = item is not None or role in compute
+        step = partial(prove_token_vault, proof, admitted=item is not None, runs_agents=runs_agents)
+        yield _run(step, VAULT, role.label, role, [*estate.problems, *role.problems])
 
 
 _Step = tuple[str, str, Callable[[], Result]]

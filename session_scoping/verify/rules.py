@@ -63,4 +63,10 @@ RULES = (
         "Agent code's own role reaches no tenant data",
         "A role that mints sessions or runs agent code reaches no tenant table or bucket and changes no role.",
     ),
+    Rule(
+        "token-vault",
+        "A role takes tokens of its own identity, providers and user only",
+        "No request for a workload access token, an OAuth2 token or an API key reaches a workload identity or provider"
+        " that the role does not declare, or asserts another user than the session's own.",
+    ),
 )

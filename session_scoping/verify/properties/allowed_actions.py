@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import z3
 
+from session_scoping.vault_actions import READ_SECRET, VENDING
 from session_scoping.verify.actions import (
     BUCKET,
     EVERYTHING,
@@ -29,7 +30,7 @@ from session_scoping.verify.symbolic.policies import Target, allowed, resource_p
 from session_scoping.verify.symbolic.solver import solve
 from session_scoping.verify.symbolic.strings import Key
 from session_scoping.verify.symbolic.targets import is_open, store_target
-from session_scoping.verify.text import Pattern, Text, lit
+from session_scoping.verify.text import Pattern, Text, lit, plain
 
 RULE = "allowed-actions"
 _ON_TABLE = (*PARTIQL, *UNKEYED, *TABLE_METADATA)
@@ -68,7 +69,7 @@ def _attempts(proof: Proof) -> Iterator[_Attempt]:
         if statement.problem:
             raise UnmodelledError(statement.problem)
         for action in _named_actions(statement):
-            if action in (*INVOKE, *KEY_USE):
+            if action in (*INVOKE, *KEY_USE) or _answered_elsewhere(action, statement):
                 continue
             for pattern in _entries(statement):
                 if _handled(action, pattern):
@@ -102,6 +103,23 @@ def _covers_known(pattern: str) -> bool:
 
 def _instance(pattern: str) -> str:
     return pattern.replace("*", "Zz").replace("?", "z")
+
+
+def _answered_elsewhere(action: str, statement: Statement) -> bool:
+    """
+    Whether the `token-vault` property answers for an action, or the session cannot do it itself.
+
+    AgentCore reads a provider's secret on the session's behalf, which is what aws:ViaAWSService says.
+    """
+    if action.lower() in {vending.lower() for vending in VENDING}:
+        return True
+    by_service = any(
+        condition.operator.lower() == "bool"
+        and condition.key.lower() == "aws:viaawsservice"
+        and [plain(text) for text in condition.values] == ["true"]
+        for condition in statement.conditions
+    )
+    return by_service and action == READ_SECRET
 
 
 def _handled(action: str, pattern: Pattern) -> bool:
