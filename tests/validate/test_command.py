@@ -90,7 +90,7 @@ def test_no_case_names_a_tag_value_somebody_could_have(template: Template) -> No
 
 def test_condition_keys_go_over_with_their_types() -> None:
     """A list stays a list, a date a date: the simulator compares by type."""
-    keys = {
+    keys: dict[str, str | list[str]] = {
         "aws:PrincipalTag/task_id": "T",
         "dynamodb:LeadingKeys": ["T"],
         "aws:TokenIssueTime": "2026-01-01T00:00:00Z",
