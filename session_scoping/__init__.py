@@ -14,6 +14,7 @@ from session_scoping.errors import (
     QuotaExceededError,
     SessionScopingError,
 )
+from session_scoping.source_identity import SourceIdentity
 from session_scoping.tags import SessionTags
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
         Minting,
         Models,
         ScopedComputeRole,
+        SessionBrokerRole,
         SessionRole,
         TenantObjects,
         TenantTable,
@@ -39,6 +41,9 @@ _HOMES = {
     "TenantObjects": "session_scoping.constructs",
     "TenantTable": "session_scoping.constructs",
     "TenantTablePolicy": "session_scoping.constructs",
+    "WorkloadBinding": "session_scoping.constructs",
+    "WebIdentity": "session_scoping.constructs",
+    "SessionBrokerRole": "session_scoping.constructs",
 }
 
 __all__ = [
@@ -53,9 +58,11 @@ __all__ = [
     "SessionRole",
     "SessionScopingError",
     "SessionTags",
+    "SourceIdentity",
     "TenantObjects",
     "TenantTable",
     "TenantTablePolicy",
+    "SessionBrokerRole",
 ]
 
 

@@ -5,3 +5,6 @@ SESSION_ROLE_ARN = "AGENT_SESSION_ROLE_ARN"
 
 SESSION_TAG_KEYS = "AGENT_SESSION_TAG_KEYS"
 """Comma-separated tag keys the SessionRole demands, for example `user_id,repo,task_id`."""
+
+SESSION_BROKER_ROLE_ARN = "AGENT_SESSION_BROKER_ROLE_ARN"
+"""ARN of the tenant's SessionBrokerRole, which the dispatcher assumes with a source identity for each session."""

@@ -15,10 +15,13 @@ except ImportError as error:
         'agent images do without it; fix: pip install "session-scoping[cdk]"'
     ) from error
 
+from session_scoping.constructs.attribution import WebIdentity
+from session_scoping.constructs.binding import WorkloadBinding, endpoint_policy_for
 from session_scoping.constructs.compute_role import ComputeBackend, ScopedComputeRole
 from session_scoping.constructs.minting import Minting
 from session_scoping.constructs.models import Models
 from session_scoping.constructs.objects import TenantObjects
+from session_scoping.constructs.session_broker import SessionBrokerRole
 from session_scoping.constructs.session_role import SessionRole
 from session_scoping.constructs.table_policy import TenantTablePolicy
 from session_scoping.constructs.tables import TenantTable
@@ -28,8 +31,12 @@ __all__ = [
     "Minting",
     "Models",
     "ScopedComputeRole",
+    "SessionBrokerRole",
     "SessionRole",
     "TenantObjects",
     "TenantTable",
     "TenantTablePolicy",
+    "WebIdentity",
+    "WorkloadBinding",
+    "endpoint_policy_for",
 ]
