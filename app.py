@@ -5,6 +5,8 @@ Context (`cdk synth -c name=value`):
     minting: `compute` (default) or `broker`.
     bedrockModels, bedrockGeo: replace the five models and their geography.
     tenantDataDeny: `off` for the first deployment onto running agents; see the README for the order.
+    binding: `vpc` makes a VPC with its endpoints and ties every session to it. Default: `off`.
+    sessionBroker: a tenant, for whom a dispatcher assumes sessions with a source identity. Default: none.
 """
 
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 import aws_cdk as cdk
 from aws_cdk import aws_bedrockagentcore as agentcore
 from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
@@ -26,9 +29,11 @@ from session_scoping import (
     Minting,
     Models,
     ScopedComputeRole,
+    SessionBrokerRole,
     SessionRole,
     TenantObjects,
     TenantTable,
+    WorkloadBinding,
 )
 
 STACK_NAME = "SessionScopingReference"
@@ -50,6 +55,7 @@ class ReferenceStack(cdk.Stack):
         self._make_tables()
         self._make_buckets()
         self._make_compute_roles()
+        self.limits = [WorkloadBinding(vpc=self._vpc())] if self._switch("binding", ("off", "vpc")) == "vpc" else []
         self.session_role = SessionRole(
             self,
             "SessionRole",
@@ -67,9 +73,12 @@ class ReferenceStack(cdk.Stack):
                 TenantObjects.attachments(self.attachments),
             ],
             models=self.models,
+            limits=self.limits,
             deny_tenant_data_to_compute_roles=self._switch("tenantDataDeny", ("on", "off")) == "on",
         )
         cdk.CfnOutput(self, "SessionRoleArn", value=self.session_role.role_arn)
+        if tenant := self.node.try_get_context("sessionBroker"):
+            self._make_session_broker(str(tenant))
 
     def _make_tables(self) -> None:
         self.tasks = self._table("TaskTable", stream=dynamodb.StreamViewType.NEW_IMAGE)
@@ -143,6 +152,42 @@ class ReferenceStack(cdk.Stack):
             description="Starts tasks; the only role that mints sessions",
         )
         return Minting.by_broker(self.orchestrator, compute_roles=[self.agentcore_role, self.ecs_role])
+
+    def _make_session_broker(self, tenant: str) -> None:
+        """Make the tenant's role, and the dispatcher that assumes it once for each session."""
+        dispatcher = iam.Role(
+            self,
+            "DispatcherRole",
+            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+            description="Assumes a session of the tenant with a source identity",
+        )
+        self.session_broker = SessionBrokerRole(
+            self, "SessionBroker", tenant=tenant, callers=[dispatcher], models=self.models, limits=self.limits
+        )
+
+    def _vpc(self) -> ec2.Vpc:
+        """Make a VPC without a way out: sessions reach AWS through its endpoints only."""
+        cidr = "10.0.0.0/16"
+        vpc = ec2.Vpc(
+            self,
+            "AgentVpc",
+            ip_addresses=ec2.IpAddresses.cidr(cidr),
+            max_azs=2,
+            nat_gateways=0,
+            subnet_configuration=[ec2.SubnetConfiguration(name="agents", subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)],
+            restrict_default_security_group=False,
+        )
+        vpc.add_flow_log("FlowLog")
+        vpc.add_gateway_endpoint("S3", service=ec2.GatewayVpcEndpointAwsService.S3)
+        vpc.add_gateway_endpoint("DynamoDb", service=ec2.GatewayVpcEndpointAwsService.DYNAMODB)
+        from_inside = ec2.SecurityGroup(self, "EndpointSecurityGroup", vpc=vpc, allow_all_outbound=False)
+        from_inside.add_ingress_rule(ec2.Peer.ipv4(cidr), ec2.Port.tcp(443))
+        for id, service in (
+            ("Sts", ec2.InterfaceVpcEndpointAwsService.STS),
+            ("BedrockRuntime", ec2.InterfaceVpcEndpointAwsService.BEDROCK_RUNTIME),
+        ):
+            vpc.add_interface_endpoint(id, service=service, open=False, security_groups=[from_inside])
+        return vpc
 
     def _switch(self, name: str, values: tuple[str, ...]) -> str:
         """Return a context switch; the first value is the default."""

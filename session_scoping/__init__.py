@@ -14,7 +14,6 @@ from session_scoping.errors import (
     QuotaExceededError,
     SessionScopingError,
 )
-from session_scoping.source_identity import SourceIdentity
 from session_scoping.tags import SessionTags
 
 if TYPE_CHECKING:
@@ -28,8 +27,11 @@ if TYPE_CHECKING:
         TenantObjects,
         TenantTable,
         TenantTablePolicy,
+        WebIdentity,
+        WorkloadBinding,
     )
     from session_scoping.layout import KeyFormat
+    from session_scoping.source_identity import SourceIdentity
 
 _HOMES = {
     "ComputeBackend": "session_scoping.constructs",
@@ -37,13 +39,14 @@ _HOMES = {
     "Minting": "session_scoping.constructs",
     "Models": "session_scoping.constructs",
     "ScopedComputeRole": "session_scoping.constructs",
+    "SessionBrokerRole": "session_scoping.constructs",
     "SessionRole": "session_scoping.constructs",
+    "SourceIdentity": "session_scoping.source_identity",
     "TenantObjects": "session_scoping.constructs",
     "TenantTable": "session_scoping.constructs",
     "TenantTablePolicy": "session_scoping.constructs",
-    "WorkloadBinding": "session_scoping.constructs",
     "WebIdentity": "session_scoping.constructs",
-    "SessionBrokerRole": "session_scoping.constructs",
+    "WorkloadBinding": "session_scoping.constructs",
 }
 
 __all__ = [
@@ -55,6 +58,7 @@ __all__ = [
     "Models",
     "QuotaExceededError",
     "ScopedComputeRole",
+    "SessionBrokerRole",
     "SessionRole",
     "SessionScopingError",
     "SessionTags",
@@ -62,7 +66,8 @@ __all__ = [
     "TenantObjects",
     "TenantTable",
     "TenantTablePolicy",
-    "SessionBrokerRole",
+    "WebIdentity",
+    "WorkloadBinding",
 ]
 
 

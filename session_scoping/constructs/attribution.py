@@ -13,7 +13,6 @@ from session_scoping.constructs.statements import Conditions, Statement, allow, 
 from session_scoping.errors import InvalidInputError
 from session_scoping.source_identity import ambiguous_pattern_of, pattern_of
 
-ATTRIBUTED_TO = "session-scoping:attributed-to"
 ASSUME_ACTIONS = ("sts:AssumeRole", "sts:SetSourceIdentity")
 
 # Source: EKS guide, pod-id-abac: transitive tags on every session EKS Pod Identity makes.

@@ -14,10 +14,8 @@ from session_scoping.constructs.network import compute_checks, endpoint_checks
 from session_scoping.constructs.site import Site, has_wildcard, is_token
 from session_scoping.constructs.statements import Conditions, deny
 from session_scoping.errors import InvalidInputError
+from session_scoping.promises import BOUND_REGION, BOUND_TO, PINNED_BY
 
-BOUND_TO = "session-scoping:bound-to"
-BOUND_REGION = "session-scoping:bound-region"
-PINNED_BY = "session-scoping:pinned-by"
 TASK_IP = "task_ip"
 """The session tag that holds the task's own IPv4 address, where `task_ip` is asked for."""
 

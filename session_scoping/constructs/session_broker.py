@@ -14,7 +14,6 @@ from session_scoping import environment
 from session_scoping.constructs.arguments import check_kinds, demand_limit_tags, listed
 from session_scoping.constructs.attribution import (
     ASSUME_ACTIONS,
-    ATTRIBUTED_TO,
     TrustTerms,
     WebIdentity,
     chain_sections,
@@ -43,6 +42,7 @@ from session_scoping.constructs.ruler import Ruler
 from session_scoping.constructs.site import Site, properties_of
 from session_scoping.constructs.statements import Statement, merge
 from session_scoping.errors import QuotaExceededError
+from session_scoping.promises import ATTRIBUTED_TO
 from session_scoping.source_identity import check_tenant, pattern_of
 
 _WILDCARD_REASON = "A model's Regions are fenced by its inference profile; nothing else has a wildcard."

@@ -4,11 +4,15 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+from session_scoping.promises import ATTRIBUTED_TO, BOUND_TO
 from session_scoping.verify.collecting import collect
 from session_scoping.verify.infer import Options, Scoped, find_session_roles, scope_of
 from session_scoping.verify.model import Estate, Role, Store
+from session_scoping.verify.promised import promises_anything
 from session_scoping.verify.properties.allowed_actions import RULE as ACTIONS
 from session_scoping.verify.properties.allowed_actions import prove_allowed_actions
+from session_scoping.verify.properties.attribution import RULE as ATTRIBUTION
+from session_scoping.verify.properties.attribution import prove_attribution
 from session_scoping.verify.properties.base import Proof, guarded
 from session_scoping.verify.properties.chaining import RULE as CHAINING
 from session_scoping.verify.properties.chaining import prove_no_chaining
@@ -19,6 +23,8 @@ from session_scoping.verify.properties.session_tags import RULE as TAGS
 from session_scoping.verify.properties.session_tags import prove_session_tags
 from session_scoping.verify.properties.work import RULE as WORK
 from session_scoping.verify.properties.work import prove_work_possible
+from session_scoping.verify.properties.workload_binding import RULE as BINDING
+from session_scoping.verify.properties.workload_binding import prove_workload_binding
 from session_scoping.verify.report import Report, Result, Status
 from session_scoping.verify.symbolic.conditions import UnmodelledError
 from session_scoping.verify.template import load
@@ -62,13 +68,19 @@ def prove(estate: Estate, options: Options | None = None, progress: Progress | N
     tell = progress or (lambda _step: None)
     results: list[Result] = []
     scoped = [scope_of(role, estate, options) for role in find_session_roles(estate, options)]
-    if not scoped:
+    attributed = [role for role in estate.roles.values() if promises_anything(role)]
+    if not scoped and not attributed:
         detail = "no role is assumed with session tags, so there is nothing to prove"
         results.append(Result("session-roles", "the templates", Status.VACUOUS, detail))
     for item in scoped:
         for rule, subject, attempt in _session_steps(estate, item, options):
             tell(f"{rule}: {subject}")
             results.append(_run(attempt, rule, subject, item.role, [*estate.problems, *item.role.problems]))
+    for role in attributed:
+        proof = Proof(estate, scope_of(role, estate, options), options.allow)
+        for rule, attempt in _promise_steps(proof):
+            tell(f"{rule}: {role.label}")
+            results.append(_run(attempt, rule, role.label, role, [*estate.problems, *role.problems]))
     compute, notes = find_compute_roles(estate, scoped, options)
     stores = {store.id: store for item in scoped for store in item.stores}
     for role in compute:
@@ -94,6 +106,14 @@ def _session_steps(estate: Estate, item: Scoped, options: Options) -> Iterator[_
     yield ACTIONS, label, partial(prove_allowed_actions, proof)
     yield CHAINING, label, partial(prove_no_chaining, proof)
     yield WORK, label, partial(prove_work_possible, proof)
+
+
+def _promise_steps(proof: Proof) -> Iterator[tuple[str, Callable[[], Result]]]:
+    """Yield what a role's Metadata promises of its sessions."""
+    if ATTRIBUTED_TO in proof.role.promises:
+        yield ATTRIBUTION, partial(prove_attribution, proof)
+    if BOUND_TO in proof.role.promises:
+        yield BINDING, partial(prove_workload_binding, proof)
 
 
 def _run(attempt: Callable[[], Result], rule: str, subject: str, role: Role, problems: list[str]) -> Result:
