@@ -174,7 +174,7 @@ class SessionBrokerRole(Construct):
         """
         caller = self._checked(role)
         self._trust(caller)
-        self._calls.attach([caller])
+        self._let_call([caller])
         self._let_become(role)
 
     def admit_trust_only(self, role: AnyRole) -> Sequence[Statement]:
@@ -233,8 +233,14 @@ class SessionBrokerRole(Construct):
         self._permissions.write(allowed, [self._role])
         self._permissions.after(self._guards)
         check_attachments(self, self._guards, self._permissions)
-        statements = self._terms.caller_statements(self._role_arn)
-        self._calls.write([Section.whole(*statements)], callers)
+        self._let_call(callers)
+
+    def _let_call(self, callers: Sequence[iam.IRole]) -> None:
+        """Give roles what they need; there is no policy before there is a role."""
+        if self._calls.policies:
+            self._calls.attach(callers)
+        elif callers:
+            self._calls.write([Section.whole(*self._terms.caller_statements(self._role_arn))], callers)
 
     def _wire_chain(self, chain_to: Sequence[iam.IRole]) -> None:
         """Let the roles further on trust this one; print the statement where that cannot be done from here."""
