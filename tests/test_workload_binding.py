@@ -1,7 +1,7 @@
 """WorkloadBinding: whole statements, what synth demands of the network, and what is refused."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import aws_cdk as cdk
 import pytest
@@ -205,8 +205,7 @@ def test_an_imported_vpc_is_taken_at_its_word() -> None:
 def test_a_vpc_of_another_stack_is_referenced_and_checked() -> None:
     """The network may stand in a stack of its own."""
     stack = small.stack()
-    app = stack.node.root
-    vpc = network(cdk.Stack(app, "Network"), "sts")
+    vpc = network(cdk.Stack(cast(cdk.App, stack.node.root), "Network"), "sts")
     bound(stack, WorkloadBinding(vpc=vpc))
     with pytest.raises(RuntimeError, match="got none for dynamodb, expected"):
         small.template(stack)
@@ -283,7 +282,7 @@ def test_a_runtime_in_another_stack_is_found() -> None:
     """The check looks through the whole app."""
     stack = small.stack()
     agent = agent_of(stack, ComputeBackend.AGENTCORE)
-    runtime(cdk.Stack(stack.node.root, "Runtimes"), agent, None)
+    runtime(cdk.Stack(cast(cdk.App, stack.node.root), "Runtimes"), agent, None)
     with pytest.raises(RuntimeError, match="runtime `Runtimes/Runtime/"):
         small.template(stack)
 
@@ -331,7 +330,7 @@ MISTAKES: dict[str, tuple[Callable[[cdk.Stack], object], str]] = {
     "a subnet": (lambda _: WorkloadBinding(vpc="subnet-1"), "the VPC's id does not name one"),
     "a policy variable": (lambda _: WorkloadBinding(vpc="vpc-${aws:SourceVpc}"), "the VPC's id does not name one"),
     "something else": (lambda _: WorkloadBinding(vpc=7), "the binding has no VPC"),  # type: ignore[arg-type]
-    "a table": (lambda s: WorkloadBinding(vpc=small.table(s)), "the binding has no VPC"),
+    "a table": (lambda s: WorkloadBinding(vpc=small.table(s)), "the binding has no VPC"),  # type: ignore[arg-type]
     "any Region": (lambda _: WorkloadBinding(vpc="vpc-1", region="*"), "the VPC's Region does not name one"),
     "no Region": (lambda _: WorkloadBinding(vpc="vpc-1", region=""), "the VPC's Region does not name one"),
     "a pin without its tag": (

@@ -68,19 +68,15 @@ def prove(estate: Estate, options: Options | None = None, progress: Progress | N
     tell = progress or (lambda _step: None)
     results: list[Result] = []
     scoped = [scope_of(role, estate, options) for role in find_session_roles(estate, options)]
-    attributed = [role for role in estate.roles.values() if promises_anything(role)]
-    if not scoped and not attributed:
+    promised = prove_promises(estate, options, tell)
+    if not scoped and not promised:
         detail = "no role is assumed with session tags, so there is nothing to prove"
         results.append(Result("session-roles", "the templates", Status.VACUOUS, detail))
     for item in scoped:
         for rule, subject, attempt in _session_steps(estate, item, options):
             tell(f"{rule}: {subject}")
             results.append(_run(attempt, rule, subject, item.role, [*estate.problems, *item.role.problems]))
-    for role in attributed:
-        proof = Proof(estate, scope_of(role, estate, options), options.allow)
-        for rule, attempt in _promise_steps(proof):
-            tell(f"{rule}: {role.label}")
-            results.append(_run(attempt, rule, role.label, role, [*estate.problems, *role.problems]))
+    results += promised
     compute, notes = find_compute_roles(estate, scoped, options)
     stores = {store.id: store for item in scoped for store in item.stores}
     for role in compute:
@@ -108,12 +104,20 @@ def _session_steps(estate: Estate, item: Scoped, options: Options) -> Iterator[_
     yield WORK, label, partial(prove_work_possible, proof)
 
 
-def _promise_steps(proof: Proof) -> Iterator[tuple[str, Callable[[], Result]]]:
-    """Yield what a role's Metadata promises of its sessions."""
-    if ATTRIBUTED_TO in proof.role.promises:
-        yield ATTRIBUTION, partial(prove_attribution, proof)
-    if BOUND_TO in proof.role.promises:
-        yield BINDING, partial(prove_workload_binding, proof)
+_PROMISES = ((ATTRIBUTED_TO, ATTRIBUTION, prove_attribution), (BOUND_TO, BINDING, prove_workload_binding))
+
+
+def prove_promises(estate: Estate, options: Options, tell: Progress) -> list[Result]:
+    """Prove what roles promise of their sessions in their Metadata, session tags or not."""
+    results: list[Result] = []
+    for role in filter(promises_anything, estate.roles.values()):
+        proof = Proof(estate, scope_of(role, estate, options), options.allow)
+        for key, rule, attempt in _PROMISES:
+            if key in role.promises:
+                tell(f"{rule}: {role.label}")
+                problems = [*estate.problems, *role.problems]
+                results.append(_run(partial(attempt, proof), rule, role.label, role, problems))
+    return results
 
 
 def _run(attempt: Callable[[], Result], rule: str, subject: str, role: Role, problems: list[str]) -> Result:
