@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         Models,
         Revocation,
         ScopedComputeRole,
+        SessionBrokerRole,
         SessionRole,
         TenantObjects,
         TenantTable,
@@ -31,9 +32,12 @@ if TYPE_CHECKING:
         TokenVaultGrant,
         UserBinding,
         VaultProvider,
+        WebIdentity,
+        WorkloadBinding,
         grant_dispatch,
     )
     from session_scoping.layout import KeyFormat
+    from session_scoping.source_identity import SourceIdentity
 
 _HOMES = {
     "ComputeBackend": "session_scoping.constructs",
@@ -42,7 +46,9 @@ _HOMES = {
     "Models": "session_scoping.constructs",
     "Revocation": "session_scoping.constructs",
     "ScopedComputeRole": "session_scoping.constructs",
+    "SessionBrokerRole": "session_scoping.constructs",
     "SessionRole": "session_scoping.constructs",
+    "SourceIdentity": "session_scoping.source_identity",
     "TenantObjects": "session_scoping.constructs",
     "TenantTable": "session_scoping.constructs",
     "TenantTablePolicy": "session_scoping.constructs",
@@ -51,6 +57,8 @@ _HOMES = {
     "UserBinding": "session_scoping.constructs",
     "VaultProvider": "session_scoping.constructs",
     "grant_dispatch": "session_scoping.constructs",
+    "WebIdentity": "session_scoping.constructs",
+    "WorkloadBinding": "session_scoping.constructs",
 }
 
 __all__ = [
@@ -63,9 +71,11 @@ __all__ = [
     "QuotaExceededError",
     "Revocation",
     "ScopedComputeRole",
+    "SessionBrokerRole",
     "SessionRole",
     "SessionScopingError",
     "SessionTags",
+    "SourceIdentity",
     "TenantObjects",
     "TenantTable",
     "TenantTablePolicy",
@@ -74,6 +84,8 @@ __all__ = [
     "UserBinding",
     "VaultProvider",
     "grant_dispatch",
+    "WebIdentity",
+    "WorkloadBinding",
 ]
 
 
