@@ -21,14 +21,20 @@ if TYPE_CHECKING:
         ComputeBackend,
         Minting,
         Models,
+        Revocation,
         ScopedComputeRole,
         SessionBrokerRole,
         SessionRole,
         TenantObjects,
         TenantTable,
         TenantTablePolicy,
+        TokenFlow,
+        TokenVaultGrant,
+        UserBinding,
+        VaultProvider,
         WebIdentity,
         WorkloadBinding,
+        grant_dispatch,
     )
     from session_scoping.layout import KeyFormat
     from session_scoping.source_identity import SourceIdentity
@@ -38,6 +44,7 @@ _HOMES = {
     "KeyFormat": "session_scoping.layout",
     "Minting": "session_scoping.constructs",
     "Models": "session_scoping.constructs",
+    "Revocation": "session_scoping.constructs",
     "ScopedComputeRole": "session_scoping.constructs",
     "SessionBrokerRole": "session_scoping.constructs",
     "SessionRole": "session_scoping.constructs",
@@ -45,8 +52,13 @@ _HOMES = {
     "TenantObjects": "session_scoping.constructs",
     "TenantTable": "session_scoping.constructs",
     "TenantTablePolicy": "session_scoping.constructs",
+    "TokenFlow": "session_scoping.constructs",
+    "TokenVaultGrant": "session_scoping.constructs",
+    "UserBinding": "session_scoping.constructs",
+    "VaultProvider": "session_scoping.constructs",
     "WebIdentity": "session_scoping.constructs",
     "WorkloadBinding": "session_scoping.constructs",
+    "grant_dispatch": "session_scoping.constructs",
 }
 
 __all__ = [
@@ -57,6 +69,7 @@ __all__ = [
     "MissingExtraError",
     "Models",
     "QuotaExceededError",
+    "Revocation",
     "ScopedComputeRole",
     "SessionBrokerRole",
     "SessionRole",
@@ -66,8 +79,13 @@ __all__ = [
     "TenantObjects",
     "TenantTable",
     "TenantTablePolicy",
+    "TokenFlow",
+    "TokenVaultGrant",
+    "UserBinding",
+    "VaultProvider",
     "WebIdentity",
     "WorkloadBinding",
+    "grant_dispatch",
 ]
 
 

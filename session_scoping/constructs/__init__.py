@@ -18,25 +18,37 @@ except ImportError as error:
 from session_scoping.constructs.attribution import WebIdentity
 from session_scoping.constructs.binding import WorkloadBinding, endpoint_policy_for
 from session_scoping.constructs.compute_role import ComputeBackend, ScopedComputeRole
+from session_scoping.constructs.dispatch import grant_dispatch
 from session_scoping.constructs.minting import Minting
 from session_scoping.constructs.models import Models
 from session_scoping.constructs.objects import TenantObjects
+from session_scoping.constructs.revocation import Revocation
 from session_scoping.constructs.session_broker import SessionBrokerRole
 from session_scoping.constructs.session_role import SessionRole
 from session_scoping.constructs.table_policy import TenantTablePolicy
 from session_scoping.constructs.tables import TenantTable
+from session_scoping.constructs.token_vault import TokenVaultGrant
+from session_scoping.constructs.user_binding import UserBinding
+from session_scoping.constructs.vault_actions import TokenFlow
+from session_scoping.constructs.vault_resources import VaultProvider
 
 __all__ = [
     "ComputeBackend",
     "Minting",
     "Models",
+    "Revocation",
     "ScopedComputeRole",
     "SessionBrokerRole",
     "SessionRole",
     "TenantObjects",
     "TenantTable",
     "TenantTablePolicy",
+    "TokenFlow",
+    "TokenVaultGrant",
+    "UserBinding",
+    "VaultProvider",
     "WebIdentity",
     "WorkloadBinding",
     "endpoint_policy_for",
+    "grant_dispatch",
 ]

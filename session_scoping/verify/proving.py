@@ -19,12 +19,15 @@ from session_scoping.verify.properties.chaining import prove_no_chaining
 from session_scoping.verify.properties.compute import RULE as COMPUTE
 from session_scoping.verify.properties.compute import find_compute_roles, outside_minters, prove_compute
 from session_scoping.verify.properties.isolation import OBJECTS, PARTITION, prove_store
+from session_scoping.verify.properties.revocation import RULE as REVOCATION
+from session_scoping.verify.properties.revocation import promises_revocation, prove_revocation
 from session_scoping.verify.properties.session_tags import RULE as TAGS
 from session_scoping.verify.properties.session_tags import prove_session_tags
 from session_scoping.verify.properties.work import RULE as WORK
 from session_scoping.verify.properties.work import prove_work_possible
 from session_scoping.verify.properties.workload_binding import RULE as BINDING
 from session_scoping.verify.properties.workload_binding import prove_workload_binding
+from session_scoping.verify.reach import uses_tags
 from session_scoping.verify.report import Report, Result, Status
 from session_scoping.verify.symbolic.conditions import UnmodelledError
 from session_scoping.verify.template import load
@@ -101,6 +104,8 @@ def _session_steps(estate: Estate, item: Scoped, options: Options) -> Iterator[_
         yield rule, f"{label} → {store.label}", partial(prove_store, proof, store)
     yield ACTIONS, label, partial(prove_allowed_actions, proof)
     yield CHAINING, label, partial(prove_no_chaining, proof)
+    if promises_revocation(item.role):
+        yield REVOCATION, label, partial(prove_revocation, proof)
     yield WORK, label, partial(prove_work_possible, proof)
 
 
@@ -112,11 +117,13 @@ def prove_promises(estate: Estate, options: Options, tell: Progress) -> list[Res
     results: list[Result] = []
     for role in filter(promises_anything, estate.roles.values()):
         proof = Proof(estate, scope_of(role, estate, options), options.allow)
-        for key, rule, attempt in _PROMISES:
-            if key in role.promises:
-                tell(f"{rule}: {role.label}")
-                problems = [*estate.problems, *role.problems]
-                results.append(_run(partial(attempt, proof), rule, role.label, role, problems))
+        steps = [step for step in _PROMISES if step[0] in role.promises]
+        if promises_revocation(role) and not uses_tags(role):
+            steps.append((REVOCATION, REVOCATION, prove_revocation))
+        for _, rule, attempt in steps:
+            tell(f"{rule}: {role.label}")
+            problems = [*estate.problems, *role.problems]
+            results.append(_run(partial(attempt, proof), rule, role.label, role, problems))
     return results
 
 

@@ -61,6 +61,11 @@ RULES = (
         " allowed, but for the calls AWS itself makes for the session.",
     ),
     Rule(
+        "revocation",
+        "A revoked session can do nothing",
+        "A Deny of every action on every resource fires for each session the role's Metadata calls revoked.",
+    ),
+    Rule(
         "work-possible",
         "What the role grants can be used",
         "Some request of an admitted session succeeds on each table and bucket; denying everything is no proof.",

@@ -5,12 +5,13 @@ from collections.abc import Iterator
 import z3
 
 from session_scoping.verify.actions import BUCKET, ESCALATION, FUTURE, KEYED, OBJECT, OBJECT_ADMIN, PARTIQL, UNKEYED
-from session_scoping.verify.infer import Options, Scoped, find_session_roles, named
+from session_scoping.verify.infer import Options, Scoped, find_session_roles
 from session_scoping.verify.model import Estate, Role, Store
 from session_scoping.verify.properties.base import Proof, Witness, classes, confirm
 from session_scoping.verify.properties.entries import entry_arn, entry_target
 from session_scoping.verify.reach import OTHER_TAG, covers_action, may_be_role
 from session_scoping.verify.report import Counterexample, Result, Status
+from session_scoping.verify.stores import named
 from session_scoping.verify.symbolic.calls import Call, Session
 from session_scoping.verify.symbolic.conditions import UnmodelledError
 from session_scoping.verify.symbolic.policies import Target, allowed, resource_pattern

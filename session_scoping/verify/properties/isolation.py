@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import z3
 
 from session_scoping.verify.actions import FUTURE, KEYED, OBJECT
-from session_scoping.verify.infer import tags_in
+from session_scoping.verify.formats import tags_in
 from session_scoping.verify.matching import parsed, split_fields
 from session_scoping.verify.model import Statement, Store
 from session_scoping.verify.properties.base import Proof, Witness, classes, confirm

@@ -7,7 +7,7 @@ import z3
 from session_scoping.verify.actions import ASSUME
 from session_scoping.verify.binding import Binding
 from session_scoping.verify.decision import PolicySet, Request, decide
-from session_scoping.verify.infer import tags_in
+from session_scoping.verify.formats import tags_in
 from session_scoping.verify.model import Statement
 from session_scoping.verify.properties.base import Proof, request_tags
 from session_scoping.verify.reach import covers_action
