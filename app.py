@@ -7,9 +7,9 @@ Context (`cdk synth -c name=value`):
     revokedBefore: end the sessions issued before this instant, such as `2026-11-21T10:00:00Z`.
     revokedTasks: end the sessions of these tasks, comma-separated.
     tenantDataDeny: `off` for the first deployment onto running agents; see the README for the order.
+    tokenVault: `on` lets sessions take their user's GitHub token from AgentCore's vault; see docs/token-vault.md.
     binding: `vpc` makes a VPC with its endpoints and ties every session to it. Default: `off`.
     sessionBroker: a tenant, for whom a dispatcher assumes sessions with a source identity. Default: none.
-    tokenVault: `on` lets sessions take their user's GitHub token from AgentCore's vault; see docs/token-vault.md.
 """
 
 from typing import Any
@@ -63,7 +63,7 @@ class ReferenceStack(cdk.Stack):
         self._make_tables()
         self._make_buckets()
         self._make_compute_roles()
-        self.bindings = [WorkloadBinding(vpc=self._vpc())] if self._switch("binding", ("off", "vpc")) == "vpc" else []
+        self.limits = [WorkloadBinding(vpc=self._vpc())] if self._switch("binding", ("off", "vpc")) == "vpc" else []
         self.session_role = SessionRole(
             self,
             "SessionRole",
@@ -81,14 +81,14 @@ class ReferenceStack(cdk.Stack):
                 TenantObjects.attachments(self.attachments),
             ],
             models=self.models,
-            limits=[*self.bindings, *self._revocations()],
+            limits=[*self.limits, *self._revocations()],
             deny_tenant_data_to_compute_roles=self._switch("tenantDataDeny", ("on", "off")) == "on",
         )
         cdk.CfnOutput(self, "SessionRoleArn", value=self.session_role.role_arn)
-        if tenant := self.node.try_get_context("sessionBroker"):
-            self._make_session_broker(str(tenant))
         if self._switch("tokenVault", ("off", "on")) == "on":
             self._make_token_vault()
+        if tenant := self.node.try_get_context("sessionBroker"):
+            self._make_session_broker(str(tenant))
 
     def _make_tables(self) -> None:
         self.tasks = self._table("TaskTable", stream=dynamodb.StreamViewType.NEW_IMAGE)
@@ -203,6 +203,12 @@ class ReferenceStack(cdk.Stack):
         )
         return Minting.by_broker(self.orchestrator, compute_roles=[self.agentcore_role, self.ecs_role])
 
+    def _revocations(self) -> list[Revocation]:
+        before, tasks = (self.node.try_get_context(name) for name in ("revokedBefore", "revokedTasks"))
+        found = [Revocation.issued_before(str(before))] if before else []
+        named = [task.strip() for task in str(tasks).split(",")] if tasks else []
+        return [*found, Revocation.of_sessions(task_id=named)] if named else found
+
     def _make_session_broker(self, tenant: str) -> None:
         """Make the tenant's role, and the dispatcher that assumes it once for each session."""
         dispatcher = iam.Role(
@@ -212,7 +218,7 @@ class ReferenceStack(cdk.Stack):
             description="Assumes a session of the tenant with a source identity",
         )
         self.session_broker = SessionBrokerRole(
-            self, "SessionBroker", tenant=tenant, callers=[dispatcher], models=self.models, limits=self.bindings
+            self, "SessionBroker", tenant=tenant, callers=[dispatcher], models=self.models, limits=self.limits
         )
 
     def _vpc(self) -> ec2.Vpc:
@@ -238,12 +244,6 @@ class ReferenceStack(cdk.Stack):
         ):
             vpc.add_interface_endpoint(id, service=service, open=False, security_groups=[from_inside])
         return vpc
-
-    def _revocations(self) -> list[Revocation]:
-        before, tasks = (self.node.try_get_context(name) for name in ("revokedBefore", "revokedTasks"))
-        found = [Revocation.issued_before(str(before))] if before else []
-        named = [task.strip() for task in str(tasks).split(",")] if tasks else []
-        return [*found, Revocation.of_sessions(task_id=named)] if named else found
 
     def _switch(self, name: str, values: tuple[str, ...]) -> str:
         """Return a context switch; the first value is the default."""

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -27,6 +28,7 @@ from botocore.compat import HTTPHeaders
 from session_scoping.enforcement_deploy import Deployment
 from session_scoping.enforcement_requests import IamCall, Wire, iam_calls
 from session_scoping.errors import InvalidInputError
+from session_scoping.revocations import ISSUE_TIME
 from session_scoping.verify.binding import Binding, tag_context
 from session_scoping.verify.collecting import collect
 from session_scoping.verify.decision import Decision, PolicySet, Request, decide
@@ -41,11 +43,12 @@ _FREE = {"sts:GetCallerIdentity"}
 
 @dataclass(frozen=True)
 class Caller:
-    """Whose policies hold for a request: a role, and the tags of its session."""
+    """Whose policies hold for a request: a role, the tags of its session, and when that was issued."""
 
     role: Role
     tags: Mapping[str, str] = field(default_factory=dict)
     session_name: str = "ambient"
+    issued: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
 @dataclass(frozen=True)
@@ -174,6 +177,7 @@ class EnforcedPolicies:
         context["aws:PrincipalArn"] = principal = self._binding.text(caller.role.arn)
         # moto has one account, so caller and resource are in the same.
         context |= {f"aws:{kind}Account": self._account for kind in ("Principal", "Resource")}
+        context[ISSUE_TIME] = caller.issued.isoformat()
         request = Request(call.action, call.resource, context, principal, caller.session_name)
         trusted = next((r for r in self.estate.roles.values() if self._binding.text(r.arn) == call.resource), None)
         store = next(

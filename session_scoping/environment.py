@@ -12,9 +12,6 @@ With a credential broker it is only what answers are compared with, and may be a
 SESSION_TAG_KEYS = "AGENT_SESSION_TAG_KEYS"
 """Comma-separated tag keys the SessionRole demands, for example `user_id,repo,task_id`."""
 
-SESSION_BROKER_ROLE_ARN = "AGENT_SESSION_BROKER_ROLE_ARN"
-"""ARN of the tenant's SessionBrokerRole, which the dispatcher assumes with a source identity for each session."""
-
 CREDENTIAL_BROKER = "AGENT_CREDENTIAL_BROKER"
 """Name or ARN of the Lambda function that exchanges a task token for credentials."""
 
@@ -23,6 +20,9 @@ TASK_TOKEN_FILE = "AGENT_TASK_TOKEN_FILE"  # noqa: S105 - the name of a variable
 
 WORKLOAD_IDENTITY = "AGENT_WORKLOAD_IDENTITY"
 """Name of the AgentCore workload identity that asks for tokens. AgentCore Runtime needs none: it hands tokens over."""
+
+SESSION_BROKER_ROLE_ARN = "AGENT_SESSION_BROKER_ROLE_ARN"
+"""ARN of the tenant's SessionBrokerRole, which the dispatcher assumes with a source identity for each session."""
 
 # --- read by the credential broker's function ---
 

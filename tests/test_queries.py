@@ -23,14 +23,14 @@ USER = {
 }  # fmt: skip
 
 
-def parsed(name: str, dialect: str) -> exp.Expression:
+def parsed(name: str, dialect: str) -> exp.Expr:
     """Return a file as the one statement it holds."""
     (statement,) = sqlglot.parse((QUERIES / name).read_text(), dialect=dialect)
     assert statement is not None
     return statement
 
 
-def fields(statement: exp.Expression) -> set[str]:
+def fields(statement: exp.Expr) -> set[str]:
     """Return every field a query reads, and every part of a nested one, in lower case."""
     names = {part.name.lower() for column in statement.find_all(exp.Column) for part in column.parts}
     return names | {dot.expression.name.lower() for dot in statement.find_all(exp.Dot)}
@@ -65,11 +65,8 @@ def test_the_query_splits_an_identity_as_the_contract_does(name: str) -> None:
     """`split_part` counts from one: the tenant is the second part, the session the third."""
     identity = SourceIdentity("acme", "s-1")
     parts = identity.for_sts().split("=")
-    splits = {
-        alias.alias: int(alias.this.expressions[-1].name if alias.this.expressions else alias.this.args["part_index"].name)
-        for alias in parsed(name, "trino").find_all(exp.Alias)
-        if alias.alias in {"tenant", "session"}
-    }
+    text = (QUERIES / name).read_text()
+    splits = {alias: int(index) for index, alias in re.findall(r"'=', (\d)\) AS (tenant|session)", text)}
     assert {name: parts[index - 1] for name, index in splits.items()} == {"tenant": "acme", "session": "s-1"}
 
 

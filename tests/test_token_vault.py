@@ -10,8 +10,8 @@ from aws_cdk import aws_bedrockagentcore as agentcore
 from cdk_nag import AwsSolutionsChecks
 
 from session_scoping import ComputeBackend, ScopedComputeRole, TokenFlow, TokenVaultGrant, VaultProvider
-from session_scoping.constructs.vault_actions import OTHER_DOORS, VENDING
 from session_scoping.users import user_id_for
+from session_scoping.vault_actions import OTHER_DOORS, VENDING
 from tests import small, stacks
 from tests.conftest import synthesize_reference
 from tests.vault_stack import (

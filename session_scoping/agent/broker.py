@@ -38,9 +38,12 @@ class BrokeredRole:
     Args:
         function: Name or ARN of the broker's function.
         tokens: Where the token comes from.
-        role: The session role, to compare answers with. Default: not known; the session name is compared.
+        role: The session role, to compare answers with. Without one, the first answer's role stays the task's.
         session_name: The role session name of the task.
         region_name: Region of the function. Default: the ARN's, then AWS_DEFAULT_REGION, AWS_REGION, the profile's.
+
+    Attributes:
+        role: The session role, once it is known.
 
     Raises:
         InvalidInputError: `function` cannot be the name of a function.
@@ -60,7 +63,7 @@ class BrokeredRole:
             )
         self._function = function
         self._tokens = tokens
-        self._role = role
+        self.role = role
         self._session_name = session_name
         self._compute = botocore.session.Session()
         self._compute.set_default_client_config(_CONFIG)
@@ -101,7 +104,9 @@ class BrokeredRole:
             known = next((failure for name, failure in REFUSALS.items() if name == code), BROKER_MALFORMED)
             raise AnswerRefusedError(known)
         user = answer.get("AssumedRoleUser")
-        if not self._is_ours(user.get("Arn") if isinstance(user, dict) else None):
+        role = RoleArn.of_session(user.get("Arn") if isinstance(user, dict) else None, self._session_name)
+        # A role's path is not in a session's ARN.
+        if role is None or (self.role is not None and role[1:] != self.role[1:]):
             raise AnswerRefusedError(
                 Failure(
                     "WrongRole",
@@ -110,11 +115,6 @@ class BrokeredRole:
                     "look at which function AGENT_CREDENTIAL_BROKER names",
                 )
             )
-        return CredentialSet.from_answer(answer.get("Credentials"))
-
-    def _is_ours(self, arn: object) -> bool:
-        if self._role is not None:
-            return arn == self._role.session_arn(self._session_name)
-        return isinstance(arn, str) and bool(
-            re.fullmatch(f"arn:[^:]+:sts::[0-9]{{12}}:assumed-role/[^/:]+/{re.escape(self._session_name)}", arn)
-        )
+        credentials = CredentialSet.from_answer(answer.get("Credentials"))
+        self.role = self.role or role
+        return credentials

@@ -96,7 +96,7 @@ class TaskSession:
         self._settle(TaskRole(tags, role, name, fetch, source, longest), region_name, timer)
 
     def _settle(self, task: TaskRole, region_name: str | None, timer: Clock) -> None:
-        self._tags, self._role, self._name = task.tags, task.role, task.session_name
+        self._tags, self._role, self._name, self._learned = task.tags, task.role, task.session_name, task.learned
         self._credentials = TaskCredentials(
             task.fetch,
             source=task.source,
@@ -129,8 +129,8 @@ class TaskSession:
                 seconds. Default: the file AGENT_TASK_TOKEN_FILE names.
             broker: Name or ARN of the credential broker's function, invoked by the compute role. Default:
                 AGENT_CREDENTIAL_BROKER; where that is absent too, the token is shown to STS as a web identity.
-            role_arn: The session role. Default: AGENT_SESSION_ROLE_ARN. With a broker it may be absent: then answers
-                are compared by session name only, and `verify()` has no role to compare with.
+            role_arn: The session role. Default: AGENT_SESSION_ROLE_ARN. With a broker it may be absent: then the
+                role is the one the first answer names, and `verify()` holds GetCallerIdentity against that.
             duration_seconds: How long a web identity session lasts, 900 to 43,200 and at most the role's
                 MaxSessionDuration; never longer than the token, rounded up to 900. A broker gives one hour at most.
                 Default: 3600.
@@ -221,7 +221,11 @@ class TaskSession:
         )
 
         return prove_patiently(
-            self._botocore, role=self._role, session_name=self._name, patience_seconds=patience_seconds
+            self._botocore,
+            role=self._role,
+            learned=self._learned,
+            session_name=self._name,
+            patience_seconds=patience_seconds,
         )
 
 

@@ -38,7 +38,15 @@ def task_role_of_token(
         brokered = BrokeredRole(
             function=function, tokens=tokens, role=role, session_name=task.session_name, region_name=region_name
         )
-        return TaskRole(task.tags, role, task.session_name, brokered, "the credential broker", DURATION_SECONDS)
+        return TaskRole(
+            tags=task.tags,
+            role=role,
+            session_name=task.session_name,
+            fetch=brokered,
+            source="the credential broker",
+            longest=DURATION_SECONDS,
+            learned=lambda: brokered.role,
+        )
     identified = WebIdentityRole(
         role=require_role(role_arn),
         tokens=tokens,

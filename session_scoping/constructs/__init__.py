@@ -29,8 +29,8 @@ from session_scoping.constructs.table_policy import TenantTablePolicy
 from session_scoping.constructs.tables import TenantTable
 from session_scoping.constructs.token_vault import TokenVaultGrant
 from session_scoping.constructs.user_binding import UserBinding
-from session_scoping.constructs.vault_actions import TokenFlow
 from session_scoping.constructs.vault_resources import VaultProvider
+from session_scoping.vault_actions import TokenFlow
 
 __all__ = [
     "ComputeBackend",
@@ -47,8 +47,8 @@ __all__ = [
     "TokenVaultGrant",
     "UserBinding",
     "VaultProvider",
+    "grant_dispatch",
     "WebIdentity",
     "WorkloadBinding",
     "endpoint_policy_for",
-    "grant_dispatch",
 ]

@@ -10,8 +10,8 @@ from session_scoping.constructs.compute_role import ScopedComputeRole
 from session_scoping.constructs.roles import demand_changeable
 from session_scoping.constructs.session_role import SessionRole
 from session_scoping.constructs.site import Site, has_wildcard, is_token
-from session_scoping.constructs.vault_actions import INVOKE, INVOKE_FOR_USER
 from session_scoping.errors import InvalidInputError
+from session_scoping.vault_actions import INVOKE, INVOKE_FOR_USER
 
 AnyRuntime: TypeAlias = agentcore.IBedrockAgentRuntime | agentcore.CfnRuntime | str
 AnyEndpoint: TypeAlias = agentcore.IRuntimeEndpoint | agentcore.CfnRuntimeEndpoint | str

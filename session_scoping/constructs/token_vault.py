@@ -16,10 +16,10 @@ from session_scoping.constructs.ruler import Ruler
 from session_scoping.constructs.session_role import SessionRole
 from session_scoping.constructs.site import Site
 from session_scoping.constructs.user_binding import UserBinding
-from session_scoping.constructs.vault_actions import COMPLETE, TokenFlow
 from session_scoping.constructs.vault_resources import AnyIdentity, VaultProvider, VaultResources
 from session_scoping.constructs.vault_statements import VaultStatements, consent_guards
 from session_scoping.errors import InvalidInputError
+from session_scoping.vault_actions import COMPLETE, PROMISE, PROMISED_USER, TokenFlow
 
 AnyGrantee: TypeAlias = SessionRole | ScopedComputeRole | iam.IRole
 
@@ -86,6 +86,7 @@ class TokenVaultGrant(Construct):
         self._permissions = self._series("Permissions")
         self._permissions.write(statements.permissions(self._site), [role])
         self._permissions.after(self._guards)
+        self._promise(user_binding)
         self._warn(statements, session_role)
         FinishedTree.of(self._site).ask(self._guards.finished, self._permissions.finished)
 
@@ -128,6 +129,14 @@ class TokenVaultGrant(Construct):
 
     def _series(self, base_id: str) -> PolicySeries:
         return PolicySeries(self, base_id, self._site, self._ruler)
+
+    def _promise(self, binding: UserBinding | None) -> None:
+        """Say in the role's Metadata what is declared, where that adds no reference between stacks."""
+        resource = self._role.node.default_child
+        if isinstance(resource, iam.CfnRole) and cdk.Stack.of(resource) is self._site.stack:
+            resource.add_metadata(PROMISE, self._resources.everything)
+            if binding and binding.tag_key:
+                resource.add_metadata(PROMISED_USER, binding.tag_key)
 
     def _warn(self, statements: VaultStatements, session_role: SessionRole | None) -> None:
         warnings = {}

@@ -178,7 +178,7 @@ def table_keys(properties: Mapping[str, Any]) -> TableKeys | None:
     if sort is None:
         return TableKeys(partition)
     kind = types.get(sort)
-    return TableKeys(partition, (str(sort), kind)) if kind in _SORT_VALUES else None
+    return TableKeys(partition, (str(sort), str(kind))) if kind in _SORT_VALUES else None
 
 
 def _entries(value: Any) -> Sequence[Mapping[str, Any]]:

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from session_scoping.errors import InvalidInputError
 from session_scoping.revocations import ISSUE_TIME, METADATA_KEY, from_text
 from session_scoping.verify.actions import EVERYTHING, KEYED
 from session_scoping.verify.binding import Binding, tag_context
-from session_scoping.verify.conditions import is_negated, split_operator
+from session_scoping.verify.conditions import UnmodelledOperatorError, is_negated, split_operator
 from session_scoping.verify.decision import PolicySet, Request, decide
 from session_scoping.verify.infer import Scoped
 from session_scoping.verify.matching import parsed, split_fields
@@ -14,7 +15,7 @@ from session_scoping.verify.model import Condition, Estate, Role, Statement, Sto
 from session_scoping.verify.properties.samples import own_key
 from session_scoping.verify.reach import PRINCIPAL_TAG, covers_action
 from session_scoping.verify.symbolic.conditions import MULTIVALUED
-from session_scoping.verify.text import Part, Text, Token, Unmodelled, Variable, Wildcard, lit
+from session_scoping.verify.text import Part, Text, Token, Unmodelled, Variable, Wildcard, lit, plain
 
 Tags = Mapping[str, str]
 Context = dict[str, str | list[str]]
@@ -48,7 +49,12 @@ def probe_tags(scoped: Scoped, name: Callable[[str], str]) -> dict[str, str]:
 
 
 def cases_of(scoped: Scoped, estate: Estate, binding: Binding) -> list[Case]:
-    """Return the matrix of one session role, decided by the verifier."""
+    """
+    Return the matrix of one session role, decided by the verifier.
+
+    Raises:
+        InvalidInputError: A policy holds an operator that IAM does not document.
+    """
     own = probe_tags(scoped, lambda key: f"probe-{key.replace('_', '-')}-1")
     other = {key: f"{value[:-1]}2" for key, value in own.items()}
     role = scoped.role
@@ -59,8 +65,21 @@ def cases_of(scoped: Scoped, estate: Estate, binding: Binding) -> list[Case]:
         mark = (case.action, case.resource, str(sorted(case.context.items())))
         if mark not in asked:
             request = Request(case.action, case.resource, case.context, principal, "probe")
-            asked[mark] = replace(case, expected=decide(request, policies).allowed)
+            asked[mark] = replace(case, expected=_decided(request, policies))
     return list(asked.values())
+
+
+def _decided(request: Request, policies: PolicySet) -> bool:
+    try:
+        return decide(request, policies).allowed
+    except UnmodelledOperatorError as error:
+        raise InvalidInputError(
+            f"the condition operator {error} is not one IAM documents",
+            got="a policy that cannot be decided",
+            expected="documented operators",
+            why="there would be nothing to compare AWS's answer with",
+            fix="correct the operator; `session-scoping verify` names the statement",
+        ) from error
 
 
 def identity_of(role: Role, binding: Binding) -> PolicySet:
@@ -198,7 +217,7 @@ def _revoked(scoped: Scoped, binding: Binding, own: Tags) -> Iterator[Case]:
     """Yield what revoked sessions would otherwise be allowed."""
     texts = scoped.role.promises.get(METADATA_KEY)
     for text in texts if isinstance(texts, list) else ():
-        revoked = from_text("".join(map(str, text)))
+        revoked = from_text((plain(text) if isinstance(text, tuple) else None) or "")
         tags = {**own, **{key: values[0] for key, values in revoked.tags.items()}}
         issued: Context = {ISSUE_TIME: "2000-01-01T00:00:00Z"} if revoked.before else {}
         for statement in scoped.role.identity:

@@ -49,6 +49,11 @@ RULES = (
         "No session can assume a role of the templates, by its own policies or by a trust policy alone.",
     ),
     Rule(
+        "revocation",
+        "A revoked session can do nothing",
+        "A Deny of every action on every resource fires for each session the role's Metadata calls revoked.",
+    ),
+    Rule(
         "attribution",
         "Every session acts under a source identity of its tenant",
         "The trust policy admits no session without a source identity of the promised form, and no request of a"
@@ -61,11 +66,6 @@ RULES = (
         " allowed, but for the calls AWS itself makes for the session.",
     ),
     Rule(
-        "revocation",
-        "A revoked session can do nothing",
-        "A Deny of every action on every resource fires for each session the role's Metadata calls revoked.",
-    ),
-    Rule(
         "work-possible",
         "What the role grants can be used",
         "Some request of an admitted session succeeds on each table and bucket; denying everything is no proof.",
@@ -74,5 +74,11 @@ RULES = (
         "compute-isolation",
         "Agent code's own role reaches no tenant data",
         "A role that mints sessions or runs agent code reaches no tenant table or bucket and changes no role.",
+    ),
+    Rule(
+        "token-vault",
+        "A role takes tokens of its own identity, providers and user only",
+        "No request for a workload access token, an OAuth2 token or an API key reaches a workload identity or provider"
+        " that the role does not declare, or asserts another user than the session's own.",
     ),
 )

@@ -7,7 +7,18 @@ from session_scoping.verify.matching import parsed, split_fields
 from session_scoping.verify.model import Estate, Role, Statement, Store
 from session_scoping.verify.reach import covers_action, may_be_role
 from session_scoping.verify.symbolic.targets import is_open, strip
-from session_scoping.verify.text import Pattern, Text, Token, Unmodelled, Variable, Wildcard, join_text, lit, show
+from session_scoping.verify.text import (
+    Pattern,
+    Text,
+    Token,
+    Unmodelled,
+    Variable,
+    Wildcard,
+    join_text,
+    lit,
+    show,
+    without_hash,
+)
 
 _MODELLED_STORE = {"table": (*KEYED, *PARTIQL, *UNKEYED), "bucket": OBJECT}
 
@@ -15,8 +26,9 @@ _MODELLED_STORE = {"table": (*KEYED, *PARTIQL, *UNKEYED), "bucket": OBJECT}
 def named(texts: Iterable[str], identifier: str, label: str) -> bool:
     """Whether one of the user's words names a resource: its logical id, its path, or the end of either."""
     return any(
-        identifier == text or label == text or identifier.endswith((f".{text}", f"/{text}")) or text in label.split("/")
+        text in (name, label) or name.endswith((f".{text}", f"/{text}", f":{text}")) or text in label.split("/")
         for text in texts
+        for name in (identifier, without_hash(identifier), label, without_hash(label))
     )
 
 

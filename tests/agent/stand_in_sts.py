@@ -98,7 +98,7 @@ class StandInSts:
         with self._lock:
             self._issued += 1
             number = self._issued
-        seconds = float(request.form["DurationSeconds"]) if lasts is None else lasts
+        seconds = float(request.form.get("DurationSeconds", 3600)) if lasts is None else lasts
         user = arn or assumed_arn(request.form["RoleArn"], request.form["RoleSessionName"])
         key = f"ASIATASKKEY{number:09d}"
         self._identities[key] = user

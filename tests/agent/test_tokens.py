@@ -6,12 +6,14 @@ import copy
 import json
 import logging
 import pickle
+import re
 import subprocess
 import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import boto3
 import pytest
@@ -29,6 +31,7 @@ from session_scoping.agent import (
     resolve_token,
     workload_token_from,
 )
+from session_scoping.agent.token_errors import TokenReason
 from session_scoping.agent.token_results import Delegation, Hidden, delegation_of
 from tests.agent.conftest import AMBIENT_KEY
 from tests.agent.stand_in_identity import (
@@ -425,3 +428,11 @@ def test_importing_the_seam_loads_no_client_and_no_cdk() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_every_reason_is_documented() -> None:
+    """The type users may branch on and the table in docs/token-vault.md name the same reasons."""
+    page = (Path(__file__).parents[2] / "docs" / "token-vault.md").read_text("utf-8")
+    rows = page.split("At three in the morning")[1].split("CloudTrail says denied")[0].splitlines()
+    cells = [row.split("|")[1] for row in rows if row.startswith("| `")]
+    assert {name for cell in cells for name in re.findall("`([A-Za-z0-9]+)`", cell)} == set(get_args(TokenReason))

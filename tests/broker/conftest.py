@@ -1,6 +1,7 @@
 """Fixtures: a stand-in AWS with the real handler behind it, a revocation table, tokens."""
 
 import json
+import logging
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -56,6 +57,8 @@ def aws(moto_url: str, sts: object, monkeypatch: pytest.MonkeyPatch) -> Iterator
     for name, value in SETTINGS.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(handler_module, "_kept", None)
+    for name in ("botocore", "urllib3"):  # which the handler quietens in its own process
+        monkeypatch.setattr(logging.getLogger(name), "level", logging.NOTSET)
     with running_aws() as server:
         server.dynamodb = moto_url
         server.function = handler_module.handler

@@ -8,6 +8,10 @@ import sysconfig
 from pathlib import Path
 
 from session_scoping.broker import bundle
+from session_scoping.issuing import TaskTokenSigner
+from tests.agent.conftest import TAGS
+from tests.broker.conftest import AUDIENCE, ISSUER
+from tests.broker.stand_in_aws import KEY_ARN, StandInAws
 
 STAGED = {f"session_scoping/{name}" for name in bundle.FILES}
 
@@ -62,3 +66,33 @@ def test_the_staged_handler_needs_boto3_and_nothing_else(tmp_path: Path) -> None
     assert ours == {str(target / name) for name in STAGED}
     assert files(target) == STAGED
     assert not {name.split(".")[0] for name, _ in modules} & {"aws_cdk", "jsii", "z3", "moto", "pytest"}
+
+
+EXCHANGE = """
+import json, sys
+sys.path.insert(0, {target!r})
+from session_scoping.broker.handler import handler
+from tests.broker.stand_in_aws import Context
+answer = handler({{"token": sys.stdin.read()}}, Context())
+print(json.dumps([answer, sys.modules["session_scoping"].__file__]))
+"""
+
+
+def test_the_staged_handler_exchanges_a_token(tmp_path: Path, aws: StandInAws) -> None:
+    """In a process of its own, by the machine's own clock, the asset does what the package does."""
+    target = bundle.stage(tmp_path / "asset")
+    token = TaskTokenSigner(KEY_ARN, issuer=ISSUER, audience=AUDIENCE).issue(TAGS)
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", EXCHANGE.format(target=str(target))],
+        cwd=Path(__file__).parents[2],
+        input=token,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    line, printed = map(json.loads, done.stdout.splitlines())
+    answer, package = printed
+    assert answer["AssumedRoleUser"]["Arn"].endswith("/AgentSession/task-0042")
+    assert (line["code"], line["verified"]) == ("Issued", True)
+    assert package == str(target / "session_scoping" / "__init__.py")
+    assert aws.actions() == ["kms:Sign", "kms:Verify", "dynamodb:BatchGetItem"]

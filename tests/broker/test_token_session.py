@@ -61,10 +61,10 @@ def fails(session: TaskSession) -> TaskCredentialsError:
     return caught.value
 
 
-def answer_with(aws: StandInAws, name: str) -> None:
+def answer_with(aws: StandInAws, old: str, new: str) -> None:
     """Let the function answer about another session than the task's."""
     real = aws.function
-    aws.function = lambda event, context: json.loads(json.dumps(real(event, context)).replace("/task-0042", name))
+    aws.function = lambda event, context: json.loads(json.dumps(real(event, context)).replace(old, new))
 
 
 # --- the broker -------------------------------------------------------------------------------------------------------
@@ -163,17 +163,22 @@ def test_undeclared_tags_are_refused_before_any_call(
     assert aws.calls == []
 
 
-def test_without_the_role_the_session_name_is_compared(
-    brokered: Make, aws: StandInAws, monkeypatch: pytest.MonkeyPatch
+def test_without_the_role_the_first_answer_names_it(
+    brokered: Make, aws: StandInAws, sts: StandInSts, now: MovableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A container that is not told the role works; only verify() has nothing to compare with."""
+    """A container that is not told the role proves it against what the broker said, which never changes."""
     monkeypatch.delenv("AGENT_SESSION_ROLE_ARN")
     session = brokered()
-    assert key_of(session)
-    with pytest.raises(NotScopedError, match="no role to compare"):
-        session.verify()
-    answer_with(aws, "/task-0043")
+    assert session.verify().arn == ARN
+    answer_with(aws, "AgentSession/", "Another/")
+    now.move(hours=1)
+    assert fails(session).reason == "WrongRole"
+    other = brokered()
+    with pytest.raises(NotScopedError, match="another role"):
+        other.verify()
+    answer_with(aws, "/task-0042", "/task-0043")
     assert fails(brokered()).reason == "WrongRole"
+    assert sts.count("GetCallerIdentity") == 2
 
 
 @pytest.mark.parametrize("code", get_args(RefusalCode))
@@ -240,7 +245,7 @@ def test_a_fault_on_the_way_to_the_broker_has_a_reason(name: str, brokered: Make
 
 def test_credentials_of_another_session_are_refused(brokered: Make, aws: StandInAws) -> None:
     """A function that is not the broker cannot make this task sign as another one."""
-    answer_with(aws, "/task-0043")
+    answer_with(aws, "/task-0042", "/task-0043")
     assert fails(brokered()).reason == "WrongRole"
 
 

@@ -3,12 +3,11 @@
 from typing import Any
 
 import aws_cdk as cdk
-from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_s3 as s3
 
 from tests import small
+from tests.conftest import RECOMMENDED_FLAGS
 
 _TASK = "${aws:PrincipalTag/task_id}"
 _USER = "${aws:PrincipalTag/user_id}"
@@ -61,7 +60,7 @@ class PeerStack(cdk.Stack):
         keys = ("user_id", "repo", "task_id")
         conditions = {
             "StringLike": {f"aws:RequestTag/{key}": "?*" for key in keys},
-            "StringNotLike": {f"aws:RequestTag/{key}": ["*/*", "*..*"] for key in ("user_id", "task_id")},
+            "StringNotLike": {f"aws:RequestTag/{key}": ["*/*", "*..*", "."] for key in ("user_id", "task_id")},
             "ForAllValues:StringEquals": {"aws:TagKeys": [*keys]},
             "Null": {"sts:TransitiveTagKeys": "true"},
         }
@@ -105,8 +104,5 @@ class PeerStack(cdk.Stack):
 
 def peer(*, conditioned: bool, per_task: bool) -> dict[str, Any]:
     """Return the template of another system."""
-    stack = PeerStack(small.stack().node.root, "backgroundagent-dev", conditioned=conditioned, per_task=per_task)  # type: ignore[arg-type]
-    return small.template(stack)
-
-
-_ = dynamodb, s3
+    app = cdk.App(context=RECOMMENDED_FLAGS)
+    return small.template(PeerStack(app, "agents-dev", conditioned=conditioned, per_task=per_task))

@@ -61,9 +61,7 @@ def _questions(proof: Proof, session: Session) -> list[tuple[Bool, str]]:
         if key in _path_tags(proof):
             value = session.value(key)
             dotted = z3.Or(value == z3.StringVal("."), z3.Contains(value, z3.StringVal("..")))
-            summary = (
-                f"{spelling[key]} can hold `..`, so that its object key leaves its prefix when a reader joins paths"
-            )
+            summary = f"{spelling[key]} can be `.` or hold `..`, so that a reader that joins paths leaves the prefix"
             found.append((z3.And(session.carried(key), dotted), summary))
         if key not in asked_for:
             found.append((session.transitive(key), f"the tag {spelling[key]} can be passed on to further sessions"))

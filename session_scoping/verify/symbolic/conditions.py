@@ -41,6 +41,8 @@ MULTIVALUED = {
     "aws:principalservicenameslist",
     "aws:resourceorgpaths",
     "aws:sourceorgpaths",
+    "bedrock-agentcore:inboundjwtclaim/aud",
+    "bedrock-agentcore:inboundjwtclaim/scope",
     "kms:encryptioncontextkeys",
     "kms:grantoperations",
     "kms:resourcealiases",

@@ -1,5 +1,5 @@
 """
-The actions of AgentCore Identity, by what they do. Small on purpose: what is absent is the point.
+The actions of AgentCore Identity, by what they do; constructs and verifier read the same lists.
 
 Source: service authorization reference, list_amazonbedrockagentcore: each action is authorized against every one of
 its resources, so a Deny on any of them refuses the call.
@@ -16,6 +16,11 @@ COMPLETE = "bedrock-agentcore:CompleteResourceTokenAuth"
 INVOKE = "bedrock-agentcore:InvokeAgentRuntime"
 INVOKE_FOR_USER = "bedrock-agentcore:InvokeAgentRuntimeForUser"
 READ_SECRET = "secretsmanager:GetSecretValue"  # noqa: S105
+
+PROMISE = "session-scoping:token-vault"
+"""Metadata key of a role: the ARNs of the identity, vault and providers its token vault grant names."""
+PROMISED_USER = "session-scoping:token-vault-user"
+"""Metadata key of a role: the session tag that an asserted user id must equal."""
 
 VENDING = (
     TOKEN_OF_AGENT,
