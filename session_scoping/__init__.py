@@ -56,9 +56,9 @@ _HOMES = {
     "TokenVaultGrant": "session_scoping.constructs",
     "UserBinding": "session_scoping.constructs",
     "VaultProvider": "session_scoping.constructs",
-    "grant_dispatch": "session_scoping.constructs",
     "WebIdentity": "session_scoping.constructs",
     "WorkloadBinding": "session_scoping.constructs",
+    "grant_dispatch": "session_scoping.constructs",
 }
 
 __all__ = [
@@ -83,9 +83,9 @@ __all__ = [
     "TokenVaultGrant",
     "UserBinding",
     "VaultProvider",
-    "grant_dispatch",
     "WebIdentity",
     "WorkloadBinding",
+    "grant_dispatch",
 ]
 
 

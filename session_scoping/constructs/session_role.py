@@ -10,7 +10,7 @@ from constructs import Construct
 
 from session_scoping import environment
 from session_scoping.constructs import guards
-from session_scoping.constructs.arguments import check_kinds, demand_limit_tags, listed
+from session_scoping.constructs.arguments import check_kinds, listed
 from session_scoping.constructs.documents import Section, tokens_in
 from session_scoping.constructs.finished import Check, FinishedTree
 from session_scoping.constructs.limits import Limit, Limited, promises_of, trust_conditions_of
@@ -105,7 +105,6 @@ class SessionRole(Construct):
         check_kinds(minting=[minting], tables=tables, objects=objects, models=[models], limits=limits)
         super().__init__(scope, id)
         self._tag_keys = demand_policy_text(parse_tag_keys(tag_keys))
-        demand_limit_tags(limits, self._tag_keys)
         self._minting, self._models = minting, models
         self._site = Site.of(scope)
         self._ruler = Ruler.at(self._site)

@@ -31,6 +31,7 @@ from session_scoping.verify.properties.work import RULE as WORK
 from session_scoping.verify.properties.work import prove_work_possible
 from session_scoping.verify.properties.workload_binding import RULE as BINDING
 from session_scoping.verify.properties.workload_binding import prove_workload_binding
+from session_scoping.verify.reach import uses_tags
 from session_scoping.verify.report import Report, Result, Status
 from session_scoping.verify.stores import named
 from session_scoping.verify.symbolic.conditions import UnmodelledError
@@ -163,11 +164,13 @@ def prove_promises(estate: Estate, options: Options, tell: Progress) -> list[Res
     results: list[Result] = []
     for role in filter(promises_anything, estate.roles.values()):
         proof = Proof(estate, scope_of(role, estate, options), options.allow)
-        for key, rule, attempt in _PROMISES:
-            if key in role.promises:
-                tell(f"{rule}: {role.label}")
-                problems = [*estate.problems, *role.problems]
-                results.append(_run(partial(attempt, proof), rule, role.label, role, problems))
+        steps = [step for step in _PROMISES if step[0] in role.promises]
+        if promises_revocation(role) and not uses_tags(role):
+            steps.append((REVOCATION, REVOCATION, prove_revocation))
+        for _, rule, attempt in steps:
+            tell(f"{rule}: {role.label}")
+            problems = [*estate.problems, *role.problems]
+            results.append(_run(partial(attempt, proof), rule, role.label, role, problems))
     return results
 
 
