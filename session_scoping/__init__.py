@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         TenantObjects,
         TenantTable,
         TenantTablePolicy,
+        ToolScopedRole,
     )
     from session_scoping.layout import KeyFormat
 
@@ -39,6 +40,7 @@ _HOMES = {
     "TenantObjects": "session_scoping.constructs",
     "TenantTable": "session_scoping.constructs",
     "TenantTablePolicy": "session_scoping.constructs",
+    "ToolScopedRole": "session_scoping.constructs",
 }
 
 __all__ = [
@@ -56,6 +58,7 @@ __all__ = [
     "TenantObjects",
     "TenantTable",
     "TenantTablePolicy",
+    "ToolScopedRole",
 ]
 
 

@@ -22,6 +22,7 @@ from session_scoping.constructs.objects import TenantObjects
 from session_scoping.constructs.session_role import SessionRole
 from session_scoping.constructs.table_policy import TenantTablePolicy
 from session_scoping.constructs.tables import TenantTable
+from session_scoping.constructs.tool_role import ToolScopedRole
 
 __all__ = [
     "ComputeBackend",
@@ -32,4 +33,5 @@ __all__ = [
     "TenantObjects",
     "TenantTable",
     "TenantTablePolicy",
+    "ToolScopedRole",
 ]
