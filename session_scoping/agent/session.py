@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import boto3
 import botocore.session
@@ -15,6 +15,7 @@ from session_scoping.agent.declared import check_declared, require_role
 from session_scoping.agent.locked import session_with_one_provider
 from session_scoping.agent.names import check_session_name, find_role_arn, session_name_for
 from session_scoping.agent.refresh import TaskCredentials, refuse_copy
+from session_scoping.agent.task_role import TaskRole
 from session_scoping.errors import InvalidInputError
 from session_scoping.tags import SessionTags
 
@@ -80,9 +81,17 @@ class TaskSession:
         else:
             _check_provider(credentials, session_policy)
             fetch, source, longest = credentials, "the credential provider", PROVIDER_LONGEST_SECONDS
-        self._tags, self._role, self._name = tags, role, name
-        account = None if role is None else role.account
-        self._credentials = TaskCredentials(fetch, source=source, longest=longest, clock=timer, account_id=account)
+        self._settle(TaskRole(tags, role, name, fetch, source, longest), region_name, timer)
+
+    def _settle(self, task: TaskRole, region_name: str | None, timer: Clock) -> None:
+        self._tags, self._role, self._name = task.tags, task.role, task.session_name
+        self._credentials = TaskCredentials(
+            task.fetch,
+            source=task.source,
+            longest=task.longest,
+            clock=timer,
+            account_id=None if task.role is None else task.role.account,
+        )
         self._botocore = session_with_one_provider(self._credentials, region_name)
         self._boto3 = _boto3_session(self._botocore)
 
@@ -125,6 +134,40 @@ class TaskSession:
     def resource(self, service_name: str, **options: Any) -> Any:
         """Return a boto3 resource of this task, as `client` does for clients."""
         return self._boto3.resource(service_name, **options)  # type: ignore[call-overload]
+
+    def derive(
+        self,
+        *,
+        tool_role_arn: str | None = None,
+        session_policy: str | None = None,
+        role_session_name: str | None = None,
+    ) -> Self:
+        """
+        Return a session of the same task with less: a tool's role, a session policy, or a tool's role under a policy.
+
+        No call is made yet. The new session refreshes by itself, with credentials of 900 seconds, the least STS
+        gives; IAM cannot require that, this method asks for it. A tool's role is assumed with this session's
+        credentials and inherits its tags; a policy alone is sent by whoever mints this session.
+
+        Args:
+            tool_role_arn: ARN of a ToolScopedRole. Default: this session's own role, with `session_policy`.
+            session_policy: JSON, up to 2,048 characters; what it does not allow is taken away. Default: none.
+            role_session_name: For a tool role that takes the name from another tag than `task_id`. Default: as
+                `session_name_for` makes it from the tags; without a tool role, this session's name.
+
+        Raises:
+            InvalidInputError: Neither is given; a malformed ARN, policy or name; a policy for a session that has
+                one already, or whose credentials come from a provider.
+
+        Source:
+            STS API_AssumeRole: inherited transitive tags must not be sent again; DurationSeconds is at least 900.
+        """
+        from session_scoping.agent.derive import derived  # here: importing this module must stay cheap
+
+        task, region_name, timer = derived(self, tool_role_arn, session_policy, role_session_name)
+        session = type(self).__new__(type(self))
+        session._settle(task, region_name, timer)
+        return session
 
     def verify(self, *, patience_seconds: float = 0.0) -> "Identity":
         """

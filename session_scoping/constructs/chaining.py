@@ -46,9 +46,7 @@ class ChainingGuard:
             not_resources=[role_arn],
         )
         count_attached([self._role])
-        self._policy = iam.ManagedPolicy(
-            self._owner, "ToolsGuard", statements=[self._others], roles=[self._role]
-        )
+        self._policy = iam.ManagedPolicy(self._owner, "ToolsGuard", statements=[self._others], roles=[self._role])
         self.hand_over(ONWARD_ACTIONS, [self._policy])
 
     def hand_over(self, actions: Sequence[str], successors: Sequence[iam.ManagedPolicy]) -> None:

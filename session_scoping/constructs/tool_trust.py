@@ -55,7 +55,7 @@ def tag_conditions(tag_keys: Sequence[str]) -> Conditions:
 
 
 SAME_IDENTITY: Conditions = {"StringEquals": {"sts:SourceIdentity": "${aws:SourceIdentity}"}}
-"""A source identity is handed on by the chain and cannot change. Source: IAM id_credentials_temp_control-access_monitor."""
+"""A source identity goes along a chain unchanged. Source: IAM guide, id_credentials_temp_control-access_monitor."""
 
 
 def trusting(principal_arn: str, assume: Conditions, tag_keys: Sequence[str]) -> list[iam.PolicyStatement]:
