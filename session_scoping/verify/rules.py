@@ -49,6 +49,18 @@ RULES = (
         "No session can assume a role of the templates, by its own policies or by a trust policy alone.",
     ),
     Rule(
+        "derivation",
+        "A tool's role is reached by its own sessions, each under its own tags",
+        "Only sessions of the session role a tool names can assume it, and only with the tags they carry; where the"
+        " tool says so, under a name that is their tag.",
+    ),
+    Rule(
+        "session-policy",
+        "A session policy only takes away, and leaves something",
+        "Asked for with --session-policy: no request is allowed under the policy and not without it, and some request"
+        " of a session is left.",
+    ),
+    Rule(
         "work-possible",
         "What the role grants can be used",
         "Some request of an admitted session succeeds on each table and bucket; denying everything is no proof.",

@@ -42,7 +42,7 @@ def test_the_session_hands_its_tags_on(session: TaskSession, sts: StandInSts) ->
 
 
 def test_nothing_is_handed_on_unless_declared(
-    session: TaskSession, sts: StandInSts, monkeypatch: pytest.MonkeyPatch, make_session: Make
+    sts: StandInSts, monkeypatch: pytest.MonkeyPatch, make_session: Make
 ) -> None:
     """Without AGENT_SESSION_TRANSITIVE_TAG_KEYS no tag is transitive: the trust policy would refuse it."""
     monkeypatch.delenv("AGENT_SESSION_TRANSITIVE_TAG_KEYS")
