@@ -4,6 +4,7 @@ The reference stack: task tables, buckets, two compute backends, and the one rol
 Context (`cdk synth -c name=value`):
     minting: `compute` (default) or `broker`.
     bedrockModels, bedrockGeo: replace the five models and their geography.
+    tools: `on` adds one tool role that a session may become: reading attachments, and nothing else.
     tenantDataDeny: `off` for the first deployment onto running agents; see the README for the order.
 """
 
@@ -29,7 +30,9 @@ from session_scoping import (
     SessionRole,
     TenantObjects,
     TenantTable,
+    ToolScopedRole,
 )
+from session_scoping.tags import DEFAULT_TAG_KEYS
 
 STACK_NAME = "SessionScopingReference"
 MODELS = (
@@ -50,6 +53,7 @@ class ReferenceStack(cdk.Stack):
         self._make_tables()
         self._make_buckets()
         self._make_compute_roles()
+        tools = self._switch("tools", ("off", "on")) == "on"
         self.session_role = SessionRole(
             self,
             "SessionRole",
@@ -67,9 +71,23 @@ class ReferenceStack(cdk.Stack):
                 TenantObjects.attachments(self.attachments),
             ],
             models=self.models,
+            transitive_tag_keys=DEFAULT_TAG_KEYS if tools else (),
             deny_tenant_data_to_compute_roles=self._switch("tenantDataDeny", ("on", "off")) == "on",
         )
         cdk.CfnOutput(self, "SessionRoleArn", value=self.session_role.role_arn)
+        if tools:
+            self._make_tool()
+
+    def _make_tool(self) -> None:
+        # It parses files that users uploaded: the part of the agent most worth taking things away from.
+        self.reader_tool = ToolScopedRole(
+            self,
+            "AttachmentReaderTool",
+            session_role=self.session_role,
+            tool="attachment-reader",
+            objects=[TenantObjects.attachments(self.attachments)],
+        )
+        cdk.CfnOutput(self, "AttachmentReaderToolArn", value=self.reader_tool.role_arn)
 
     def _make_tables(self) -> None:
         self.tasks = self._table("TaskTable", stream=dynamodb.StreamViewType.NEW_IMAGE)

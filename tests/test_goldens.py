@@ -17,7 +17,7 @@ from session_scoping import Minting, Models, TenantObjects, TenantTable, TenantT
 from tests import small
 from tests.conftest import ROOT
 
-GOLDENS = ("models", "reference-broker", "reference-compute", "single-table-kms", "table-policy")
+GOLDENS = ("models", "reference-broker", "reference-compute", "reference-tools", "single-table-kms", "table-policy")
 
 
 class PlainJson(JSONSnapshotExtension):
@@ -74,6 +74,11 @@ def test_reference_stack_where_compute_roles_mint(golden: SnapshotAssertion, com
 def test_reference_stack_where_a_broker_mints(golden: SnapshotAssertion, broker_template: dict[str, Any]) -> None:
     """The reference stack's roles and policies in broker mode are the reviewed ones."""
     assert policies(broker_template) == golden(name="reference-broker")
+
+
+def test_reference_stack_with_a_tool(golden: SnapshotAssertion, tools_template: dict[str, Any]) -> None:
+    """The reference stack with one tool role; the session role's guard excepts it and nothing else."""
+    assert policies(tools_template) == golden(name="reference-tools")
 
 
 def test_single_table_with_a_customer_managed_key(golden: SnapshotAssertion) -> None:

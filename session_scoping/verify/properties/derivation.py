@@ -13,7 +13,7 @@ from session_scoping.verify.symbolic.calls import Call, Session
 from session_scoping.verify.symbolic.conditions import UnmodelledError
 from session_scoping.verify.symbolic.policies import Target, allowed
 from session_scoping.verify.symbolic.solver import solve
-from session_scoping.verify.symbolic.strings import Bool, Lookup, conjunction, disjunction, negation
+from session_scoping.verify.symbolic.strings import Bool, Lookup, Match, conjunction, disjunction, negation
 from session_scoping.verify.symbolic.targets import ALWAYS, NEVER, other_target
 from session_scoping.verify.symbolic.trust import TAG_SESSION, permits
 from session_scoping.verify.text import Pattern, Text, plain, show
@@ -36,15 +36,22 @@ def tools_of(estate: Estate, session_role: Role) -> list[Role]:
 
 def role_target(role: Role, estate: Estate, lookup: Lookup) -> Target:
     """Return a role as the target of a call; another role of the templates is never the same one."""
-    open_target = other_target(role.arn, lookup)
+    by_text = other_target(role.arn, lookup)
     others = {other.arn for other in estate.roles.values() if other.arn != role.arn}
 
-    def match(pattern: Pattern) -> object:
-        return ALWAYS if pattern == role.arn else NEVER if pattern in others else open_target.match(pattern)
+    def match(pattern: Pattern) -> Match:
+        if pattern == role.arn:
+            return ALWAYS
+        if pattern in others:
+            return NEVER
+        # What is known of the ARN's deploy-time parts slows z3 down, and matters only here.
+        target.domain = by_text.domain
+        return by_text.match(pattern)
 
     # A trust policy is the role's resource policy: one that names the session needs no identity policy.
     store = Store("role", role.id, role.label, role.arn, role.name, policy=role.trust)
-    return Target(match, open_target.domain, store)  # type: ignore[arg-type]
+    target = Target(match, store=store)
+    return target
 
 
 def prove_derivation(proof: Proof, tool: Role) -> Result:
@@ -66,21 +73,28 @@ def prove_derivation(proof: Proof, tool: Role) -> Result:
     call = proof.call("A", proof.admission("A").session)
     call.minted = child
     target = role_target(tool, proof.estate, call.lookup)
-    becomes, tags = (
-        # Unlike other resources, a role is never reached without its trust policy.
-        conjunction([allowed(proof.role, call, action, target), permits(tool, call, action, target)])
-        for action in (_ASSUME, TAG_SESSION)
-    )
-    tagged = disjunction([negation(child.any_tag()), tags])
-    reach = conjunction([target.domain, child.domain(), proof.admission("A").formula, becomes, tagged])
+    trusted = _both(child, [permits(tool, call, action, target) for action in (_ASSUME, TAG_SESSION)])
+    granted = _both(child, [allowed(proof.role, call, action, target) for action in (_ASSUME, TAG_SESSION)])
+    admitted = proof.admission("A").formula
     for question, summary in _questions(proof, call, child, tool):
-        model = solve(reach, question)
+        # The trust alone answers most questions, and z3 answers a small one at once.
+        if solve(child.domain(), trusted, question) is None:
+            continue
+        model = solve(child.domain(), trusted, question, target.domain, granted, admitted)
         if model is not None:
             return result(Status.VIOLATED, summary, _replayed(proof, call, model, tool, summary))
-    if solve(reach, *(proof.admission("A").session.transitive(key) for key in proof.scoped.declared)) is None:
+    handed_on = [proof.admission("A").session.transitive(key) for key in proof.scoped.declared]
+    if solve(admitted, *handed_on) is None or solve(child.domain(), trusted, granted) is None:
         return result(Status.VACUOUS, "no session that hands its tags on can become the tool")
     named = ", named by its task" if name_tag(tool) else ""
     return result(Status.PROVED, f"only sessions of the role become the tool, each with its own tags{named}")
+
+
+def _both(child: Session, formulas: list[Bool]) -> Bool:
+    """Return when a role is reached: AssumeRole, and TagSession as soon as there is a tag."""
+    # Unlike other resources, a role is never reached without its trust policy, so both halves are asked for.
+    becomes, tags = formulas
+    return conjunction([becomes, disjunction([negation(child.any_tag()), tags])])
 
 
 def _questions(proof: Proof, call: Call, child: Session, tool: Role) -> Iterable[tuple[Bool, str]]:
