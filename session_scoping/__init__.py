@@ -19,6 +19,7 @@ from session_scoping.tags import SessionTags
 if TYPE_CHECKING:
     from session_scoping.constructs import (
         ComputeBackend,
+        ExternalTokenGrant,
         Minting,
         Models,
         ScopedComputeRole,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "ComputeBackend": "session_scoping.constructs",
+    "ExternalTokenGrant": "session_scoping.constructs",
     "KeyFormat": "session_scoping.layout",
     "Minting": "session_scoping.constructs",
     "Models": "session_scoping.constructs",
@@ -45,6 +47,7 @@ _HOMES = {
 
 __all__ = [
     "ComputeBackend",
+    "ExternalTokenGrant",
     "InvalidInputError",
     "KeyFormat",
     "Minting",

@@ -76,9 +76,13 @@ def test_reference_stack_where_a_broker_mints(golden: SnapshotAssertion, broker_
     assert policies(broker_template) == golden(name="reference-broker")
 
 
-def test_reference_stack_with_a_tool(golden: SnapshotAssertion, tools_template: dict[str, Any]) -> None:
-    """The reference stack with one tool role; the session role's guard excepts it and nothing else."""
-    assert policies(tools_template) == golden(name="reference-tools")
+def test_what_a_tool_adds_to_the_reference_stack(
+    golden: SnapshotAssertion, compute_template: dict[str, Any], tools_template: dict[str, Any]
+) -> None:
+    """One tool role, and what changes on the session role for it; everything else is as without."""
+    before, after = policies(compute_template), policies(tools_template)
+    assert before.keys() <= after.keys()
+    assert {key: value for key, value in after.items() if before.get(key) != value} == golden(name="reference-tools")
 
 
 def test_single_table_with_a_customer_managed_key(golden: SnapshotAssertion) -> None:

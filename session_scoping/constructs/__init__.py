@@ -16,6 +16,7 @@ except ImportError as error:
     ) from error
 
 from session_scoping.constructs.compute_role import ComputeBackend, ScopedComputeRole
+from session_scoping.constructs.external_tokens import ExternalTokenGrant
 from session_scoping.constructs.minting import Minting
 from session_scoping.constructs.models import Models
 from session_scoping.constructs.objects import TenantObjects
@@ -26,6 +27,7 @@ from session_scoping.constructs.tool_role import ToolScopedRole
 
 __all__ = [
     "ComputeBackend",
+    "ExternalTokenGrant",
     "Minting",
     "Models",
     "ScopedComputeRole",

@@ -36,7 +36,8 @@ class ToolScopedRole(Construct):
     The role of one tool. A session chains into it, under the tags it has, and only sessions of its session role may.
 
     It reaches what it is given here and nothing else, whether the session role reaches that too or not; every Allow
-    demands the tags, so it is the same task's data. Onward chaining is denied entirely.
+    demands the tags, so it is the same task's data. Denied, whatever is granted later: onward chaining, and the
+    tenant data of the session role that the tool is not given.
 
     NOT PROTECTED: credentials last up to an hour, whoever asks: IAM has no condition on the `DurationSeconds` of
     AssumeRole, and `TaskSession.derive` asks for 900 seconds because the client chooses to. A tool's session
@@ -141,10 +142,13 @@ class ToolScopedRole(Construct):
             *guards.chaining_sections(),
             *(section for limit in self._limits for section in limit.guards(self._site)),
             *self._data.guards(other_objects),
+            # What the session reaches and the tool was not given, whatever is granted to the tool later.
+            *self._session_role._data.without(self._data).compute_guards(),
         ]
         allowed = [*self._data.permissions(base), *(models.sections(self._site, base) if models else [])]
         chain = [Section.whole(allow("BecomeTool", ONWARD_ACTIONS, [self._role.role_arn], base))]
         self._site.resolve([*tokens_in([*denied, *allowed, *chain]), *self._data.measurable()])
+        self._session_role._data.teach(self._ruler)
         self._data.teach(self._ruler)
         self._policies.write_own(denied, allowed)
         chaining = self._policies.series("Chain")

@@ -71,6 +71,12 @@ def test_a_tool_role_and_its_session_role_are_proved(template: Template, guards:
     assert "each with its own tags, named by its task" in derivation.detail
 
 
+def test_the_reference_stack_with_its_tool_is_proved(tools_template: Template) -> None:
+    """Every property of the reference stack holds with a tool as well."""
+    report = verify(tools_template)
+    assert report.proved, [(result.rule, result.subject, result.detail) for result in report.failures()]
+
+
 def _all_conditions(template: Template) -> list[dict[str, Any]]:
     return [statement["Condition"] for statement in trust_of(template, "ToolRole")]
 
