@@ -4,8 +4,11 @@ The reference stack: task tables, buckets, two compute backends, and the one rol
 Context (`cdk synth -c name=value`):
     minting: `compute` (default) or `broker`.
     bedrockModels, bedrockGeo: replace the five models and their geography.
+    revokedBefore: end the sessions issued before this instant, such as `2026-11-21T10:00:00Z`.
+    revokedTasks: end the sessions of these tasks, comma-separated.
     tools: `on` adds one tool role that a session may become: reading attachments, and nothing else.
     tenantDataDeny: `off` for the first deployment onto running agents; see the README for the order.
+    tokenVault: `on` lets sessions take their user's GitHub token from AgentCore's vault; see docs/token-vault.md.
 """
 
 from typing import Any
@@ -26,11 +29,16 @@ from session_scoping import (
     InvalidInputError,
     Minting,
     Models,
+    Revocation,
     ScopedComputeRole,
     SessionRole,
     TenantObjects,
     TenantTable,
+    TokenFlow,
+    TokenVaultGrant,
     ToolScopedRole,
+    UserBinding,
+    VaultProvider,
 )
 from session_scoping.tags import DEFAULT_TAG_KEYS
 
@@ -72,9 +80,12 @@ class ReferenceStack(cdk.Stack):
             ],
             models=self.models,
             transitive_tag_keys=DEFAULT_TAG_KEYS if tools else (),
+            limits=self._revocations(),
             deny_tenant_data_to_compute_roles=self._switch("tenantDataDeny", ("on", "off")) == "on",
         )
         cdk.CfnOutput(self, "SessionRoleArn", value=self.session_role.role_arn)
+        if self._switch("tokenVault", ("off", "on")) == "on":
+            self._make_token_vault()
         if tools:
             self._make_tool()
 
@@ -130,13 +141,7 @@ class ReferenceStack(cdk.Stack):
 
     def _make_compute_roles(self) -> None:
         self.models = Models.from_context(self, model_ids=MODELS, geography="us")
-        secret = secretsmanager.Secret(self, "GitHubToken", description="Read once at start, before any session")
-        cdk.Validations.of(secret).acknowledge(
-            cdk.Acknowledgment(
-                id="AwsSolutions::AwsSolutions-SMG4",
-                reason="GitHub issues this token; there is nothing AWS could rotate.",
-            )
-        )
+        secret = self._secret_of_github("GitHubToken", "Read once at start, before any session")
         memory = agentcore.CfnMemory(self, "AgentMemory", name="session_scoping_reference", event_expiry_duration=90)
         repository = ecr.Repository(self, "AgentRepository", image_scan_on_push=True)
         log_group = logs.LogGroup(self, "AgentLogs", retention=logs.RetentionDays.THREE_MONTHS)
@@ -151,6 +156,52 @@ class ReferenceStack(cdk.Stack):
         )
         self.ecs_role = ScopedComputeRole(self, "EcsTaskRole", backend=ComputeBackend.ECS, **shared)
 
+    def _secret_of_github(self, id: str, description: str) -> secretsmanager.Secret:
+        secret = secretsmanager.Secret(self, id, description=description)
+        cdk.Validations.of(secret).acknowledge(
+            cdk.Acknowledgment(
+                id="AwsSolutions::AwsSolutions-SMG4",
+                reason="GitHub issues this token; there is nothing AWS could rotate.",
+            )
+        )
+        return secret
+
+    def _make_token_vault(self) -> None:
+        """Commit as the user: a GitHub token per user from the vault, and M2M where there is no user."""
+        secret = self._secret_of_github("GitHubClientSecret", "Client secret of the GitHub app; AgentCore reads it")
+        github = agentcore.CfnOAuth2CredentialProvider(
+            self,
+            "GitHubProvider",
+            name="session-scoping-github",
+            credential_provider_vendor="GithubOauth2",
+            oauth2_provider_config_input={
+                "githubOauth2ProviderConfig": {
+                    "clientId": str(self.node.try_get_context("githubClientId") or "your-github-client-id"),
+                    # The secret is ours: its ARN is known, and no secret stands in the template.
+                    "clientSecretSource": "EXTERNAL",
+                    "clientSecretConfig": {"secretId": secret.secret_arn, "jsonKey": "client_secret"},
+                }
+            },
+        )
+        self.token_vault = TokenVaultGrant(
+            self,
+            "TokenVault",
+            grantee=self.session_role,
+            workload_identity=agentcore.WorkloadIdentity(
+                self, "AgentIdentity", workload_identity_name="session-scoping-agent"
+            ),
+            providers=[VaultProvider.oauth2(github, secret=secret)],
+            flows=[TokenFlow.M2M, TokenFlow.USER_FEDERATION],
+            user_binding=UserBinding.session_tag("user_id"),
+        )
+        callback = iam.Role(
+            self,
+            "ConsentCallbackRole",
+            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+            description="Finishes a consent once it has seen that the user is the one who asked",
+        )
+        self.token_vault.grant_consent_callback(callback, user_binding=UserBinding.identity_provider("cognito"))
+
     def _minting(self) -> Minting:
         if self._switch("minting", ("compute", "broker")) == "compute":
             return Minting.by_compute_roles(self.agentcore_role, self.ecs_role)
@@ -161,6 +212,12 @@ class ReferenceStack(cdk.Stack):
             description="Starts tasks; the only role that mints sessions",
         )
         return Minting.by_broker(self.orchestrator, compute_roles=[self.agentcore_role, self.ecs_role])
+
+    def _revocations(self) -> list[Revocation]:
+        before, tasks = (self.node.try_get_context(name) for name in ("revokedBefore", "revokedTasks"))
+        found = [Revocation.issued_before(str(before))] if before else []
+        named = [task.strip() for task in str(tasks).split(",")] if tasks else []
+        return [*found, Revocation.of_sessions(task_id=named)] if named else found
 
     def _switch(self, name: str, values: tuple[str, ...]) -> str:
         """Return a context switch; the first value is the default."""

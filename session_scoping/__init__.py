@@ -22,12 +22,18 @@ if TYPE_CHECKING:
         ExternalTokenGrant,
         Minting,
         Models,
+        Revocation,
         ScopedComputeRole,
         SessionRole,
         TenantObjects,
         TenantTable,
         TenantTablePolicy,
+        TokenFlow,
+        TokenVaultGrant,
         ToolScopedRole,
+        UserBinding,
+        VaultProvider,
+        grant_dispatch,
     )
     from session_scoping.layout import KeyFormat
 
@@ -37,11 +43,17 @@ _HOMES = {
     "KeyFormat": "session_scoping.layout",
     "Minting": "session_scoping.constructs",
     "Models": "session_scoping.constructs",
+    "Revocation": "session_scoping.constructs",
     "ScopedComputeRole": "session_scoping.constructs",
     "SessionRole": "session_scoping.constructs",
     "TenantObjects": "session_scoping.constructs",
     "TenantTable": "session_scoping.constructs",
     "TenantTablePolicy": "session_scoping.constructs",
+    "TokenFlow": "session_scoping.constructs",
+    "TokenVaultGrant": "session_scoping.constructs",
+    "UserBinding": "session_scoping.constructs",
+    "VaultProvider": "session_scoping.constructs",
+    "grant_dispatch": "session_scoping.constructs",
     "ToolScopedRole": "session_scoping.constructs",
 }
 
@@ -54,6 +66,7 @@ __all__ = [
     "MissingExtraError",
     "Models",
     "QuotaExceededError",
+    "Revocation",
     "ScopedComputeRole",
     "SessionRole",
     "SessionScopingError",
@@ -61,6 +74,11 @@ __all__ = [
     "TenantObjects",
     "TenantTable",
     "TenantTablePolicy",
+    "TokenFlow",
+    "TokenVaultGrant",
+    "UserBinding",
+    "VaultProvider",
+    "grant_dispatch",
     "ToolScopedRole",
 ]
 

@@ -13,11 +13,30 @@ from syrupy.extensions.json import JSONSnapshotExtension
 from syrupy.location import PyTestLocation
 from syrupy.types import SnapshotIndex
 
-from session_scoping import Minting, Models, TenantObjects, TenantTable, TenantTablePolicy
+from session_scoping import (
+    Minting,
+    Models,
+    Revocation,
+    TenantObjects,
+    TenantTable,
+    TenantTablePolicy,
+    UserBinding,
+    grant_dispatch,
+)
 from tests import small
 from tests.conftest import ROOT
+from tests.vault_stack import PLACE, Vault
 
-GOLDENS = ("models", "reference-broker", "reference-compute", "reference-tools", "single-table-kms", "table-policy")
+GOLDENS = (
+    "models",
+    "reference-broker",
+    "reference-compute",
+    "reference-tools",
+    "revocation",
+    "single-table-kms",
+    "table-policy",
+    "token-vault",
+)
 
 
 class PlainJson(JSONSnapshotExtension):
@@ -116,6 +135,29 @@ def test_models_of_every_kind(golden: SnapshotAssertion) -> None:
     models += Models.in_region(["cohere.embed-english-v3"]) + Models.application_profile(profile, ["meta.llama4"])
     small.session_role(stack, minting=Minting.by_broker(small.role(stack, "Broker")), models=models)
     assert policies(small.template(stack)) == golden(name="models")
+
+
+def test_a_small_stack_with_revocations(golden: SnapshotAssertion) -> None:
+    """One table; everything before an instant, two tasks, and one user's part in a repository are revoked."""
+    stack = small.stack()
+    limits = [
+        Revocation.issued_before("2026-01-01T00:00:00Z"),
+        Revocation.of_sessions(task_id=["T1", "T2"]),
+        Revocation.of_sessions(user_id="u1", repo="org/name"),
+    ]
+    small.session_role(stack, limits=limits)
+    assert policies(small.template(stack)) == golden(name="revocation")
+
+
+def test_tokens_of_a_vault(golden: SnapshotAssertion) -> None:
+    """A session's own tokens, the consent callback that makes them possible, and the dispatcher that names a user."""
+    vault = Vault(small.stack())
+    grant = vault.grant(small.session_role(vault.stack))
+    grant.grant_consent_callback(
+        small.role(vault.stack, "Callback"), user_binding=UserBinding.identity_provider("cognito")
+    )
+    grant_dispatch(small.role(vault.stack, "Orchestrator"), f"{PLACE}runtime/agent-AbCdEfGhIj", for_user=True)
+    assert policies(small.template(vault.stack)) == golden(name="token-vault")
 
 
 def test_the_folder_holds_these_goldens_and_no_other() -> None:

@@ -18,6 +18,7 @@ class TaskRole(NamedTuple):
         fetch: Returns a new set of credentials, or raises.
         source: Who `fetch` asks, for messages.
         longest: The most seconds a set can last.
+        learned: Returns the role the answers named, where no setting does. Default: nobody can tell.
     """
 
     tags: SessionTags
@@ -26,3 +27,4 @@ class TaskRole(NamedTuple):
     fetch: Callable[[], object]
     source: str
     longest: float
+    learned: Callable[[], RoleArn | None] | None = None

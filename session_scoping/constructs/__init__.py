@@ -16,24 +16,36 @@ except ImportError as error:
     ) from error
 
 from session_scoping.constructs.compute_role import ComputeBackend, ScopedComputeRole
+from session_scoping.constructs.dispatch import grant_dispatch
 from session_scoping.constructs.external_tokens import ExternalTokenGrant
 from session_scoping.constructs.minting import Minting
 from session_scoping.constructs.models import Models
 from session_scoping.constructs.objects import TenantObjects
+from session_scoping.constructs.revocation import Revocation
 from session_scoping.constructs.session_role import SessionRole
 from session_scoping.constructs.table_policy import TenantTablePolicy
 from session_scoping.constructs.tables import TenantTable
+from session_scoping.constructs.token_vault import TokenVaultGrant
 from session_scoping.constructs.tool_role import ToolScopedRole
+from session_scoping.constructs.user_binding import UserBinding
+from session_scoping.constructs.vault_resources import VaultProvider
+from session_scoping.vault_actions import TokenFlow
 
 __all__ = [
     "ComputeBackend",
     "ExternalTokenGrant",
     "Minting",
     "Models",
+    "Revocation",
     "ScopedComputeRole",
     "SessionRole",
     "TenantObjects",
     "TenantTable",
     "TenantTablePolicy",
+    "TokenFlow",
+    "TokenVaultGrant",
+    "UserBinding",
+    "VaultProvider",
+    "grant_dispatch",
     "ToolScopedRole",
 ]

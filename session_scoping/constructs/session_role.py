@@ -13,7 +13,7 @@ from session_scoping.constructs import guards
 from session_scoping.constructs.arguments import check_kinds, listed
 from session_scoping.constructs.documents import Section, tokens_in
 from session_scoping.constructs.finished import Check, FinishedTree
-from session_scoping.constructs.limits import Limit
+from session_scoping.constructs.limits import Limit, promises_of, trust_conditions_of
 from session_scoping.constructs.minting import (
     MINT_ACTIONS,
     AnyRole,
@@ -30,7 +30,7 @@ from session_scoping.constructs.roles import demand_apart, demand_changeable, de
 from session_scoping.constructs.ruler import Ruler
 from session_scoping.constructs.session_policies import SessionPolicies
 from session_scoping.constructs.site import Site, is_token
-from session_scoping.constructs.statements import Statement, allow, deny, merge, tags_present
+from session_scoping.constructs.statements import Statement, allow, deny, tags_present
 from session_scoping.constructs.tables import TenantTable
 from session_scoping.constructs.tenant_data import TenantData
 from session_scoping.constructs.trust import role_checks, trust_too_large
@@ -112,10 +112,10 @@ class SessionRole(Construct):
         self._data = TenantData.bind(self._site, self._tag_keys, tables, objects)
         self._path_tags = self._data.path_tags(self._tag_keys)
         self._limits: tuple[Limit, ...] = limits
-        self._trust_conditions = merge(
-            trust_conditions(self._tag_keys, self._path_tags, self._transitive),
-            *(limit.trust_conditions(self._site) for limit in limits),
-        )
+        for limit in self._limits:
+            limit.check(self, self._tag_keys)
+        demanded = trust_conditions(self._tag_keys, self._path_tags, self._transitive)
+        self._trust_conditions = trust_conditions_of(self._limits, self._site, demanded)
         self._minters, minter_arns = self._check_roles()
         self._role = iam.Role(
             self,
@@ -321,9 +321,8 @@ class SessionRole(Construct):
     def _promise(self) -> None:
         """Write down what the verifier holds this role to."""
         resource = cast(cdk.CfnResource, self._role.node.default_child)
-        for limit in self._limits:
-            for key, value in limit.promises(self._site).items():
-                resource.add_metadata(key, value)
+        for key, value in promises_of(self._limits, self._site).items():
+            resource.add_metadata(key, value)
 
     def _warn(self) -> None:
         warnings = {}

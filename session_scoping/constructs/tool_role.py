@@ -13,7 +13,7 @@ from session_scoping.constructs.arguments import check_kinds, listed
 from session_scoping.constructs.chaining import ONWARD_ACTIONS
 from session_scoping.constructs.documents import Section, tokens_in
 from session_scoping.constructs.finished import Check, FinishedTree
-from session_scoping.constructs.limits import Limit
+from session_scoping.constructs.limits import Limit, promises_of, trust_conditions_of
 from session_scoping.constructs.models import Models
 from session_scoping.constructs.objects import TenantObjects, check_disjoint, check_others
 from session_scoping.constructs.roles import demand_changeable
@@ -21,7 +21,7 @@ from session_scoping.constructs.ruler import Ruler
 from session_scoping.constructs.session_policies import SessionPolicies
 from session_scoping.constructs.session_role import SessionRole
 from session_scoping.constructs.site import Site, is_token
-from session_scoping.constructs.statements import allow, merge, tags_present
+from session_scoping.constructs.statements import allow, tags_present
 from session_scoping.constructs.tables import TenantTable
 from session_scoping.constructs.tenant_data import TenantData
 from session_scoping.constructs.tool_trust import assume_conditions, tool_trust_checks, trusting
@@ -100,6 +100,8 @@ class ToolScopedRole(Construct):
         self._data = TenantData.bind(self._site, self._tag_keys, tables, objects)
         check_disjoint([*session_role._data.objects, *self._data.objects])
         self._limits = tuple(dict.fromkeys([*session_role._limits, *limits]))
+        for limit in limits:
+            limit.check(self, self._tag_keys)
         self._role = self._make_role(
             name_tag,
             role_name=role_name,
@@ -118,10 +120,8 @@ class ToolScopedRole(Construct):
 
     def _make_role(self, name_tag: str | None, **options: object) -> iam.Role:
         path_tags = self._data.path_tags(self._tag_keys)
-        assume = merge(
-            assume_conditions(self._tag_keys, path_tags, name_tag),
-            *(limit.trust_conditions(self._site) for limit in self._limits),
-        )
+        demanded = assume_conditions(self._tag_keys, path_tags, name_tag)
+        assume = trust_conditions_of(self._limits, self._site, demanded)
         statements = trusting(self._session_role.role_arn, assume, self._tag_keys)
         principal = iam.ArnPrincipal(self._session_role.role_arn).with_conditions(assume)
         role = iam.Role(
@@ -163,9 +163,7 @@ class ToolScopedRole(Construct):
         if name_tag:
             promises[TOOL_NAME_TAG] = name_tag
         resource = cast(cdk.CfnResource, self._role.node.default_child)
-        for limit in self._limits:
-            promises |= limit.promises(self._site)
-        for key, value in promises.items():
+        for key, value in {**promises, **promises_of(self._limits, self._site)}.items():
             resource.add_metadata(key, value)
         if shared := self._data.shared_by():
             resource.add_metadata(SHARED_BY, shared)

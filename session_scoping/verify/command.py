@@ -118,7 +118,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     estate = collect(load(arguments.path, parameters_from(arguments)))
     options = replace(options_from(arguments), session_policies=tuple(map(_read_policy, arguments.session_policy)))
-    with _progress(quiet=arguments.json) as tell:
+    with progress(quiet=arguments.json) as tell:
         report = prove(estate, options, tell)
     if arguments.sarif:
         _write(arguments.sarif, json.dumps(as_sarif(report, arguments.path), indent=2) + "\n")
@@ -156,7 +156,8 @@ def _write(path: Path, text: str) -> None:
 
 
 @contextmanager
-def _progress(*, quiet: bool) -> "Iterator[Progress]":
+def progress(*, quiet: bool) -> "Iterator[Progress]":
+    """Tell each step on a terminal, so that nothing seems to hang."""
     from rich.console import Console
 
     console = Console(stderr=True)

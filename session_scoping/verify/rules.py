@@ -61,6 +61,11 @@ RULES = (
         " of a session is left.",
     ),
     Rule(
+        "revocation",
+        "A revoked session can do nothing",
+        "A Deny of every action on every resource fires for each session the role's Metadata calls revoked.",
+    ),
+    Rule(
         "work-possible",
         "What the role grants can be used",
         "Some request of an admitted session succeeds on each table and bucket; denying everything is no proof.",
@@ -69,5 +74,11 @@ RULES = (
         "compute-isolation",
         "Agent code's own role reaches no tenant data",
         "A role that mints sessions or runs agent code reaches no tenant table or bucket and changes no role.",
+    ),
+    Rule(
+        "token-vault",
+        "A role takes tokens of its own identity, providers and user only",
+        "No request for a workload access token, an OAuth2 token or an API key reaches a workload identity or provider"
+        " that the role does not declare, or asserts another user than the session's own.",
     ),
 )

@@ -7,7 +7,7 @@ from session_scoping.verify.actions import ASSUME, KEYED, OBJECT
 from session_scoping.verify.binding import Binding, tag_context
 from session_scoping.verify.conditions import UnmodelledOperatorError
 from session_scoping.verify.decision import Decision, PolicySet, Request, decide
-from session_scoping.verify.infer import tags_in
+from session_scoping.verify.formats import tags_in
 from session_scoping.verify.model import Store
 from session_scoping.verify.properties.base import Proof, caller_keys, classes
 from session_scoping.verify.properties.derivation import name_tag

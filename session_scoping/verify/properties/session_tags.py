@@ -7,7 +7,7 @@ import z3
 from session_scoping.verify.actions import ASSUME
 from session_scoping.verify.binding import Binding
 from session_scoping.verify.decision import PolicySet, Request, decide
-from session_scoping.verify.infer import tags_in
+from session_scoping.verify.formats import tags_in
 from session_scoping.verify.model import Statement
 from session_scoping.verify.properties.base import Proof, request_tags
 from session_scoping.verify.properties.derivation import tool_of
@@ -63,9 +63,7 @@ def _questions(proof: Proof, session: Session) -> list[tuple[Bool, str]]:
         if key in _path_tags(proof):
             value = session.value(key)
             dotted = z3.Or(value == z3.StringVal("."), z3.Contains(value, z3.StringVal("..")))
-            summary = (
-                f"{spelling[key]} can hold `..`, so that its object key leaves its prefix when a reader joins paths"
-            )
+            summary = f"{spelling[key]} can be `.` or hold `..`, so that a reader that joins paths leaves the prefix"
             found.append((z3.And(session.carried(key), dotted), summary))
         # What a tool's session inherits stays transitive, whatever its role says.
         if key not in asked_for and tool_of(proof.role) is None:

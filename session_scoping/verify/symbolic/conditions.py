@@ -1,14 +1,16 @@
 """Condition blocks as formulas, over-approximated for an Allow and under-approximated for a Deny."""
 
 import itertools
+import re
 from collections.abc import Callable
+from decimal import Decimal
 
 import z3
 
-from session_scoping.verify.conditions import UnmodelledOperatorError, is_negated, split_operator
+from session_scoping.verify.conditions import UnmodelledOperatorError, is_negated, moment, split_operator
 from session_scoping.verify.matching import parsed
 from session_scoping.verify.model import Condition
-from session_scoping.verify.reach import OTHER_TAG
+from session_scoping.verify.reach import OTHER_TAG, PRINCIPAL_TAG, REQUEST_TAG
 from session_scoping.verify.symbolic.calls import Call, Session
 from session_scoping.verify.symbolic.strings import (
     FALSE,
@@ -39,6 +41,8 @@ MULTIVALUED = {
     "aws:principalservicenameslist",
     "aws:resourceorgpaths",
     "aws:sourceorgpaths",
+    "bedrock-agentcore:inboundjwtclaim/aud",
+    "bedrock-agentcore:inboundjwtclaim/scope",
     "kms:encryptioncontextkeys",
     "kms:grantoperations",
     "kms:resourcealiases",
@@ -78,6 +82,8 @@ def encode_condition(condition: Condition, call: Call, *, over: bool, variables:
     _check_key(key, quantifier, base, condition)
     if key in MULTIVALUED and key != LEADING_KEYS and key not in _TAG_LISTS:
         return _atom(condition, call)
+    if base.startswith("date") and key not in MULTIVALUED:
+        return _dated(condition, key, base, call, quantifier=quantifier, if_exists=if_exists, over=over)
     patterns = _patterns(condition, base, variables)
     elements = _elements(key, patterns, base, call)
     if base == "null":
@@ -132,6 +138,41 @@ def _elements(key: str, patterns: list[Pattern], base: str, call: Call) -> list[
     return [(there, lambda: either(_match_value(p, base, value, call) for p in patterns))]
 
 
+def _dated(
+    condition: Condition, key: str, base: str, call: Call, *, quantifier: str, if_exists: bool, over: bool
+) -> Bool:
+    """Return a date operator on one instant; a value that is none, or known at deploy time only, may hold at will."""
+    instants = [instant_of(text) for text in condition.values]
+    if key in call.fixed or key.startswith((PRINCIPAL_TAG, REQUEST_TAG)) or None in instants:
+        return _atom(condition, call)
+    there, value = call.moment(key)
+    compare = _COMPARISONS[base.removeprefix("date").replace("not", "")]
+    match = Match.exact(disjunction([compare(value, z3.RealVal(str(instant))) for instant in instants]))
+    return _combine([(there, lambda: match)], quantifier, is_negated(base), if_exists, over)
+
+
+_COMPARISONS: dict[str, Callable[[z3.ArithRef, z3.ArithRef], Bool]] = {
+    "equals": lambda value, instant: value == instant,
+    "lessthan": lambda value, instant: value < instant,
+    "lessthanequals": lambda value, instant: value <= instant,
+    "greaterthan": lambda value, instant: value > instant,
+    "greaterthanequals": lambda value, instant: value >= instant,
+}
+
+
+# The forms of IAM's dates that leave nothing open: a year, a day or a time without zone can be read in several ways.
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d)|\d{9,11}")
+
+
+def instant_of(text: Text) -> Decimal | None:
+    """Return a date of a policy as seconds since 1970, exactly; None when no proof may rest on how it is read."""
+    found = plain(text)
+    try:
+        return moment(found) if found is not None and _INSTANT.fullmatch(found) else None
+    except ValueError:
+        return None
+
+
 def _match_value(pattern: Pattern, base: str, value: z3.SeqRef, call: Call) -> Match:
     if base.endswith("ignorecase"):
         return _ignoring_case(pattern, value)
@@ -165,8 +206,6 @@ def _key_matches(pattern: Pattern, spelling: str) -> bool:
 
     if any(not isinstance(part, str) and type(part).__name__ != "Wildcard" for part in pattern):
         raise UnmodelledError("a list of tag keys holds a policy variable or a deploy-time value")
-    import re
-
     return re.fullmatch(pattern_regex(pattern, {}), spelling, re.IGNORECASE | re.DOTALL) is not None
 
 
