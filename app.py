@@ -9,6 +9,8 @@ Context (`cdk synth -c name=value`):
     tools: `on` adds one tool role that a session may become: reading attachments, and nothing else.
     tenantDataDeny: `off` for the first deployment onto running agents; see the README for the order.
     tokenVault: `on` lets sessions take their user's GitHub token from AgentCore's vault; see docs/token-vault.md.
+    binding: `vpc` makes a VPC with its endpoints and ties every session to it. Default: `off`.
+    sessionBroker: a tenant, for whom a dispatcher assumes sessions with a source identity. Default: none.
 """
 
 from typing import Any
@@ -16,6 +18,7 @@ from typing import Any
 import aws_cdk as cdk
 from aws_cdk import aws_bedrockagentcore as agentcore
 from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
@@ -31,6 +34,7 @@ from session_scoping import (
     Models,
     Revocation,
     ScopedComputeRole,
+    SessionBrokerRole,
     SessionRole,
     TenantObjects,
     TenantTable,
@@ -39,6 +43,7 @@ from session_scoping import (
     ToolScopedRole,
     UserBinding,
     VaultProvider,
+    WorkloadBinding,
 )
 from session_scoping.tags import DEFAULT_TAG_KEYS
 
@@ -62,6 +67,7 @@ class ReferenceStack(cdk.Stack):
         self._make_buckets()
         self._make_compute_roles()
         tools = self._switch("tools", ("off", "on")) == "on"
+        self.limits = [WorkloadBinding(vpc=self._vpc())] if self._switch("binding", ("off", "vpc")) == "vpc" else []
         self.session_role = SessionRole(
             self,
             "SessionRole",
@@ -80,7 +86,7 @@ class ReferenceStack(cdk.Stack):
             ],
             models=self.models,
             transitive_tag_keys=DEFAULT_TAG_KEYS if tools else (),
-            limits=self._revocations(),
+            limits=[*self.limits, *self._revocations()],
             deny_tenant_data_to_compute_roles=self._switch("tenantDataDeny", ("on", "off")) == "on",
         )
         cdk.CfnOutput(self, "SessionRoleArn", value=self.session_role.role_arn)
@@ -88,6 +94,8 @@ class ReferenceStack(cdk.Stack):
             self._make_token_vault()
         if tools:
             self._make_tool()
+        if tenant := self.node.try_get_context("sessionBroker"):
+            self._make_session_broker(str(tenant))
 
     def _make_tool(self) -> None:
         # It parses files that users uploaded: the part of the agent most worth taking things away from.
@@ -218,6 +226,42 @@ class ReferenceStack(cdk.Stack):
         found = [Revocation.issued_before(str(before))] if before else []
         named = [task.strip() for task in str(tasks).split(",")] if tasks else []
         return [*found, Revocation.of_sessions(task_id=named)] if named else found
+
+    def _make_session_broker(self, tenant: str) -> None:
+        """Make the tenant's role, and the dispatcher that assumes it once for each session."""
+        dispatcher = iam.Role(
+            self,
+            "DispatcherRole",
+            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+            description="Assumes a session of the tenant with a source identity",
+        )
+        self.session_broker = SessionBrokerRole(
+            self, "SessionBroker", tenant=tenant, callers=[dispatcher], models=self.models, limits=self.limits
+        )
+
+    def _vpc(self) -> ec2.Vpc:
+        """Make a VPC without a way out: sessions reach AWS through its endpoints only."""
+        cidr = "10.0.0.0/16"
+        vpc = ec2.Vpc(
+            self,
+            "AgentVpc",
+            ip_addresses=ec2.IpAddresses.cidr(cidr),
+            max_azs=2,
+            nat_gateways=0,
+            subnet_configuration=[ec2.SubnetConfiguration(name="agents", subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)],
+            restrict_default_security_group=False,
+        )
+        vpc.add_flow_log("FlowLog")
+        vpc.add_gateway_endpoint("S3", service=ec2.GatewayVpcEndpointAwsService.S3)
+        vpc.add_gateway_endpoint("DynamoDb", service=ec2.GatewayVpcEndpointAwsService.DYNAMODB)
+        from_inside = ec2.SecurityGroup(self, "EndpointSecurityGroup", vpc=vpc, allow_all_outbound=False)
+        from_inside.add_ingress_rule(ec2.Peer.ipv4(cidr), ec2.Port.tcp(443))
+        for id, service in (
+            ("Sts", ec2.InterfaceVpcEndpointAwsService.STS),
+            ("BedrockRuntime", ec2.InterfaceVpcEndpointAwsService.BEDROCK_RUNTIME),
+        ):
+            vpc.add_interface_endpoint(id, service=service, open=False, security_groups=[from_inside])
+        return vpc
 
     def _switch(self, name: str, values: tuple[str, ...]) -> str:
         """Return a context switch; the first value is the default."""

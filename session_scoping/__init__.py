@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         Models,
         Revocation,
         ScopedComputeRole,
+        SessionBrokerRole,
         SessionRole,
         TenantObjects,
         TenantTable,
@@ -33,9 +34,12 @@ if TYPE_CHECKING:
         ToolScopedRole,
         UserBinding,
         VaultProvider,
+        WebIdentity,
+        WorkloadBinding,
         grant_dispatch,
     )
     from session_scoping.layout import KeyFormat
+    from session_scoping.source_identity import SourceIdentity
 
 _HOMES = {
     "ComputeBackend": "session_scoping.constructs",
@@ -45,7 +49,9 @@ _HOMES = {
     "Models": "session_scoping.constructs",
     "Revocation": "session_scoping.constructs",
     "ScopedComputeRole": "session_scoping.constructs",
+    "SessionBrokerRole": "session_scoping.constructs",
     "SessionRole": "session_scoping.constructs",
+    "SourceIdentity": "session_scoping.source_identity",
     "TenantObjects": "session_scoping.constructs",
     "TenantTable": "session_scoping.constructs",
     "TenantTablePolicy": "session_scoping.constructs",
@@ -54,6 +60,8 @@ _HOMES = {
     "UserBinding": "session_scoping.constructs",
     "VaultProvider": "session_scoping.constructs",
     "grant_dispatch": "session_scoping.constructs",
+    "WebIdentity": "session_scoping.constructs",
+    "WorkloadBinding": "session_scoping.constructs",
     "ToolScopedRole": "session_scoping.constructs",
 }
 
@@ -68,9 +76,11 @@ __all__ = [
     "QuotaExceededError",
     "Revocation",
     "ScopedComputeRole",
+    "SessionBrokerRole",
     "SessionRole",
     "SessionScopingError",
     "SessionTags",
+    "SourceIdentity",
     "TenantObjects",
     "TenantTable",
     "TenantTablePolicy",
@@ -79,6 +89,8 @@ __all__ = [
     "UserBinding",
     "VaultProvider",
     "grant_dispatch",
+    "WebIdentity",
+    "WorkloadBinding",
     "ToolScopedRole",
 ]
 

@@ -15,6 +15,8 @@ except ImportError as error:
         'agent images do without it; fix: pip install "session-scoping[cdk]"'
     ) from error
 
+from session_scoping.constructs.attribution import WebIdentity
+from session_scoping.constructs.binding import WorkloadBinding, endpoint_policy_for
 from session_scoping.constructs.compute_role import ComputeBackend, ScopedComputeRole
 from session_scoping.constructs.dispatch import grant_dispatch
 from session_scoping.constructs.external_tokens import ExternalTokenGrant
@@ -22,6 +24,7 @@ from session_scoping.constructs.minting import Minting
 from session_scoping.constructs.models import Models
 from session_scoping.constructs.objects import TenantObjects
 from session_scoping.constructs.revocation import Revocation
+from session_scoping.constructs.session_broker import SessionBrokerRole
 from session_scoping.constructs.session_role import SessionRole
 from session_scoping.constructs.table_policy import TenantTablePolicy
 from session_scoping.constructs.tables import TenantTable
@@ -38,6 +41,7 @@ __all__ = [
     "Models",
     "Revocation",
     "ScopedComputeRole",
+    "SessionBrokerRole",
     "SessionRole",
     "TenantObjects",
     "TenantTable",
@@ -47,5 +51,8 @@ __all__ = [
     "UserBinding",
     "VaultProvider",
     "grant_dispatch",
+    "WebIdentity",
+    "WorkloadBinding",
+    "endpoint_policy_for",
     "ToolScopedRole",
 ]

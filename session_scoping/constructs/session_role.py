@@ -10,10 +10,10 @@ from constructs import Construct
 
 from session_scoping import environment
 from session_scoping.constructs import guards
-from session_scoping.constructs.arguments import check_kinds, listed
+from session_scoping.constructs.arguments import check_kinds, demand_limit_tags, listed
 from session_scoping.constructs.documents import Section, tokens_in
 from session_scoping.constructs.finished import Check, FinishedTree
-from session_scoping.constructs.limits import Limit, promises_of, trust_conditions_of
+from session_scoping.constructs.limits import Limit, Limited, promises_of, trust_conditions_of
 from session_scoping.constructs.minting import (
     MINT_ACTIONS,
     AnyRole,
@@ -106,7 +106,8 @@ class SessionRole(Construct):
         super().__init__(scope, id)
         self._tag_keys = demand_policy_text(parse_tag_keys(tag_keys))
         self._transitive = tuple(transitive_tag_keys)
-        self._minting = minting
+        demand_limit_tags(limits, self._tag_keys)
+        self._minting, self._models = minting, models
         self._site = Site.of(scope)
         self._ruler = Ruler.at(self._site)
         self._data = TenantData.bind(self._site, self._tag_keys, tables, objects)
@@ -343,6 +344,13 @@ class SessionRole(Construct):
     def _finished(self) -> Iterable[Check]:
         yield from role_checks(self._role, self._ruler, self._tag_keys)
         yield from self._policies.finished()
+        for limit in self._limits:
+            yield from limit.checks(Limited(self, self._site, tuple(self._policies.fenced), self._services()))
+
+    def _services(self) -> frozenset[str]:
+        """Return the services a session calls, by the last part of their VPC endpoints' names."""
+        called = {"sts": True, "dynamodb": self._data.tables, "s3": self._data.objects, "bedrock-runtime": self._models}
+        return frozenset(name for name, needed in called.items() if needed)
 
 
 def _arn_by_name(site: Site, role_name: str | None, path: str | None) -> str | None:

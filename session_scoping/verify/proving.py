@@ -1,18 +1,22 @@
 """`prove`: every property of every session role and compute role, for all requests and all pairs of sessions."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 from session_scoping.agent.policy import parse_session_policy
 from session_scoping.errors import InvalidInputError
+from session_scoping.promises import ATTRIBUTED_TO, BOUND_TO
 from session_scoping.verify.collecting import collect
 from session_scoping.verify.documents import statements_of
 from session_scoping.verify.infer import Options, Scoped, find_session_roles, scope_of
 from session_scoping.verify.model import Estate, Role, Store
+from session_scoping.verify.promised import promises_anything
 from session_scoping.verify.properties.allowed_actions import RULE as ACTIONS
 from session_scoping.verify.properties.allowed_actions import prove_allowed_actions
+from session_scoping.verify.properties.attribution import RULE as ATTRIBUTION
+from session_scoping.verify.properties.attribution import prove_attribution
 from session_scoping.verify.properties.base import Proof, guarded
 from session_scoping.verify.properties.chaining import RULE as CHAINING
 from session_scoping.verify.properties.chaining import prove_no_chaining
@@ -32,6 +36,8 @@ from session_scoping.verify.properties.token_vault import RULE as VAULT
 from session_scoping.verify.properties.token_vault import find_vault_roles, prove_token_vault, without_tags
 from session_scoping.verify.properties.work import RULE as WORK
 from session_scoping.verify.properties.work import prove_work_possible
+from session_scoping.verify.properties.workload_binding import RULE as BINDING
+from session_scoping.verify.properties.workload_binding import prove_workload_binding
 from session_scoping.verify.report import Report, Result, Status
 from session_scoping.verify.stores import named
 from session_scoping.verify.symbolic.conditions import UnmodelledError
@@ -80,13 +86,15 @@ def prove(estate: Estate, options: Options | None = None, progress: Progress | N
     results: list[Result] = []
     scoped = [scope_of(role, estate, options) for role in find_session_roles(estate, options)]
     _demand_known(estate, scoped, options)
-    if not scoped:
+    promised = prove_promises(estate, options, tell)
+    if not scoped and not promised:
         detail = f"none of the {len(estate.roles)} roles is assumed with session tags, so there is nothing to prove"
         results.append(Result("session-roles", "the templates", Status.VACUOUS, detail))
     for item in scoped:
         for rule, subject, attempt in _session_steps(estate, item, options):
             tell(f"{rule}: {subject}")
             results.append(_run(attempt, rule, subject, item.role, [*estate.problems, *item.role.problems]))
+    results += promised
     compute = find_compute_roles(estate, scoped, options)
     stores = {store.id: store for item in scoped for store in item.stores}
     for role in compute.roles:
@@ -126,7 +134,7 @@ def _demand_known(estate: Estate, scoped: list[Scoped], options: Options) -> Non
                 )
 
 
-def _vault_results(estate: Estate, scoped: list[Scoped], compute: list[Role], options: Options) -> Iterator[Result]:
+def _vault_results(estate: Estate, scoped: list[Scoped], compute: Sequence[Role], options: Options) -> Iterator[Result]:
     """Prove what each role takes from AgentCore's token vault; nothing is said of roles that take nothing."""
     sessions = {item.role.id: item for item in scoped}
     for role in find_vault_roles(estate, [*(item.role for item in scoped), *compute]):
@@ -167,6 +175,22 @@ def _prove_tool(estate: Estate, tool: Role, owner: Text, options: Options) -> Re
     if session_role is None:
         raise UnmodelledError(f"{show(owner)}, whose tool it is, is not in these templates")
     return prove_derivation(Proof(estate, scope_of(session_role, estate, options)), tool)
+
+
+_PROMISES = ((ATTRIBUTED_TO, ATTRIBUTION, prove_attribution), (BOUND_TO, BINDING, prove_workload_binding))
+
+
+def prove_promises(estate: Estate, options: Options, tell: Progress) -> list[Result]:
+    """Prove what roles promise of their sessions in their Metadata, session tags or not."""
+    results: list[Result] = []
+    for role in filter(promises_anything, estate.roles.values()):
+        proof = Proof(estate, scope_of(role, estate, options), options.allow)
+        for key, rule, attempt in _PROMISES:
+            if key in role.promises:
+                tell(f"{rule}: {role.label}")
+                problems = [*estate.problems, *role.problems]
+                results.append(_run(partial(attempt, proof), rule, role.label, role, problems))
+    return results
 
 
 def _run(attempt: Callable[[], Result], rule: str, subject: str, role: Role, problems: list[str]) -> Result:

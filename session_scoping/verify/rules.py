@@ -66,6 +66,18 @@ RULES = (
         "A Deny of every action on every resource fires for each session the role's Metadata calls revoked.",
     ),
     Rule(
+        "attribution",
+        "Every session acts under a source identity of its tenant",
+        "The trust policy admits no session without a source identity of the promised form, and no request of a"
+        " session with another one, or with none, is allowed.",
+    ),
+    Rule(
+        "workload-binding",
+        "No session is made or used outside its VPC",
+        "The trust policy admits no session from outside the promised VPC and Region, and no request from outside is"
+        " allowed, but for the calls AWS itself makes for the session.",
+    ),
+    Rule(
         "work-possible",
         "What the role grants can be used",
         "Some request of an admitted session succeeds on each table and bucket; denying everything is no proof.",

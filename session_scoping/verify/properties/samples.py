@@ -9,6 +9,7 @@ from session_scoping.verify.conditions import UnmodelledOperatorError
 from session_scoping.verify.decision import Decision, PolicySet, Request, decide
 from session_scoping.verify.formats import tags_in
 from session_scoping.verify.model import Store
+from session_scoping.verify.promised import keeping
 from session_scoping.verify.properties.base import Proof, caller_keys, classes
 from session_scoping.verify.properties.derivation import name_tag
 from session_scoping.verify.properties.session_tags import CALLER, as_caller, minters
@@ -39,6 +40,7 @@ def admits(proof: Proof, tags: dict[str, str]) -> bool:
 def _ways(proof: Proof, tags: dict[str, str]) -> Iterator[dict[str, str | list[str]]]:
     """Yield how a session with these tags may be asked for: plainly, with tags to hand on, or with inherited ones."""
     context: dict[str, str | list[str]] = {**tag_context("aws:RequestTag/", tags), "aws:TagKeys": list(tags)}
+    context |= keeping(proof.role, tags, Binding())
     yield context
     yield {**context, "sts:TransitiveTagKeys": list(tags)}
     name = tags.get(name_tag(proof.role) or "", "session")
@@ -68,6 +70,7 @@ def own_requests(proof: Proof, store: Store, tags: dict[str, str]) -> Iterator[R
     arn = binding.text(store.arn)
     base = {key: binding.text(value) for key, value in proof.call("A", proof.admission("A").session).fixed.items()}
     context: dict[str, str | list[str]] = {**base, **tag_context("aws:PrincipalTag/", tags)}
+    context |= keeping(proof.role, tags, binding)
     principal = binding.text(proof.role.arn)
     for pattern in proof.scoped.formats[store.id]:
         key = own_key(pattern, tags, binding)
@@ -165,6 +168,7 @@ def _requests(
     arn = binding.text(store.arn)
     base = {key: binding.text(value) for key, value in caller_keys(proof.role).items()}
     context: dict[str, str | list[str]] = {**base, **tag_context("aws:PrincipalTag/", tags)}
+    context |= keeping(proof.role, tags, binding)
     principal = binding.text(proof.role.arn)
     if store.kind == "bucket":
         yield Request(action, f"{arn}/{keys[0]}", context, principal, "session")

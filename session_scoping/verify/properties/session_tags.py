@@ -41,7 +41,7 @@ def prove_session_tags(proof: Proof) -> Result:
         model = solve(admission.formula, question)
         if model is None:
             continue
-        found = _replay(proof, model, summary)
+        found = replay_mint(proof, model, summary)
         if found is None:
             raise UnmodelledError(f"{summary}, as far as the approximation of the trust policy can tell")
         return result(Status.VIOLATED, summary, found)
@@ -113,7 +113,8 @@ def _is_account(text: Text) -> bool:
     return literal.endswith(":root") or literal.isdigit() or only_account
 
 
-def _replay(proof: Proof, model: z3.ModelRef, summary: str) -> Counterexample | None:
+def replay_mint(proof: Proof, model: z3.ModelRef, summary: str) -> Counterexample | None:
+    """Replay the mint a model proposes through `decide`, as each principal in turn."""
     role, admission = proof.role, proof.admission("A")
     session = admission.session
     binding = binding_of(model)

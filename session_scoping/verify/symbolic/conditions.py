@@ -88,19 +88,25 @@ def encode_condition(condition: Condition, call: Call, *, over: bool, variables:
     elements = _elements(key, patterns, base, call)
     if base == "null":
         return _null(condition, [there for there, _ in elements])
-    if not base.startswith(("string", "arn")):
+    if not base.startswith(("string", "arn", "bool")):
         return _atom(condition, call)
     return _combine(elements, quantifier, is_negated(base), if_exists, over)
 
 
 def _check_key(key: str, quantifier: str, base: str, condition: Condition) -> None:
     namespace = key.partition(":")[0]
-    if namespace not in _NAMESPACES or ":" not in key:
+    if (namespace not in _NAMESPACES or ":" not in key) and not _of_issuer(key):
         raise UnmodelledError(f"the condition key {condition.key} is not modelled")
     if key in _PARTITION_VALUES:
         raise UnmodelledError(f"the condition key {condition.key} is defined for no action")
     if key in MULTIVALUED and not quantifier and base != "null":
         raise UnmodelledError(f"{condition.operator} on the multivalued key {condition.key} has no set operator")
+
+
+def _of_issuer(key: str) -> bool:
+    """Whether a key is a claim of an OpenID Connect token, `<issuer>:aud`. Source: IAM guide, iam-condition-keys."""
+    issuer, _, claim = key.rpartition(":")
+    return "." in issuer and claim in {"aud", "sub"}
 
 
 def _patterns(condition: Condition, base: str, variables: bool) -> list[Pattern]:
@@ -174,7 +180,7 @@ def instant_of(text: Text) -> Decimal | None:
 
 
 def _match_value(pattern: Pattern, base: str, value: z3.SeqRef, call: Call) -> Match:
-    if base.endswith("ignorecase"):
+    if base == "bool" or base.endswith("ignorecase"):
         return _ignoring_case(pattern, value)
     match = match_string(pattern, value, call.lookup)
     # ARN operators compare six fields, each within its colons; matching the whole text allows more.

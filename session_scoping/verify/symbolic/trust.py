@@ -50,7 +50,7 @@ def admit(role: Role, session: Session) -> Admission:
 
 
 def permits(role: Role, call: Call, action: str, target: Target) -> Bool:
-    """Return a formula that is true whenever the trust policy lets some principal it names make a call."""
+    """Return when the trust policy lets an action through, whoever of its principals asks."""
     grants = [encode_statement(s, call, action, target) for s in role.trust if s.allow]
     refusals = [encode_statement(s, call, action, target) for s in role.trust if not s.allow and _for_everybody(s)]
     return conjunction([disjunction(grants), negation(disjunction(refusals))])
