@@ -57,12 +57,12 @@ _HOMES = {
     "TenantTablePolicy": "session_scoping.constructs",
     "TokenFlow": "session_scoping.constructs",
     "TokenVaultGrant": "session_scoping.constructs",
+    "ToolScopedRole": "session_scoping.constructs",
     "UserBinding": "session_scoping.constructs",
     "VaultProvider": "session_scoping.constructs",
-    "grant_dispatch": "session_scoping.constructs",
     "WebIdentity": "session_scoping.constructs",
     "WorkloadBinding": "session_scoping.constructs",
-    "ToolScopedRole": "session_scoping.constructs",
+    "grant_dispatch": "session_scoping.constructs",
 }
 
 __all__ = [
@@ -86,12 +86,12 @@ __all__ = [
     "TenantTablePolicy",
     "TokenFlow",
     "TokenVaultGrant",
+    "ToolScopedRole",
     "UserBinding",
     "VaultProvider",
-    "grant_dispatch",
     "WebIdentity",
     "WorkloadBinding",
-    "ToolScopedRole",
+    "grant_dispatch",
 ]
 
 

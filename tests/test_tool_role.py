@@ -212,6 +212,8 @@ def test_the_name_may_be_left_to_the_client() -> None:
 
 
 class _OneVpc(Limit):
+    __hash__ = None  # type: ignore[assignment]  # as for a limit that holds a mapping
+
     def trust_conditions(self, site: Site) -> Conditions:  # noqa: ARG002 - the base class's signature
         return {"StringEqualsIfExists": {"aws:SourceVpc": "vpc-1"}}
 

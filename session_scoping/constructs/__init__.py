@@ -48,11 +48,11 @@ __all__ = [
     "TenantTablePolicy",
     "TokenFlow",
     "TokenVaultGrant",
+    "ToolScopedRole",
     "UserBinding",
     "VaultProvider",
-    "grant_dispatch",
     "WebIdentity",
     "WorkloadBinding",
     "endpoint_policy_for",
-    "ToolScopedRole",
+    "grant_dispatch",
 ]

@@ -99,7 +99,7 @@ class ToolScopedRole(Construct):
         self._ruler = Ruler.at(self._site)
         self._data = TenantData.bind(self._site, self._tag_keys, tables, objects)
         check_disjoint([*session_role._data.objects, *self._data.objects])
-        self._limits = tuple(dict.fromkeys([*session_role._limits, *limits]))
+        self._limits = (*session_role._limits, *limits)
         for limit in limits:
             limit.check(self, self._tag_keys)
         self._role = self._make_role(
