@@ -19,6 +19,7 @@ from session_scoping.tags import SessionTags
 if TYPE_CHECKING:
     from session_scoping.constructs import (
         ComputeBackend,
+        ExternalTokenGrant,
         Minting,
         Models,
         Revocation,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         TenantTablePolicy,
         TokenFlow,
         TokenVaultGrant,
+        ToolScopedRole,
         UserBinding,
         VaultProvider,
         WebIdentity,
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "ComputeBackend": "session_scoping.constructs",
+    "ExternalTokenGrant": "session_scoping.constructs",
     "KeyFormat": "session_scoping.layout",
     "Minting": "session_scoping.constructs",
     "Models": "session_scoping.constructs",
@@ -54,6 +57,7 @@ _HOMES = {
     "TenantTablePolicy": "session_scoping.constructs",
     "TokenFlow": "session_scoping.constructs",
     "TokenVaultGrant": "session_scoping.constructs",
+    "ToolScopedRole": "session_scoping.constructs",
     "UserBinding": "session_scoping.constructs",
     "VaultProvider": "session_scoping.constructs",
     "WebIdentity": "session_scoping.constructs",
@@ -63,6 +67,7 @@ _HOMES = {
 
 __all__ = [
     "ComputeBackend",
+    "ExternalTokenGrant",
     "InvalidInputError",
     "KeyFormat",
     "Minting",
@@ -81,6 +86,7 @@ __all__ = [
     "TenantTablePolicy",
     "TokenFlow",
     "TokenVaultGrant",
+    "ToolScopedRole",
     "UserBinding",
     "VaultProvider",
     "WebIdentity",

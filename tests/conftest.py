@@ -36,3 +36,9 @@ def compute_template() -> dict[str, Any]:
 def broker_template() -> dict[str, Any]:
     """The reference stack where only the orchestrator mints."""
     return synthesize_reference(minting="broker")
+
+
+@pytest.fixture(scope="session")
+def tools_template() -> dict[str, Any]:
+    """The reference stack with one tool role."""
+    return synthesize_reference(tools="on")

@@ -19,6 +19,7 @@ from session_scoping.constructs.attribution import WebIdentity
 from session_scoping.constructs.binding import WorkloadBinding, endpoint_policy_for
 from session_scoping.constructs.compute_role import ComputeBackend, ScopedComputeRole
 from session_scoping.constructs.dispatch import grant_dispatch
+from session_scoping.constructs.external_tokens import ExternalTokenGrant
 from session_scoping.constructs.minting import Minting
 from session_scoping.constructs.models import Models
 from session_scoping.constructs.objects import TenantObjects
@@ -28,12 +29,14 @@ from session_scoping.constructs.session_role import SessionRole
 from session_scoping.constructs.table_policy import TenantTablePolicy
 from session_scoping.constructs.tables import TenantTable
 from session_scoping.constructs.token_vault import TokenVaultGrant
+from session_scoping.constructs.tool_role import ToolScopedRole
 from session_scoping.constructs.user_binding import UserBinding
 from session_scoping.constructs.vault_resources import VaultProvider
 from session_scoping.vault_actions import TokenFlow
 
 __all__ = [
     "ComputeBackend",
+    "ExternalTokenGrant",
     "Minting",
     "Models",
     "Revocation",
@@ -45,10 +48,11 @@ __all__ = [
     "TenantTablePolicy",
     "TokenFlow",
     "TokenVaultGrant",
+    "ToolScopedRole",
     "UserBinding",
     "VaultProvider",
-    "grant_dispatch",
     "WebIdentity",
     "WorkloadBinding",
     "endpoint_policy_for",
+    "grant_dispatch",
 ]

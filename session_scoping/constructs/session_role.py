@@ -105,6 +105,7 @@ class SessionRole(Construct):
         check_kinds(minting=[minting], tables=tables, objects=objects, models=[models], limits=limits)
         super().__init__(scope, id)
         self._tag_keys = demand_policy_text(parse_tag_keys(tag_keys))
+        self._transitive = tuple(transitive_tag_keys)
         self._minting, self._models = minting, models
         self._site = Site.of(scope)
         self._ruler = Ruler.at(self._site)
@@ -113,7 +114,7 @@ class SessionRole(Construct):
         self._limits: tuple[Limit, ...] = limits
         for limit in self._limits:
             limit.check(self, self._tag_keys)
-        demanded = trust_conditions(self._tag_keys, self._path_tags, tuple(transitive_tag_keys))
+        demanded = trust_conditions(self._tag_keys, self._path_tags, self._transitive)
         self._trust_conditions = trust_conditions_of(self._limits, self._site, demanded)
         self._minters, minter_arns = self._check_roles()
         self._role = iam.Role(
@@ -192,6 +193,11 @@ class SessionRole(Construct):
         return self._tag_keys
 
     @property
+    def transitive_tag_keys(self) -> tuple[str, ...]:
+        """The tags a session may hand on to a tool's session."""
+        return self._transitive
+
+    @property
     def environment(self) -> Mapping[str, str]:
         """
         Environment variables for the agent's container.
@@ -200,6 +206,8 @@ class SessionRole(Construct):
         the broker's part.
         """
         variables = {environment.SESSION_TAG_KEYS: ",".join(self._tag_keys)}
+        if self._transitive:
+            variables[environment.SESSION_TRANSITIVE_TAG_KEYS] = ",".join(self._transitive)
         if self._minting.mode == "compute":
             variables[environment.SESSION_ROLE_ARN] = self._arn
         return variables

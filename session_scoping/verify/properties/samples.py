@@ -12,6 +12,7 @@ from session_scoping.verify.formats import tags_in
 from session_scoping.verify.model import Store
 from session_scoping.verify.promised import keeping
 from session_scoping.verify.properties.base import Proof, Witness, attempt, caller_keys, classes
+from session_scoping.verify.properties.derivation import name_tag
 from session_scoping.verify.properties.session_tags import CALLER, as_caller, minters
 from session_scoping.verify.reach import PRINCIPAL_TAG, covers_action
 from session_scoping.verify.report import Counterexample
@@ -29,15 +30,22 @@ def admits(proof: Proof, tags: dict[str, str]) -> bool:
     """Whether the trust policy lets somebody make a session with these tags and no others."""
     binding = Binding()
     trust, arn = binding.statements(proof.role.trust), binding.text(proof.role.arn)
-    context: dict[str, str | list[str]] = {**tag_context("aws:RequestTag/", tags), "aws:TagKeys": list(tags)}
-    context |= keeping(proof.role, tags, binding)
-    for minter in minters(proof, binding):
+    for minter, context, action in product(minters(proof, binding), _ways(proof, tags), ASSUME):
         policies = PolicySet(resource=as_caller(trust, minter))
-        for action in ASSUME:
-            names = [action, TAG_SESSION] if tags else [action]
-            if all(decide(Request(name, arn, context, principal=CALLER), policies).allowed for name in names):
-                return True
+        names = [action, TAG_SESSION] if tags else [action]
+        if all(decide(Request(name, arn, context, principal=CALLER), policies).allowed for name in names):
+            return True
     return False
+
+
+def _ways(proof: Proof, tags: dict[str, str]) -> Iterator[dict[str, str | list[str]]]:
+    """Yield how a session with these tags may be asked for: plainly, with tags to hand on, or with inherited ones."""
+    context: dict[str, str | list[str]] = {**tag_context("aws:RequestTag/", tags), "aws:TagKeys": list(tags)}
+    context |= keeping(proof.role, tags, Binding())
+    yield context
+    yield {**context, "sts:TransitiveTagKeys": list(tags)}
+    name = tags.get(name_tag(proof.role) or "", "session")
+    yield {**context, **tag_context("aws:PrincipalTag/", tags), "sts:RoleSessionName": name}
 
 
 def own_key(pattern: Pattern, tags: dict[str, str], binding: Binding) -> str | None:
