@@ -6,7 +6,8 @@ session's own tags, so that the two cannot disagree.
 """
 
 import re
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from session_scoping.errors import InvalidInputError
@@ -22,6 +23,9 @@ ARTIFACT_PREFIX = "artifacts/{task_id}/"
 PAYLOAD_OBJECT = "{task_id}/payload.json"
 USER_TRACE_PREFIX = "traces/{user_id}/"
 USER_ATTACHMENT_PREFIX = "attachments/{user_id}/"
+
+SHARED_BY = "session-scoping:shared-by"
+"""Metadata key of a session role: the tags by which its sessions share data, such as `user_id` or `repo,user_id`."""
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _EXAMPLE = "`{task_id}` or `TENANT#{tenant_id}`"
@@ -153,3 +157,31 @@ class KeyFormat:
                 why="it becomes part of an S3 key, and `a/b` would reach into the prefix of `a`",
                 fix="use an id without slashes",
             )
+
+
+def telling_apart(rows: Sequence[frozenset[str]], objects: Sequence[frozenset[str]]) -> frozenset[str]:
+    """
+    Return the tags that tell two tasks apart; empty when there is no key to tell it.
+
+    Those of most leading keys; without tables, those every object key has in common, else the most frequent one.
+
+    Args:
+        rows: The tags of each leading key.
+        objects: The tags of each object key.
+    """
+    if rows:
+        return Counter(sorted(rows, key=sorted)).most_common(1)[0][0]
+    if not objects:
+        return frozenset()
+    common = frozenset.intersection(*objects)
+    if common:
+        return common
+    count = Counter(tag for tags in objects for tag in sorted(tags))
+    return frozenset([count.most_common(1)[0][0]])
+
+
+def shared_on_purpose(rows: Iterable[KeyFormat], objects: Iterable[KeyFormat]) -> list[str]:
+    """Return the value of `SHARED_BY`: the tags of every format that does not tell two tasks apart."""
+    of_rows, of_objects = ([frozenset(key_format.tags) for key_format in formats] for formats in (rows, objects))
+    task = telling_apart(of_rows, of_objects)
+    return sorted({",".join(sorted(tags)) for tags in (*of_rows, *of_objects) if not task <= tags})

@@ -35,6 +35,7 @@ from session_scoping.constructs.tables import TenantTable
 from session_scoping.constructs.tenant_data import TenantData
 from session_scoping.constructs.trust import role_checks, trust_too_large
 from session_scoping.errors import InvalidInputError, QuotaExceededError
+from session_scoping.layout import SHARED_BY
 from session_scoping.tags import DEFAULT_TAG_KEYS, demand_policy_text, parse_tag_keys
 
 _WARN_COMPUTE_MINTING = "session-scoping:compute-roles-mint"
@@ -128,6 +129,8 @@ class SessionRole(Construct):
         )
         self._role_arn = self._role.role_arn
         self._arn = _arn_by_name(self._site, role_name, path) or self._role_arn
+        self._shares = False
+        self._declare_sharing()
         self._fence_is_up = deny_tenant_data_to_compute_roles
         self._policies = SessionPolicies(
             self, self._site, self._ruler, self._role, compute_roles_mint=minting.mode == "compute"
@@ -271,6 +274,14 @@ class SessionRole(Construct):
         """Refuse a table that this role reaches already: two guards would deny each other's actions."""
         self._data.check_apart_from(data)
         self._data = self._data.joined(data)
+        self._declare_sharing()
+
+    def _declare_sharing(self) -> None:
+        """Say in the Metadata which data tasks share by their key formats: the verifier would call it a violation."""
+        shared = self._data.shared_by()
+        if shared or self._shares:
+            self._shares = True
+            cast(iam.CfnRole, self._role.node.default_child).add_metadata(SHARED_BY, shared)
 
     def _cover(self, series: PolicySeries, sections: Sequence[Section]) -> None:
         """Deny the compute roles more tenant data; TenantTablePolicy calls it."""

@@ -12,6 +12,7 @@ from session_scoping.constructs.site import Site, is_token
 from session_scoping.constructs.statements import Conditions, deny
 from session_scoping.constructs.tables import BoundTable, TenantTable
 from session_scoping.errors import InvalidInputError
+from session_scoping.layout import shared_on_purpose
 from session_scoping.tags import OBJECT_KEY_TAGS
 
 
@@ -95,6 +96,11 @@ class TenantData:
         """Return the tags that become part of an object key, now or in the reference layout."""
         used = {tag for entry in self.objects for key_format in entry.formats for tag in key_format.tags}
         return tuple(key for key in tag_keys if key in used | OBJECT_KEY_TAGS)
+
+    def shared_by(self) -> list[str]:
+        """Return by which tags tasks share data, because a key format that was asked for does not name the task."""
+        objects = [key_format for entry in self.objects for key_format in entry.formats]
+        return shared_on_purpose([table.key_format for table in self.tables], objects)
 
     def permissions(self, base: Conditions) -> list[Section]:
         """Return the Allows; each demands `base` too."""

@@ -12,8 +12,8 @@ from session_scoping.verify.scope import NO_VALUE, Scope, choose
 from session_scoping.verify.statements import parse_policy
 from session_scoping.verify.text import Text, Token, Unmodelled, lit, plain, show
 
-SHARED_BY_METADATA = "session-scoping:shared-by"
-"""Metadata key of a role: the tag keys by which its sessions are meant to share data."""
+_PROMISE = "session-scoping:"
+"""Begins the keys of a role's Metadata that say what its adopter promises."""
 
 _STORES = {
     "AWS::DynamoDB::Table": "table",
@@ -121,8 +121,11 @@ def _add_role(logical_id: str, scope: Scope, estate: Estate) -> None:
     if isinstance(tags, Unmodelled):
         role.problems += (f"{where}: {tags.reason}",)
     metadata = scope.resources[logical_id].get("Metadata")
-    shared = metadata.get(SHARED_BY_METADATA) if isinstance(metadata, dict) else None
-    role.shared_by = tuple(str(key).lower() for key in shared) if isinstance(shared, list) else ()
+    role.promises = {
+        key: [text_of(item, scope) for item in value] if isinstance(value, list) else text_of(value, scope)
+        for key, value in (metadata.items() if isinstance(metadata, dict) else ())
+        if str(key).startswith(_PROMISE)
+    }
     estate.roles[where] = role
 
 

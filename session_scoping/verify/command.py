@@ -44,7 +44,7 @@ def add_scope_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--store", action="append", default=[], metavar="ID", help="a tenant table or bucket")
     parser.add_argument("--tag", action="append", default=[], metavar="KEY", help="a tag every session must carry")
     parser.add_argument(
-        "--shared-by", action="append", default=[], metavar="KEY", help="a tag by which sessions may share data"
+        "--shared-by", action="append", default=[], metavar="KEY[,KEY]", help="tags by which sessions may share data"
     )
     parser.add_argument(
         "--allow", action="append", default=[], metavar="ACTION", help="a further action a session may hold"

@@ -1,12 +1,12 @@
 """Finds out what a template means to isolate: session roles, their tags, their tables, prefixes and keys."""
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from session_scoping.layout import telling_apart
 from session_scoping.verify.actions import KEYED, OBJECT, PARTIQL, UNKEYED
 from session_scoping.verify.matching import parsed, split_fields
-from session_scoping.verify.model import Estate, Role, Statement, Store
+from session_scoping.verify.model import Estate, Role, Statement, Store, parse_shared_by
 from session_scoping.verify.reach import (
     OTHER_TAG,
     PRINCIPAL_TAG,
@@ -45,7 +45,8 @@ class Options:
         compute_roles: Roles that must not reach tenant data. Default: who may mint, and agent runtimes.
         stores: Tables and buckets that hold tenant data. Default: those a session role is granted.
         tags: Tag keys every session must carry. Default: those the role's policies use.
-        shared_by: Tag keys by which sessions may share data. Default: none, beyond the role's Metadata.
+        shared_by: By which tags sessions may share data, such as `user_id` or `repo,user_id`. Default: what the role's
+            Metadata says.
         allow: Further action patterns a session role may hold. Default: none.
     """
 
@@ -67,7 +68,7 @@ class Scoped:
         spelling: Every tag key that matters, lower-case -> as policies write it.
         formats: Store id -> the keys that belong to one session, as patterns over its tags.
         identity: The tags that tell two sessions apart.
-        shared_by: Tags by which sessions are meant to share data.
+        shared_by: Sets of tags; sessions that agree in one of them are meant to share data.
     """
 
     role: Role
@@ -76,8 +77,13 @@ class Scoped:
     stores: list[Store]
     formats: dict[str, list[Pattern]] = field(default_factory=dict)
     identity: frozenset[str] = frozenset()
-    shared_by: frozenset[str] = frozenset()
+    shared_by: frozenset[frozenset[str]] = frozenset()
     notes: list[str] = field(default_factory=list)
+
+    def shares(self, pattern: Pattern) -> bool:
+        """Whether a kind of key does not tell sessions apart, and that is declared."""
+        tags = tags_in(pattern)
+        return not self.identity <= tags and any(agreed <= tags for agreed in self.shared_by)
 
 
 def named(texts: Iterable[str], identifier: str, label: str) -> bool:
@@ -104,7 +110,7 @@ def scope_of(role: Role, estate: Estate, options: Options) -> Scoped:
         spelling.setdefault(tag.lower(), tag)
     stores = _stores(role, estate, options)
     scoped = Scoped(role, declared, {**spelling, OTHER_TAG: OTHER_TAG}, stores)
-    scoped.shared_by = frozenset([*role.shared_by, *(tag.lower() for tag in options.shared_by)])
+    scoped.shared_by = role.shared_by | {parse_shared_by(text) for text in options.shared_by if text.strip(" ,")}
     for store in stores:
         scoped.formats[store.id] = _formats(store, role, scoped)
     scoped.identity = _identity(scoped)
@@ -306,20 +312,7 @@ def tags_in(pattern: Pattern) -> frozenset[str]:
 
 
 def _identity(scoped: Scoped) -> frozenset[str]:
-    """
-    Return the tags that tell two sessions apart.
-
-    Those that make the keys of most tables; without tables, those every object key has in common, else the
-    most frequent one; without either, every declared tag.
-    """
-    tables = [tags_in(p) for store in scoped.stores if store.kind == "table" for p in scoped.formats[store.id]]
-    if tables:
-        return Counter(sorted(tables, key=sorted)).most_common(1)[0][0]
-    objects = [tags_in(p) for formats in scoped.formats.values() for p in formats]
-    if not objects:
-        return frozenset(scoped.declared)
-    common = frozenset.intersection(*objects)
-    if common:
-        return common
-    count = Counter(tag for tags in objects for tag in sorted(tags))
-    return frozenset([count.most_common(1)[0][0]])
+    """Return the tags that tell two sessions apart; without any key, every declared tag."""
+    keys = [(store.kind, tags_in(p)) for store in scoped.stores for p in scoped.formats[store.id]]
+    rows, objects = ([tags for kind, tags in keys if kind == wanted] for wanted in ("table", "bucket"))
+    return telling_apart(rows, objects) or frozenset(scoped.declared)

@@ -3,7 +3,13 @@
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from session_scoping.verify.text import Text, show
+from session_scoping.layout import SHARED_BY
+from session_scoping.verify.text import Text, plain, show
+
+
+def parse_shared_by(text: str) -> frozenset[str]:
+    """Return one set of tag keys that sessions may share data by, written `user_id` or `repo,user_id`."""
+    return frozenset(key.strip().lower() for key in text.split(",") if key.strip())
 
 
 @dataclass(frozen=True)
@@ -57,7 +63,8 @@ class Role:
         boundary: Statements of the permissions boundary; None when it has none.
         boundary_problem: Why the boundary cannot be read. A boundary only takes away, so it is no danger.
         tags: Tags on the role itself, which are principal tags of a session that does not carry them.
-        shared_by: Tag keys by which sessions are meant to share data, from the role's Metadata.
+        promises: What the role's Metadata says under keys that begin `session-scoping:`, each a text or a list of
+            texts. They are the adopter's word: they widen nothing by themselves.
     """
 
     id: str
@@ -71,8 +78,15 @@ class Role:
     boundary_problem: str | None = None
     problems: tuple[str, ...] = ()
     tags: dict[str, Text] = field(default_factory=dict)
-    shared_by: tuple[str, ...] = ()
+    promises: dict[str, Any] = field(default_factory=dict)
     services: frozenset[str] = frozenset()
+
+    @property
+    def shared_by(self) -> frozenset[frozenset[str]]:
+        """Sets of lower-case tag keys; sessions that agree in one of the sets are meant to share data."""
+        found = self.promises.get(SHARED_BY)
+        texts = [plain(text) for text in found if isinstance(text, tuple)] if isinstance(found, list) else []
+        return frozenset(parse_shared_by(text) for text in texts if text)
 
     def add(self, statements: tuple[Statement, ...]) -> None:
         """Attach an identity policy."""

@@ -88,18 +88,6 @@ def test_a_sarif_file_that_cannot_be_written_is_exit_code_2(sound: dict[str, Any
     assert main(["verify", written(sound, tmp_path), "--sarif", str(tmp_path / "none" / "x")]) == 2
 
 
-def test_shared_prefixes_pass_only_when_sharing_is_declared(tmp_path: Path) -> None:
-    """A prefix per user is shared by that user's tasks: a violation, unless somebody said so."""
-    from session_scoping import TenantObjects
-
-    stack = small.stack()
-    objects = [TenantObjects(small.bucket(stack), ["traces/{user_id}/"], access=("put",))]
-    small.session_role(stack, objects=objects)
-    path = written(small.template(stack), tmp_path)
-    assert main(["verify", path]) == 1
-    assert main(["verify", path, "--shared-by", "user_id"]) == 0
-
-
 def test_the_assertion_shows_the_counterexample(sound: dict[str, Any], open_trust: dict[str, Any]) -> None:
     """A failing test says which request must not be possible."""
     assert_sessions_isolated(sound)

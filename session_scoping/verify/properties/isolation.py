@@ -206,9 +206,7 @@ def _belongs(proof: Proof, store: Store, key: Key, owner: Session, call: Call) -
 def _apart(proof: Proof, pattern: Pattern) -> frozenset[str]:
     """Return the tags by which sessions are told apart for a kind of key."""
     tags = tags_in(pattern)
-    if tags <= proof.scoped.shared_by:
-        return tags
-    return tags | proof.scoped.identity
+    return tags if proof.scoped.shares(pattern) else tags | proof.scoped.identity
 
 
 def _reached_too(
@@ -216,7 +214,7 @@ def _reached_too(
 ) -> Callable[[Session], Bool]:
     """Return, for a caller, the formula that another session reaches the same key."""
     reach = disjunction([allowed(proof.role, other, action, target) for action in actions])
-    meant = [p for p in proof.scoped.formats[store.id] if tags_in(p) <= proof.scoped.shared_by]
+    meant = [p for p in proof.scoped.formats[store.id] if proof.scoped.shares(p)]
     not_meant = conjunction([negation(key.match(pattern, other.lookup).under) for pattern in meant])
 
     def formula(caller: Session) -> Bool:
@@ -251,6 +249,6 @@ def _assumptions(proof: Proof, store: Store) -> tuple[str, ...]:
     if store.kind == "table" and store.partition_key:
         found.append(f"the partition key of {store.label} is {store.partition_key}")
     for pattern in proof.scoped.formats[store.id]:
-        if tags_in(pattern) <= proof.scoped.shared_by:
+        if proof.scoped.shares(pattern):
             found.append(f"sharing {show_pattern(pattern)} between sessions is declared")
     return tuple(found)
