@@ -1,7 +1,45 @@
-"""Names of the environment variables the constructs set on a container and the agent half reads."""
+"""Names of the environment variables the constructs set, on a container or on the broker function."""
+
+# --- read by the agent half ---
 
 SESSION_ROLE_ARN = "AGENT_SESSION_ROLE_ARN"
-"""ARN of the SessionRole the agent assumes. Absent where a broker mints: the agent then assumes nothing."""
+"""
+ARN of the SessionRole. The agent assumes it, itself or by web identity.
+
+With a credential broker it is only what answers are compared with, and may be absent.
+"""
 
 SESSION_TAG_KEYS = "AGENT_SESSION_TAG_KEYS"
 """Comma-separated tag keys the SessionRole demands, for example `user_id,repo,task_id`."""
+
+CREDENTIAL_BROKER = "AGENT_CREDENTIAL_BROKER"
+"""Name or ARN of the Lambda function that exchanges a task token for credentials."""
+
+TASK_TOKEN_FILE = "AGENT_TASK_TOKEN_FILE"  # noqa: S105 - the name of a variable
+"""Path of the file that holds the task token. Read anew at every refresh."""
+
+# --- read by the credential broker's function ---
+
+BROKER_SIGNING_KEY_ARN = "BROKER_SIGNING_KEY_ARN"
+"""ARN of the KMS key that signs task tokens."""
+
+BROKER_ISSUER = "BROKER_ISSUER"
+"""The one `iss` that is accepted."""
+
+BROKER_AUDIENCE = "BROKER_AUDIENCE"
+"""The one `aud` that is accepted."""
+
+BROKER_SUBJECT = "BROKER_SUBJECT"
+"""The one `sub` that is accepted."""
+
+BROKER_SESSION_ROLE_ARN = "BROKER_SESSION_ROLE_ARN"
+"""ARN of the SessionRole the broker assumes."""
+
+BROKER_TAG_KEYS = "BROKER_TAG_KEYS"
+"""Comma-separated tag keys a token must carry, all of them and no others."""
+
+BROKER_TRANSITIVE_TAG_KEYS = "BROKER_TRANSITIVE_TAG_KEYS"
+"""Comma-separated tag keys a token may make transitive. Absent or blank: none."""
+
+BROKER_REVOCATION_TABLE = "BROKER_REVOCATION_TABLE"
+"""Name or ARN of the DynamoDB table of revocations."""
