@@ -19,6 +19,7 @@ from session_scoping.tags import SessionTags
 if TYPE_CHECKING:
     from session_scoping.constructs import (
         ComputeBackend,
+        CredentialBroker,
         Minting,
         Models,
         ScopedComputeRole,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "ComputeBackend": "session_scoping.constructs",
+    "CredentialBroker": "session_scoping.constructs",
     "KeyFormat": "session_scoping.layout",
     "Minting": "session_scoping.constructs",
     "Models": "session_scoping.constructs",
@@ -43,6 +45,7 @@ _HOMES = {
 
 __all__ = [
     "ComputeBackend",
+    "CredentialBroker",
     "InvalidInputError",
     "KeyFormat",
     "Minting",

@@ -16,6 +16,7 @@ except ImportError as error:
     ) from error
 
 from session_scoping.constructs.compute_role import ComputeBackend, ScopedComputeRole
+from session_scoping.constructs.credential_broker import CredentialBroker
 from session_scoping.constructs.minting import Minting
 from session_scoping.constructs.models import Models
 from session_scoping.constructs.objects import TenantObjects
@@ -25,6 +26,7 @@ from session_scoping.constructs.tables import TenantTable
 
 __all__ = [
     "ComputeBackend",
+    "CredentialBroker",
     "Minting",
     "Models",
     "ScopedComputeRole",
