@@ -23,6 +23,7 @@ from session_scoping.constructs.objects import TenantObjects
 from session_scoping.constructs.session_role import SessionRole
 from session_scoping.constructs.table_policy import TenantTablePolicy
 from session_scoping.constructs.tables import TenantTable
+from session_scoping.constructs.task_token_issuer import TaskTokenIssuer
 
 __all__ = [
     "ComputeBackend",
@@ -31,6 +32,7 @@ __all__ = [
     "Models",
     "ScopedComputeRole",
     "SessionRole",
+    "TaskTokenIssuer",
     "TenantObjects",
     "TenantTable",
     "TenantTablePolicy",

@@ -1,6 +1,5 @@
 """CredentialBroker: the function that exchanges a task's signed token for the task's credentials."""
 
-import tempfile
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from session_scoping.broker import bundle
 from session_scoping.constructs import broker_policies
 from session_scoping.constructs.documents import Section
 from session_scoping.constructs.finished import FinishedTree
+from session_scoping.constructs.functions import function_of
 from session_scoping.constructs.policies import PolicySeries
 from session_scoping.constructs.ruler import Ruler
 from session_scoping.constructs.signing_keys import demand_signing_key, grant_issue
@@ -128,23 +128,19 @@ class CredentialBroker(Construct):
         )
 
     def _make_function(self, concurrency: int | None, variables: dict[str, str]) -> lambda_.Function:
-        with tempfile.TemporaryDirectory() as folder:
-            function = lambda_.Function(
-                self,
-                "Function",
-                description="Exchanges a task token for the task's credentials",
-                runtime=lambda_.Runtime.PYTHON_3_13,
-                architecture=lambda_.Architecture.ARM_64,
-                handler=bundle.HANDLER,
-                code=lambda_.Code.from_asset(str(bundle.stage(folder))),
-                # As it is, so that a tracing option or a later grant does not widen the one role that mints.
-                role=self._role.without_policy_updates(),
-                log_group=self._log_group,
-                memory_size=256,
-                timeout=cdk.Duration.seconds(FUNCTION_TIMEOUT_SECONDS),
-                reserved_concurrent_executions=concurrency,
-                environment=variables,
-            )
+        function = function_of(
+            self,
+            "Function",
+            stage=bundle.stage,
+            handler=bundle.HANDLER,
+            role=self._role,
+            log_group=self._log_group,
+            description="Exchanges a task token for the task's credentials",
+            memory_size=256,
+            timeout=cdk.Duration.seconds(FUNCTION_TIMEOUT_SECONDS),
+            reserved_concurrent_executions=concurrency,
+            environment=variables,
+        )
         # It reads nothing of its policies by reference: without this it could run before it may verify.
         function.node.add_dependency(*self._policies.policies)
         return function

@@ -134,7 +134,7 @@ class Minting:
         cls,
         provider: AnyProvider,
         *,
-        audience: str,
+        audience: str | None = None,
         subject: str = DEFAULT_SUBJECT,
         issuer: str | None = None,
         compute_roles: Sequence[AnyRole] = (),
@@ -150,7 +150,7 @@ class Minting:
 
         Args:
             provider: A `TaskTokenIssuer`, or the IAM OIDC provider of an issuer that exists.
-            audience: The one `aud` that is trusted.
+            audience: The one `aud` that is trusted. Default: the TaskTokenIssuer's.
             subject: The one `sub` that is trusted. Default: `agent-task`, the default of task tokens.
             issuer: The issuer's URL, spelled out. Default: what a TaskTokenIssuer, or a provider's literal ARN, says.
             compute_roles: Roles agent code runs under: tenant data and this session role are denied to them.

@@ -39,7 +39,7 @@ class WebIdentity:
     promises: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, provider: AnyProvider, *, issuer: str | None, audience: str, subject: str) -> "WebIdentity":
+    def of(cls, provider: AnyProvider, *, issuer: str | None, audience: str | None, subject: str) -> "WebIdentity":
         """
         Check and read an issuer.
 
@@ -49,6 +49,7 @@ class WebIdentity:
         arn = _arn_of(provider)
         known = _PROVIDER_ARN.fullmatch(arn) if not is_token(arn.rpartition("oidc-provider/")[2]) else None
         given = issuer or getattr(provider, "issuer", None) or (f"https://{known[1]}" if known else None)
+        audience = audience or getattr(provider, "audience", None)
         for name, text in (("issuer", given), ("audience", audience), ("subject", subject)):
             _demand_literal(name, text)
         host = check_issuer(str(given)).removeprefix("https://")
@@ -60,7 +61,7 @@ class WebIdentity:
                 why="the conditions would speak of keys no token has, and nobody could mint",
                 fix="name the issuer of this provider, or leave it out",
             )
-        identity = cls(arn, host, check_plain("audience", audience), check_plain("subject", subject))
+        identity = cls(arn, host, check_plain("audience", str(audience)), check_plain("subject", subject))
         if hasattr(provider, "_guarded"):  # a TaskTokenIssuer; what makes another issuer's tokens is not known here
             return replace(identity, guarded=provider._guarded(), promises=provider._promises())
         return identity
