@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from session_scoping.layout import telling_apart
+from session_scoping.promises import COMPUTE_ROLES, MINTING_BUCKETS, MINTING_TABLES
 from session_scoping.verify.actions import KEYED, OBJECT, PARTIQL, UNKEYED
 from session_scoping.verify.matching import parsed, split_fields
 from session_scoping.verify.model import Estate, Role, Statement, Store, parse_shared_by
@@ -170,7 +171,20 @@ def _stores(role: Role, estate: Estate, options: Options) -> list[Store]:
     if options.stores:
         chosen = [store for store in known if named(options.stores, store.id, store.label)]
         return list({store.id: store for store in chosen}.values())
-    return [store for store in found.values() if store.kind in _MODELLED_STORE]
+    # What decides over tokens is no tenant data: `token-minting` proves that no session reaches it at all.
+    others = [arn for key in (MINTING_TABLES, MINTING_BUCKETS) for arn in listed_promise(role, key)]
+    return [store for store in found.values() if store.kind in _MODELLED_STORE and store.arn not in others]
+
+
+def listed_promise(role: Role, key: str) -> list[Text]:
+    """Return the texts of a role's Metadata under a key, those that are understood."""
+    found = role.promises.get(key)
+    return [text for text in found if isinstance(text, tuple)] if isinstance(found, list) else []
+
+
+def promised_compute_roles(roles: Iterable[Role]) -> list[Text]:
+    """Return the ARNs of the compute roles session roles are fenced from, as their Metadata says."""
+    return [arn for role in roles for arn in listed_promise(role, COMPUTE_ROLES)]
 
 
 def _grants_directly(statement: Statement, role: Role) -> bool:

@@ -17,6 +17,8 @@ from session_scoping.verify.properties.compute import find_compute_roles, outsid
 from session_scoping.verify.properties.isolation import OBJECTS, PARTITION, prove_store
 from session_scoping.verify.properties.session_tags import RULE as TAGS
 from session_scoping.verify.properties.session_tags import prove_session_tags
+from session_scoping.verify.properties.token_minting import RULE as TOKENS
+from session_scoping.verify.properties.token_minting import mode_of, prove_token_minting
 from session_scoping.verify.properties.work import RULE as WORK
 from session_scoping.verify.properties.work import prove_work_possible
 from session_scoping.verify.report import Report, Result, Status
@@ -70,6 +72,10 @@ def prove(estate: Estate, options: Options | None = None, progress: Progress | N
             tell(f"{rule}: {subject}")
             results.append(_run(attempt, rule, subject, item.role, [*estate.problems, *item.role.problems]))
     compute, notes = find_compute_roles(estate, scoped, options)
+    for item in (item for item in scoped if mode_of(item.role)):
+        tell(f"{TOKENS}: {item.role.label}")
+        step = partial(prove_token_minting, estate, item, compute)
+        results.append(_run(step, TOKENS, item.role.label, item.role, [*estate.problems, *item.role.problems]))
     stores = {store.id: store for item in scoped for store in item.stores}
     for role in compute:
         tell(f"{COMPUTE}: {role.label}")

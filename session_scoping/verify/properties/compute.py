@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import z3
 
 from session_scoping.verify.actions import BUCKET, ESCALATION, FUTURE, KEYED, OBJECT, OBJECT_ADMIN, PARTIQL, UNKEYED
-from session_scoping.verify.infer import Options, Scoped, find_session_roles, named
+from session_scoping.verify.infer import Options, Scoped, find_session_roles, named, promised_compute_roles
 from session_scoping.verify.model import Estate, Role, Store
 from session_scoping.verify.properties.base import Proof, Witness, classes, confirm
 from session_scoping.verify.properties.entries import entry_arn, entry_target
@@ -38,7 +38,8 @@ def find_compute_roles(estate: Estate, scoped: list[Scoped], options: Options) -
     if options.compute_roles:
         return [role for role in others if named(options.compute_roles, role.id, role.label)], []
     minters = [role for role in others if any(mints(role, item.role) for item in scoped)]
-    runtimes = [role for role in others if scoped and role.services & set(_RUNTIMES)]
+    named_ones = promised_compute_roles(item.role for item in scoped)
+    runtimes = [role for role in others if scoped and (role.services & set(_RUNTIMES) or role.arn in named_ones)]
     if runtimes and not any(role in minters for role in runtimes):
         notes = [f"{role.label} mints sessions and agent code does not run with it" for role in minters]
         return _with_assumable(runtimes, others), notes

@@ -15,7 +15,7 @@ from session_scoping.verify.reach import PRINCIPAL_TAG, covers_action
 from session_scoping.verify.report import Counterexample
 from session_scoping.verify.symbolic.replay import replay
 from session_scoping.verify.symbolic.trust import TAG_SESSION
-from session_scoping.verify.text import Pattern, Token, Variable, Wildcard
+from session_scoping.verify.text import Pattern, Token, Variable, Wildcard, plain
 
 
 def sample_tags(proof: Proof) -> dict[str, str]:
@@ -28,6 +28,7 @@ def admits(proof: Proof, tags: dict[str, str]) -> bool:
     binding = Binding()
     trust, arn = binding.statements(proof.role.trust), binding.text(proof.role.arn)
     context: dict[str, str | list[str]] = {**tag_context("aws:RequestTag/", tags), "aws:TagKeys": list(tags)}
+    context |= _token_claims(proof)
     for minter in minters(proof, binding):
         policies = PolicySet(resource=as_caller(trust, minter))
         for action in ASSUME:
@@ -35,6 +36,16 @@ def admits(proof: Proof, tags: dict[str, str]) -> bool:
             if all(decide(Request(name, arn, context, principal=CALLER), policies).allowed for name in names):
                 return True
     return False
+
+
+def _token_claims(proof: Proof) -> dict[str, str]:
+    """Return what an ordinary token says beside its tags: the audience and subject that are trusted, and a name."""
+    claims = {
+        condition.key: text
+        for condition in (c for s in proof.role.trust if s.allow for c in s.conditions)
+        if "." in condition.key.partition(":")[0] and (text := plain(condition.values[0] if condition.values else ()))
+    }
+    return {**claims, "sts:SourceIdentity": "task-1"}
 
 
 def own_key(pattern: Pattern, tags: dict[str, str], binding: Binding) -> str | None:

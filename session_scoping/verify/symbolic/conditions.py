@@ -78,6 +78,9 @@ def encode_condition(condition: Condition, call: Call, *, over: bool, variables:
     _check_key(key, quantifier, base, condition)
     if key in MULTIVALUED and key != LEADING_KEYS and key not in _TAG_LISTS:
         return _atom(condition, call)
+    if "." in key.partition(":")[0]:
+        # What a token says beside the tags decides nothing about them; `session-tags` reads it from the statement.
+        return _atom(condition, call)
     patterns = _patterns(condition, base, variables)
     elements = _elements(key, patterns, base, call)
     if base == "null":
@@ -89,7 +92,8 @@ def encode_condition(condition: Condition, call: Call, *, over: bool, variables:
 
 def _check_key(key: str, quantifier: str, base: str, condition: Condition) -> None:
     namespace = key.partition(":")[0]
-    if namespace not in _NAMESPACES or ":" not in key:
+    # A dot: the keys of an identity provider, `<host>/<path>:aud`, all of them texts.
+    if ":" not in key or (namespace not in _NAMESPACES and "." not in namespace):
         raise UnmodelledError(f"the condition key {condition.key} is not modelled")
     if key in _PARTITION_VALUES:
         raise UnmodelledError(f"the condition key {condition.key} is defined for no action")
