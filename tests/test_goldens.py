@@ -17,7 +17,15 @@ from session_scoping import Minting, Models, TenantObjects, TenantTable, TenantT
 from tests import small
 from tests.conftest import ROOT
 
-GOLDENS = ("models", "reference-broker", "reference-compute", "single-table-kms", "table-policy")
+GOLDENS = (
+    "models",
+    "reference-broker",
+    "reference-compute",
+    "reference-credential-broker",
+    "reference-web-identity",
+    "single-table-kms",
+    "table-policy",
+)
 
 
 class PlainJson(JSONSnapshotExtension):
@@ -74,6 +82,20 @@ def test_reference_stack_where_compute_roles_mint(golden: SnapshotAssertion, com
 def test_reference_stack_where_a_broker_mints(golden: SnapshotAssertion, broker_template: dict[str, Any]) -> None:
     """The reference stack's roles and policies in broker mode are the reviewed ones."""
     assert policies(broker_template) == golden(name="reference-broker")
+
+
+def test_reference_stack_where_a_function_exchanges_tokens(
+    golden: SnapshotAssertion, credential_broker_template: dict[str, Any]
+) -> None:
+    """The reference stack's roles and policies with a credential broker are the reviewed ones."""
+    assert policies(credential_broker_template) == golden(name="reference-credential-broker")
+
+
+def test_reference_stack_where_sts_takes_tokens(
+    golden: SnapshotAssertion, web_identity_template: dict[str, Any]
+) -> None:
+    """The reference stack's roles and policies with web identity are the reviewed ones."""
+    assert policies(web_identity_template) == golden(name="reference-web-identity")
 
 
 def test_single_table_with_a_customer_managed_key(golden: SnapshotAssertion) -> None:
