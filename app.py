@@ -4,7 +4,12 @@ The reference stack: task tables, buckets, two compute backends, and the one rol
 Context (`cdk synth -c name=value`):
     minting: `compute` (default), `broker`, `credentialBroker` or `webIdentity`.
     bedrockModels, bedrockGeo: replace the five models and their geography.
+    revokedBefore: end the sessions issued before this instant, such as `2026-11-21T10:00:00Z`.
+    revokedTasks: end the sessions of these tasks, comma-separated.
     tenantDataDeny: `off` for the first deployment onto running agents; see the README for the order.
+    tokenVault: `on` lets sessions take their user's GitHub token from AgentCore's vault; see docs/token-vault.md.
+    binding: `vpc` makes a VPC with its endpoints and ties every session to it. Default: `off`.
+    sessionBroker: a tenant, for whom a dispatcher assumes sessions with a source identity. Default: none.
 """
 
 from typing import Any
@@ -13,6 +18,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_bedrockagentcore as agentcore
 from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
@@ -27,11 +33,18 @@ from session_scoping import (
     InvalidInputError,
     Minting,
     Models,
+    Revocation,
     ScopedComputeRole,
+    SessionBrokerRole,
     SessionRole,
     TaskTokenIssuer,
     TenantObjects,
     TenantTable,
+    TokenFlow,
+    TokenVaultGrant,
+    UserBinding,
+    VaultProvider,
+    WorkloadBinding,
 )
 
 STACK_NAME = "SessionScopingReference"
@@ -53,6 +66,7 @@ class ReferenceStack(cdk.Stack):
         self._make_tables()
         self._make_buckets()
         self._make_compute_roles()
+        self.limits = [WorkloadBinding(vpc=self._vpc())] if self._switch("binding", ("off", "vpc")) == "vpc" else []
         self.session_role = SessionRole(
             self,
             "SessionRole",
@@ -70,9 +84,14 @@ class ReferenceStack(cdk.Stack):
                 TenantObjects.attachments(self.attachments),
             ],
             models=self.models,
+            limits=[*self.limits, *self._revocations()],
             deny_tenant_data_to_compute_roles=self._switch("tenantDataDeny", ("on", "off")) == "on",
         )
         cdk.CfnOutput(self, "SessionRoleArn", value=self.session_role.role_arn)
+        if self._switch("tokenVault", ("off", "on")) == "on":
+            self._make_token_vault()
+        if tenant := self.node.try_get_context("sessionBroker"):
+            self._make_session_broker(str(tenant))
 
     def _make_tables(self) -> None:
         self.tasks = self._table("TaskTable", stream=dynamodb.StreamViewType.NEW_IMAGE)
@@ -115,13 +134,7 @@ class ReferenceStack(cdk.Stack):
 
     def _make_compute_roles(self) -> None:
         self.models = Models.from_context(self, model_ids=MODELS, geography="us")
-        secret = secretsmanager.Secret(self, "GitHubToken", description="Read once at start, before any session")
-        cdk.Validations.of(secret).acknowledge(
-            cdk.Acknowledgment(
-                id="AwsSolutions::AwsSolutions-SMG4",
-                reason="GitHub issues this token; there is nothing AWS could rotate.",
-            )
-        )
+        secret = self._secret_of_github("GitHubToken", "Read once at start, before any session")
         memory = agentcore.CfnMemory(self, "AgentMemory", name="session_scoping_reference", event_expiry_duration=90)
         repository = ecr.Repository(self, "AgentRepository", image_scan_on_push=True)
         log_group = logs.LogGroup(self, "AgentLogs", retention=logs.RetentionDays.THREE_MONTHS)
@@ -135,6 +148,52 @@ class ReferenceStack(cdk.Stack):
             self, "AgentCoreExecutionRole", backend=ComputeBackend.AGENTCORE, repository=repository, **shared
         )
         self.ecs_role = ScopedComputeRole(self, "EcsTaskRole", backend=ComputeBackend.ECS, **shared)
+
+    def _secret_of_github(self, id: str, description: str) -> secretsmanager.Secret:
+        secret = secretsmanager.Secret(self, id, description=description)
+        cdk.Validations.of(secret).acknowledge(
+            cdk.Acknowledgment(
+                id="AwsSolutions::AwsSolutions-SMG4",
+                reason="GitHub issues this token; there is nothing AWS could rotate.",
+            )
+        )
+        return secret
+
+    def _make_token_vault(self) -> None:
+        """Commit as the user: a GitHub token per user from the vault, and M2M where there is no user."""
+        secret = self._secret_of_github("GitHubClientSecret", "Client secret of the GitHub app; AgentCore reads it")
+        github = agentcore.CfnOAuth2CredentialProvider(
+            self,
+            "GitHubProvider",
+            name="session-scoping-github",
+            credential_provider_vendor="GithubOauth2",
+            oauth2_provider_config_input={
+                "githubOauth2ProviderConfig": {
+                    "clientId": str(self.node.try_get_context("githubClientId") or "your-github-client-id"),
+                    # The secret is ours: its ARN is known, and no secret stands in the template.
+                    "clientSecretSource": "EXTERNAL",
+                    "clientSecretConfig": {"secretId": secret.secret_arn, "jsonKey": "client_secret"},
+                }
+            },
+        )
+        self.token_vault = TokenVaultGrant(
+            self,
+            "TokenVault",
+            grantee=self.session_role,
+            workload_identity=agentcore.WorkloadIdentity(
+                self, "AgentIdentity", workload_identity_name="session-scoping-agent"
+            ),
+            providers=[VaultProvider.oauth2(github, secret=secret)],
+            flows=[TokenFlow.M2M, TokenFlow.USER_FEDERATION],
+            user_binding=UserBinding.session_tag("user_id"),
+        )
+        callback = iam.Role(
+            self,
+            "ConsentCallbackRole",
+            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+            description="Finishes a consent once it has seen that the user is the one who asked",
+        )
+        self.token_vault.grant_consent_callback(callback, user_binding=UserBinding.identity_provider("cognito"))
 
     def _minting(self) -> Minting:
         mode = self._switch("minting", ("compute", "broker", "credentialBroker", "webIdentity"))
@@ -173,6 +232,48 @@ class ReferenceStack(cdk.Stack):
             self.node.try_get_context("certificateArn") or f"arn:aws:acm:us-east-1:111122223333:certificate/{'0' * 36}"
         )
         return acm.Certificate.from_certificate_arn(self, "Certificate", str(arn))
+
+    def _revocations(self) -> list[Revocation]:
+        before, tasks = (self.node.try_get_context(name) for name in ("revokedBefore", "revokedTasks"))
+        found = [Revocation.issued_before(str(before))] if before else []
+        named = [task.strip() for task in str(tasks).split(",")] if tasks else []
+        return [*found, Revocation.of_sessions(task_id=named)] if named else found
+
+    def _make_session_broker(self, tenant: str) -> None:
+        """Make the tenant's role, and the dispatcher that assumes it once for each session."""
+        dispatcher = iam.Role(
+            self,
+            "DispatcherRole",
+            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+            description="Assumes a session of the tenant with a source identity",
+        )
+        self.session_broker = SessionBrokerRole(
+            self, "SessionBroker", tenant=tenant, callers=[dispatcher], models=self.models, limits=self.limits
+        )
+
+    def _vpc(self) -> ec2.Vpc:
+        """Make a VPC without a way out: sessions reach AWS through its endpoints only."""
+        cidr = "10.0.0.0/16"
+        vpc = ec2.Vpc(
+            self,
+            "AgentVpc",
+            ip_addresses=ec2.IpAddresses.cidr(cidr),
+            max_azs=2,
+            nat_gateways=0,
+            subnet_configuration=[ec2.SubnetConfiguration(name="agents", subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)],
+            restrict_default_security_group=False,
+        )
+        vpc.add_flow_log("FlowLog")
+        vpc.add_gateway_endpoint("S3", service=ec2.GatewayVpcEndpointAwsService.S3)
+        vpc.add_gateway_endpoint("DynamoDb", service=ec2.GatewayVpcEndpointAwsService.DYNAMODB)
+        from_inside = ec2.SecurityGroup(self, "EndpointSecurityGroup", vpc=vpc, allow_all_outbound=False)
+        from_inside.add_ingress_rule(ec2.Peer.ipv4(cidr), ec2.Port.tcp(443))
+        for id, service in (
+            ("Sts", ec2.InterfaceVpcEndpointAwsService.STS),
+            ("BedrockRuntime", ec2.InterfaceVpcEndpointAwsService.BEDROCK_RUNTIME),
+        ):
+            vpc.add_interface_endpoint(id, service=service, open=False, security_groups=[from_inside])
+        return vpc
 
     def _switch(self, name: str, values: tuple[str, ...]) -> str:
         """Return a context switch; the first value is the default."""

@@ -1,7 +1,8 @@
 """
-Two tasks of two users, with real boto3, held against the reference stack's policies: `make demo`.
+The reference agent runs two tasks of two users, held against the reference stack's policies: `make demo`.
 
-Nothing leaves the machine: moto answers for AWS, and every request is decided by the synthesized policies first.
+Nothing leaves the machine: moto answers for AWS, and every request of boto3 is decided by the synthesized policies
+first. Each task does its own work, then tries every way in `crossings.py` to reach the other's data.
 """
 
 import json
@@ -10,7 +11,11 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+import textwrap
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,32 +23,121 @@ import boto3
 from botocore.exceptions import ClientError
 from moto.server import ThreadedMotoServer
 
+from examples.crossings import BUCKETS, SORT_KEYS, Crossing, crossings, object_keys, row_key
+from examples.reference_agent.__main__ import main as agent
+from session_scoping.agent import write_task_file
 from session_scoping.enforcement import EnforcedPolicies
+from session_scoping.tags import SessionTags
 
 REGION = "us-east-1"
-TASKS = (
-    {"user_id": "alice", "repo": "org/app", "task_id": "task-a"},
-    {"user_id": "bob", "repo": "org/app", "task_id": "task-b"},
-)
+OWNER = "owner"
+ALICE = {"user_id": "alice", "repo": "org/app", "task_id": "task-a"}
+BOB = {"user_id": "bob", "repo": "org/app", "task_id": "task-b"}
 
 
-def main() -> int:
-    """Run the demonstration and return 0 when every answer was the expected one."""
+@contextmanager
+def moto_server() -> Iterator[str]:
+    """Run a moto server on a free loopback port and yield its URL."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    os.environ |= {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-        "AWS_ACCESS_KEY_ID": "owner",
-        "AWS_SECRET_ACCESS_KEY": "owner",
-        "AWS_DEFAULT_REGION": REGION,
-    }
     try:
-        with EnforcedPolicies(_template(), region=REGION).installed() as policies:
-            return _run(policies)
+        yield f"http://{host}:{port}"
     finally:
         server.stop()
+
+
+def settings(url: str) -> dict[str, str]:
+    """Return the environment in which boto3 calls moto, with keys that stand for the compute's own."""
+    keys = {"AWS_ACCESS_KEY_ID": OWNER, "AWS_SECRET_ACCESS_KEY": OWNER}
+    return {"AWS_ENDPOINT_URL": url, "AWS_DEFAULT_REGION": REGION, **keys}
+
+
+def agent_environment(policies: EnforcedPolicies) -> dict[str, str]:
+    """Return the environment the stack gives the agent's container; deploy first."""
+    return {
+        "AGENT_SESSION_ROLE_ARN": policies.arn("SessionRole"),
+        "AGENT_SESSION_TAG_KEYS": "user_id,repo,task_id",
+        "TASK_TABLE_NAME": policies.name("TaskTable"),
+        "TASK_EVENTS_TABLE_NAME": policies.name("TaskEventsTable"),
+        "TASK_APPROVALS_TABLE_NAME": policies.name("TaskApprovalsTable"),
+        "TASK_NUDGES_TABLE_NAME": policies.name("TaskNudgesTable"),
+        "TRACE_BUCKET_NAME": policies.name("TraceArtifactBucket"),
+        "ATTACHMENT_BUCKET_NAME": policies.name("AttachmentsBucket"),
+        "AGENT_LOG_GROUP_NAME": policies.name("AgentLogs"),
+        "REPOSITORY_SECRET_ID": policies.name("GitHubToken"),
+    }
+
+
+def seed(policies: EnforcedPolicies, *tasks: dict[str, str]) -> None:
+    """Write what exists before the tasks run, as the owner of the account: their rows, a message, attachments."""
+    owner = boto3.Session(region_name=REGION)
+    dynamodb, s3 = owner.client("dynamodb"), owner.client("s3")
+    for tags in tasks:
+        for table in SORT_KEYS:
+            more: dict[str, Any] = {"status": {"S": "QUEUED"}, "text": {"S": f"for {tags['user_id']}"}}
+            more |= {"description": {"S": "mend it"}, "attachments": {"M": {"1": {"S": "notes.txt"}}}}
+            dynamodb.put_item(TableName=policies.name(table), Item=row_key(table, tags["task_id"]) | more)
+        for kind, key in object_keys(tags).items():
+            s3.put_object(Bucket=policies.name(BUCKETS[kind]), Key=key, Body=f"{kind} of {tags['task_id']}".encode())
+
+
+def snapshot(policies: EnforcedPolicies) -> dict[str, object]:
+    """Return every row and every object with its content, as the owner of the account sees them."""
+    owner = boto3.Session(region_name=REGION)
+    dynamodb, s3 = owner.client("dynamodb"), owner.client("s3")
+    found: dict[str, object] = {}
+    for table in SORT_KEYS:
+        for row in dynamodb.scan(TableName=policies.name(table))["Items"]:
+            sort_key = SORT_KEYS[table]
+            found[f"{table} {row['task_id']['S']} {row[sort_key]['S'] if sort_key else ''}"] = row
+    for bucket in dict.fromkeys(BUCKETS.values()):
+        name = policies.name(bucket)
+        for entry in s3.list_objects_v2(Bucket=name).get("Contents", []):
+            found[f"{bucket} {entry['Key']}"] = s3.get_object(Bucket=name, Key=entry["Key"])["Body"].read()
+    return found
+
+
+def run_agent(policies: EnforcedPolicies, tags: dict[str, str], folder: Path) -> int:
+    """Run the reference agent on a task, as the ECS task role, and return its exit code."""
+    file = write_task_file(folder / f"{tags['task_id']}.json", SessionTags(**tags))
+    with policies.as_role("EcsTaskRole"):
+        return agent(["--task-file", str(file)])
+
+
+def session_of(policies: EnforcedPolicies, tags: dict[str, str]) -> boto3.Session:
+    """Mint a session as an ECS task can, without the library, and with whatever tags."""
+    with policies.as_role("EcsTaskRole"):
+        keys = boto3.client("sts").assume_role(
+            RoleArn=policies.arn("SessionRole"),
+            RoleSessionName=tags.get("task_id") or "nobody",
+            Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
+        )["Credentials"]
+    return boto3.Session(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], region_name=REGION)
+
+
+def answer_to(crossing: Crossing) -> str:
+    """Return the error code of an attempt, or `done`."""
+    try:
+        crossing.attempt()
+    except ClientError as error:
+        # A HEAD has no body to name the error in.
+        return error.response["Error"]["Code"].replace("403", "AccessDenied").removesuffix("Exception")
+    return "done"
+
+
+def main() -> int:
+    """Run the demonstration and return 0 when every answer was the expected one."""
+    started = time.monotonic()
+    _say("synthesizing the reference stack, starting moto")
+    with moto_server() as url:
+        os.environ |= settings(url)
+        with EnforcedPolicies(_template(), region=REGION).installed() as policies:
+            wrong = _demonstrate(policies)
+    decided = f"{len(policies.log)} IAM requests decided in {time.monotonic() - started:.0f} s"
+    _say(f"\n{decided}, " + (f"{wrong} of the answers WRONG" if wrong else "every answer as it should be"))
+    return min(wrong, 1)
 
 
 def _template() -> Any:
@@ -54,74 +148,56 @@ def _template() -> Any:
         return json.loads(file.read_text(encoding="utf-8"))
 
 
-def _run(policies: EnforcedPolicies) -> int:
+def _demonstrate(policies: EnforcedPolicies) -> int:
     policies.deploy(boto3.Session(region_name=REGION))
-    owner = boto3.resource("dynamodb").Table(policies.name("TaskTable"))
-    for tags in TASKS:
-        owner.put_item(Item={"task_id": tags["task_id"], "status": "RUNNING"})
+    seed(policies, ALICE, BOB)
+    os.environ |= agent_environment(policies)
     wrong = 0
-    for tags, other in (TASKS, TASKS[::-1]):
-        session = _session(policies, tags)
-        _say(f"\n{tags['user_id']}, {tags['task_id']}")
-        for what, attempt, allowed in _attempts(policies, session, tags, other):
-            wrong += _try(what, attempt, allowed)
-    _say(f"\n{len(policies.log)} IAM requests decided, {wrong} of the answers unexpected")
-    return min(wrong, 1)
+    with tempfile.TemporaryDirectory() as folder:
+        for tags in (ALICE, BOB):
+            before = len(policies.log)
+            code = run_agent(policies, tags, Path(folder))
+            _say(f"\n{tags['user_id']}'s agent, {tags['task_id']}: exit code {code}")
+            wrong += bool(code) + _show_work(policies, before)
+    untouched = snapshot(policies)
+    for mine, theirs in ((ALICE, BOB), (BOB, ALICE)):
+        _say(f"\n{mine['user_id']}'s session, on the data of {theirs['user_id']}")
+        attempts = crossings(session_of(policies, mine), policies.name, mine, theirs)
+        wrong += _show_crossings(attempts, named=mine is ALICE)
+    changed = snapshot(policies) != untouched
+    _say(f"\n{len(untouched)} rows and objects compared: {'CHANGED' if changed else 'not a byte has changed'}")
+    return wrong + changed
 
 
-def _session(policies: EnforcedPolicies, tags: dict[str, str]) -> boto3.Session:
-    with policies.as_role("EcsTaskRole"):
-        keys = boto3.client("sts").assume_role(
-            RoleArn=policies.arn("SessionRole"),
-            RoleSessionName=tags["task_id"],
-            Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
-        )["Credentials"]
-    return boto3.Session(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], region_name=REGION)
+def _show_work(policies: EnforcedPolicies, since: int) -> int:
+    """Print what the agent was allowed, by service, and return how much it was denied."""
+    log = policies.log[since:]
+    services = dict.fromkeys(entry.action.partition(":")[0] for entry in log)
+    for service in services:
+        names = Counter(entry.action.partition(":")[2] for entry in log if entry.action.startswith(f"{service}:"))
+        counted = [name if times == 1 else f"{name} {times}x" for name, times in names.items()]
+        _say(f"  allowed  {service:15} {', '.join(counted)}")
+    denied = [entry for entry in log if not entry.decision.allowed]
+    for entry in denied:
+        _say(f"  DENIED   {entry.action} on {entry.resource}: {entry.decision}")
+    return len(denied)
 
 
-_Attempt = tuple[str, Callable[[], object], bool]
+def _show_crossings(attempts: list[Crossing], *, named: bool) -> int:
+    """Try everything, print one line per place and answer, and return how many were not denied."""
+    whats: dict[tuple[str, str], list[str]] = {}
+    for one in attempts:
+        whats.setdefault((one.place, answer_to(one)), []).append(one.what)
+    for (place, answer), tried in whats.items():
+        right = answer == "AccessDenied"
+        _say(f"  {'denied' if right else 'WRONG '}   {place:20} {answer}, {len(tried)} ways tried")
+        for line in _folded(tried) if named or not right else ():
+            _say(f"             {line}")
+    return sum(len(tried) for (_, answer), tried in whats.items() if answer != "AccessDenied")
 
 
-def _attempts(
-    policies: EnforcedPolicies, session: boto3.Session, tags: dict[str, str], other: dict[str, str]
-) -> list[_Attempt]:
-    table, approvals = policies.name("TaskTable"), policies.name("TaskApprovalsTable")
-    traces = policies.name("TraceArtifactBucket")
-    dynamodb, s3 = session.client("dynamodb"), session.client("s3")
-    mine, theirs = tags["task_id"], other["task_id"]
-
-    def approve(task: str) -> object:
-        key = {"task_id": {"S": task}}
-        put: Any = {"Put": {"TableName": approvals, "Item": {**key, "request_id": {"S": "r1"}}}}
-        update: Any = {"Update": {"TableName": table, "Key": key, "UpdateExpression": "SET note = :n",
-                                  "ExpressionAttributeValues": {":n": {"S": "waiting"}}}}  # fmt: skip
-        return dynamodb.transact_write_items(TransactItems=[put, update])
-
-    def upload(user: str, task: str) -> object:
-        return s3.put_object(Bucket=traces, Key=f"traces/{user}/{task}.jsonl.gz", Body=b"{}")
-
-    return [
-        ("reads its own row", lambda: dynamodb.get_item(TableName=table, Key={"task_id": {"S": mine}}), True),
-        ("asks for approval in one transaction", lambda: approve(mine), True),
-        ("uploads its trace", lambda: upload(tags["user_id"], mine), True),
-        ("reads the other's row", lambda: dynamodb.get_item(TableName=table, Key={"task_id": {"S": theirs}}), False),
-        ("asks for approval for the other", lambda: approve(theirs), False),
-        ("overwrites the other's trace", lambda: upload(other["user_id"], theirs), False),
-        ("scans the table", lambda: dynamodb.scan(TableName=table), False),
-        ("lists the bucket", lambda: s3.list_objects_v2(Bucket=traces), False),
-    ]
-
-
-def _try(what: str, attempt: Callable[[], object], allowed: bool) -> bool:
-    """Return whether the answer was unexpected."""
-    try:
-        attempt()
-    except ClientError as error:
-        answer, passed = error.response["Error"]["Code"], False
-    else:
-        answer, passed = "done", True
-    _say(f"  {'ok ' if passed == allowed else 'BAD'}  {what:40} {answer}")
-    return passed != allowed
+def _folded(words: list[str], width: int = 80) -> list[str]:
+    return textwrap.wrap(", ".join(words), width, break_on_hyphens=False)
 
 
 def _say(text: str) -> None:

@@ -22,14 +22,24 @@ if TYPE_CHECKING:
         CredentialBroker,
         Minting,
         Models,
+        Revocation,
         ScopedComputeRole,
+        SessionBrokerRole,
         SessionRole,
         TaskTokenIssuer,
         TenantObjects,
         TenantTable,
         TenantTablePolicy,
+        TokenFlow,
+        TokenVaultGrant,
+        UserBinding,
+        VaultProvider,
+        WebIdentity,
+        WorkloadBinding,
+        grant_dispatch,
     )
     from session_scoping.layout import KeyFormat
+    from session_scoping.source_identity import SourceIdentity
 
 _HOMES = {
     "ComputeBackend": "session_scoping.constructs",
@@ -37,12 +47,22 @@ _HOMES = {
     "KeyFormat": "session_scoping.layout",
     "Minting": "session_scoping.constructs",
     "Models": "session_scoping.constructs",
+    "Revocation": "session_scoping.constructs",
     "ScopedComputeRole": "session_scoping.constructs",
+    "SessionBrokerRole": "session_scoping.constructs",
     "SessionRole": "session_scoping.constructs",
+    "SourceIdentity": "session_scoping.source_identity",
     "TaskTokenIssuer": "session_scoping.constructs",
     "TenantObjects": "session_scoping.constructs",
     "TenantTable": "session_scoping.constructs",
     "TenantTablePolicy": "session_scoping.constructs",
+    "TokenFlow": "session_scoping.constructs",
+    "TokenVaultGrant": "session_scoping.constructs",
+    "UserBinding": "session_scoping.constructs",
+    "VaultProvider": "session_scoping.constructs",
+    "grant_dispatch": "session_scoping.constructs",
+    "WebIdentity": "session_scoping.constructs",
+    "WorkloadBinding": "session_scoping.constructs",
 }
 
 __all__ = [
@@ -54,14 +74,24 @@ __all__ = [
     "MissingExtraError",
     "Models",
     "QuotaExceededError",
+    "Revocation",
     "ScopedComputeRole",
+    "SessionBrokerRole",
     "SessionRole",
     "SessionScopingError",
     "SessionTags",
+    "SourceIdentity",
     "TaskTokenIssuer",
     "TenantObjects",
     "TenantTable",
     "TenantTablePolicy",
+    "TokenFlow",
+    "TokenVaultGrant",
+    "UserBinding",
+    "VaultProvider",
+    "grant_dispatch",
+    "WebIdentity",
+    "WorkloadBinding",
 ]
 
 

@@ -12,6 +12,8 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "audit": ("session_scoping.agent.audit", "report which AWS clients of an agent use which credentials"),
     "verify": ("session_scoping.verify.command", "prove that no session reaches another session's data"),
     "explain": ("session_scoping.verify.explain", "show who can assume what, and what each session reaches"),
+    "revoke": ("session_scoping.revoke.command", "end sessions of a deployed role, by time or by tag"),
+    "validate": ("session_scoping.validate.command", "ask AWS what the templates' policies allow, beside the verifier"),
 }
 
 

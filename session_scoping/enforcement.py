@@ -14,17 +14,21 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 import botocore.session
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
 
-from session_scoping.enforcement_requests import IamCall, iam_calls
+from session_scoping.enforcement_deploy import Deployment
+from session_scoping.enforcement_requests import IamCall, Wire, iam_calls
 from session_scoping.errors import InvalidInputError
+from session_scoping.revocations import ISSUE_TIME
 from session_scoping.verify.binding import Binding, tag_context
 from session_scoping.verify.collecting import collect
 from session_scoping.verify.decision import Decision, PolicySet, Request, decide
@@ -39,11 +43,12 @@ _FREE = {"sts:GetCallerIdentity"}
 
 @dataclass(frozen=True)
 class Caller:
-    """Whose policies hold for a request: a role, and the tags of its session."""
+    """Whose policies hold for a request: a role, the tags of its session, and when that was issued."""
 
     role: Role
     tags: Mapping[str, str] = field(default_factory=dict)
     session_name: str = "ambient"
+    issued: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,7 @@ class EnforcedPolicies:
             f"AWS::{name}{s.env}": value for s in scopes for name, value in (("Region", region), ("AccountId", account))
         }
         self._binding = Binding(given)
-        self._schemas = {f"{s.name}.{key}": s.properties(key) for s in scopes for key in s.resources}
+        self._deployment = Deployment(scopes, self._binding)
         self._sessions: dict[str, Caller] = {}
         self._pending = threading.local()
         self._account = account
@@ -83,7 +88,7 @@ class EnforcedPolicies:
 
     def name(self, logical_id: str) -> str:
         """
-        Return the physical name of a table, bucket or role.
+        Return the physical name of a table, bucket, role or log group, or a secret's ARN once it is deployed.
 
         Args:
             logical_id: Its logical id, or the beginning of it that names one resource only.
@@ -91,18 +96,21 @@ class EnforcedPolicies:
         Raises:
             InvalidInputError: It names none, or more than one.
         """
-        everything: dict[str, Role | Store] = {**self.estate.roles, **self.estate.stores}
-        found = [item for key, item in everything.items() if key.rpartition(".")[2].startswith(logical_id)]
-        exact = [item for item in found if item.id.rpartition(".")[2] == logical_id]
+        everything = {role.id: role.name for role in self.estate.roles.values()}
+        everything |= {store.id: store.name for store in self.estate.stores.values()}
+        everything |= dict(self._deployment.named())
+        found = {key: name for key, name in everything.items() if key.rpartition(".")[2].startswith(logical_id)}
+        exact = {key: name for key, name in found.items() if key.rpartition(".")[2] == logical_id}
         if len(exact or found) != 1:
             raise InvalidInputError(
                 f"`{logical_id}` names no single resource",
-                got=f"{len(found)} matches",
-                expected="the logical id of a table, bucket, key or role",
+                got=f"{len(exact or found)} matches",
+                expected="the logical id of a table, bucket, key, role, log group or secret",
                 why="policies would be held against another resource",
                 fix="give the whole logical id",
             )
-        return self._binding.text((exact or found)[0].name)
+        ((_, name),) = (exact or found).items()
+        return self._binding.text(name)
 
     def arn(self, logical_id: str) -> str:
         """Return the ARN of a role, table or bucket; `logical_id` as in `name`."""
@@ -111,20 +119,8 @@ class EnforcedPolicies:
         return next(self._binding.text(item.arn) for item in items if self._binding.text(item.name) == wanted)
 
     def deploy(self, session: Any) -> None:
-        """Make the template's tables and buckets, as the owner of the account. `session` is a boto3 Session."""
-        for table in self.estate.of_kind("table"):
-            schema = self._schemas[table.id]
-            keys = {entry["AttributeName"] for entry in schema["KeySchema"]}
-            session.client("dynamodb").create_table(
-                TableName=self._binding.text(table.name),
-                KeySchema=schema["KeySchema"],
-                AttributeDefinitions=[a for a in schema["AttributeDefinitions"] if a["AttributeName"] in keys],
-                BillingMode="PAY_PER_REQUEST",
-            )
-        for bucket in self.estate.of_kind("bucket"):
-            where = session.region_name
-            place = {} if where == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": where}}
-            session.client("s3").create_bucket(Bucket=self._binding.text(bucket.name), **place)
+        """Make tables, buckets, log groups and secrets, as the owner of the account. `session` is a boto3 Session."""
+        self._deployment.make(session)
 
     @contextmanager
     def as_role(self, logical_id: str) -> Iterator[None]:
@@ -143,7 +139,8 @@ class EnforcedPolicies:
 
         def create_client(session: Any, *args: Any, **kwargs: Any) -> Any:
             client = original(session, *args, **kwargs)
-            client.meta.events.register("before-send", cast("Any", self._before_send))
+            host = urlsplit(client.meta.endpoint_url).hostname or ""
+            client.meta.events.register("before-send", cast("Any", partial(self._before_send, host)))
             client.meta.events.register("after-call.sts.AssumeRole", self._after_assume)
             return client
 
@@ -154,14 +151,14 @@ class EnforcedPolicies:
         finally:
             patched.create_client = original
 
-    def _before_send(self, request: AWSPreparedRequest, **kwargs: Any) -> AWSResponse | None:
+    def _before_send(self, host: str, request: AWSPreparedRequest, **kwargs: Any) -> AWSResponse | None:
         _, service, operation = str(kwargs["event_name"]).split(".", 2)
         key = _access_key(request)
         caller = self._sessions.get(key, self.ambient)
         if caller is None:
             self._remember(service, operation, request)
             return None
-        for call in iam_calls(service, operation, request, self._partition_key, self._account):
+        for call in iam_calls(service, operation, request, Wire(self._partition_key, self._account, host)):
             if call.action in _FREE:
                 continue
             decision = self._decide(caller, call)
@@ -178,6 +175,9 @@ class EnforcedPolicies:
     def _decide(self, caller: Caller, call: IamCall) -> Decision:
         context: dict[str, Any] = {**tag_context("aws:PrincipalTag/", caller.tags), **call.context}
         context["aws:PrincipalArn"] = principal = self._binding.text(caller.role.arn)
+        # moto has one account, so caller and resource are in the same.
+        context |= {f"aws:{kind}Account": self._account for kind in ("Principal", "Resource")}
+        context[ISSUE_TIME] = caller.issued.isoformat()
         request = Request(call.action, call.resource, context, principal, caller.session_name)
         trusted = next((r for r in self.estate.roles.values() if self._binding.text(r.arn) == call.resource), None)
         store = next(
@@ -228,7 +228,7 @@ def _inside(resource: str, arn: str) -> bool:
 
 def _access_denied(request: AWSPreparedRequest, service: str, call: IamCall, decision: Decision) -> AWSResponse:
     text = f"not authorized to perform {call.action} on resource {call.resource}: {decision}"
-    if service == "dynamodb":
+    if service not in {"s3", "sts"}:
         body = json.dumps({"__type": "com.amazon.coral.service#AccessDeniedException", "message": text})
     else:
         escaped = text.replace("&", "&amp;").replace("<", "&lt;")

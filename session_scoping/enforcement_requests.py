@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from html import unescape
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -50,34 +51,60 @@ class IamCall:
     context: Mapping[str, Any] = field(default_factory=dict)
 
 
-def iam_calls(
-    service: str, operation: str, request: AWSPreparedRequest, partition_key: PartitionKey, account: str
-) -> Iterator[IamCall]:
+@dataclass(frozen=True)
+class Wire:
+    """
+    What a request does not say of itself.
+
+    Attributes:
+        key_of: Knows the partition key of each table.
+        account: Account the resources are in.
+        host: Host of the client's endpoint, which a bucket's name may precede.
+    """
+
+    key_of: PartitionKey
+    account: str
+    host: str
+
+
+def iam_calls(service: str, operation: str, request: AWSPreparedRequest, wire: Wire) -> Iterator[IamCall]:
     """
     Yield what IAM is asked for one call; an operation that is not mapped is asked for on `*`.
 
     Args:
-        service: botocore's name of the service.
+        service: botocore's name of the service in events, such as `cloudwatch-logs`.
         operation: Name of the operation.
         request: The request, signed and ready to go.
-        partition_key: Knows the partition key of each table.
-        account: Account the tables are in.
+        wire: What the request does not say of itself.
     """
+    place = f"{_region(request)}:{wire.account}"
     if service == "dynamodb":
-        table_arn = f"arn:aws:dynamodb:{_region(request)}:{account}:table/"
-        yield from _dynamodb(operation, json.loads(_text(request) or "{}"), table_arn, partition_key)
+        yield from _dynamodb(operation, _json(request), f"arn:aws:dynamodb:{place}:table/", wire.key_of)
     elif service == "s3":
-        yield from _s3(operation, request)
+        yield from _s3(operation, request, wire.host)
     elif service == "sts":
         yield from _sts(operation, request)
+    elif service == "cloudwatch-logs":
+        yield _logs(operation, _json(request), f"arn:aws:logs:{place}:log-group:")
+    elif service == "secrets-manager":
+        yield IamCall(f"secretsmanager:{operation}", str(_json(request).get("SecretId", "*")))
     else:
         yield IamCall(f"{service}:{operation}", "*")
 
 
+def _json(request: AWSPreparedRequest) -> dict[str, Any]:
+    body: dict[str, Any] = json.loads(_text(request) or "{}")
+    return body
+
+
+def _logs(operation: str, body: dict[str, Any], arn: str) -> IamCall:
+    group = str(body.get("logGroupName", "*"))
+    stream = body.get("logStreamName")
+    return IamCall(f"logs:{operation}", f"{arn}{group}:log-stream:{stream}" if stream else f"{arn}{group}:*")
+
+
 def _region(request: AWSPreparedRequest) -> str:
-    header = request.headers.get("Authorization", b"")
-    text = header.decode() if isinstance(header, bytes) else str(header)
-    scope = text.partition("Credential=")[2].split("/")
+    scope = _header(request, "Authorization").partition("Credential=")[2].split("/")
     return scope[2] if len(scope) > 2 else "us-east-1"
 
 
@@ -145,28 +172,52 @@ def _queried(body: dict[str, Any], partition_key: str | None) -> str | None:
     return None
 
 
-def _s3(operation: str, request: AWSPreparedRequest) -> Iterator[IamCall]:
+def _s3(operation: str, request: AWSPreparedRequest, host: str) -> Iterator[IamCall]:
     url = urlsplit(request.url)
     bucket, _, key = unquote(url.path).lstrip("/").partition("/")
+    if (url.hostname or "").endswith(f".{host}"):
+        bucket, key = str(url.hostname).removesuffix(f".{host}"), unquote(url.path).removeprefix("/")
+    arn = f"arn:aws:s3:::{bucket}"
     query = dict(parse_qsl(url.query, keep_blank_values=True))
+    if operation in {"CopyObject", "UploadPartCopy"}:
+        yield _copied(request)
+        operation = "PutObject"
     if operation in _S3_OBJECT:
-        action = _S3_OBJECT[operation]
-        versioned = "versionId" in query and action in {"GetObject", "DeleteObject", "GetObjectTagging", "GetObjectAcl"}
-        action = {"GetObjectTagging": "GetObjectVersionTagging", "GetObjectAcl": "GetObjectVersionAcl"}.get(
-            action, f"{action}Version"
-        ) if versioned else action  # fmt: skip
-        yield IamCall(f"s3:{action}", f"arn:aws:s3:::{bucket}/{key}")
-    elif operation == "CopyObject":
-        source = unquote(str(request.headers.get("x-amz-copy-source", ""))).lstrip("/").partition("?")[0]
-        yield IamCall("s3:GetObject", f"arn:aws:s3:::{source}")
-        yield IamCall("s3:PutObject", f"arn:aws:s3:::{bucket}/{key}")
+        yield from _object_calls(_versioned(_S3_OBJECT[operation], "versionId" in query), f"{arn}/{key}", request)
     elif operation == "DeleteObjects":
-        for deleted in re.findall(r"<Key>(.*?)</Key>", _text(request)):
-            yield IamCall("s3:DeleteObject", f"arn:aws:s3:::{bucket}/{deleted}")
+        for entry in re.findall(r"<Object>(.*?)</Object>", _text(request), re.DOTALL):
+            deleted = re.search(r"<Key>(.*?)</Key>", entry, re.DOTALL)
+            action = _versioned("DeleteObject", "<VersionId>" in entry)
+            yield IamCall(f"s3:{action}", f"{arn}/{unescape(deleted[1]) if deleted else '*'}")
     elif operation == "ListBuckets":
         yield IamCall("s3:ListAllMyBuckets", "*")
     else:
-        yield IamCall(f"s3:{_S3_BUCKET.get(operation, operation)}", f"arn:aws:s3:::{bucket}")
+        yield IamCall(f"s3:{_S3_BUCKET.get(operation, operation)}", arn)
+
+
+def _versioned(action: str, of_a_version: bool) -> str:
+    if not of_a_version or action not in {"GetObject", "DeleteObject", "GetObjectTagging", "GetObjectAcl"}:
+        return action
+    # The word Version stands before what is read of it: GetObjectVersionTagging.
+    return re.sub(r"Object", "ObjectVersion", action)
+
+
+def _copied(request: AWSPreparedRequest) -> IamCall:
+    source, _, version = unquote(_header(request, "x-amz-copy-source")).lstrip("/").partition("?versionId=")
+    return IamCall(f"s3:{_versioned('GetObject', bool(version))}", f"arn:aws:s3:::{source}")
+
+
+def _object_calls(action: str, arn: str, request: AWSPreparedRequest) -> Iterator[IamCall]:
+    key = _header(request, "x-amz-server-side-encryption-aws-kms-key-id")
+    yield IamCall(f"s3:{action}", arn, {"s3:x-amz-server-side-encryption-aws-kms-key-id": key} if key else {})
+    for header, further in (("x-amz-acl", "PutObjectAcl"), ("x-amz-tagging", "PutObjectTagging")):
+        if action == "PutObject" and _header(request, header):
+            yield IamCall(f"s3:{further}", arn)
+
+
+def _header(request: AWSPreparedRequest, name: str) -> str:
+    value = request.headers.get(name, "")
+    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def _sts(operation: str, request: AWSPreparedRequest) -> Iterator[IamCall]:

@@ -18,6 +18,12 @@ CREDENTIAL_BROKER = "AGENT_CREDENTIAL_BROKER"
 TASK_TOKEN_FILE = "AGENT_TASK_TOKEN_FILE"  # noqa: S105 - the name of a variable
 """Path of the file that holds the task token. Read anew at every refresh."""
 
+WORKLOAD_IDENTITY = "AGENT_WORKLOAD_IDENTITY"
+"""Name of the AgentCore workload identity that asks for tokens. AgentCore Runtime needs none: it hands tokens over."""
+
+SESSION_BROKER_ROLE_ARN = "AGENT_SESSION_BROKER_ROLE_ARN"
+"""ARN of the tenant's SessionBrokerRole, which the dispatcher assumes with a source identity for each session."""
+
 # --- read by the credential broker's function ---
 
 BROKER_SIGNING_KEY_ARN = "BROKER_SIGNING_KEY_ARN"

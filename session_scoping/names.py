@@ -16,6 +16,7 @@ from session_scoping.tags import SessionTags
 _ROLE_ARN = r"(?a)arn:(aws[a-z-]{0,20}):iam::([0-9]{12}):role/(?:[!-.0-~]{1,128}/)*([\w+=,.@-]{1,64})"
 # Source: STS API_AssumeRole, RoleSessionName and SourceIdentity: the same 2 to 64 characters, without a colon.
 _NAME = r"(?a)[\w+=,.@-]{2,64}"
+_SESSION_ARN = r"(?a)arn:(aws[a-z-]{0,20}):sts::([0-9]{12}):assumed-role/([\w+=,.@-]{1,64})/([\w+=,.@-]{2,64})"
 _ILLEGAL = r"(?a)[^\w+,.@-]"
 _DIGEST_LENGTH = 24
 _DIGEST_FORM = rf".*=[0-9a-f]{{{_DIGEST_LENGTH}}}"
@@ -51,6 +52,14 @@ class RoleArn(NamedTuple):
                 fix="set it to the output of SessionRole.role_arn",
             )
         return cls(match[0], match[1], match[2], match[3])
+
+    @classmethod
+    def of_session(cls, arn: object, session_name: str) -> "RoleArn | None":
+        """Return the role of a session's ARN, without its path, or nothing when it is another session's."""
+        match = re.fullmatch(_SESSION_ARN, arn) if isinstance(arn, str) else None
+        if match is None or match[4] != session_name:
+            return None
+        return cls(f"arn:{match[1]}:iam::{match[2]}:role/{match[3]}", match[1], match[2], match[3])
 
     def session_arn(self, session_name: str) -> str:
         """Return the ARN GetCallerIdentity gives for a session of this role: the role's path is dropped."""

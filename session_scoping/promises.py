@@ -1,8 +1,20 @@
 """
-Keys of a session role's Metadata by which the constructs tell the verifier what a deployment is held to.
+Keys of a role's Metadata that say what its sessions are held to: written by the constructs, proved by the verifier.
 
-Standard library only. A promise widens nothing: it names what must be proved.
+Standard library only.
 """
+
+ATTRIBUTED_TO = "session-scoping:attributed-to"
+"""The pattern of every source identity its sessions may carry."""
+
+BOUND_TO = "session-scoping:bound-to"
+"""The VPC its sessions are made and used in."""
+
+BOUND_REGION = "session-scoping:bound-region"
+"""The Region of that VPC."""
+
+PINNED_BY = "session-scoping:pinned-by"
+"""The session tag that holds the IP address its session is used from."""
 
 MINTING = "session-scoping:minting"
 """`credential-broker` or `web-identity`: a session's tags come from a signed token alone."""

@@ -13,9 +13,19 @@ from syrupy.extensions.json import JSONSnapshotExtension
 from syrupy.location import PyTestLocation
 from syrupy.types import SnapshotIndex
 
-from session_scoping import Minting, Models, TenantObjects, TenantTable, TenantTablePolicy
+from session_scoping import (
+    Minting,
+    Models,
+    Revocation,
+    TenantObjects,
+    TenantTable,
+    TenantTablePolicy,
+    UserBinding,
+    grant_dispatch,
+)
 from tests import small
 from tests.conftest import ROOT
+from tests.vault_stack import PLACE, Vault
 
 GOLDENS = (
     "models",
@@ -23,8 +33,10 @@ GOLDENS = (
     "reference-compute",
     "reference-credential-broker",
     "reference-web-identity",
+    "revocation",
     "single-table-kms",
     "table-policy",
+    "token-vault",
 )
 
 
@@ -58,6 +70,12 @@ def policies(template: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
+def changed(template: dict[str, Any], usual: dict[str, Any]) -> dict[str, Any]:
+    """Return the policies that the usual mode does not have, or has with other content."""
+    known = policies(usual)
+    return {key: value for key, value in policies(template).items() if known.get(key) != value}
+
+
 def readable(value: Any) -> Any:
     """Return the value with each intrinsic function as one line of text: `{Table.Arn}`, `{AWS::Region}`."""
     match value:
@@ -85,17 +103,17 @@ def test_reference_stack_where_a_broker_mints(golden: SnapshotAssertion, broker_
 
 
 def test_reference_stack_where_a_function_exchanges_tokens(
-    golden: SnapshotAssertion, credential_broker_template: dict[str, Any]
+    golden: SnapshotAssertion, credential_broker_template: dict[str, Any], compute_template: dict[str, Any]
 ) -> None:
-    """The reference stack's roles and policies with a credential broker are the reviewed ones."""
-    assert policies(credential_broker_template) == golden(name="reference-credential-broker")
+    """What a credential broker changes in the reference stack's roles and policies is what was reviewed."""
+    assert changed(credential_broker_template, compute_template) == golden(name="reference-credential-broker")
 
 
 def test_reference_stack_where_sts_takes_tokens(
-    golden: SnapshotAssertion, web_identity_template: dict[str, Any]
+    golden: SnapshotAssertion, web_identity_template: dict[str, Any], compute_template: dict[str, Any]
 ) -> None:
-    """The reference stack's roles and policies with web identity are the reviewed ones."""
-    assert policies(web_identity_template) == golden(name="reference-web-identity")
+    """What web identity changes in the reference stack's roles and policies is what was reviewed."""
+    assert changed(web_identity_template, compute_template) == golden(name="reference-web-identity")
 
 
 def test_single_table_with_a_customer_managed_key(golden: SnapshotAssertion) -> None:
@@ -129,6 +147,29 @@ def test_models_of_every_kind(golden: SnapshotAssertion) -> None:
     models += Models.in_region(["cohere.embed-english-v3"]) + Models.application_profile(profile, ["meta.llama4"])
     small.session_role(stack, minting=Minting.by_broker(small.role(stack, "Broker")), models=models)
     assert policies(small.template(stack)) == golden(name="models")
+
+
+def test_a_small_stack_with_revocations(golden: SnapshotAssertion) -> None:
+    """One table; everything before an instant, two tasks, and one user's part in a repository are revoked."""
+    stack = small.stack()
+    limits = [
+        Revocation.issued_before("2026-01-01T00:00:00Z"),
+        Revocation.of_sessions(task_id=["T1", "T2"]),
+        Revocation.of_sessions(user_id="u1", repo="org/name"),
+    ]
+    small.session_role(stack, limits=limits)
+    assert policies(small.template(stack)) == golden(name="revocation")
+
+
+def test_tokens_of_a_vault(golden: SnapshotAssertion) -> None:
+    """A session's own tokens, the consent callback that makes them possible, and the dispatcher that names a user."""
+    vault = Vault(small.stack())
+    grant = vault.grant(small.session_role(vault.stack))
+    grant.grant_consent_callback(
+        small.role(vault.stack, "Callback"), user_binding=UserBinding.identity_provider("cognito")
+    )
+    grant_dispatch(small.role(vault.stack, "Orchestrator"), f"{PLACE}runtime/agent-AbCdEfGhIj", for_user=True)
+    assert policies(small.template(vault.stack)) == golden(name="token-vault")
 
 
 def test_the_folder_holds_these_goldens_and_no_other() -> None:

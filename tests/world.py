@@ -21,6 +21,16 @@ _ARNS = {
     "AWS::ECR::Repository": "arn:aws:ecr:us-east-1:111122223333:repository/{}",
     "AWS::Logs::LogGroup": "arn:aws:logs:us-east-1:111122223333:log-group:{}:*",
     "AWS::BedrockAgentCore::Memory": "arn:aws:bedrock-agentcore:us-east-1:111122223333:memory/{}",
+    "AWS::BedrockAgentCore::WorkloadIdentity": (
+        "arn:aws:bedrock-agentcore:us-east-1:111122223333:workload-identity-directory/default/workload-identity/{}"
+    ),
+    "AWS::BedrockAgentCore::OAuth2CredentialProvider": (
+        "arn:aws:bedrock-agentcore:us-east-1:111122223333:token-vault/default/oauth2credentialprovider/{}"
+    ),
+    "AWS::BedrockAgentCore::ApiKeyCredentialProvider": (
+        "arn:aws:bedrock-agentcore:us-east-1:111122223333:token-vault/default/apikeycredentialprovider/{}"
+    ),
+    "AWS::BedrockAgentCore::Runtime": "arn:aws:bedrock-agentcore:us-east-1:111122223333:runtime/{}-AbCdEfGhIj",
     "AWS::KMS::Key": "arn:aws:kms:us-east-1:111122223333:key/{}",
     "AWS::Lambda::Function": "arn:aws:lambda:us-east-1:111122223333:function:{}",
 }

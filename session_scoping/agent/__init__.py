@@ -22,37 +22,64 @@ if TYPE_CHECKING:
     from session_scoping.agent.session import TaskSession as TaskSession
     from session_scoping.agent.task_file import read_task_file as read_task_file
     from session_scoping.agent.task_file import write_task_file as write_task_file
+    from session_scoping.agent.token_errors import TokenUnavailableError as TokenUnavailableError
+    from session_scoping.agent.token_results import ConsentNeeded as ConsentNeeded
+    from session_scoping.agent.token_results import Delegation as Delegation
+    from session_scoping.agent.token_results import Token as Token
+    from session_scoping.agent.tokens import Integration as Integration
+    from session_scoping.agent.tokens import SecretFallback as SecretFallback
+    from session_scoping.agent.tokens import complete_consent as complete_consent
+    from session_scoping.agent.tokens import resolve_token as resolve_token
+    from session_scoping.agent.workload_token import workload_token_from as workload_token_from
     from session_scoping.tags import SessionTags as SessionTags
 
 _HOMES = {
+    "ConsentNeeded": "session_scoping.agent.token_results",
     "CredentialProvider": "session_scoping.agent.session",
     "CredentialSet": "session_scoping.agent.credential_set",
+    "Delegation": "session_scoping.agent.token_results",
     "Identity": "session_scoping.agent.identity",
+    "Integration": "session_scoping.agent.tokens",
     "NotScopedError": "session_scoping.agent.errors",
+    "SecretFallback": "session_scoping.agent.tokens",
     "SessionTags": "session_scoping.tags",
     "TaskCredentialsError": "session_scoping.agent.errors",
     "TaskSession": "session_scoping.agent.session",
+    "Token": "session_scoping.agent.token_results",
+    "TokenUnavailableError": "session_scoping.agent.token_errors",
     "UnsafeAmbientSession": "session_scoping.agent.ambient",
     "UnsafeAmbientWarning": "session_scoping.agent.errors",
+    "complete_consent": "session_scoping.agent.tokens",
     "read_task_file": "session_scoping.agent.task_file",
+    "resolve_token": "session_scoping.agent.tokens",
     "session_name_for": "session_scoping.agent.names",
     "unsafe_ambient_session": "session_scoping.agent.ambient",
+    "workload_token_from": "session_scoping.agent.workload_token",
     "write_task_file": "session_scoping.agent.task_file",
 }
 
 __all__ = [
+    "ConsentNeeded",
     "CredentialProvider",
     "CredentialSet",
+    "Delegation",
     "Identity",
+    "Integration",
     "NotScopedError",
+    "SecretFallback",
     "SessionTags",
     "TaskCredentialsError",
     "TaskSession",
+    "Token",
+    "TokenUnavailableError",
     "UnsafeAmbientSession",
     "UnsafeAmbientWarning",
+    "complete_consent",
     "read_task_file",
+    "resolve_token",
     "session_name_for",
     "unsafe_ambient_session",
+    "workload_token_from",
     "write_task_file",
 ]
 

@@ -36,6 +36,7 @@ class AssumeRole:
         session_name: The role session name; the same on every call.
         region_name: Region of the STS endpoint. Default: AWS_DEFAULT_REGION, AWS_REGION, then the profile's.
         policy: Session policy that narrows the session further, as JSON. Default: none.
+        source_identity: What CloudTrail shows for every call of the session; the same on every call. Default: none.
         compute: The session that holds the compute role's credentials. Default: a new one with botocore's own
             chain. It signs AssumeRole and nothing else.
     """
@@ -48,6 +49,7 @@ class AssumeRole:
         session_name: str,
         region_name: str | None = None,
         policy: str | None = None,
+        source_identity: str | None = None,
         compute: botocore.session.Session | None = None,
     ) -> None:
         self._role = role
@@ -57,6 +59,7 @@ class AssumeRole:
             "DurationSeconds": DURATION_SECONDS,
             "Tags": tags.for_sts(),
             **({} if policy is None else {"Policy": policy}),
+            **({} if source_identity is None else {"SourceIdentity": source_identity}),
         }
         self._compute = compute or botocore.session.Session()
         # Its own calls (web identity, role_arn of a profile, SSO) are part of the attempt: one request each.
@@ -89,21 +92,25 @@ class AssumeRole:
 
     def _sts_client(self, service_name: str, **credentials: Any) -> Any:
         client = self._compute.create_client(service_name, config=STS_CONFIG, **credentials)
-        client.meta.events.register("before-parse.sts.AssumeRole", _refuse_redirect)
+        client.meta.events.register("before-parse.sts.AssumeRole", refuse_redirect)
         client.meta.events.register("after-call.sts.AssumeRole", self._check_answer)
         return client
 
     def _check_answer(self, http_response: Any, parsed: dict[str, Any], **_: object) -> None:
-        """Refuse an answer that is no success, is not about this role and session, or lacks a field."""
-        if http_response.status_code >= 300:
-            return  # botocore raises
-        user = parsed.get("AssumedRoleUser")
-        if not isinstance(user, dict) or user.get("Arn") != self._expected_arn:
-            raise _wrong_role("an answer about another role or session, or about none")
-        parsed["Credentials"] = _fetchable(CredentialSet.from_answer(parsed.get("Credentials")))
+        check_answer(http_response, parsed, expected_arn=self._expected_arn)
 
 
-def _refuse_redirect(response_dict: dict[str, Any], **_: object) -> None:
+def check_answer(http_response: Any, parsed: dict[str, Any], *, expected_arn: str) -> None:
+    """Refuse an answer that is no success, is not about this role and session, or lacks a field."""
+    if http_response.status_code >= 300:
+        return  # botocore raises
+    user = parsed.get("AssumedRoleUser")
+    if not isinstance(user, dict) or user.get("Arn") != expected_arn:
+        raise _wrong_role("an answer about another role or session, or about none")
+    parsed["Credentials"] = _fetchable(CredentialSet.from_answer(parsed.get("Credentials")))
+
+
+def refuse_redirect(response_dict: dict[str, Any], **_: object) -> None:
     """Say what came before botocore fails to read it: a redirect has a page at most."""
     if 300 <= response_dict["status_code"] < 400:
         raise AnswerRefusedError(REDIRECT)

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 from contextvars import copy_context
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from session_scoping.agent.clock import Clock, Mark
 from session_scoping.agent.credential_set import CredentialSet, check_left
@@ -16,6 +16,9 @@ DEADLINE_SECONDS = 20.0
 For one attempt as a whole. A socket's timeout starts anew with every byte: an answer that drips would hold a
 task up for as long as it likes.
 """
+
+
+_T = TypeVar("_T")
 
 
 class Answer(NamedTuple):
@@ -56,13 +59,13 @@ def attempt(fetch: Callable[[], object], *, source: str, longest: float, clock: 
     return Answer(credentials, asked_at, lifetime)
 
 
-def within_deadline(fetch: Callable[[], object]) -> object:
+def within_deadline(fetch: Callable[[], _T]) -> _T:
     """
     Return what `fetch` returns, or raise what it raises, or AnswerRefusedError when it takes too long.
 
     It runs in a thread of its own, which is left behind when it does not end in time.
     """
-    outcome: list[tuple[object, Exception | None]] = []
+    outcome: list[tuple[_T, None] | tuple[None, Exception]] = []
 
     def run() -> None:
         try:
@@ -76,10 +79,10 @@ def within_deadline(fetch: Callable[[], object]) -> object:
     worker.join(DEADLINE_SECONDS)
     if not outcome:
         raise AnswerRefusedError(_TOO_SLOW)
-    answer, error = outcome.pop()
-    if error is not None:
-        raise error
-    return answer
+    answer = outcome.pop()
+    if answer[1] is not None:
+        raise answer[1]
+    return answer[0]
 
 
 _TOO_SLOW = Failure(

@@ -3,6 +3,7 @@
 from typing import Literal, NamedTuple
 
 from session_scoping.errors import SessionScopingError
+from session_scoping.refusals import RETRYABLE
 
 WHY_NOT_SENT = "no other credentials may sign this task's calls, so nothing was sent"
 
@@ -13,16 +14,20 @@ Reason = Literal[
     "AccessDeniedException",
     "ExpiredToken",
     "ExpiredTokenException",
+    "IDPCommunicationError",
+    "IDPRejectedClaim",
     "IncompleteSignature",
     "InternalError",
     "InternalFailure",
     "InvalidClientTokenId",
+    "InvalidIdentityToken",
     "MalformedPolicyDocument",
     "MissingAuthenticationToken",
     "PackedPolicyTooLarge",
     "RegionDisabledException",
     "RequestExpired",
     "RequestLimitExceeded",
+    "ResourceNotFoundException",
     "ServiceUnavailable",
     "SignatureDoesNotMatch",
     "Throttling",
@@ -34,6 +39,16 @@ Reason = Literal[
     "Redirect",
     "Refused",
     "ServerError",
+    # The credential broker refused: its own codes. `BrokerFailed`: its function crashed or timed out.
+    "BrokerFailed",
+    "Misconfigured",
+    "Throttled",
+    "TokenExpired",
+    "TokenMalformed",
+    "TokenNotYetValid",
+    "TokenRefused",
+    "TokenRevoked",
+    "Unavailable",
     # No answer came.
     "NoConnection",
     "Timeout",
@@ -48,6 +63,8 @@ Reason = Literal[
     "BadRequest",
     "NoRegion",
     "NoSourceCredentials",
+    "TokenChanged",
+    "TokenUnreadable",
     # Whoever was asked raised something else: your provider, or botocore.
     "Provider",
     "Unexpected",
@@ -56,8 +73,12 @@ Reason = Literal[
 
 _TRANSIENT: frozenset[Reason] = frozenset(
     {
+        "BrokerFailed",
+        "IDPCommunicationError",
         "InternalError",
         "InternalFailure",
+        # A key set that was out of reach looks like this too. Source: AWS SDK for Go, stscreds, which retries it.
+        "InvalidIdentityToken",
         "NoConnection",
         "RequestLimitExceeded",
         "ServerError",
@@ -66,6 +87,7 @@ _TRANSIENT: frozenset[Reason] = frozenset(
         "ThrottlingException",
         "Timeout",
         "TooManyRequestsException",
+        *RETRYABLE,
     }
 )
 

@@ -16,6 +16,7 @@ _TRUST = (
 _SOURCE = "the compute role's own credentials are not valid: look at the task role, profile or environment"
 _SLOW_DOWN = "start fewer tasks at once or raise the account's STS quota; the next attempt comes by itself"
 _WAIT = "look at the AWS Health Dashboard and the way to the STS endpoint; the next attempt comes by itself"
+_ISSUER = "look at the OIDC provider in IAM, and at the issuer's key set, which STS must reach"
 _CLOCK = "set this machine's clock (NTP); otherwise the compute role's own credentials are wrong"
 
 # Only codes listed here are shown: an unknown one is text that somebody else chose.
@@ -30,6 +31,10 @@ _FIXES: dict[Reason, str] = {
     "SignatureDoesNotMatch": _CLOCK,
     "RequestExpired": _CLOCK,
     "IncompleteSignature": _CLOCK,
+    "IDPCommunicationError": _ISSUER,
+    "IDPRejectedClaim": _ISSUER,
+    "InvalidIdentityToken": _ISSUER,
+    "ResourceNotFoundException": "look at which function AGENT_CREDENTIAL_BROKER names, and in which Region",
     "RegionDisabledException": "enable STS for this Region in the account, or use another Region",
     "MalformedPolicyDocument": "correct the session policy",
     "PackedPolicyTooLarge": "shorten the session policy or the tag values",

@@ -31,18 +31,31 @@ class Identity(NamedTuple):
     account: str
 
 
-def prove(session: botocore.session.Session, *, role: RoleArn | None, session_name: str) -> Identity:
-    """Return the session's identity, or raise NotScopedError when it is another one, TaskCredentialsError when none."""
-    if role is None:
-        raise _not_scoped(
-            "no role to compare with",
-            "the role the provider's sessions belong to",
-            "pass role_arn= or set AGENT_SESSION_ROLE_ARN",
-        )
-    expected = role.session_arn(session_name)
+def prove(
+    session: botocore.session.Session,
+    *,
+    role: RoleArn | None,
+    session_name: str,
+    learned: Callable[[], RoleArn | None] | None = None,
+) -> Identity:
+    """
+    Return the session's identity, or raise NotScopedError when it is another one, TaskCredentialsError when none.
+
+    Args:
+        session: The task's session.
+        role: The role it should be a session of.
+        session_name: The name it should have.
+        learned: Returns the role whoever minted has named, once there are credentials. Default: nobody did.
+    """
+    if role is None and learned is None:
+        raise _no_role()
     outcome = _caller_arn(session)
     if isinstance(outcome, Failure):
         raise _no_answer(outcome)
+    role = role or (learned() if learned else None)
+    if role is None:
+        raise _no_role()
+    expected = role.session_arn(session_name)
     if outcome == expected:
         return Identity(expected, role.account)
     raise _not_scoped(_difference(outcome, role, session_name), f"a session of {role.text}", _FIX)
@@ -54,6 +67,7 @@ def prove_patiently(
     role: RoleArn | None,
     session_name: str,
     patience_seconds: float,
+    learned: Callable[[], RoleArn | None] | None = None,
     now: Callable[[], float] = monotonic,
     wait: Callable[[float], None] = sleep,
 ) -> Identity:
@@ -62,7 +76,7 @@ def prove_patiently(
     while True:
         pause = ATTEMPT_GAP_SECONDS * SystemRandom().uniform(1, 1.5)
         try:
-            return prove(session, role=role, session_name=session_name)
+            return prove(session, role=role, session_name=session_name, learned=learned)
         except TaskCredentialsError as error:
             if not error.transient or not now() + pause <= give_up_at:  # so that a patience of NaN is none
                 raise
@@ -94,6 +108,14 @@ def _difference(arn: str, role: RoleArn, session_name: str) -> str:
     if match[1] != role.name:
         return "a session of another role"
     return "another session name" if match[2] != session_name else "another account or partition"
+
+
+def _no_role() -> NotScopedError:
+    return _not_scoped(
+        "no role to compare with",
+        "the role the provider's sessions belong to",
+        "pass role_arn= or set AGENT_SESSION_ROLE_ARN",
+    )
 
 
 def _no_answer(failure: Failure) -> TaskCredentialsError:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import boto3
 import botocore.session
@@ -15,11 +15,14 @@ from session_scoping.agent.declared import check_declared, require_role
 from session_scoping.agent.locked import session_with_one_provider
 from session_scoping.agent.names import check_session_name, find_role_arn, session_name_for
 from session_scoping.agent.refresh import TaskCredentials, refuse_copy
+from session_scoping.agent.task_role import TaskRole
 from session_scoping.errors import InvalidInputError
+from session_scoping.names import check_source_identity
 from session_scoping.tags import SessionTags
 
 if TYPE_CHECKING:
     from session_scoping.agent.identity import Identity
+    from session_scoping.agent.token_source import Token
 
 CredentialProvider = Callable[[], CredentialSet | Mapping[str, Any]]
 """Called for each new set; returns it, or raises. It must bring its own timeout."""
@@ -43,6 +46,10 @@ class TaskSession:
         role_session_name: 2 to 64 characters CloudTrail shows. Default: made by `session_name_for`.
         session_policy: JSON that narrows the session below the role's policies, up to 2,048 characters.
             Default: none. Not with `credentials`: whoever mints narrows.
+        source_identity: What CloudTrail shows for every call of this session and of sessions chained from it, 2 to
+            64 characters; sent with every AssumeRole, since STS lets nobody change it afterwards. Needs
+            `sts:SetSourceIdentity` in the compute role's policy and in the role's trust. Default: none. Not with
+            `credentials`: whoever mints sets it.
         region_name: Default Region of the clients and of STS. Default: AWS_DEFAULT_REGION,
             AWS_REGION, then the profile's.
         clock: Returns the time of day as an aware datetime. Default: the system's clock.
@@ -63,6 +70,7 @@ class TaskSession:
         credentials: CredentialProvider | None = None,
         role_session_name: str | None = None,
         session_policy: str | None = None,
+        source_identity: str | None = None,
         region_name: str | None = None,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
@@ -74,17 +82,80 @@ class TaskSession:
             role = require_role(role_arn)
             policy = None if session_policy is None else _parsed(session_policy)
             fetch: Callable[[], object] = AssumeRole(
-                role=role, tags=tags, session_name=name, region_name=region_name, policy=policy
+                role=role,
+                tags=tags,
+                session_name=name,
+                region_name=region_name,
+                policy=policy,
+                source_identity=None if source_identity is None else check_source_identity(source_identity),
             )
             source, longest = "STS", float(DURATION_SECONDS)
         else:
-            _check_provider(credentials, session_policy)
+            _check_provider(credentials, session_policy=session_policy, source_identity=source_identity)
             fetch, source, longest = credentials, "the credential provider", PROVIDER_LONGEST_SECONDS
-        self._tags, self._role, self._name = tags, role, name
-        account = None if role is None else role.account
-        self._credentials = TaskCredentials(fetch, source=source, longest=longest, clock=timer, account_id=account)
+        self._settle(TaskRole(tags, role, name, fetch, source, longest), region_name, timer)
+
+    def _settle(self, task: TaskRole, region_name: str | None, timer: Clock) -> None:
+        self._tags, self._role, self._name, self._learned = task.tags, task.role, task.session_name, task.learned
+        self._credentials = TaskCredentials(
+            task.fetch,
+            source=task.source,
+            longest=task.longest,
+            clock=timer,
+            account_id=None if task.role is None else task.role.account,
+        )
         self._botocore = session_with_one_provider(self._credentials, region_name)
         self._boto3 = _boto3_session(self._botocore)
+
+    @classmethod
+    def from_token(
+        cls,
+        token: "Token | None" = None,
+        *,
+        broker: str | None = None,
+        role_arn: str | None = None,
+        duration_seconds: int = DURATION_SECONDS,
+        region_name: str | None = None,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> Self:
+        """
+        Return the session of the task a signed token names, whatever the compute role could mint.
+
+        The token is read now, for its tags and source identity, and again for every set of credentials; no call is
+        made to AWS yet. A token that has been renewed is used, one of another task is refused.
+
+        Args:
+            token: Path of a file that only this user may read, or a function that returns the token; it has 20
+                seconds. Default: the file AGENT_TASK_TOKEN_FILE names.
+            broker: Name or ARN of the credential broker's function, invoked by the compute role. Default:
+                AGENT_CREDENTIAL_BROKER; where that is absent too, the token is shown to STS as a web identity.
+            role_arn: The session role. Default: AGENT_SESSION_ROLE_ARN. With a broker it may be absent: then the
+                role is the one the first answer names, and `verify()` holds GetCallerIdentity against that.
+            duration_seconds: How long a web identity session lasts, 900 to 43,200 and at most the role's
+                MaxSessionDuration; never longer than the token, rounded up to 900. A broker gives one hour at most.
+                Default: 3600.
+            region_name: As for TaskSession. Default: AWS_DEFAULT_REGION, AWS_REGION, then the profile's.
+            clock: As for TaskSession. Default: the system's clock.
+
+        Raises:
+            InvalidInputError: No token, or neither broker nor role; a malformed name; tags that are not the ones
+                AGENT_SESSION_TAG_KEYS demands.
+            TaskCredentialsError: The token cannot be read: `TokenUnreadable`, `TokenMalformed`, `Timeout`.
+        """
+        from session_scoping.agent.spending import task_role_of_token  # here: importing this module must stay cheap
+
+        timer = Clock(clock)
+        task = task_role_of_token(
+            token,
+            broker=broker,
+            role_arn=role_arn,
+            duration_seconds=duration_seconds,
+            region_name=region_name,
+            now=timer.now,
+        )
+        session = cls.__new__(cls)
+        session._settle(task, region_name, timer)
+        return session
 
     def __repr__(self) -> str:
         role = "a credential provider" if self._role is None else self._role.text
@@ -150,7 +221,11 @@ class TaskSession:
         )
 
         return prove_patiently(
-            self._botocore, role=self._role, session_name=self._name, patience_seconds=patience_seconds
+            self._botocore,
+            role=self._role,
+            learned=self._learned,
+            session_name=self._name,
+            patience_seconds=patience_seconds,
         )
 
 
@@ -173,7 +248,7 @@ def _boto3_session(session: botocore.session.Session) -> boto3.Session:
         ) from None
 
 
-def _check_provider(credentials: object, policy: str | None) -> None:
+def _check_provider(credentials: object, **minted: str | None) -> None:
     if not callable(credentials):
         raise InvalidInputError(
             "credentials is not callable",
@@ -182,11 +257,12 @@ def _check_provider(credentials: object, policy: str | None) -> None:
             why="one fixed set would end within the task",
             fix="pass the function that asks the broker",
         )
-    if policy is not None:
-        raise InvalidInputError(
-            "session_policy cannot narrow credentials that a provider mints",
-            got="both session_policy and credentials",
-            expected="one of them",
-            why="the policy would be left out silently",
-            fix="let the provider pass the policy to STS",
-        )
+    for name, value in minted.items():
+        if value is not None:
+            raise InvalidInputError(
+                f"{name} has no effect on credentials that a provider mints",
+                got=f"both {name} and credentials",
+                expected="one of them",
+                why="it would be left out silently",
+                fix="let the provider pass it to STS",
+            )

@@ -20,11 +20,8 @@ from session_scoping.broker.exchange import LONGEST_CALL_SECONDS, Exchange
 from session_scoping.broker.refused import RefusedError, refusal_of
 from session_scoping.broker.settings import Settings
 
-# At DEBUG, which a function's log level may ask for, these print requests and answers: tags and new keys.
-for _talkative in ("botocore", "urllib3"):
-    logging.getLogger(_talkative).setLevel(logging.WARNING)
-
 _kept: Exchange | None = None
+_clock = time.time
 
 
 def handler(event: Any, context: Any) -> dict[str, Any]:
@@ -61,7 +58,7 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
 
 def _decide(event: Any, context: Any, line: dict[str, Any]) -> dict[str, Any]:
     exchange = _exchange()
-    now = time.time()
+    now = _clock()
     token = read_token(event)
     line["jti"] = token.claims.token_id
     check_claims(token, exchange.settings, now)
@@ -77,6 +74,9 @@ def _decide(event: Any, context: Any, line: dict[str, Any]) -> dict[str, Any]:
 def _exchange() -> Exchange:
     global _kept
     if _kept is None:
+        # At DEBUG, which a function's log level may ask for, these print requests and answers: tags and new keys.
+        for name in ("botocore", "urllib3"):
+            logging.getLogger(name).setLevel(logging.WARNING)
         _kept = Exchange(Settings.read(os.environ))
     return _kept
 

@@ -107,6 +107,7 @@ class ScopedComputeRole(AsRole, Construct):
         site = Site.of(scope)
         self._backend = backend
         self.roles_guard: RolesGuard | None = None
+        self._other_roles: list[str] = []
         self._role = iam.Role(
             self,
             "Role",
@@ -156,6 +157,22 @@ class ScopedComputeRole(AsRole, Construct):
     def role_name(self) -> str:
         """Name of the role."""
         return self._role.role_name
+
+    @property
+    def other_roles(self) -> Sequence[str]:
+        """ARNs of roles it may assume besides the session roles it mints for."""
+        return self._other_roles
+
+    def let_become(self, role_arn: str) -> None:
+        """
+        Let agent code assume one role more; the Deny on all others leaves it out.
+
+        Raises:
+            InvalidInputError: A broker mints for this role, which then may become no role.
+        """
+        self._other_roles.append(role_arn)
+        if self.roles_guard is not None:
+            self.roles_guard.let_become(self, [role_arn])
 
     @property
     def backend(self) -> ComputeBackend:

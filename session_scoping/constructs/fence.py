@@ -77,7 +77,7 @@ class RolesGuard:
         Raises:
             InvalidInputError: A role mints for this session role, and a broker mints for another one.
         """
-        new = []
+        roles, new = list(roles), []
         for role in roles:
             if role.roles_guard is None:
                 role.roles_guard = self
@@ -88,6 +88,20 @@ class RolesGuard:
                 role.roles_guard._except(self._arn)
         if new:
             self._attach(new)
+        for role in roles:
+            self.let_become(role, role.other_roles)
+
+    def let_become(self, role: ScopedComputeRole, role_arns: Sequence[str]) -> None:
+        """
+        Leave further roles out of the Deny.
+
+        Raises:
+            InvalidInputError: A broker mints for the role.
+        """
+        if role_arns and not self._mints:
+            _refuse_becoming(role)
+        for role_arn in role_arns:
+            self._except(role_arn)
 
     def _attach(self, roles: Sequence[iam.IRole]) -> None:
         count_attached(roles)
@@ -116,4 +130,14 @@ def _refuse_mixed_minting(role: ScopedComputeRole) -> NoReturn:
         expected="one way of minting for all session roles of a compute role",
         why="what it may mint itself, a hijacked agent may mint",
         fix="let the broker mint for both, or use two compute roles",
+    )
+
+
+def _refuse_becoming(role: ScopedComputeRole) -> NoReturn:
+    raise InvalidInputError(
+        f"compute role `{role.node.path}` would assume another role",
+        got="a compute role for which a broker mints",
+        expected="a role that runs no agent code, such as the dispatcher's",
+        why="where a broker mints, agent code may become no role at all",
+        fix="let the broker or the dispatcher assume it and hand its credentials on",
     )

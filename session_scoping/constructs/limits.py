@@ -1,11 +1,34 @@
 """What narrows every session of a role beyond its tags: the base of workload bindings and revocations."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
 from session_scoping.constructs.documents import Section
+from session_scoping.constructs.finished import Check
 from session_scoping.constructs.site import Site
-from session_scoping.constructs.statements import Conditions
+from session_scoping.constructs.statements import Conditions, merge
+
+
+@dataclass(frozen=True)
+class Limited:
+    """
+    The role a limit stands on, as the finished tree shows it.
+
+    Attributes:
+        owner: The construct that made the role.
+        site: Where it stands.
+        compute_roles: Roles of the code that uses the sessions.
+        services: Services a session calls, by the last part of their VPC endpoints' names.
+    """
+
+    owner: Construct
+    site: Site
+    compute_roles: tuple[iam.IRole, ...]
+    services: frozenset[str]
 
 
 class Limit:
@@ -15,6 +38,14 @@ class Limit:
     Each method's default adds nothing; a limit says what it adds to the trust, to the guards, and which promise the
     verifier holds the role to.
     """
+
+    def check(self, scope: Construct, tag_keys: Sequence[str]) -> None:
+        """Refuse what cannot narrow a session with these tags; say on the construct what its owner must know."""
+
+    @property
+    def tag_keys(self) -> tuple[str, ...]:
+        """The session tags its guards read; the role must declare them."""
+        return ()
 
     def trust_conditions(self, site: Site) -> Conditions:  # noqa: ARG002 - for those that override it
         """Return what every statement of the trust policy demands besides the tags."""
@@ -27,3 +58,34 @@ class Limit:
     def promises(self, site: Site) -> Mapping[str, Any]:  # noqa: ARG002
         """Return entries of the role's Metadata, each key beginning `session-scoping:`, for the verifier."""
         return {}
+
+    def checks(self, limited: Limited) -> Iterable[Check]:  # noqa: ARG002
+        """Return what only the finished tree can show to be missing."""
+        return ()
+
+
+def trust_conditions_of(limits: Iterable[Limit], site: Site, base: Conditions) -> Conditions:
+    """
+    Return what the trust policy demands: the base and what every limit adds.
+
+    Two limits may refuse values of one key: `StringNotEquals` with several values refuses each of them, so the
+    values stand together. Any other repetition is refused by `merge`, because it would widen the trust.
+    """
+    refused: dict[str, list[str]] = {}
+    others: list[Conditions] = []
+    for limit in limits:
+        conditions = dict(limit.trust_conditions(site))
+        for key, values in conditions.pop("StringNotEquals", {}).items():
+            known = refused.setdefault(key, [])
+            known += [value for value in values if value not in known]
+        others.append(conditions)
+    return merge(base, *others, {"StringNotEquals": refused} if refused else {})
+
+
+def promises_of(limits: Iterable[Limit], site: Site) -> Mapping[str, Any]:
+    """Return the entries of the role's Metadata; lists under one key are joined."""
+    found: dict[str, Any] = {}
+    for limit in limits:
+        for key, value in limit.promises(site).items():
+            found[key] = [*found[key], *value] if isinstance(value, list) and key in found else value
+    return found

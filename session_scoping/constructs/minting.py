@@ -10,7 +10,7 @@ from aws_cdk import aws_iam as iam
 from session_scoping.constructs.compute_role import ScopedComputeRole
 from session_scoping.constructs.roles import demand_changeable, demand_distinct
 from session_scoping.constructs.site import Site
-from session_scoping.constructs.web_identity import AnyProvider, WebIdentity
+from session_scoping.constructs.trusted_issuer import AnyProvider, TrustedIssuer
 from session_scoping.errors import InvalidInputError
 from session_scoping.task_token import DEFAULT_SUBJECT
 
@@ -43,7 +43,7 @@ class Minting:
     minters: tuple[AnyRole, ...]
     compute_roles: tuple[AnyRole, ...]
     credential_broker: "CredentialBroker | None" = None
-    web_identity: WebIdentity | None = None
+    web_identity: TrustedIssuer | None = None
     max_session: cdk.Duration | None = None
 
     def __post_init__(self) -> None:
@@ -162,7 +162,7 @@ class Minting:
         """
         if max_session is not None:
             _check_max_session(max_session)
-        identity = WebIdentity.of(provider, issuer=issuer, audience=audience, subject=subject)
+        identity = TrustedIssuer.of(provider, issuer=issuer, audience=audience, subject=subject)
         return cls("web-identity", (), _listed(compute_roles), web_identity=identity, max_session=max_session)
 
 

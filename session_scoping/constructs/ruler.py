@@ -22,6 +22,14 @@ _PSEUDO_LENGTHS = {
 }
 _LONGEST_ARN_PREFIX = len("arn:aws-us-gov:dynamodb:ap-southeast-1:123456789012:table/")
 _BUCKET_ARN_PREFIX = len("arn:aws-us-gov:s3:::")
+_HERE = "arn:aws-us-gov:bedrock-agentcore:ap-southeast-1:123456789012:"
+_AGENTCORE_ARN_PREFIXES = {
+    "CredentialProviderArn": len(f"{_HERE}token-vault/default/oauth2credentialprovider/"),
+    "WorkloadIdentityArn": len(f"{_HERE}workload-identity-directory/default/workload-identity/"),
+    "WorkloadIdentityDetails.WorkloadIdentityArn": len(
+        f"{_HERE}workload-identity-directory/default/workload-identity/"
+    ),
+}
 _GENERATED_SUFFIX = len("-1A2B3C4D5E6F7")  # CloudFormation names a resource <stack>-<logical id>-<13 characters>
 # The CDK's name for a value that another stack exports: `ExportsOutputRef<logical id><hash>` under strong
 # references, `PublishOutputFnGetAtt<logical id><attribute><hash>` under weak ones.
@@ -61,6 +69,8 @@ class Ruler:
                 return len(parameter) + (_LONGEST_ARN_PREFIX if parameter.endswith("Arn") else 0)
             case {"Ref": str(target)}:
                 return _PSEUDO_LENGTHS.get(target) or self._name(target)
+            case {"Fn::GetAtt": [str(target), str(attribute)]} if attribute in _AGENTCORE_ARN_PREFIXES:
+                return self._name(target) + _AGENTCORE_ARN_PREFIXES[attribute]
             case {"Fn::GetAtt": [str(target), str(attribute)]}:
                 return self._name(target) + (self._arn_prefix(target) if attribute.endswith("Arn") else 0)
             case {"Fn::Join": [str(delimiter), [*parts]]}:

@@ -10,10 +10,10 @@ from constructs import Construct
 
 from session_scoping import environment
 from session_scoping.constructs import guards
-from session_scoping.constructs.arguments import check_kinds, listed
+from session_scoping.constructs.arguments import check_kinds, demand_limit_tags, listed
 from session_scoping.constructs.documents import Section, document_of, tokens_in
 from session_scoping.constructs.finished import Check, FinishedTree
-from session_scoping.constructs.limits import Limit
+from session_scoping.constructs.limits import Limit, Limited, promises_of, trust_conditions_of
 from session_scoping.constructs.minting import MINT_ACTIONS, AnyRole, Minting, checked_roles, demand_open, underlying
 from session_scoping.constructs.minting_guards import (
     compute_guards,
@@ -29,7 +29,7 @@ from session_scoping.constructs.roles import arn_by_name, demand_apart, demand_c
 from session_scoping.constructs.ruler import Ruler
 from session_scoping.constructs.session_policies import SessionPolicies
 from session_scoping.constructs.site import Site
-from session_scoping.constructs.statements import Statement, allow, merge, tags_present
+from session_scoping.constructs.statements import Statement, allow, tags_present
 from session_scoping.constructs.tables import TenantTable
 from session_scoping.constructs.tenant_data import TenantData
 from session_scoping.constructs.trust import role_checks, trust_too_large
@@ -105,17 +105,20 @@ class SessionRole(Construct):
         check_kinds(minting=[minting], tables=tables, objects=objects, models=[models], limits=limits)
         super().__init__(scope, id)
         self._tag_keys = demand_policy_text(parse_tag_keys(tag_keys))
-        self._minting = minting
+        demand_limit_tags(limits, self._tag_keys)
+        self._minting, self._models = minting, models
         self._site = Site.of(scope)
         self._ruler = Ruler.at(self._site)
         self._data = TenantData.bind(self._site, self._tag_keys, tables, objects)
         self._path_tags = self._data.path_tags(self._tag_keys)
         self._limits: tuple[Limit, ...] = limits
+        for limit in self._limits:
+            limit.check(self, self._tag_keys)
         transitive = tuple(transitive_tag_keys)
         self._demands = Trust(
             minting,
             trust_conditions(self._tag_keys, self._path_tags, transitive),
-            merge(*(limit.trust_conditions(self._site) for limit in limits)),
+            trust_conditions_of(self._limits, self._site, {}),
         )
         self._minters, minter_arns = checked_roles(minting, self._site)
         first, *others = self._demands.statements(minter_arns)
@@ -312,11 +315,8 @@ class SessionRole(Construct):
     def _promise(self) -> None:
         """Write down what the verifier holds this role to."""
         resource = cast(cdk.CfnResource, self._role.node.default_child)
-        for limit in self._limits:
-            for key, value in limit.promises(self._site).items():
-                resource.add_metadata(key, value)
         fenced = [role.role_arn for role in self._policies.fenced] if self._minting.by_token else []
-        for key, value in token_promises(self._minting, fenced).items():
+        for key, value in {**promises_of(self._limits, self._site), **token_promises(self._minting, fenced)}.items():
             resource.add_metadata(key, value)
 
     def _warn(self) -> None:
@@ -340,3 +340,10 @@ class SessionRole(Construct):
         document = iam.PolicyDocument.from_json(document_of(own)) if own else None
         yield from role_checks(self._role, self._ruler, self._tag_keys, document)
         yield from self._policies.finished()
+        for limit in self._limits:
+            yield from limit.checks(Limited(self, self._site, tuple(self._policies.fenced), self._services()))
+
+    def _services(self) -> frozenset[str]:
+        """Return the services a session calls, by the last part of their VPC endpoints' names."""
+        called = {"sts": True, "dynamodb": self._data.tables, "s3": self._data.objects, "bedrock-runtime": self._models}
+        return frozenset(name for name, needed in called.items() if needed)

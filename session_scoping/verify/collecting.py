@@ -59,8 +59,7 @@ def _notice_macros(scope: Scope, estate: Estate) -> None:
         kind = str(resource.get("Type", ""))
         if kind == "AWS::CloudFormation::Stack" and logical_id not in scope.children:
             estate.problems.append(f"{scope.name}.{logical_id}: the template of this nested stack was not found")
-    found = scope.template["Resources"]
-    for logical_id in found:
+    for logical_id in scope.template["Resources"]:
         if logical_id not in scope.resources or str(logical_id).startswith("Fn::"):
             estate.problems.append(f"{scope.name}: `{logical_id}` in Resources is not understood")
 

@@ -107,7 +107,7 @@ def run(arguments: argparse.Namespace) -> int:
     from session_scoping.verify.template import load
 
     estate = collect(load(arguments.path, parameters_from(arguments)))
-    with _progress(quiet=arguments.json) as tell:
+    with progress(quiet=arguments.json) as tell:
         report = prove(estate, options_from(arguments), tell)
     if arguments.sarif:
         _write(arguments.sarif, json.dumps(as_sarif(report, arguments.path), indent=2) + "\n")
@@ -132,7 +132,8 @@ def _write(path: Path, text: str) -> None:
 
 
 @contextmanager
-def _progress(*, quiet: bool) -> "Iterator[Progress]":
+def progress(*, quiet: bool) -> "Iterator[Progress]":
+    """Tell each step on a terminal, so that nothing seems to hang."""
     from rich.console import Console
 
     console = Console(stderr=True)

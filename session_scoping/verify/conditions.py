@@ -1,8 +1,10 @@
 """Evaluates the Condition block of a statement for one concrete request, by the documented rules."""
 
 import ipaddress
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from decimal import Decimal
 
 from session_scoping.verify.matching import (
     Many,
@@ -51,18 +53,30 @@ def _number(compare: Callable[[float, float], bool]) -> _Test:
     return test
 
 
-def _moment(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        parsed_time = datetime.fromisoformat(text.replace("Z", "+00:00"))
-        return (parsed_time if parsed_time.tzinfo else parsed_time.replace(tzinfo=UTC)).timestamp()
+def moment(text: str) -> Decimal:
+    """
+    Return a date as seconds since 1970, exactly.
+
+    Raises:
+        ValueError: It is no date.
+
+    Source:
+        IAM reference_policies_elements_condition_operators, date operators: ISO 8601 or seconds since 1970.
+    """
+    if _EPOCH.fullmatch(text):
+        return Decimal(text)
+    found = datetime.fromisoformat(text)
+    passed = (found if found.tzinfo else found.replace(tzinfo=UTC)) - datetime(1970, 1, 1, tzinfo=UTC)
+    return Decimal(passed.days * 86400 + passed.seconds) + Decimal(passed.microseconds) / 1_000_000
 
 
-def _date(compare: Callable[[float, float], bool]) -> _Test:
+_EPOCH = re.compile(r"-?\d+(?:\.\d+)?")
+
+
+def _date(compare: Callable[[Decimal, Decimal], bool]) -> _Test:
     def test(text: Text, value: str, _context: Values, _variables: bool) -> bool:
         try:
-            return compare(_moment(value), _moment(_literal(text)))
+            return compare(moment(value), moment(_literal(text)))
         except ValueError:
             return False
 

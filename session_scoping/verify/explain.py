@@ -3,6 +3,7 @@
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
 
 from session_scoping.verify.command import _write, add_scope_arguments, options_from, parameters_from, require_extra
 
@@ -34,6 +35,13 @@ class RoleStory:
     tags: tuple[str, ...]
     reaches: tuple[Reach, ...]
     verdict: str
+
+    def grouped(self) -> dict[tuple[str, tuple[str, ...]], list[str]]:
+        """Return where the same actions are allowed in one store: store and actions -> scopes, without code marks."""
+        found: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+        for reach in self.reaches:
+            found.setdefault((reach.store, reach.actions), []).append(reach.scope.replace("`", ""))
+        return found
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -71,9 +79,9 @@ def _print(stories: list[RoleStory]) -> None:
         console.print(Text(f"  made by  {', '.join(story.minters) or 'nobody'}"))
         console.print(Text(f"  tags     {', '.join(story.tags) or 'none'}"))
         console.print(Text(f"  verdict  {story.verdict}", style="green" if story.verdict == "PROVED" else "red"))
-        table = Table(box=None, pad_edge=True, padding=(0, 2, 0, 2))
+        table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 1), show_edge=False)
         for heading in ("may", "in", "only where"):
             table.add_column(heading, overflow="fold")
-        for reach in story.reaches:
-            table.add_row(Text(", ".join(reach.actions)), Text(reach.store), Text(reach.scope.replace("`", "")))
+        for (store, actions), scopes in story.grouped().items():
+            table.add_row(Text("\n".join(wrap(", ".join(actions), 31))), Text(store), Text("\n".join(scopes)))
         console.print(table)

@@ -1,39 +1,21 @@
 """Finds out what a template means to isolate: session roles, their tags, their tables, prefixes and keys."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from session_scoping.layout import telling_apart
-from session_scoping.promises import COMPUTE_ROLES, MINTING_BUCKETS, MINTING_TABLES
-from session_scoping.verify.actions import KEYED, OBJECT, PARTIQL, UNKEYED
-from session_scoping.verify.matching import parsed, split_fields
-from session_scoping.verify.model import Estate, Role, Statement, Store, parse_shared_by
+from session_scoping.verify.formats import formats_of, tags_in
+from session_scoping.verify.model import Estate, Role, Store, parse_shared_by
 from session_scoping.verify.reach import (
     OTHER_TAG,
     PRINCIPAL_TAG,
     REQUEST_TAG,
     TAG_LISTS,
-    covers_action,
     keys_used,
-    may_be_role,
     patterns_of,
     uses_tags,
 )
-from session_scoping.verify.symbolic.targets import is_open, strip
-from session_scoping.verify.text import (
-    Pattern,
-    Text,
-    Token,
-    Unmodelled,
-    Variable,
-    Wildcard,
-    join_text,
-    lit,
-    plain,
-    show,
-)
-
-_MODELLED_STORE = {"table": (*KEYED, *PARTIQL, *UNKEYED), "bucket": OBJECT}
+from session_scoping.verify.stores import named, stores_of_role
+from session_scoping.verify.text import Pattern, Variable, plain
 
 
 @dataclass(frozen=True)
@@ -87,14 +69,6 @@ class Scoped:
         return not self.identity <= tags and any(agreed <= tags for agreed in self.shared_by)
 
 
-def named(texts: Iterable[str], identifier: str, label: str) -> bool:
-    """Whether one of the user's words names a resource: its logical id, its path, or the end of either."""
-    return any(
-        identifier == text or label == text or identifier.endswith((f".{text}", f"/{text}")) or text in label.split("/")
-        for text in texts
-    )
-
-
 def find_session_roles(estate: Estate, options: Options) -> list[Role]:
     """Return the roles that are assumed with tags and use them."""
     roles = list(estate.roles.values())
@@ -109,11 +83,11 @@ def scope_of(role: Role, estate: Estate, options: Options) -> Scoped:
     declared = tuple(tag.lower() for tag in options.tags) or _declared(role)
     for tag in options.tags:
         spelling.setdefault(tag.lower(), tag)
-    stores = _stores(role, estate, options)
+    stores = stores_of_role(role, estate, options.stores)
     scoped = Scoped(role, declared, {**spelling, OTHER_TAG: OTHER_TAG}, stores)
     scoped.shared_by = role.shared_by | {parse_shared_by(text) for text in options.shared_by if text.strip(" ,")}
     for store in stores:
-        scoped.formats[store.id] = _formats(store, role, scoped)
+        scoped.formats[store.id] = formats_of(store, role, declared)
     scoped.identity = _identity(scoped)
     return scoped
 
@@ -151,178 +125,6 @@ def _declared(role: Role) -> tuple[str, ...]:
             elif key == "aws:tagkeys" and condition.operator.lower() != "null":
                 found += [str(plain(value)).lower() for value in condition.values if plain(value)]
     return tuple(sorted({key for key in found if key and "*" not in key and "?" not in key}))
-
-
-def _stores(role: Role, estate: Estate, options: Options) -> list[Store]:
-    known = list(estate.stores.values())
-    found: dict[str, Store] = {}
-    for statement in role.identity:
-        if not statement.allow and statement.resources is None:
-            continue
-        for kind, actions in _MODELLED_STORE.items():
-            if not any(covers_action(statement, action) for action in actions):
-                continue
-            for text in statement.resources if statement.resources is not None else (lit("*"),):
-                for store in _reached(text, kind, statement, known):
-                    found.setdefault(store.id, store)
-    for store in known:
-        if store.kind in _MODELLED_STORE and any(_grants_directly(s, role) for s in store.policy):
-            found.setdefault(store.id, store)
-    if options.stores:
-        chosen = [store for store in known if named(options.stores, store.id, store.label)]
-        return list({store.id: store for store in chosen}.values())
-    # What decides over tokens is no tenant data: `token-minting` proves that no session reaches it at all.
-    others = [arn for key in (MINTING_TABLES, MINTING_BUCKETS) for arn in listed_promise(role, key)]
-    return [store for store in found.values() if store.kind in _MODELLED_STORE and store.arn not in others]
-
-
-def listed_promise(role: Role, key: str) -> list[Text]:
-    """Return the texts of a role's Metadata under a key, those that are understood."""
-    found = role.promises.get(key)
-    return [text for text in found if isinstance(text, tuple)] if isinstance(found, list) else []
-
-
-def promised_compute_roles(roles: Iterable[Role]) -> list[Text]:
-    """Return the ARNs of the compute roles session roles are fenced from, as their Metadata says."""
-    return [arn for role in roles for arn in listed_promise(role, COMPUTE_ROLES)]
-
-
-def _grants_directly(statement: Statement, role: Role) -> bool:
-    if not statement.allow or statement.problem:
-        return bool(statement.problem)
-    return any(
-        kind == "*" or (kind == "AWS" and (text == role.arn or may_be_role(text, role)))
-        for kind, text in statement.principals
-    )
-
-
-def _reached(text: Text, kind: str, statement: Statement, known: list[Store]) -> list[Store]:
-    """Return the stores a resource pattern names; a store of its own for one that is not in the templates."""
-    pattern = parsed(text, statement.variables, True)
-    if isinstance(pattern, Unmodelled):
-        return []
-    stores = [store for store in known if store.kind == kind]
-    exact = [store for store in stores if _begins_with(pattern, store)]
-    if exact:
-        return exact
-    if not statement.allow:
-        return []
-    fields = split_fields(pattern)
-    if is_open(pattern) or (len(fields) < 6 and any(isinstance(part, Wildcard) for part in pattern)):
-        return [*stores, _another(kind)]
-    if len(fields) < 6:
-        return [_foreign(kind, text)] if len(text) == 1 and isinstance(text[0], Token) else []
-    service = "dynamodb" if kind == "table" else "s3"
-    if fields[2] != (service,) and not any(isinstance(part, Wildcard) for part in fields[2]):
-        return []
-    name = _name_field(fields[5], kind)
-    if name is None:
-        return []
-    if any(isinstance(part, Wildcard | Variable) for part in name):
-        return [*stores, _another(kind)]
-    arn = _join_fields((*fields[:5], ("table/", *name) if kind == "table" else name))
-    return [_foreign(kind, arn)] if arn is not None else [*stores, _another(kind)]
-
-
-def _begins_with(pattern: Pattern, store: Store) -> bool:
-    left = strip(pattern, store.arn)
-    return left is not None and (not left or (isinstance(left[0], str) and left[0].startswith("/")) or is_open(left))
-
-
-def _name_field(path: Pattern, kind: str) -> Pattern | None:
-    parts = list(path)
-    if kind == "table":
-        if not parts or not isinstance(parts[0], str) or not parts[0].startswith("table/"):
-            return (Wildcard("*"),) if parts and isinstance(parts[0], Wildcard) else None
-        parts[0] = parts[0].removeprefix("table/")
-    found: list[str | Token | Variable | Wildcard] = []
-    for part in parts:
-        if isinstance(part, str) and "/" in part:
-            found.append(part.partition("/")[0])
-            break
-        found.append(part)
-    return tuple(part for part in found if part != "")
-
-
-def _join_fields(fields: tuple[Pattern, ...]) -> Text | None:
-    pieces: list[Text] = []
-    for index, item in enumerate(fields):
-        pieces.append(lit(":") if index else ())
-        if any(isinstance(part, Variable) for part in item):
-            return None
-        # A wildcard Region or account stands for the one the stack deploys to.
-        pieces.append(tuple(Token("any", "plain") if isinstance(p, Wildcard) else p for p in item))  # type: ignore[misc]
-    return join_text(*pieces)
-
-
-def _foreign(kind: str, arn: Text) -> Store:
-    fields = split_fields(arn)
-    path = fields[5] if len(fields) == 6 else arn
-    name = strip(path, ("table/",)) if kind == "table" else path
-    return Store(kind, show(arn), show(arn), arn, name or path)  # type: ignore[arg-type]
-
-
-def _another(kind: str) -> Store:
-    token = Token(f"another {kind}", kind)
-    partition, region, account = (
-        Token("AWS::Partition", "partition"),
-        Token("AWS::Region", "region"),
-        Token("AWS::AccountId", "account"),
-    )
-    if kind == "table":
-        arn: Text = ("arn:", partition, ":dynamodb:", region, ":", account, ":table/", token)
-    else:
-        arn = ("arn:", partition, ":s3:::", token)
-    return Store(kind, f"any other {kind}", f"any other {kind}", arn, (token,))
-
-
-def _formats(store: Store, role: Role, scoped: Scoped) -> list[Pattern]:
-    if store.kind == "table":
-        if store.partition_key and store.partition_key.lower() in scoped.declared:
-            return [(Variable(f"{PRINCIPAL_TAG}{store.partition_key.lower()}"),)]
-        granted = _leading_keys(store, role, allow=True)
-        return granted or _leading_keys(store, role, allow=False)
-    found: list[Pattern] = []
-    for statement in role.identity:
-        texts = statement.resources if statement.resources is not None and statement.allow else ()
-        texts = statement.not_resources if not statement.allow and statement.not_resources else texts or ()
-        for text in texts:
-            pattern = parsed(text, True, True)
-            if isinstance(pattern, Unmodelled):
-                continue
-            left = strip(pattern, store.arn)
-            if left and isinstance(left[0], str) and left[0].startswith("/") and tags_in(left):
-                found.append(tuple(part for part in (left[0][1:], *left[1:]) if part != ""))
-    return list(dict.fromkeys(found))
-
-
-def _leading_keys(store: Store, role: Role, *, allow: bool) -> list[Pattern]:
-    found: list[Pattern] = []
-    for statement in role.identity:
-        if statement.allow != allow or not any(covers_action(statement, action) for action in KEYED):
-            continue
-        resources = [parsed(text, True, True) for text in statement.resources or ()]
-        near = [
-            p
-            for p in resources
-            if not isinstance(p, Unmodelled) and (_begins_with(p, store) or any(isinstance(x, Wildcard) for x in p))
-        ]
-        if not near and statement.resources is not None:
-            continue
-        for condition in statement.conditions:
-            if condition.key.lower() == "dynamodb:leadingkeys":
-                patterns = [parsed(value, True, "like" in condition.operator.lower()) for value in condition.values]
-                found += [p for p in patterns if not isinstance(p, Unmodelled) and tags_in(p)]
-    return list(dict.fromkeys(found))
-
-
-def tags_in(pattern: Pattern) -> frozenset[str]:
-    """Return the tag keys a pattern is made of."""
-    return frozenset(
-        part.key.removeprefix(PRINCIPAL_TAG)
-        for part in pattern
-        if isinstance(part, Variable) and part.key.startswith(PRINCIPAL_TAG)
-    )
 
 
 def _identity(scoped: Scoped) -> frozenset[str]:

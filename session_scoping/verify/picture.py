@@ -1,8 +1,9 @@
 """The picture of `explain`: who makes a session, what it carries, what it reaches. One file, no scripts, no fetches."""
 
 from html import escape
+from textwrap import wrap
 
-from session_scoping.verify.explain import Reach, RoleStory
+from session_scoping.verify.explain import RoleStory
 
 _WIDTH, _ROW, _PAD = 1120, 46, 28
 _LEFT, _MIDDLE, _RIGHT = 28, 350, 660
@@ -45,9 +46,9 @@ def as_svg(stories: list[RoleStory]) -> str:
 
 
 def _draw(story: RoleStory, top: int) -> tuple[str, int]:
-    groups = _grouped(story.reaches)
+    groups = _grouped(story)
     right = sum(_height(rows) + 14 for _, rows in groups) - 14 if groups else 60
-    role_height = 108 + 26 * len(story.tags)
+    role_height = 74 + 26 * len(story.tags) + 17 * len(_words(story))
     left = max(1, len(story.minters)) * 60
     height = max(right, role_height, left)
     role_top = top + (height - role_height) // 2
@@ -57,19 +58,24 @@ def _draw(story: RoleStory, top: int) -> tuple[str, int]:
     for index, minter in enumerate(story.minters):
         y = start + index * 60
         pieces.append(_curve(_LEFT + 240, y + 23, _MIDDLE, centre))
-        pieces.append(_card(_LEFT, y, 240, _ROW) + _text(_LEFT + 14, y + 20, _cut(minter, 32), "ink head"))
+        pieces.append(_card(_LEFT, y, 240, _ROW) + _text(_LEFT + 14, y + 20, _cut(minter, 26), "ink head"))
         pieces.append(_text(_LEFT + 14, y + 37, "may make a session", "soft"))
     y = top + (height - right) // 2
     for place, rows in groups:
         box = _height(rows)
         pieces.append(_curve(_MIDDLE + 230, centre, _RIGHT, y + box // 2))
         pieces.append(
-            _card(_RIGHT, y, _WIDTH - _RIGHT - _LEFT, box) + _text(_RIGHT + 14, y + 21, _cut(place, 58), "ink head")
+            _card(_RIGHT, y, _WIDTH - _RIGHT - _LEFT, box) + _text(_RIGHT + 14, y + 21, _cut(place, 50), "ink head")
         )
-        for index, reach in enumerate(rows):
-            line = y + 42 + index * 36
-            pieces.append(_text(_RIGHT + 14, line, _cut(reach.scope.replace("`", ""), 56), "ink mono"))
-            pieces.append(_text(_RIGHT + 14, line + 15, _cut(", ".join(reach.actions), 62), "soft"))
+        line = y + 42
+        for actions, scopes in rows:
+            for scope in scopes:
+                pieces.append(_text(_RIGHT + 14, line, _cut(scope, 56), "ink mono"))
+                line += 17
+            for words in _wrapped(actions):
+                pieces.append(_text(_RIGHT + 14, line - 2, words, "soft"))
+                line += 16
+            line += 4
         y += box + 14
     return "".join([*pieces, _role(story, role_top, role_height)]), height
 
@@ -77,27 +83,42 @@ def _draw(story: RoleStory, top: int) -> tuple[str, int]:
 def _role(story: RoleStory, top: int, height: int) -> str:
     proved = story.verdict == "PROVED"
     pieces = [_card(_MIDDLE, top, 230, height, "goodline" if proved else "badline")]
-    pieces.append(_text(_MIDDLE + 14, top + 24, _cut(story.name, 30), "ink head"))
+    pieces.append(_text(_MIDDLE + 14, top + 24, _cut(story.name, 25), "ink head"))
     pieces.append(_text(_MIDDLE + 14, top + 46, "each session carries", "soft"))
     for index, tag in enumerate(story.tags):
         y = top + 56 + index * 26
         pieces.append(f"<rect class='tag' x='{_MIDDLE + 14}' y='{y}' width='202' height='21' rx='10'/>")
         pieces.append(_text(_MIDDLE + 26, y + 15, _cut(tag, 26), "tagtext mono"))
-    words = ["PROVED", "it stays in its own data"] if proved else ["NOT PROVED", _cut(story.verdict.split(",")[0], 34)]
+    words = _words(story)
     for index, word in enumerate(words):
-        pieces.append(_text(_MIDDLE + 14, top + height - 32 + 17 * index, word, "good head" if proved else "bad head"))
+        line = top + height - 15 - 17 * (len(words) - 1 - index)
+        pieces.append(_text(_MIDDLE + 14, line, word, "good head" if proved else "bad head"))
     return "".join(pieces)
 
 
-def _grouped(reaches: tuple[Reach, ...]) -> list[tuple[str, list[Reach]]]:
-    found: dict[str, list[Reach]] = {}
-    for reach in reaches:
-        found.setdefault(reach.store, []).append(reach)
+_Rows = list[tuple[tuple[str, ...], list[str]]]
+"""Actions, and the scopes they are allowed on."""
+
+
+def _grouped(story: RoleStory) -> list[tuple[str, _Rows]]:
+    found: dict[str, _Rows] = {}
+    for (store, actions), scopes in story.grouped().items():
+        found.setdefault(store, []).append((actions, scopes))
     return list(found.items())
 
 
-def _height(rows: list[Reach]) -> int:
-    return 34 + 36 * len(rows)
+def _height(rows: _Rows) -> int:
+    return 34 + sum(17 * len(scopes) + 16 * len(_wrapped(actions)) + 4 for actions, scopes in rows)
+
+
+def _wrapped(actions: tuple[str, ...]) -> list[str]:
+    return wrap(", ".join(actions), 54)
+
+
+def _words(story: RoleStory) -> list[str]:
+    if story.verdict == "PROVED":
+        return ["PROVED", "it stays in its own data"]
+    return ["NOT PROVED", *(_cut(failure.strip(), 27) for failure in story.verdict.split(","))]
 
 
 def _card(x: int, y: int, width: int, height: int, extra: str = "") -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from session_scoping.promises import ATTRIBUTED_TO
 from session_scoping.verify.matching import action_matches, parsed
 from session_scoping.verify.model import Role, Statement
 from session_scoping.verify.text import Pattern, Text, Token, Unmodelled, Variable, plain
@@ -46,6 +47,8 @@ def uses_tags(role: Role) -> bool:
     """Whether a role's policies speak of principal tags, or its trust of request tags."""
     if any(key.startswith(PRINCIPAL_TAG) for key in keys_used(role.identity)):
         return True
+    if ATTRIBUTED_TO in role.promises:
+        return False  # its sessions are told apart by source identity; a pod's tags may come along and open nothing
     return any(
         key.startswith(REQUEST_TAG) or key in TAG_LISTS
         for statement in role.trust

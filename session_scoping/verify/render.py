@@ -9,6 +9,7 @@ from rich.text import Text
 
 from session_scoping.verify.report import Report, Result, Status
 from session_scoping.verify.rules import DOCUMENTATION, RULES
+from session_scoping.verify.text import without_hash
 
 _STYLE = {Status.PROVED: "green", Status.VIOLATED: "bold red", Status.UNKNOWN: "yellow", Status.VACUOUS: "magenta"}
 _LEVEL = {Status.VIOLATED: "error", Status.UNKNOWN: "error", Status.VACUOUS: "error", Status.PROVED: "none"}
@@ -52,8 +53,11 @@ def _summary(report: Report, assumptions: int, *, listed: bool) -> Text:
 
 
 def short(subject: str) -> str:
-    """Return a subject without the stack name and the construct's inner ids."""
-    pieces = [piece.removesuffix("/Role").partition("/")[2] or piece for piece in subject.split(" → ")]
+    """Return a subject without the stack name, the construct's inner ids, and what makes a logical id unique."""
+    pieces = []
+    for piece in subject.split(" → "):
+        name = piece.removesuffix("/Role").partition("/")[2] or piece.rpartition(":::")[2] or piece
+        pieces.append(without_hash(name))
     return " → ".join(pieces)
 
 

@@ -40,6 +40,14 @@ class Counterexample:
     decided_by: str = ""
     values: dict[str, str] = field(default_factory=dict)
 
+    def _differences(self) -> list[str]:
+        """Return the tags in which the two sessions differ, and what is remarkable about their values."""
+        mine, theirs = ({key.lower(): value for key, value in tags.items()} for tags in (self.session, self.victim))
+        names = {key.lower(): key for key in (*self.session, *self.victim)}
+        differing = [key for key in names if mine.get(key) != theirs.get(key)]
+        slashed = {key for key in differing if "/" in mine.get(key, "") + theirs.get(key, "")}
+        return [f"{names[key]}, which may hold `/`" if key in slashed else names[key] for key in differing]
+
     def lines(self) -> list[str]:
         """Return the counterexample for a terminal."""
         found = [self.summary]
@@ -47,6 +55,7 @@ class Counterexample:
             found.append(f"  session  {_pairs(self.session)}")
         if self.victim:
             found.append(f"  victim   {_pairs(self.victim)}")
+            found.append(f"  differ   in {', '.join(self._differences())}")
         if self.action:
             found.append(f"  request  {self.action} on {self.resource}")
         found += [f"  with     {key} = {value}" for key, value in self.context.items()]

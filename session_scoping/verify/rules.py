@@ -49,6 +49,23 @@ RULES = (
         "No session can assume a role of the templates, by its own policies or by a trust policy alone.",
     ),
     Rule(
+        "revocation",
+        "A revoked session can do nothing",
+        "A Deny of every action on every resource fires for each session the role's Metadata calls revoked.",
+    ),
+    Rule(
+        "attribution",
+        "Every session acts under a source identity of its tenant",
+        "The trust policy admits no session without a source identity of the promised form, and no request of a"
+        " session with another one, or with none, is allowed.",
+    ),
+    Rule(
+        "workload-binding",
+        "No session is made or used outside its VPC",
+        "The trust policy admits no session from outside the promised VPC and Region, and no request from outside is"
+        " allowed, but for the calls AWS itself makes for the session.",
+    ),
+    Rule(
         "work-possible",
         "What the role grants can be used",
         "Some request of an admitted session succeeds on each table and bucket; denying everything is no proof.",
@@ -63,5 +80,11 @@ RULES = (
         "compute-isolation",
         "Agent code's own role reaches no tenant data",
         "A role that mints sessions or runs agent code reaches no tenant table or bucket and changes no role.",
+    ),
+    Rule(
+        "token-vault",
+        "A role takes tokens of its own identity, providers and user only",
+        "No request for a workload access token, an OAuth2 token or an API key reaches a workload identity or provider"
+        " that the role does not declare, or asserts another user than the session's own.",
     ),
 )

@@ -83,12 +83,14 @@ def _statement(body: dict[str, Any], scope: Scope, where: str, variables: bool, 
 
     if unknown := sorted(set(body) - _ELEMENTS):
         return broken(f"the element {unknown[0]} is not understood")
-    if body.get("Effect") not in {"Allow", "Deny"}:
+    if all(body.get("Effect") != effect for effect in ("Allow", "Deny")):
         return broken("its Effect is neither Allow nor Deny")
     lists: dict[str, tuple[Text, ...]] = {}
     for element in ("Action", "NotAction", "Resource", "NotResource"):
         if element not in body:
             continue
+        if body[element] == []:
+            return broken(f"its {element} is empty")
         texts = _texts(body[element], scope)
         if isinstance(texts, Unmodelled):
             return broken(texts.reason)

@@ -61,6 +61,15 @@ def show(text: Text) -> str:
     return "".join(part if isinstance(part, str) else f"{{{part.name}}}" for part in text)
 
 
+# What CDK appends to a logical id to make it unique.
+_HASH = re.compile(r"(?<=[A-Za-z0-9])[0-9A-F]{8}$")
+
+
+def without_hash(name: str) -> str:
+    """Return a logical id as people write it in code."""
+    return _HASH.sub("", name)
+
+
 @dataclass(frozen=True)
 class Variable:
     """

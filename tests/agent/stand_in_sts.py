@@ -98,13 +98,13 @@ class StandInSts:
         with self._lock:
             self._issued += 1
             number = self._issued
-        seconds = float(request.form["DurationSeconds"]) if lasts is None else lasts
+        seconds = float(request.form.get("DurationSeconds", 3600)) if lasts is None else lasts
         user = arn or assumed_arn(request.form["RoleArn"], request.form["RoleSessionName"])
         key = f"ASIATASKKEY{number:09d}"
         self._identities[key] = user
         self._ends[key] = self.now() + timedelta(seconds=seconds)
         expiration = self._ends[key].strftime("%Y-%m-%dT%H:%M:%SZ")
-        return Reply(assume_role_xml(key, expiration, user, suffix=str(number)))
+        return Reply(assume_role_xml(key, expiration, user, suffix=str(number), action=request.action))
 
     def identity(self, request: Request, *, arn: str | None = None) -> Reply:
         """Return the identity of whoever signed the request, or the one given."""
@@ -122,15 +122,15 @@ def assumed_arn(role_arn: str, session_name: str) -> str:
     return f"arn:aws:sts::{account}:assumed-role/{name}/{session_name}"
 
 
-def assume_role_xml(key: str, expiration: str, arn: str, *, suffix: str = "") -> str:
+def assume_role_xml(key: str, expiration: str, arn: str, *, suffix: str = "", action: str = "AssumeRole") -> str:
     """Return the body of an AssumeRole answer; the three parts of one set end in the same suffix."""
     return (
-        f'<AssumeRoleResponse xmlns="{XMLNS}"><AssumeRoleResult><AssumedRoleUser>'
+        f'<{action}Response xmlns="{XMLNS}"><{action}Result><AssumedRoleUser>'
         f"<AssumedRoleId>AROAEXAMPLE:x</AssumedRoleId><Arn>{arn}</Arn></AssumedRoleUser><Credentials>"
         f"<AccessKeyId>{key}</AccessKeyId><SecretAccessKey>{SECRET}{suffix}</SecretAccessKey>"
         f"<SessionToken>{TOKEN}{suffix}</SessionToken><Expiration>{expiration}</Expiration>"
-        "</Credentials></AssumeRoleResult><ResponseMetadata><RequestId>r</RequestId></ResponseMetadata>"
-        "</AssumeRoleResponse>"
+        f"</Credentials></{action}Result><ResponseMetadata><RequestId>r</RequestId></ResponseMetadata>"
+        f"</{action}Response>"
     )
 
 

@@ -28,7 +28,8 @@ def modules_after(setup: str) -> set[str]:
 EVERYTHING = (
     "from session_scoping import SessionTags\n"
     "from session_scoping.agent import TaskSession, unsafe_ambient_session, read_task_file\n"
-    "import session_scoping.agent.credentials, session_scoping.agent.child, session_scoping.agent.audit"
+    "import session_scoping.agent.credentials, session_scoping.agent.child, session_scoping.agent.audit\n"
+    "import session_scoping.agent.spending, session_scoping.issuing, session_scoping.broker.handler"
 )
 
 
@@ -50,6 +51,12 @@ def test_the_audit_runs_without_boto3() -> None:
     """A CI job can audit an agent with the base package alone."""
     loaded = modules_after("from session_scoping.agent.audit import audit")
     assert "boto3" not in {name.split(".")[0] for name in loaded}
+
+
+def test_the_token_s_contract_runs_without_boto3() -> None:
+    """The constructs read names and limits of tokens from modules of the standard library alone."""
+    loaded = modules_after("import session_scoping.compact_token, session_scoping.names, session_scoping.broker.bundle")
+    assert not {name.split(".")[0] for name in loaded} & {"boto3", "botocore", "aws_cdk"}
 
 
 def imported_for_types(module: ModuleType) -> dict[str, str]:

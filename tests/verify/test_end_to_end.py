@@ -1,180 +1,104 @@
-# ruff: noqa: E501 - tables of cases
-"""Real boto3 against a moto server, held against the synthesized policies: own work succeeds, crossing is denied."""
+"""
+The reference agent with real boto3 against a moto server, each request decided by the synthesized policies.
+
+Its own work succeeds; every way to reach another task's data is denied and changes nothing.
+"""
 
 import gzip
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
-from boto3.dynamodb.conditions import Key
 from botocore.exceptions import ClientError
-from moto.server import ThreadedMotoServer
 
+from examples import isolation_demo as demo
+from examples.crossings import crossings
+from examples.isolation_demo import ALICE, BOB
+from session_scoping.agent import TaskCredentialsError
 from session_scoping.enforcement import Enforce, EnforcedPolicies
 
 pytest_plugins = ["session_scoping.enforcement"]
 
-REGION = "us-east-1"
-ALICE = {"user_id": "alice", "repo": "org/app", "task_id": "task-a"}
-BOB = {"user_id": "bob", "repo": "org/app", "task_id": "task-b"}
+OTHER_TASK = {**ALICE, "task_id": "task-c"}
+"""Another task of the same user."""
+VICTIMS = {"another user": BOB, "the same user's other task": OTHER_TASK}
 
 
 @pytest.fixture(scope="module")
 def moto_url() -> Iterator[str]:
     """Run a moto server on a free loopback port."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with demo.moto_server() as url:
+        yield url
 
 
 @pytest.fixture
 def policies(
     compute_template: dict[str, Any], enforced_policies: Enforce, moto_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[EnforcedPolicies]:
-    """The reference stack, deployed to moto, with its policies enforced."""
-    for name, value in {
-        "AWS_ENDPOINT_URL": moto_url,
-        "AWS_ACCESS_KEY_ID": "ambient",
-        "AWS_SECRET_ACCESS_KEY": "ambient",
-        "AWS_DEFAULT_REGION": REGION,
-    }.items():
+    """The reference stack with three tasks, deployed to moto, with its policies enforced."""
+    # boto3.client() keeps a session for the process, and the keys of whoever asked first.
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    for name, value in demo.settings(moto_url).items():
         monkeypatch.setenv(name, value)
-    enforced: EnforcedPolicies = enforced_policies(compute_template, region=REGION)
-    owner = boto3.Session(region_name=REGION)
-    enforced.deploy(owner)
-    for tags in (ALICE, BOB):
-        task = tags["task_id"]
-        owner.resource("dynamodb").Table(enforced.name("TaskTable")).put_item(
-            Item={"task_id": task, "status": "RUNNING", "secret": tags["user_id"]}
-        )
-        key = f"attachments/{tags['user_id']}/{task}/1/notes.txt"
-        owner.client("s3").put_object(Bucket=enforced.name("AttachmentsBucket"), Key=key, Body=task.encode())
+    enforced: EnforcedPolicies = enforced_policies(compute_template, region=demo.REGION)
+    enforced.deploy(boto3.Session(region_name=demo.REGION))
+    demo.seed(enforced, ALICE, BOB, OTHER_TASK)
+    for name, value in demo.agent_environment(enforced).items():
+        monkeypatch.setenv(name, value)
     yield enforced
     import urllib.request
 
     urllib.request.urlopen(urllib.request.Request(f"{moto_url}/moto-api/reset", method="POST")).close()
 
 
-def session_of(policies: EnforcedPolicies, tags: dict[str, str]) -> boto3.Session:
-    """Mint a session as the ECS task does."""
-    with policies.as_role("EcsTaskRole"):
-        keys = boto3.client("sts").assume_role(
-            RoleArn=policies.arn("SessionRole"),
-            RoleSessionName=tags.get("task_id") or "nobody",
-            Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
-        )["Credentials"]
-    return boto3.Session(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], region_name=REGION)
+def rows(policies: EnforcedPolicies, table: str, tags: dict[str, str]) -> list[dict[str, Any]]:
+    """Return a task's rows, as the owner sees them."""
+    prefix = f"{table} {tags['task_id']} "
+    return [row for key, row in demo.snapshot(policies).items() if key.startswith(prefix)]  # type: ignore[misc]
 
 
-def do_all_work(policies: EnforcedPolicies, session: boto3.Session, tags: dict[str, str]) -> None:
-    """Do everything the agent does in a task."""
-    task = tags["task_id"]
-    resource, client, s3 = session.resource("dynamodb"), session.client("dynamodb"), session.client("s3")
-    tasks = resource.Table(policies.name("TaskTable"))
-    assert tasks.get_item(Key={"task_id": task})["Item"]["secret"] == tags["user_id"]
-    resource.Table(policies.name("TaskEventsTable")).put_item(Item={"task_id": task, "event_id": "1"})
-    client.transact_write_items(
-        TransactItems=[
-            {"Put": {"TableName": policies.name("TaskApprovalsTable"), "Item": {"task_id": {"S": task}, "request_id": {"S": "r"}}}},
-            {"Update": {
-                "TableName": tasks.name, "Key": {"task_id": {"S": task}}, "UpdateExpression": "SET #s = :w",
-                "ExpressionAttributeNames": {"#s": "status"}, "ExpressionAttributeValues": {":w": {"S": "WAITING"}},
-            }},
-        ]
-    )  # fmt: skip
-    nudges = resource.Table(policies.name("TaskNudgesTable"))
-    nudges.query(KeyConditionExpression=Key("task_id").eq(task))
-    s3.put_object(
-        Bucket=policies.name("TraceArtifactBucket"),
-        Key=f"traces/{tags['user_id']}/{task}.jsonl.gz",
-        Body=gzip.compress(b"{}"),
-    )
-    attachment = f"attachments/{tags['user_id']}/{task}/1/notes.txt"
-    found = s3.get_object(Bucket=policies.name("AttachmentsBucket"), Key=attachment)
-    assert found["Body"].read() == task.encode()
-
-
-def test_two_tasks_do_their_own_work(policies: EnforcedPolicies) -> None:
-    """Reading, the approvals transaction, nudges, attachments and the trace upload all succeed for both users."""
+def test_the_agent_does_the_work_of_two_users_tasks(policies: EnforcedPolicies, tmp_path: Path) -> None:
+    """Rows, messages, progress, attachments, the approvals transaction and the trace: all of it is allowed."""
     for tags in (ALICE, BOB):
-        do_all_work(policies, session_of(policies, tags), tags)
-    assert {decided.decision.reason for decided in policies.log} == {"allow"}
+        assert demo.run_agent(policies, tags, tmp_path) == 0
+    assert [str(one.decision) for one in policies.log if not one.decision.allowed] == []
+    after = demo.snapshot(policies)
+    for tags in (ALICE, BOB):
+        (task,) = rows(policies, "TaskTable", tags)
+        assert task["status"]["S"] == "DONE"
+        asked = [row for row in rows(policies, "TaskApprovalsTable", tags) if row["request_id"]["S"] != "1"]
+        assert [row["request_id"]["S"] for row in asked] == [task["approval_id"]["S"]]
+        assert len(rows(policies, "TaskEventsTable", tags)) == 3
+        assert all("read_by_agent" in row for row in rows(policies, "TaskNudgesTable", tags))
+        trace = after[f"TraceArtifactBucket traces/{tags['user_id']}/{tags['task_id']}.jsonl.gz"]
+        assert isinstance(trace, bytes)
+        assert b'"exit_code": 0' in gzip.decompress(trace)
+        read = f"arn:aws:s3:::{policies.name('AttachmentsBucket')}/attachments/{tags['user_id']}/{tags['task_id']}/1/"
+        assert f"{read}notes.txt" in {one.resource for one in policies.log if one.action == "s3:GetObject"}
+    assert [row["status"]["S"] for row in rows(policies, "TaskTable", OTHER_TASK)] == ["QUEUED"]
 
 
-Attempt = Callable[[EnforcedPolicies, boto3.Session], object]
+@pytest.mark.parametrize("victim", VICTIMS)
+def test_every_crossing_is_denied_and_changes_nothing(victim: str, policies: EnforcedPolicies) -> None:
+    """Each table by each call, batches and transactions mixed with own rows, objects by each call, lists and copies."""
+    before = demo.snapshot(policies)
+    attempts = crossings(demo.session_of(policies, ALICE), policies.name, ALICE, VICTIMS[victim])
+    assert len(attempts) > 80
+    for place, here in groupby(attempts, key=lambda one: one.place):
+        assert {demo.answer_to(one): one.what for one in here}.keys() == {"AccessDenied"}, place
+        assert demo.snapshot(policies) == before, place
 
 
-def _table(name: str, call: str, **arguments: Any) -> Attempt:
-    return lambda policies, session: getattr(session.client("dynamodb"), call)(
-        TableName=policies.name(name), **arguments
-    )
-
-
-def _s3(bucket: str, call: str, **arguments: Any) -> Attempt:
-    return lambda policies, session: getattr(session.client("s3"), call)(Bucket=policies.name(bucket), **arguments)
-
-
-BOBS_KEY = {"task_id": {"S": "task-b"}}
-CROSSINGS: dict[str, Attempt] = {
-    "get": _table("TaskTable", "get_item", Key=BOBS_KEY),
-    "put": _table("TaskTable", "put_item", Item={**BOBS_KEY, "status": {"S": "stolen"}}),
-    "delete": _table("TaskTable", "delete_item", Key=BOBS_KEY),
-    "update": _table("TaskTable", "update_item", Key=BOBS_KEY, UpdateExpression="REMOVE secret"),
-    "scan": _table("TaskTable", "scan"),
-    "describe": _table("TaskTable", "describe_table"),
-    "query nudges": _table(
-        "TaskNudgesTable", "query", KeyConditionExpression="task_id = :t", ExpressionAttributeValues={":t": {"S": "task-b"}}
-    ),
-    "event": _table("TaskEventsTable", "put_item", Item={**BOBS_KEY, "event_id": {"S": "1"}}),
-    "batch with one foreign key": lambda policies, session: session.client("dynamodb").batch_get_item(
-        RequestItems={policies.name("TaskTable"): {"Keys": [{"task_id": {"S": "task-a"}}, BOBS_KEY]}}
-    ),
-    "PartiQL": lambda policies, session: session.client("dynamodb").execute_statement(
-        Statement=f'SELECT * FROM "{policies.name("TaskTable")}"'
-    ),
-    "transaction with one foreign item": lambda policies, session: session.client("dynamodb").transact_write_items(
-        TransactItems=[
-            {"Put": {"TableName": policies.name("TaskTable"), "Item": {"task_id": {"S": "task-a"}}}},
-            {"Put": {"TableName": policies.name("TaskTable"), "Item": {**BOBS_KEY, "status": {"S": "stolen"}}}},
-        ]
-    ),
-    "attachment": _s3("AttachmentsBucket", "get_object", Key="attachments/bob/task-b/1/notes.txt"),
-    "attachment by HEAD": _s3("AttachmentsBucket", "head_object", Key="attachments/bob/task-b/1/notes.txt"),
-    "trace": _s3("TraceArtifactBucket", "put_object", Key="traces/bob/task-b.jsonl.gz", Body=b"x"),
-    "trace of one's own other task": _s3("TraceArtifactBucket", "put_object", Key="traces/alice/task-c/x", Body=b"x"),
-    "list": _s3("AttachmentsBucket", "list_objects_v2"),
-    "copy": lambda policies, session: session.client("s3").copy_object(
-        Bucket=policies.name("TraceArtifactBucket"), Key="traces/alice/task-a/x",
-        CopySource={"Bucket": policies.name("AttachmentsBucket"), "Key": "attachments/bob/task-b/1/notes.txt"},
-    ),
-    "another session": lambda policies, session: session.client("sts").assume_role(
-        RoleArn=policies.arn("SessionRole"), RoleSessionName="bob",
-        Tags=[{"Key": key, "Value": value} for key, value in BOB.items()],
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", CROSSINGS)
-def test_every_crossing_is_denied_and_leaves_the_other_tenants_data_alone(
-    name: str, policies: EnforcedPolicies
-) -> None:
-    """Alice's session gets AccessDenied, and Bob's row and objects are what they were."""
-    before = _bobs_data(policies)
-    with pytest.raises(ClientError) as denied:
-        CROSSINGS[name](policies, session_of(policies, ALICE))
-    assert denied.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
-    assert denied.value.response["Error"]["Code"] in {"AccessDenied", "AccessDeniedException", "403"}
-    assert _bobs_data(policies) == before
-
-
-def _bobs_data(policies: EnforcedPolicies) -> object:
-    owner = boto3.Session(region_name=REGION)
-    rows = owner.client("dynamodb").scan(TableName=policies.name("TaskTable"))["Items"]
-    objects = owner.client("s3").list_objects_v2(Bucket=policies.name("TraceArtifactBucket")).get("Contents", [])
-    return [row for row in rows if row["task_id"]["S"] == "task-b"], [item["Key"] for item in objects]
+def test_each_crossing_would_succeed_without_the_policies(policies: EnforcedPolicies) -> None:
+    """The attempts are real ones: the owner of the account makes each of them, or fails for another reason."""
+    owner = boto3.Session(region_name=demo.REGION)
+    answers = {(one.place, one.what): demo.answer_to(one) for one in crossings(owner, policies.name, ALICE, BOB)}
+    assert {answer for (_, what), answer in answers.items() if "upload" not in what and "parts" not in what} == {"done"}
+    assert "AccessDenied" not in answers.values()
 
 
 @pytest.mark.parametrize(
@@ -190,10 +114,65 @@ def _bobs_data(policies: EnforcedPolicies) -> object:
 def test_a_session_with_wrong_tags_cannot_be_made(tags: dict[str, str], policies: EnforcedPolicies) -> None:
     """Untagged, incomplete, empty, path-like and additional tags are refused by the trust policy."""
     with pytest.raises(ClientError, match="AccessDenied"):
-        session_of(policies, tags)
+        demo.session_of(policies, tags)
 
 
-def test_the_compute_role_itself_reaches_no_row(policies: EnforcedPolicies) -> None:
-    """Code that forgets the session and uses ambient credentials is denied."""
-    with policies.as_role("EcsTaskRole"), pytest.raises(ClientError, match="AccessDenied"):
-        boto3.client("dynamodb").get_item(TableName=policies.name("TaskTable"), Key={"task_id": {"S": "task-a"}})
+def test_a_session_cannot_make_another_session(policies: EnforcedPolicies) -> None:
+    """Who holds a task's credentials cannot trade them for another task's."""
+    client = demo.session_of(policies, ALICE).client("sts")
+    tags: Any = [{"Key": key, "Value": value} for key, value in BOB.items()]
+    with pytest.raises(ClientError, match="AccessDenied"):
+        client.assume_role(RoleArn=policies.arn("SessionRole"), RoleSessionName="bob", Tags=tags)
+
+
+def test_the_compute_role_itself_reaches_no_data(policies: EnforcedPolicies) -> None:
+    """Code that forgets the session and uses ambient credentials is denied, its own task's rows included."""
+    before = demo.snapshot(policies)
+    with policies.as_role("EcsTaskRole"):
+        ambient = boto3.Session(region_name=demo.REGION)
+        answers = [demo.answer_to(one) for one in crossings(ambient, policies.name, BOB, ALICE)]
+    assert set(answers) == {"AccessDenied"}
+    assert demo.snapshot(policies) == before
+
+
+def test_a_foreign_encryption_key_is_denied_on_the_own_trace(policies: EnforcedPolicies) -> None:
+    """A put that names somebody's KMS key would leave a trace the platform cannot read."""
+    put = demo.session_of(policies, ALICE).client("s3").put_object
+    there: Any = {"Bucket": policies.name("TraceArtifactBucket"), "Key": "traces/alice/task-a/x", "Body": b"x"}
+    put(**there)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        put(**there, ServerSideEncryption="aws:kms", SSEKMSKeyId="arn:aws:kms:us-east-1:444455556666:key/theirs")
+
+
+def test_where_a_broker_mints_the_agent_gets_no_session(
+    broker_template: dict[str, Any], enforced_policies: Enforce, moto_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The compute role may not mint in that mode: the agent's own AssumeRole is denied and nothing is sent."""
+    from session_scoping import SessionTags
+    from session_scoping.agent import TaskSession
+
+    for name, value in demo.settings(moto_url).items():
+        monkeypatch.setenv(name, value)
+    policies: EnforcedPolicies = enforced_policies(broker_template, region=demo.REGION)
+    session = TaskSession(SessionTags(**ALICE), role_arn=policies.arn("SessionRole"))
+    with policies.as_role("EcsTaskRole"), pytest.raises(TaskCredentialsError, match="AccessDenied"):
+        session.verify()
+    assert [(one.action, one.decision.allowed) for one in policies.log] == [("sts:AssumeRole", False)]
+
+
+def test_the_demonstration_exits_0(
+    compute_template: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`make demo` shows own work allowed, crossings denied, and says so in its exit code."""
+    environment = dict(os.environ)
+    monkeypatch.setattr(demo, "_template", lambda: compute_template)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    try:
+        assert demo.main() == 0
+    finally:
+        os.environ.clear()
+        os.environ.update(environment)
+    out = capsys.readouterr().out
+    assert "not a byte has changed" in out
+    assert "WRONG" not in out
+    assert max(map(len, out.splitlines())) <= 100

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import z3
 
+from session_scoping.vault_actions import READ_SECRET, VENDING
 from session_scoping.verify.actions import (
     BUCKET,
     EVERYTHING,
@@ -19,7 +20,7 @@ from session_scoping.verify.actions import (
 )
 from session_scoping.verify.matching import action_matches, split_fields
 from session_scoping.verify.model import Statement, Store
-from session_scoping.verify.properties.base import Proof, Witness, classes, confirm
+from session_scoping.verify.properties.base import Proof, Witness, attempt, classes, confirm
 from session_scoping.verify.properties.entries import entry_arn, entry_target
 from session_scoping.verify.properties.use import key_faults, key_policy_faults, model_faults
 from session_scoping.verify.reach import covers_action
@@ -29,7 +30,7 @@ from session_scoping.verify.symbolic.policies import Target, allowed, resource_p
 from session_scoping.verify.symbolic.solver import solve
 from session_scoping.verify.symbolic.strings import Key
 from session_scoping.verify.symbolic.targets import is_open, store_target
-from session_scoping.verify.text import Pattern, Text, lit
+from session_scoping.verify.text import Pattern, Text, lit, plain
 
 RULE = "allowed-actions"
 _ON_TABLE = (*PARTIQL, *UNKEYED, *TABLE_METADATA)
@@ -68,7 +69,7 @@ def _attempts(proof: Proof) -> Iterator[_Attempt]:
         if statement.problem:
             raise UnmodelledError(statement.problem)
         for action in _named_actions(statement):
-            if action in (*INVOKE, *KEY_USE):
+            if action in (*INVOKE, *KEY_USE) or _answered_elsewhere(action, statement):
                 continue
             for pattern in _entries(statement):
                 if _handled(action, pattern):
@@ -102,6 +103,23 @@ def _covers_known(pattern: str) -> bool:
 
 def _instance(pattern: str) -> str:
     return pattern.replace("*", "Zz").replace("?", "z")
+
+
+def _answered_elsewhere(action: str, statement: Statement) -> bool:
+    """
+    Whether the `token-vault` property answers for an action, or the session cannot do it itself.
+
+    AgentCore reads a provider's secret on the session's behalf, which is what aws:ViaAWSService says.
+    """
+    if action.lower() in {vending.lower() for vending in VENDING}:
+        return True
+    by_service = any(
+        condition.operator.lower() == "bool"
+        and condition.key.lower() == "aws:viaawsservice"
+        and [plain(text) for text in condition.values] == ["true"]
+        for condition in statement.conditions
+    )
+    return by_service and action == READ_SECRET
 
 
 def _handled(action: str, pattern: Pattern) -> bool:
@@ -143,6 +161,10 @@ def _try(proof: Proof, action: str, target: Target, arn: Text, suffix: str, what
     reach = allowed(proof.role, call, action, target)
     if z3.is_false(reach):
         return None
+    policy = target.store.policy if target.store else ()
+    for tags in proof.samples()[:1]:
+        if seen := attempt(proof, tags, Witness(action, arn, f"{suffix}x" if suffix else ""), what, policy):
+            return seen
     model = solve(target.domain, call.domain(), reach, admission.formula)
     if model is None:
         return None
@@ -150,7 +172,6 @@ def _try(proof: Proof, action: str, target: Target, arn: Text, suffix: str, what
     keys = (own.read(model),) if named else ()
     inside = Key(f"inside {target.store.id}", frozenset(), 0) if target.store and suffix else None
     end = suffix + (inside.read(model) if inside else "")
-    policy = target.store.policy if target.store else ()
     found = confirm(proof, call, model, [Witness(action, arn, end, keys)], what, policy=policy)
     if found is None:
         raise UnmodelledError(f"{what}, as far as an over-approximation can tell; `decide` does not confirm it")

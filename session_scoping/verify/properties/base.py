@@ -1,11 +1,11 @@
 """What every property needs: the role in question, its symbolic sessions, and how to report."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import z3
 
-from session_scoping.verify.binding import tag_context
+from session_scoping.verify.binding import Binding, tag_context
 from session_scoping.verify.conditions import UnmodelledOperatorError
 from session_scoping.verify.decision import Request
 from session_scoping.verify.infer import Scoped
@@ -151,6 +151,43 @@ def confirm(
                 values=dict(binding.used),
             )
     return None
+
+
+def attempt(
+    proof: Proof, tags: Mapping[str, str], witness: Witness, summary: str, policy: tuple[Statement, ...] = ()
+) -> Counterexample | None:
+    """
+    Ask `decide` about one request with plausible names, before a solver is asked about all of them.
+
+    Args:
+        proof: Whose role asks.
+        tags: Tags of a session that the trust policy admits.
+        witness: The request.
+        summary: What its being allowed means.
+        policy: The resource's own policy.
+
+    Returns:
+        The counterexample; None when it is denied, which proves nothing, or cannot be decided.
+    """
+    binding = Binding()
+    if any(s.problem for s in (*proof.role.identity, *(proof.role.boundary or ()), *policy)):
+        return None
+    context: dict[str, str | list[str]] = {key: binding.text(value) for key, value in caller_keys(proof.role).items()}
+    role_tags = {key: binding.text(value) for key, value in proof.role.tags.items()}
+    context |= tag_context("aws:PrincipalTag/", {**role_tags, **{key.lower(): value for key, value in tags.items()}})
+    if witness.leading_keys:
+        context["dynamodb:LeadingKeys"] = list(witness.leading_keys)
+    resource = binding.text(witness.resource) + witness.suffix
+    request = Request(witness.action, resource, context, binding.text(proof.role.arn), "session")
+    try:
+        decision = replay(proof.role, request, binding, policy)
+    except (UnmodelledOperatorError, TypeError):
+        return None
+    if not decision.allowed:
+        return None
+    keys = {"dynamodb:LeadingKeys": list(witness.leading_keys)} if witness.leading_keys else {}
+    where = decision.statement.where if decision.statement else ""
+    return Counterexample(summary, dict(tags), {}, witness.action, resource, dict(keys), where)
 
 
 def request_tags(call: Call, model: z3.ModelRef) -> dict[str, str | list[str]]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import z3
 
 from session_scoping.verify.actions import FUTURE, KEYED, OBJECT
-from session_scoping.verify.infer import tags_in
+from session_scoping.verify.formats import tags_in
 from session_scoping.verify.matching import parsed, split_fields
 from session_scoping.verify.model import Statement, Store
 from session_scoping.verify.properties.base import Proof, Witness, classes, confirm
@@ -32,6 +32,9 @@ def prove_store(proof: Proof, store: Store) -> Result:
     found = sample_crossing(proof, store, lambda pattern: _apart(proof, pattern))
     search = _partition if store.kind == "table" else _objects
     status, detail, counterexample = (Status.VIOLATED, found.summary, found) if found else search(proof, store)
+    if status is Status.PROVED and not proof.scoped.identity:
+        status = Status.VACUOUS
+        detail = "nothing tells two sessions apart: neither keys nor policies nor the trust speak of a tag"
     return proof.result(
         rule,
         f"{proof.role.label} → {store.label}",

@@ -7,8 +7,9 @@ from session_scoping.verify.actions import ASSUME, KEYED, OBJECT
 from session_scoping.verify.binding import Binding, tag_context
 from session_scoping.verify.conditions import UnmodelledOperatorError
 from session_scoping.verify.decision import Decision, PolicySet, Request, decide
-from session_scoping.verify.infer import tags_in
+from session_scoping.verify.formats import tags_in
 from session_scoping.verify.model import Store
+from session_scoping.verify.promised import keeping
 from session_scoping.verify.properties.base import Proof, caller_keys, classes
 from session_scoping.verify.properties.session_tags import CALLER, as_caller, minters
 from session_scoping.verify.reach import PRINCIPAL_TAG, covers_action
@@ -28,7 +29,7 @@ def admits(proof: Proof, tags: dict[str, str]) -> bool:
     binding = Binding()
     trust, arn = binding.statements(proof.role.trust), binding.text(proof.role.arn)
     context: dict[str, str | list[str]] = {**tag_context("aws:RequestTag/", tags), "aws:TagKeys": list(tags)}
-    context |= _token_claims(proof)
+    context |= _token_claims(proof) | keeping(proof.role, tags, binding)
     for minter in minters(proof, binding):
         policies = PolicySet(resource=as_caller(trust, minter))
         for action in ASSUME:
@@ -71,6 +72,7 @@ def own_requests(proof: Proof, store: Store, tags: dict[str, str]) -> Iterator[R
     arn = binding.text(store.arn)
     base = {key: binding.text(value) for key, value in proof.call("A", proof.admission("A").session).fixed.items()}
     context: dict[str, str | list[str]] = {**base, **tag_context("aws:PrincipalTag/", tags)}
+    context |= keeping(proof.role, tags, binding)
     principal = binding.text(proof.role.arn)
     for pattern in proof.scoped.formats[store.id]:
         key = own_key(pattern, tags, binding)
@@ -168,6 +170,7 @@ def _requests(
     arn = binding.text(store.arn)
     base = {key: binding.text(value) for key, value in caller_keys(proof.role).items()}
     context: dict[str, str | list[str]] = {**base, **tag_context("aws:PrincipalTag/", tags)}
+    context |= keeping(proof.role, tags, binding)
     principal = binding.text(proof.role.arn)
     if store.kind == "bucket":
         yield Request(action, f"{arn}/{keys[0]}", context, principal, "session")

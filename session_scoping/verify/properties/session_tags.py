@@ -7,7 +7,7 @@ import z3
 from session_scoping.verify.actions import ASSUME
 from session_scoping.verify.binding import Binding
 from session_scoping.verify.decision import PolicySet, Request, decide
-from session_scoping.verify.infer import tags_in
+from session_scoping.verify.formats import tags_in
 from session_scoping.verify.model import Statement
 from session_scoping.verify.properties.base import Proof, request_tags
 from session_scoping.verify.properties.federation import unpinned
@@ -41,7 +41,7 @@ def prove_session_tags(proof: Proof) -> Result:
         model = solve(admission.formula, question)
         if model is None:
             continue
-        found = _replay(proof, model, summary)
+        found = replay_mint(proof, model, summary)
         if found is None:
             raise UnmodelledError(f"{summary}, as far as the approximation of the trust policy can tell")
         return result(Status.VIOLATED, summary, found)
@@ -62,9 +62,7 @@ def _questions(proof: Proof, session: Session) -> list[tuple[Bool, str]]:
         if key in _path_tags(proof):
             value = session.value(key)
             dotted = z3.Or(value == z3.StringVal("."), z3.Contains(value, z3.StringVal("..")))
-            summary = (
-                f"{spelling[key]} can hold `..`, so that its object key leaves its prefix when a reader joins paths"
-            )
+            summary = f"{spelling[key]} can be `.` or hold `..`, so that a reader that joins paths leaves the prefix"
             found.append((z3.And(session.carried(key), dotted), summary))
         if key not in asked_for:
             found.append((session.transitive(key), f"the tag {spelling[key]} can be passed on to further sessions"))
@@ -116,7 +114,8 @@ def _is_account(text: Text) -> bool:
     return literal.endswith(":root") or literal.isdigit() or only_account
 
 
-def _replay(proof: Proof, model: z3.ModelRef, summary: str) -> Counterexample | None:
+def replay_mint(proof: Proof, model: z3.ModelRef, summary: str) -> Counterexample | None:
+    """Replay the mint a model proposes through `decide`, as each principal in turn."""
     role, admission = proof.role, proof.admission("A")
     session = admission.session
     binding = binding_of(model)

@@ -98,6 +98,7 @@ class Call:
     fixed: dict[str, Text] = field(default_factory=dict)
     minted: Session | None = None
     used: set[str] = field(default_factory=set)
+    dated: set[str] = field(default_factory=set)
     atoms: dict[str, tuple[object, bool]] = field(default_factory=dict)
 
     def single(self, key: str) -> tuple[Bool, z3.SeqRef]:
@@ -115,6 +116,16 @@ class Call:
             terms = [token_constant(p) if isinstance(p, Token) else z3.StringVal(p) for p in self.fixed[key]]
             return TRUE, terms[0] if len(terms) == 1 else z3.Concat(*terms)
         return self._free(key)
+
+    def moment(self, key: str) -> tuple[Bool, z3.ArithRef]:
+        """
+        Return whether a condition key that is a date is in the request, and its seconds since 1970.
+
+        A real number, because IAM compares fractions of a second. Where a policy reads the same key as text too, the
+        two values are free of each other: a formula may hold for more requests than there are, never for fewer.
+        """
+        self.dated.add(key)
+        return z3.Bool(f"{self.label} {key} present"), z3.Real(f"{self.label} {key} moment")
 
     def _free(self, key: str) -> tuple[Bool, z3.SeqRef]:
         self.used.add(key)

@@ -1,14 +1,16 @@
 """Condition blocks as formulas, over-approximated for an Allow and under-approximated for a Deny."""
 
 import itertools
+import re
 from collections.abc import Callable
+from decimal import Decimal
 
 import z3
 
-from session_scoping.verify.conditions import UnmodelledOperatorError, is_negated, split_operator
+from session_scoping.verify.conditions import UnmodelledOperatorError, is_negated, moment, split_operator
 from session_scoping.verify.matching import parsed
 from session_scoping.verify.model import Condition
-from session_scoping.verify.reach import OTHER_TAG
+from session_scoping.verify.reach import OTHER_TAG, PRINCIPAL_TAG, REQUEST_TAG
 from session_scoping.verify.symbolic.calls import Call, Session
 from session_scoping.verify.symbolic.strings import (
     FALSE,
@@ -39,6 +41,8 @@ MULTIVALUED = {
     "aws:principalservicenameslist",
     "aws:resourceorgpaths",
     "aws:sourceorgpaths",
+    "bedrock-agentcore:inboundjwtclaim/aud",
+    "bedrock-agentcore:inboundjwtclaim/scope",
     "kms:encryptioncontextkeys",
     "kms:grantoperations",
     "kms:resourcealiases",
@@ -78,27 +82,34 @@ def encode_condition(condition: Condition, call: Call, *, over: bool, variables:
     _check_key(key, quantifier, base, condition)
     if key in MULTIVALUED and key != LEADING_KEYS and key not in _TAG_LISTS:
         return _atom(condition, call)
-    if "." in key.partition(":")[0]:
+    if _of_issuer(key):
         # What a token says beside the tags decides nothing about them; `session-tags` reads it from the statement.
         return _atom(condition, call)
+    if base.startswith("date") and key not in MULTIVALUED:
+        return _dated(condition, key, base, call, quantifier=quantifier, if_exists=if_exists, over=over)
     patterns = _patterns(condition, base, variables)
     elements = _elements(key, patterns, base, call)
     if base == "null":
         return _null(condition, [there for there, _ in elements])
-    if not base.startswith(("string", "arn")):
+    if not base.startswith(("string", "arn", "bool")):
         return _atom(condition, call)
     return _combine(elements, quantifier, is_negated(base), if_exists, over)
 
 
 def _check_key(key: str, quantifier: str, base: str, condition: Condition) -> None:
     namespace = key.partition(":")[0]
-    # A dot: the keys of an identity provider, `<host>/<path>:aud`, all of them texts.
-    if ":" not in key or (namespace not in _NAMESPACES and "." not in namespace):
+    if (namespace not in _NAMESPACES or ":" not in key) and not _of_issuer(key):
         raise UnmodelledError(f"the condition key {condition.key} is not modelled")
     if key in _PARTITION_VALUES:
         raise UnmodelledError(f"the condition key {condition.key} is defined for no action")
     if key in MULTIVALUED and not quantifier and base != "null":
         raise UnmodelledError(f"{condition.operator} on the multivalued key {condition.key} has no set operator")
+
+
+def _of_issuer(key: str) -> bool:
+    """Whether a key is a claim of an OpenID Connect token, `<issuer>:aud`. Source: IAM guide, iam-condition-keys."""
+    issuer, _, claim = key.rpartition(":")
+    return "." in issuer and claim in {"aud", "sub"}
 
 
 def _patterns(condition: Condition, base: str, variables: bool) -> list[Pattern]:
@@ -136,8 +147,43 @@ def _elements(key: str, patterns: list[Pattern], base: str, call: Call) -> list[
     return [(there, lambda: either(_match_value(p, base, value, call) for p in patterns))]
 
 
+def _dated(
+    condition: Condition, key: str, base: str, call: Call, *, quantifier: str, if_exists: bool, over: bool
+) -> Bool:
+    """Return a date operator on one instant; a value that is none, or known at deploy time only, may hold at will."""
+    instants = [instant_of(text) for text in condition.values]
+    if key in call.fixed or key.startswith((PRINCIPAL_TAG, REQUEST_TAG)) or None in instants:
+        return _atom(condition, call)
+    there, value = call.moment(key)
+    compare = _COMPARISONS[base.removeprefix("date").replace("not", "")]
+    match = Match.exact(disjunction([compare(value, z3.RealVal(str(instant))) for instant in instants]))
+    return _combine([(there, lambda: match)], quantifier, is_negated(base), if_exists, over)
+
+
+_COMPARISONS: dict[str, Callable[[z3.ArithRef, z3.ArithRef], Bool]] = {
+    "equals": lambda value, instant: value == instant,
+    "lessthan": lambda value, instant: value < instant,
+    "lessthanequals": lambda value, instant: value <= instant,
+    "greaterthan": lambda value, instant: value > instant,
+    "greaterthanequals": lambda value, instant: value >= instant,
+}
+
+
+# The forms of IAM's dates that leave nothing open: a year, a day or a time without zone can be read in several ways.
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d)|\d{9,11}")
+
+
+def instant_of(text: Text) -> Decimal | None:
+    """Return a date of a policy as seconds since 1970, exactly; None when no proof may rest on how it is read."""
+    found = plain(text)
+    try:
+        return moment(found) if found is not None and _INSTANT.fullmatch(found) else None
+    except ValueError:
+        return None
+
+
 def _match_value(pattern: Pattern, base: str, value: z3.SeqRef, call: Call) -> Match:
-    if base.endswith("ignorecase"):
+    if base == "bool" or base.endswith("ignorecase"):
         return _ignoring_case(pattern, value)
     match = match_string(pattern, value, call.lookup)
     # ARN operators compare six fields, each within its colons; matching the whole text allows more.
@@ -169,8 +215,6 @@ def _key_matches(pattern: Pattern, spelling: str) -> bool:
 
     if any(not isinstance(part, str) and type(part).__name__ != "Wildcard" for part in pattern):
         raise UnmodelledError("a list of tag keys holds a policy variable or a deploy-time value")
-    import re
-
     return re.fullmatch(pattern_regex(pattern, {}), spelling, re.IGNORECASE | re.DOTALL) is not None
 
 

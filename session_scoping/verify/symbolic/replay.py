@@ -1,5 +1,7 @@
 """Fills a template's deploy-time parts with the values of a counterexample and asks `decide`."""
 
+from datetime import UTC, datetime, timedelta
+
 import z3
 
 from session_scoping.verify.binding import Binding
@@ -13,16 +15,29 @@ from session_scoping.verify.text import Token
 def free_context(call: Call, model: z3.ModelRef) -> dict[str, str]:
     """Return the condition keys the counterexample chose, besides tags and leading keys."""
     found: dict[str, str] = {}
-    for key in sorted(call.used):
+    for key in sorted(call.used - call.dated):
         there, value = call.single(key)
         if z3.is_true(model.eval(there, model_completion=True)):
             found[key] = string_value(model, value)
+    for key in sorted(call.dated):
+        there, value = call.moment(key)
+        if z3.is_true(model.eval(there, model_completion=True)):
+            found[key] = date_text(model.eval(value, model_completion=True))
     for name, (condition, _) in call.atoms.items():
         if z3.is_true(model.eval(z3.Bool(name), model_completion=True)) and isinstance(condition, Condition):
             value = _satisfying(condition)
             if value is not None:
                 found.setdefault(condition.key.lower(), value)
     return found
+
+
+def date_text(seconds: z3.RatNumRef) -> str:
+    """Return a date of a model as a request would carry it: ISO 8601, or seconds where no calendar goes that far."""
+    value = seconds.as_fraction()
+    try:
+        return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=float(value))).isoformat().replace("+00:00", "Z")
+    except OverflowError:
+        return str(float(value))
 
 
 def _satisfying(condition: Condition) -> str | None:

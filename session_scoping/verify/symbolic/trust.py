@@ -43,13 +43,14 @@ def admit(role: Role, session: Session) -> Admission:
     """
     call = Call(f"{session.label} mint", minted=session)
     target = Target(lambda _pattern: Match.exact(TRUE))
-    ways = [_permits(role, call, action, target) for action in ASSUME]
-    tagged = _permits(role, call, TAG_SESSION, target)
+    ways = [permits(role, call, action, target) for action in ASSUME]
+    tagged = permits(role, call, TAG_SESSION, target)
     formula = conjunction([session.domain(), disjunction(ways), disjunction([negation(session.any_tag()), tagged])])
     return Admission(session, call, formula)
 
 
-def _permits(role: Role, call: Call, action: str, target: Target) -> Bool:
+def permits(role: Role, call: Call, action: str, target: Target) -> Bool:
+    """Return when the trust policy lets an action through, whoever of its principals asks."""
     grants = [encode_statement(s, call, action, target) for s in role.trust if s.allow]
     refusals = [encode_statement(s, call, action, target) for s in role.trust if not s.allow and _for_everybody(s)]
     return conjunction([disjunction(grants), negation(disjunction(refusals))])

@@ -18,7 +18,7 @@ _PROVIDER_ARN = re.compile(r"arn:[^:*?]+:iam::[^:*?]+:oidc-provider/([^:*?]+)")
 
 
 @dataclass(frozen=True)
-class WebIdentity:
+class TrustedIssuer:
     """
     Whose tokens are trusted, and which of them.
 
@@ -39,7 +39,7 @@ class WebIdentity:
     promises: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, provider: AnyProvider, *, issuer: str | None, audience: str | None, subject: str) -> "WebIdentity":
+    def of(cls, provider: AnyProvider, *, issuer: str | None, audience: str | None, subject: str) -> "TrustedIssuer":
         """
         Check and read an issuer.
 

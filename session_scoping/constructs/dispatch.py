@@ -1,0 +1,115 @@
+"""`grant_dispatch`: starting tasks on an AgentCore runtime, for a user or for none."""
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from aws_cdk import aws_bedrockagentcore as agentcore
+from aws_cdk import aws_iam as iam
+
+from session_scoping.constructs.compute_role import ScopedComputeRole
+from session_scoping.constructs.roles import demand_changeable
+from session_scoping.constructs.session_role import SessionRole
+from session_scoping.constructs.site import Site, has_wildcard, is_token
+from session_scoping.errors import InvalidInputError
+from session_scoping.vault_actions import INVOKE, INVOKE_FOR_USER
+
+AnyRuntime: TypeAlias = agentcore.IBedrockAgentRuntime | agentcore.CfnRuntime | str
+AnyEndpoint: TypeAlias = agentcore.IRuntimeEndpoint | agentcore.CfnRuntimeEndpoint | str
+
+DEFAULT_ENDPOINT = "DEFAULT"
+"""The endpoint every runtime has. Source: AgentCore devguide, agent-runtime-versioning."""
+
+
+def grant_dispatch(
+    role: iam.IRole,
+    runtime: AnyRuntime,
+    *,
+    endpoints: Sequence[AnyEndpoint] = (DEFAULT_ENDPOINT,),
+    for_user: bool = False,
+) -> iam.Grant:
+    """
+    Let an orchestrator's role invoke a runtime, on the runtime and these endpoints.
+
+    The two actions stand in two statements, so that the one for users can be taken away by itself.
+
+    NOT PROTECTED: InvokeAgentRuntimeForUser has no condition key, so whoever holds it may name any user, and the
+    runtime's agent then gets that user's tokens. It is for the one role that knows who the user is.
+
+    Args:
+        role: The orchestrator's role. Never one that runs agent code.
+        runtime: The L2 or L1 runtime, an import, or its ARN.
+        endpoints: The endpoints: a construct, a name or an ARN each. Default: `DEFAULT`.
+        for_user: Whether it may say which user the task is for (`runtimeUserId`). Default: it may not; where callers
+            send a JWT, it need not.
+
+    Returns:
+        The grant, of one or two statements.
+
+    Raises:
+        InvalidInputError: The role cannot be changed or runs agent code, there is no endpoint, or an ARN is a pattern.
+
+    Source:
+        Service authorization reference, list_amazonbedrockagentcore: both actions need runtime and endpoint.
+    """
+    demand_orchestrator(role)
+    demand_changeable(role, Site.of(role))
+    arns = _arns(runtime, endpoints)
+    grant = _statement(role, INVOKE, "Dispatch", arns)
+    return grant.combine(_statement(role, INVOKE_FOR_USER, "DispatchForUser", arns)) if for_user else grant
+
+
+def demand_orchestrator(role: iam.IRole) -> None:
+    """
+    Refuse a role that agent code runs under.
+
+    Raises:
+        InvalidInputError: A SessionRole or a ScopedComputeRole, or the role inside one.
+    """
+    scope = role.node.scope if isinstance(role, iam.Role) else None
+    if isinstance(role, SessionRole | ScopedComputeRole) or isinstance(scope, SessionRole | ScopedComputeRole):
+        raise InvalidInputError(
+            f"role `{role.node.path}` runs agent code and is no dispatcher",
+            got="a SessionRole or a ScopedComputeRole",
+            expected="the orchestrator's role",
+            why="an agent that starts agents could start one for another user",
+            fix="let the orchestrator start tasks",
+        )
+
+
+def _statement(role: iam.IRole, action: str, sid: str, arns: Sequence[str]) -> iam.Grant:
+    grant = iam.Grant.add_to_principal(grantee=role, actions=[action], resource_arns=list(arns))
+    for statement in grant.principal_statements:
+        # INVARIANT: a statement with a Sid is not merged with its neighbour (minimizePolicies).
+        statement.sid = sid
+    return grant
+
+
+def _arns(runtime: AnyRuntime, endpoints: Sequence[AnyEndpoint]) -> list[str]:
+    listed = [] if isinstance(endpoints, str) else list(endpoints)
+    arn = _runtime_arn(runtime)
+    arns = [arn, *(_endpoint_arn(arn, endpoint) for endpoint in listed)]
+    bad = [one for one in arns if has_wildcard(one) or not (is_token(one) or one.startswith("arn:"))]
+    if bad or not listed:
+        raise InvalidInputError(
+            "that is not one runtime and its endpoints",
+            got="an ARN with a wildcard or of another form" if bad else "no sequence of endpoints",
+            expected="the runtime, and a sequence of endpoints, each by its construct, name or ARN",
+            why="a pattern opens other agents, and IAM asks for the endpoint as well",
+            fix='pass the constructs, or endpoints=["DEFAULT"]',
+        )
+    return arns
+
+
+def _runtime_arn(runtime: AnyRuntime) -> str:
+    if isinstance(runtime, str):
+        return runtime
+    return runtime.attr_agent_runtime_arn if isinstance(runtime, agentcore.CfnRuntime) else runtime.agent_runtime_arn
+
+
+def _endpoint_arn(runtime_arn: str, endpoint: AnyEndpoint) -> str:
+    if isinstance(endpoint, str):
+        whole = endpoint.startswith("arn:") or is_token(endpoint)
+        return endpoint if whole else f"{runtime_arn}/runtime-endpoint/{endpoint}"
+    if isinstance(endpoint, agentcore.CfnRuntimeEndpoint):
+        return endpoint.attr_agent_runtime_endpoint_arn
+    return endpoint.agent_runtime_endpoint_arn

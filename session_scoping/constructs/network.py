@@ -1,0 +1,118 @@
+"""Whether the code that uses bound sessions can stand in a VPC at all: asked of the finished tree."""
+
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import Any
+
+import aws_cdk as cdk
+from aws_cdk import aws_bedrockagentcore as agentcore
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_lambda as lambda_
+from constructs import IConstruct
+
+from session_scoping.constructs.finished import Check
+from session_scoping.constructs.limits import Limited
+from session_scoping.constructs.site import properties_of
+
+_ADD_ENDPOINT = {
+    "sts": 'add_interface_endpoint("Sts", service=ec2.InterfaceVpcEndpointAwsService.STS)',
+    "s3": 'add_gateway_endpoint("S3", service=ec2.GatewayVpcEndpointAwsService.S3)',
+    "dynamodb": 'add_gateway_endpoint("DynamoDb", service=ec2.GatewayVpcEndpointAwsService.DYNAMODB)',
+    "bedrock-runtime": (
+        'add_interface_endpoint("BedrockRuntime", service=ec2.InterfaceVpcEndpointAwsService.BEDROCK_RUNTIME)'
+    ),
+}
+
+
+def compute_checks(limited: Limited, *, task_ip: bool) -> Iterable[Check]:
+    """
+    Check the runtimes, functions and task definitions of this app that run under the compute roles.
+
+    NOT PROTECTED: what runs under a compute role elsewhere, and a runtime's network given as a deploy-time value.
+    """
+    for resource in _resources(limited.owner):
+        properties = _kind(resource)
+        if properties is None:
+            continue
+        role, network, fault = properties
+        owners = [role, *(one.role_arn for one in limited.compute_roles)]
+        errors = partial(_compute_errors, limited, resource.node.path, fault, task_ip)
+        # Both in the resource's own stack, where an ARN and a reference to it read the same.
+        stack = cdk.Stack.of(resource)
+        yield Check({"known": stack.resolve(owners), "network": stack.resolve(network)}, errors)
+
+
+_AGENTCORE = "AgentCore runtime"
+_LAMBDA = "function"
+_ECS = "task definition"
+
+
+def _kind(resource: IConstruct) -> tuple[Any, Any, str] | None:
+    """Return the role, the network and the kind of a resource that runs code."""
+    if isinstance(resource, agentcore.CfnRuntime):
+        found = properties_of(resource)
+        return found["roleArn"], found.get("networkConfiguration"), _AGENTCORE
+    if isinstance(resource, lambda_.CfnFunction):
+        found = properties_of(resource)
+        return found["role"], found.get("vpcConfig"), _LAMBDA
+    if isinstance(resource, ecs.CfnTaskDefinition):
+        found = properties_of(resource)
+        return found.get("taskRoleArn"), found.get("networkMode"), _ECS
+    return None
+
+
+def _compute_errors(limited: Limited, path: str, kind: str, task_ip: bool, found: Any) -> Iterator[str]:
+    role, *compute_roles = found["known"]
+    if role is None or role not in compute_roles:
+        return
+    network = found.get("network")
+    begin = f"role `{limited.owner.node.path}` is bound to a VPC, and {kind} `{path}` "
+    if kind == _AGENTCORE and isinstance(network, dict) and network.get("networkMode") == "PUBLIC":
+        yield (
+            f"{begin}runs in network mode PUBLIC: got PUBLIC, expected VPC; its requests pass no VPC endpoint, so they "
+            "carry no aws:SourceVpc and every one of them would be denied; fix: "
+            "network_configuration=RuntimeNetworkConfiguration.using_vpc(...), or leave the binding out"
+        )
+    elif kind == _LAMBDA and not network:
+        yield (
+            f"{begin}runs outside any VPC: got no VPC configuration, expected one; its requests carry no aws:SourceVpc "
+            "and every one of them would be denied; fix: give it `vpc` and `vpc_subnets`, or leave the binding out"
+        )
+    elif kind == _ECS and task_ip and network != "awsvpc":
+        yield (
+            f"{begin}shares its host's address: got network mode `{network}`, expected awsvpc; a pinned session is "
+            "used from the task's own address; fix: network_mode=ecs.NetworkMode.AWS_VPC, or drop task_ip"
+        )
+
+
+def endpoint_checks(limited: Limited, vpc: ec2.Vpc, elsewhere: frozenset[str]) -> Iterable[Check]:
+    """Check that the VPC has the endpoints sessions need; a request that goes around them is denied."""
+    endpoints = [resource for resource in _resources(vpc) if isinstance(resource, ec2.CfnVPCEndpoint)]
+    stack = cdk.Stack.of(vpc)
+    known = [(properties_of(endpoint)["vpcId"], properties_of(endpoint).get("serviceName")) for endpoint in endpoints]
+    here = [stack.resolve(name) for of, name in known if of == vpc.vpc_id and name]
+    names = {_last_part(name) for name in here}
+    missing = sorted(limited.services - names - elsewhere)
+    yield Check({}, lambda _: _missing_errors(limited, vpc, missing))
+
+
+def _missing_errors(limited: Limited, vpc: ec2.Vpc, missing: list[str]) -> Iterator[str]:
+    if missing:
+        calls = "; ".join(f"vpc.{_ADD_ENDPOINT[name]}" for name in missing)
+        yield (
+            f"role `{limited.owner.node.path}` is bound to VPC `{vpc.node.path}`, which lacks endpoints: got none for "
+            f"{', '.join(missing)}, expected one for each service a session calls; a request that passes none carries "
+            f"no aws:SourceVpc and is denied; fix: {calls}, or endpoints_elsewhere where another app makes them"
+        )
+
+
+def _last_part(service_name: Any) -> str:
+    """Return `sts` of `com.amazonaws.<region>.sts`, whose Region may be a reference."""
+    if isinstance(service_name, dict):
+        service_name = service_name.get("Fn::Join", ["", [""]])[1][-1]
+    return str(service_name).rpartition(".")[2]
+
+
+def _resources(scope: IConstruct) -> list[IConstruct]:
+    return [*scope.node.root.node.find_all()]

@@ -1,0 +1,292 @@
+"""SessionBrokerRole: one tenant's role, assumed with a source identity that every later call carries."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import cast
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_ssm as ssm
+from constructs import Construct
+
+from session_scoping import environment
+from session_scoping.constructs.arguments import check_kinds, demand_limit_tags, listed
+from session_scoping.constructs.attribution import (
+    ASSUME_ACTIONS,
+    TrustTerms,
+    WebIdentity,
+    chain_sections,
+    chain_trust,
+    guard_sections,
+    identified,
+)
+from session_scoping.constructs.boundaries import boundary_checks
+from session_scoping.constructs.callers import (
+    Caller,
+    PlainStatements,
+    check_callers,
+    parameter_name,
+    too_large,
+    trust_errors,
+)
+from session_scoping.constructs.compute_role import ScopedComputeRole
+from session_scoping.constructs.documents import Section
+from session_scoping.constructs.finished import Check, FinishedTree
+from session_scoping.constructs.limits import Limit, Limited
+from session_scoping.constructs.minting import AnyRole, underlying
+from session_scoping.constructs.models import Models
+from session_scoping.constructs.policies import PolicySeries, check_attachments, flatten
+from session_scoping.constructs.roles import demand_changeable, demand_exact, demand_new
+from session_scoping.constructs.ruler import Ruler
+from session_scoping.constructs.site import Site, properties_of
+from session_scoping.constructs.statements import Statement, merge
+from session_scoping.errors import QuotaExceededError
+from session_scoping.promises import ATTRIBUTED_TO
+from session_scoping.source_identity import check_tenant, pattern_of
+
+_WILDCARD_REASON = "A model's Regions are fenced by its inference profile; nothing else has a wildcard."
+
+
+class SessionBrokerRole(Construct):
+    """
+    The role of one tenant's sessions: assumed only with a source identity `agent=<tenant>=<session>`.
+
+    CloudTrail writes the identity into every event of the session and of the sessions it chains to. A session without
+    one, or with another tenant's, is not made; should a colleague's trust statement make one, it is denied everything.
+
+    NOT PROTECTED: a caller may name any session of its own tenant. The identity says which session acted if the
+    callers are honest, and which tenant's callers did in any case.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        tenant: str,
+        callers: Sequence[Caller],
+        models: Models | None = None,
+        managed_policies: Sequence[iam.IManagedPolicy] = (),
+        chain_to: Sequence[iam.IRole] = (),
+        pod_identity: bool = False,
+        limits: Sequence[Limit] = (),
+        ssm_parameter_name: str | None = None,
+        role_name: str | None = None,
+        path: str | None = None,
+        permissions_boundary: iam.IManagedPolicy | None = None,
+        description: str | None = None,
+    ) -> None:
+        """
+        Make the role, its policies, its callers' permission, and the parameter that names it.
+
+        Args:
+            scope: Parent construct.
+            id: Construct id; part of the role's logical id.
+            tenant: Whose sessions they are: letters, digits and `_ . + , @ -`.
+            callers: Roles that assume it, both sides wired, and web identities.
+            models: Bedrock models a session may invoke. Default: none.
+            managed_policies: What else a session may do. Default: nothing; grants can be added to `role`.
+            chain_to: Roles a session may go on to, with its source identity. Default: none, and chaining is denied.
+            pod_identity: Whether the callers are pods under EKS Pod Identity, whose sessions carry transitive tags.
+                Default: they are not, and no session tag is admitted.
+            limits: What narrows every session further. Default: nothing.
+            ssm_parameter_name: Name of the parameter that holds the role's ARN. Default:
+                `/session-scoping/<tenant>/session-broker-role-arn`.
+            role_name: Physical name. Default: CloudFormation generates one.
+            path: IAM path. Default: `/`.
+            permissions_boundary: Boundary. Default: none, or what `PermissionsBoundary.of` sets.
+            description: Description of the role. Default: a short one.
+
+        Raises:
+            InvalidInputError: A tenant no source identity could carry, no caller, one that cannot be changed or is
+                named twice, a parameter name SSM refuses, or a limit that reads a session tag.
+            QuotaExceededError: A document or the number of policies would exceed its quota.
+        """
+        callers, limits, chain_to = listed(callers), listed(limits), listed(chain_to)
+        check_kinds(models=[models], limits=limits)
+        check_tenant(tenant)
+        demand_limit_tags(limits, ())
+        check_callers(callers)
+        super().__init__(scope, id)
+        self._tenant, self._pod_identity = tenant, pod_identity
+        self._site = Site.of(scope)
+        self._ruler = Ruler.at(self._site)
+        self._limits: tuple[Limit, ...] = limits
+        self._models = models
+        limited = merge(*(limit.trust_conditions(self._site) for limit in limits))
+        self._terms = TrustTerms(tenant, limited, pod_identity)
+        self._callers: list[iam.IRole] = []
+        roles = [self._checked(caller) for caller in callers if not isinstance(caller, WebIdentity)]
+        self._role = iam.Role(
+            self,
+            "Role",
+            assumed_by=PlainStatements(self._trust_of(callers)),
+            role_name=role_name,
+            path=path,
+            managed_policies=list(managed_policies),
+            permissions_boundary=permissions_boundary,
+            description=description or "Sessions of one tenant; assumed with a source identity only",
+            max_session_duration=cdk.Duration.hours(1),
+        )
+        self._role_arn = self._role.role_arn
+        self._guards, self._permissions, self._calls = map(self._series, ("Guards", "Permissions", "Callers"))
+        self._write(chain_to, roles)
+        self._wire_chain(chain_to)
+        for caller in callers:
+            self._let_become(caller)
+        self._promise()
+        self._publish(ssm_parameter_name)
+        FinishedTree.of(self._site).ask(self._finished)
+
+    @property
+    def role(self) -> iam.Role:
+        """The role. Grants added to it stay inside the guards."""
+        return self._role
+
+    @property
+    def role_arn(self) -> str:
+        """ARN of the role."""
+        return self._role_arn
+
+    @property
+    def tenant(self) -> str:
+        """Whose sessions they are."""
+        return self._tenant
+
+    @property
+    def parameter(self) -> ssm.StringParameter:
+        """The parameter that holds the role's ARN."""
+        return self._parameter
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Environment variables for the dispatcher, which assumes the role once for each session."""
+        return {environment.SESSION_BROKER_ROLE_ARN: self._role_arn}
+
+    def admit(self, role: AnyRole) -> None:
+        """
+        Let one more role assume it: both halves, its own permission and the trust.
+
+        Raises:
+            InvalidInputError: The role is admitted already, or cannot be changed from here.
+            QuotaExceededError: The trust policy would exceed its quota.
+        """
+        caller = self._checked(role)
+        self._trust(caller)
+        self._let_call([caller])
+        self._let_become(role)
+
+    def admit_trust_only(self, role: AnyRole) -> Sequence[Statement]:
+        """
+        Let a role assume it that cannot be changed from here: the trust half only.
+
+        The statements its owner must add are printed at synth as an info message.
+
+        Raises:
+            InvalidInputError: The role is admitted already.
+            QuotaExceededError: The trust policy would exceed its quota.
+        """
+        caller = underlying(role)
+        demand_new(caller, self._callers)
+        demand_exact(caller)
+        self._callers.append(caller)
+        self._trust(caller)
+        statements = self._terms.caller_statements(self._role_arn)
+        arn = flatten(self._site.stack.resolve(self._role_arn))
+        readable = json.dumps([{**statement, "Resource": arn} for statement in statements])
+        text = f"add these to role {caller.node.path}, which cannot be changed from here: {readable}"
+        cdk.Annotations.of(self).add_info(text)
+        return statements
+
+    def _checked(self, role: AnyRole) -> iam.IRole:
+        caller = underlying(role)
+        demand_new(caller, self._callers)
+        demand_changeable(caller, self._site)
+        self._callers.append(caller)
+        return caller
+
+    def _trust_of(self, callers: Sequence[Caller]) -> list[iam.PolicyStatement]:
+        arns = [caller.role_arn for caller in self._callers]
+        statements = self._terms.role_statements(arns) if arns else []
+        for caller in callers:
+            if isinstance(caller, WebIdentity):
+                statements += self._terms.web_statements(caller, self._site)
+        return statements
+
+    def _trust(self, caller: iam.IRole) -> None:
+        policy = cast(iam.PolicyDocument, self._role.assume_role_policy)
+        policy.add_statements(*self._terms.role_statements([caller.role_arn]))
+        if message := too_large(self._site.stack.resolve(policy), self._ruler):
+            raise QuotaExceededError(message)
+
+    def _write(self, chain_to: Sequence[iam.IRole], callers: Sequence[iam.IRole]) -> None:
+        arns = [role.role_arn for role in chain_to]
+        guards = guard_sections(self._tenant, arns, pod_identity=self._pod_identity)
+        guards += [section for limit in self._limits for section in limit.guards(self._site)]
+        base = identified(self._tenant, "aws:SourceIdentity")
+        allowed = [
+            *(self._models.sections(self._site, base) if self._models else []),
+            *chain_sections(self._tenant, arns, pod_identity=self._pod_identity),
+        ]
+        self._guards.write(guards, [self._role])
+        self._permissions.write(allowed, [self._role])
+        self._permissions.after(self._guards)
+        check_attachments(self, self._guards, self._permissions)
+        self._let_call(callers)
+
+    def _let_call(self, callers: Sequence[iam.IRole]) -> None:
+        """Give roles what they need; there is no policy before there is a role."""
+        if self._calls.policies:
+            self._calls.attach(callers)
+        elif callers:
+            self._calls.write([Section.whole(*self._terms.caller_statements(self._role_arn))], callers)
+
+    def _wire_chain(self, chain_to: Sequence[iam.IRole]) -> None:
+        """Let the roles further on trust this one; print the statement where that cannot be done from here."""
+        for role in chain_to:
+            demand_exact(role)
+            statements = [*chain_trust(self._tenant, self._role_arn, pod_identity=self._pod_identity)]
+            policy = role.assume_role_policy if isinstance(role, iam.Role) and role.stack is self._site.stack else None
+            if policy is not None:
+                policy.add_statements(*statements)
+                continue
+            readable = [self._site.stack.resolve(statement.to_statement_json()) for statement in statements]
+            text = f"add this to the trust policy of {role.node.path}, which cannot be changed from here: "
+            cdk.Annotations.of(self).add_info(text + json.dumps(readable))
+
+    def _let_become(self, caller: Caller) -> None:
+        if isinstance(caller, ScopedComputeRole):
+            caller.let_become(self._role_arn)
+
+    def _promise(self) -> None:
+        """Write down what the verifier holds this role to."""
+        resource = cast(cdk.CfnResource, self._role.node.default_child)
+        resource.add_metadata(ATTRIBUTED_TO, pattern_of(self._tenant))
+        for limit in self._limits:
+            for key, value in limit.promises(self._site).items():
+                resource.add_metadata(key, value)
+
+    def _publish(self, name: str | None) -> None:
+        self._parameter = ssm.StringParameter(
+            self,
+            "RoleArn",
+            parameter_name=parameter_name(self._tenant, name),
+            string_value=self._role_arn,
+            description="Assumed once for each session, with a source identity",
+        )
+
+    def _finished(self) -> Iterable[Check]:
+        resource = cast(cdk.CfnResource, self._role.node.default_child)
+        errors = partial(trust_errors, self._role.node.path, self._tenant, self._ruler)
+        yield Check(properties_of(resource)["assumeRolePolicyDocument"], errors)
+        for series in (self._guards, self._permissions, self._calls):
+            yield from series.finished()
+        for caller in self._callers:
+            yield from boundary_checks(caller, ASSUME_ACTIONS)
+        services = frozenset({"sts", *(["bedrock-runtime"] if self._models else [])})
+        for limit in self._limits:
+            yield from limit.checks(Limited(self, self._site, tuple(self._callers), services))
+
+    def _series(self, base_id: str) -> PolicySeries:
+        return PolicySeries(self, base_id, self._site, self._ruler, _WILDCARD_REASON)

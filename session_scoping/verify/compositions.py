@@ -1,0 +1,87 @@
+"""Intrinsics that make text of other text."""
+
+import re
+from typing import Any
+
+from session_scoping.verify.evaluating import handles, items_of, text_of
+from session_scoping.verify.scope import NO_VALUE, Scope, choose
+from session_scoping.verify.text import Text, Unmodelled, join_text, lit, plain
+
+_SUB = re.compile(r"\$\{(!?)([^}]*)\}")
+
+
+@handles("Fn::Sub")
+def _sub(argument: Any, scope: Scope) -> Text | Unmodelled:
+    template, values = (
+        (argument[0], argument[1]) if isinstance(argument, list) and len(argument) == 2 else (argument, {})
+    )
+    if not isinstance(template, str) or not isinstance(values, dict):
+        return Unmodelled(f"{scope.name}: a malformed Fn::Sub")
+    pieces: list[Text] = []
+    position = 0
+    for match in _SUB.finditer(template):
+        pieces.append(lit(template[position : match.start()]))
+        position = match.end()
+        name = match[2].strip()
+        if match[1]:
+            # `${!x}` is CloudFormation's way to write the text `${x}`, which IAM then reads as a variable.
+            pieces.append(lit(f"${{{match[2]}}}"))
+            continue
+        if name in values:
+            found = text_of(values[name], scope)
+        else:
+            found = text_of({"Fn::GetAtt" if "." in name else "Ref": name}, scope)
+        if isinstance(found, Unmodelled):
+            return found
+        pieces.append(found)
+    return join_text(*pieces, lit(template[position:]))
+
+
+@handles("Fn::Join")
+def _join(argument: Any, scope: Scope) -> Text | Unmodelled:
+    if not (isinstance(argument, list) and len(argument) == 2 and isinstance(argument[0], str)):
+        return Unmodelled(f"{scope.name}: a malformed Fn::Join")
+    items = items_of(argument[1], scope)
+    if isinstance(items, Unmodelled):
+        return items
+    pieces: list[Text] = []
+    for item in items:
+        found = item if isinstance(item, tuple) else text_of(item, scope)
+        if isinstance(found, Unmodelled):
+            return found
+        pieces += [lit(argument[0]), found] if pieces else [found]
+    return join_text(*pieces)
+
+
+@handles("Fn::Select")
+def _select(argument: Any, scope: Scope) -> Text | Unmodelled:
+    if not (isinstance(argument, list) and len(argument) == 2):
+        return Unmodelled(f"{scope.name}: a malformed Fn::Select")
+    items = items_of(argument[1], scope)
+    if isinstance(items, Unmodelled):
+        return items
+    index = int(argument[0]) if str(argument[0]).isdigit() else -1
+    if not 0 <= index < len(items):
+        return Unmodelled(f"{scope.name}: Fn::Select outside its list")
+    item = items[index]
+    return item if isinstance(item, tuple) else text_of(item, scope)
+
+
+@handles("Fn::If")
+def _if(argument: Any, scope: Scope) -> Text | Unmodelled:
+    chosen = choose({"Fn::If": argument}, scope)
+    if isinstance(chosen, Unmodelled):
+        return chosen
+    return Unmodelled(f"{scope.name}: AWS::NoValue inside text") if chosen is NO_VALUE else text_of(chosen, scope)
+
+
+@handles("Fn::FindInMap")
+def _find_in_map(argument: Any, scope: Scope) -> Text | Unmodelled:
+    keys = [text_of(item, scope) for item in argument] if isinstance(argument, list) else []
+    names = [None if isinstance(key, Unmodelled) else plain(key) for key in keys]
+    value: Any = scope.template.get("Mappings")
+    for name in names:
+        value = value.get(name) if isinstance(value, dict) and name is not None else None
+    if len(names) == 3 and isinstance(value, str):
+        return lit(value)
+    return Unmodelled(f"{scope.name}: an Fn::FindInMap that depends on where the stack deploys")

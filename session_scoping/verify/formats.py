@@ -1,0 +1,63 @@
+"""Finds out what keys of a table or bucket belong to one session."""
+
+from session_scoping.verify.actions import KEYED
+from session_scoping.verify.matching import parsed
+from session_scoping.verify.model import Role, Store
+from session_scoping.verify.reach import PRINCIPAL_TAG, covers_action
+from session_scoping.verify.stores import begins_with
+from session_scoping.verify.symbolic.targets import strip
+from session_scoping.verify.text import Pattern, Unmodelled, Variable, Wildcard
+
+
+def formats_of(store: Store, role: Role, declared: tuple[str, ...]) -> list[Pattern]:
+    """
+    Return the keys of a store that belong to one session, as patterns over its tags.
+
+    A table whose partition key is called like a declared tag is keyed on it; else what the role is granted says.
+    """
+    if store.kind == "table":
+        if store.partition_key and store.partition_key.lower() in declared:
+            return [(Variable(f"{PRINCIPAL_TAG}{store.partition_key.lower()}"),)]
+        granted = _leading_keys(store, role, allow=True)
+        return granted or _leading_keys(store, role, allow=False)
+    found: list[Pattern] = []
+    for statement in role.identity:
+        texts = statement.resources if statement.resources is not None and statement.allow else ()
+        texts = statement.not_resources if not statement.allow and statement.not_resources else texts or ()
+        for text in texts:
+            pattern = parsed(text, True, True)
+            if isinstance(pattern, Unmodelled):
+                continue
+            left = strip(pattern, store.arn)
+            if left and isinstance(left[0], str) and left[0].startswith("/") and tags_in(left):
+                found.append(tuple(part for part in (left[0][1:], *left[1:]) if part != ""))
+    return list(dict.fromkeys(found))
+
+
+def _leading_keys(store: Store, role: Role, *, allow: bool) -> list[Pattern]:
+    found: list[Pattern] = []
+    for statement in role.identity:
+        if statement.allow != allow or not any(covers_action(statement, action) for action in KEYED):
+            continue
+        resources = [parsed(text, True, True) for text in statement.resources or ()]
+        near = [
+            p
+            for p in resources
+            if not isinstance(p, Unmodelled) and (begins_with(p, store) or any(isinstance(x, Wildcard) for x in p))
+        ]
+        if not near and statement.resources is not None:
+            continue
+        for condition in statement.conditions:
+            if condition.key.lower() == "dynamodb:leadingkeys":
+                patterns = [parsed(value, True, "like" in condition.operator.lower()) for value in condition.values]
+                found += [p for p in patterns if not isinstance(p, Unmodelled) and tags_in(p)]
+    return list(dict.fromkeys(found))
+
+
+def tags_in(pattern: Pattern) -> frozenset[str]:
+    """Return the tag keys a pattern is made of."""
+    return frozenset(
+        part.key.removeprefix(PRINCIPAL_TAG)
+        for part in pattern
+        if isinstance(part, Variable) and part.key.startswith(PRINCIPAL_TAG)
+    )

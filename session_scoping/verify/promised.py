@@ -1,0 +1,34 @@
+"""What a role's Metadata promises of its sessions, as the context of a request that keeps it."""
+
+from collections.abc import Mapping
+
+from session_scoping.promises import ATTRIBUTED_TO, BOUND_REGION, BOUND_TO, PINNED_BY
+from session_scoping.verify.binding import Binding
+from session_scoping.verify.model import Role
+from session_scoping.verify.text import Text, plain
+
+
+def promise(role: Role, key: str) -> Text | None:
+    """Return one promise that is a single text."""
+    found = role.promises.get(key)
+    return found if isinstance(found, tuple) else None
+
+
+def promises_anything(role: Role) -> bool:
+    """Whether a role promises something that needs no session tags."""
+    return any(key in role.promises for key in (ATTRIBUTED_TO, BOUND_TO))
+
+
+def keeping(role: Role, tags: Mapping[str, str], binding: Binding) -> dict[str, str]:
+    """Return what requests carry when they keep the promises: the ordinary case, for examples."""
+    context: dict[str, str] = {}
+    if identity := promise(role, ATTRIBUTED_TO):
+        text = binding.text(identity).replace("?", "s").replace("*", "1")
+        context |= {"sts:SourceIdentity": text, "aws:SourceIdentity": text}
+    if vpc := promise(role, BOUND_TO):
+        context |= {"aws:SourceVpc": binding.text(vpc), "aws:ViaAWSService": "false"}
+    if region := promise(role, BOUND_REGION):
+        context["aws:RequestedRegion"] = binding.text(region)
+    if tag := plain(promise(role, PINNED_BY) or ()):
+        context["aws:VpcSourceIp"] = {key.lower(): value for key, value in tags.items()}.get(tag.lower(), "")
+    return context

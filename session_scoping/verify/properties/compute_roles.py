@@ -1,0 +1,113 @@
+"""Which roles agent code runs with: those the user names, else what templates can tell."""
+
+from dataclasses import dataclass
+
+from session_scoping.verify.infer import Options, Scoped
+from session_scoping.verify.model import Estate, Role
+from session_scoping.verify.reach import covers_action, may_be_role
+from session_scoping.verify.stores import named
+from session_scoping.verify.text import Text, show
+
+_RUNTIMES = ("bedrock-agentcore.", "ecs-tasks.")
+"""How the service principals begin whose roles are taken for an agent's. Functions and machines do much besides."""
+
+
+@dataclass(frozen=True)
+class ComputeRoles:
+    """
+    The roles agent code is taken to run with.
+
+    Attributes:
+        roles: They must not reach tenant data.
+        perhaps_brokers: Ids of those that mint while other runtimes do not, so that they may be brokers.
+        outside: Minters whose policies are not in the templates.
+        notes: What was assumed.
+    """
+
+    roles: tuple[Role, ...]
+    perhaps_brokers: frozenset[str] = frozenset()
+    outside: tuple[Text, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def find_compute_roles(estate: Estate, scoped: list[Scoped], options: Options) -> ComputeRoles:
+    """
+    Return the roles agent code runs with.
+
+    Without the user's word: who may mint, and the roles of agent runtimes; also what those may assume. Where a role is
+    denied to mint by name, it is a compute role, and whoever mints is a broker outside its reach: that is how
+    `Minting.by_broker` says it.
+    """
+    sessions = {item.role.id for item in scoped}
+    others = [role for role in estate.roles.values() if role.id not in sessions]
+    if options.compute_roles:
+        given = tuple(role for role in others if named(options.compute_roles, role.id, role.label))
+        note = f"agent code runs with {', '.join(role.label for role in given)} only, as given"
+        return ComputeRoles(given, notes=(note,))
+    minters = [role for role in others if any(mints(role, item.role) for item in scoped)]
+    runtimes = [role for role in others if scoped and any(name.startswith(_RUNTIMES) for name in role.services)]
+    kept_out = [role for role in others if any(_denied_to_mint(role, item.role) for item in scoped)]
+    outside = _outside_minters(estate, scoped)
+    if kept_out:
+        brokers = [role for role in minters if role not in kept_out]
+        found = [role for role in _distinct([*kept_out, *runtimes]) if role not in brokers]
+        labels = [*(role.label for role in brokers), *map(show, outside)]
+        notes = tuple(f"{label} mints sessions and agent code does not run with it" for label in labels)
+        return ComputeRoles(tuple(_with_assumable(found, others)), notes=notes)
+    notes = tuple(
+        f"{role.label} may mint any session: code that reads its credentials is not contained" for role in minters
+    )
+    idle = [role for role in runtimes if role not in minters]
+    perhaps = frozenset(role.id for role in minters if idle and role not in runtimes)
+    return ComputeRoles(tuple(_with_assumable(_distinct([*minters, *runtimes]), others)), perhaps, outside, notes)
+
+
+def mints(role: Role, session_role: Role) -> bool:
+    """Whether a session role's trust policy names a role."""
+    return any(
+        statement.allow
+        and any(kind == "AWS" and (text == role.arn or may_be_role(text, role)) for kind, text in statement.principals)
+        for statement in session_role.trust
+    )
+
+
+def _denied_to_mint(role: Role, session_role: Role) -> bool:
+    """Whether a role carries a Deny on assuming this very session role; one on everything is some other guardrail."""
+    return any(
+        not statement.allow
+        and not statement.conditions
+        and covers_action(statement, "sts:AssumeRole")
+        and session_role.arn in (statement.resources or ())
+        for statement in role.identity
+    )
+
+
+def _distinct(roles: list[Role]) -> list[Role]:
+    return list({role.id: role for role in roles}.values())
+
+
+def _with_assumable(found: list[Role], others: list[Role]) -> list[Role]:
+    """Add the roles whose trust policies name a compute role, or its account when the role may assume roles."""
+    found = list(found)
+    for role in found:
+        assumes = any(s.allow and not s.problem and covers_action(s, "sts:AssumeRole") for s in role.identity)
+        for other in others:
+            if other not in found and (mints(role, other) or (assumes and _trusts_account(other))):
+                found.append(other)
+    return found
+
+
+def _trusts_account(role: Role) -> bool:
+    texts = [text for s in role.trust if s.allow for kind, text in s.principals if kind == "AWS"]
+    return any("".join(part for part in text if isinstance(part, str)).endswith(":root") for text in texts)
+
+
+def _outside_minters(estate: Estate, scoped: list[Scoped]) -> tuple[Text, ...]:
+    """Return the principals of session trust policies whose policies are not in the templates."""
+    found: list[Text] = []
+    for statement in (s for item in scoped for s in item.role.trust if s.allow):
+        for kind, text in statement.principals:
+            known = any(text == role.arn or may_be_role(text, role) for role in estate.roles.values())
+            if kind == "AWS" and not known and text not in found:
+                found.append(text)
+    return tuple(found)

@@ -1,0 +1,146 @@
+"""Every mint and every request of a role, whatever it acts on: what promises about all of them are held against."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import z3
+
+from session_scoping.verify.actions import ASSUME
+from session_scoping.verify.model import Role, Statement
+from session_scoping.verify.properties.base import Proof, Witness, classes, confirm
+from session_scoping.verify.properties.session_tags import replay_mint
+from session_scoping.verify.reach import PRINCIPAL_TAG, covers_action
+from session_scoping.verify.report import Counterexample
+from session_scoping.verify.symbolic.calls import Call
+from session_scoping.verify.symbolic.conditions import MULTIVALUED, UnmodelledError
+from session_scoping.verify.symbolic.policies import Target, allowed, caller_of, resource_pattern
+from session_scoping.verify.symbolic.solver import solve
+from session_scoping.verify.symbolic.strings import Bool, match_string
+from session_scoping.verify.symbolic.targets import ALWAYS, MAYBE, is_open
+from session_scoping.verify.text import Pattern, Text, Token, Unmodelled, Variable, Wildcard, lit, parse_pattern
+
+Broken = Callable[[Call, str], Bool]
+"""When a call of an action breaks a promise."""
+
+_FRESH = "Zz9Another"
+"""Ends the name of an action that only a wildcard covers."""
+
+
+def breaking_mint(proof: Proof, broken: Broken, summary: str) -> Counterexample | None:
+    """
+    Find a session the trust policy admits although the call that makes it breaks a promise.
+
+    Raises:
+        UnmodelledError: There is one as far as an approximation can tell.
+    """
+    admission = proof.admission("A")
+    model = solve(admission.formula, broken(admission.call, ASSUME[0]))
+    if model is None:
+        return None
+    found = replay_mint(proof, model, summary)
+    if found is None:
+        raise UnmodelledError(f"{summary}, as far as the approximation of the trust policy can tell")
+    return found
+
+
+def breaking_request(proof: Proof, broken: Broken, summary: str) -> Counterexample | None:
+    """
+    Find a request of a session that is allowed although it breaks a promise.
+
+    Raises:
+        UnmodelledError: There is one as far as an approximation can tell; `decide` confirms none.
+    """
+    role = _loosened(proof)
+    doubtful = False
+    for action in _probes(role):
+        call = proof.call("A", proof.admission("A").session)
+        target = Target(lambda pattern: ALWAYS if is_open(pattern) else MAYBE)
+        model = solve(allowed(role, call, action, target), broken(call, action))
+        if model is None:
+            continue
+        tags = call.session.read(model) if call.session else {}
+        found = confirm(proof, call, model, _witnesses(role, action, tags), summary)
+        if found is not None:
+            return found
+        doubtful = True
+    if doubtful:
+        raise UnmodelledError(f"{summary}, as far as an over-approximation can tell; `decide` does not confirm it")
+    return None
+
+
+def term_match(text: Text, value: z3.SeqRef, *, wildcards: bool) -> Bool:
+    """Return when a value is what a promise says, at most."""
+    pattern = parse_pattern(text, variables=False, wildcards=wildcards)
+    if isinstance(pattern, Unmodelled):
+        raise UnmodelledError(pattern.reason)
+    return match_string(pattern, value, lambda _: (z3.BoolVal(False), z3.StringVal(""))).under
+
+
+def _loosened(proof: Proof) -> Role:
+    """
+    Return the role with at least its grants and at most its Denies.
+
+    Lists in a request, such as leading keys, are left out: an Allow may have them right, a Deny may not fire. What
+    resource policies grant it counts as its own. A boundary's Denies hold, its Allows are not counted on.
+    """
+    denies = (*proof.role.identity, *(proof.role.boundary or ()))
+    kept = [s for s in denies if not s.allow and not any(_is_list(c.key) for c in s.conditions)]
+    direct = [s for store in proof.estate.stores.values() for s in store.policy if s.allow]
+    named = [s for s in direct if not z3.is_false(caller_of(proof.role).may(s))]
+    grants = [_without_lists(s) for s in (*proof.role.identity, *named) if s.allow]
+    return replace(proof.role, identity=(*grants, *kept), boundary=None)
+
+
+def _is_list(key: str) -> bool:
+    return key.lower() in MULTIVALUED
+
+
+def _without_lists(statement: Statement) -> Statement:
+    return replace(statement, conditions=tuple(c for c in statement.conditions if not _is_list(c.key)))
+
+
+def _probes(role: Role) -> list[str]:
+    """
+    Return actions that stand for all actions.
+
+    Every literal name, and for every prefix before `*` a name nobody uses: statements tell no other actions apart.
+
+    Raises:
+        UnmodelledError: A pattern has a wildcard elsewhere than at its end.
+    """
+    patterns = {p for s in role.identity for p in (*(s.actions or ()), *s.not_actions)}
+    if any(s.allow and s.actions is None for s in role.identity):
+        patterns.add("*")
+    found = []
+    for pattern in sorted(patterns):
+        head = pattern.rstrip("*")
+        if "*" in head or "?" in head:
+            raise UnmodelledError(f"the action pattern {pattern} has a wildcard elsewhere than at its end")
+        found.append(pattern if head == pattern else f"{head}{'' if ':' in head else 'zz:'}{_FRESH}")
+    granted = [action for action in found if any(s.allow and covers_action(s, action) for s in role.identity)]
+    return classes(role.identity, granted)
+
+
+def _witnesses(role: Role, action: str, tags: dict[str, str]) -> Iterator[Witness]:
+    """Yield requests that the grants of an action cover, with each tag's value as a leading key in turn."""
+    for statement in role.identity:
+        if not statement.allow or not covers_action(statement, action):
+            continue
+        for text in statement.resources if statement.resources is not None else (lit("*"),):
+            resource = _filled(resource_pattern(text, statement), tags)
+            yield Witness(action, resource)
+            for value in dict.fromkeys(tags.values()):
+                yield Witness(action, resource, leading_keys=(value,))
+
+
+def _filled(pattern: Pattern, tags: dict[str, str]) -> Text:
+    if is_open(pattern):
+        return lit("arn:aws:zz:us-east-1:111122223333:zz")
+    values = {f"{PRINCIPAL_TAG}{key.lower()}": value for key, value in tags.items()}
+    parts: list[str | Token] = []
+    for part in pattern:
+        if isinstance(part, Variable):
+            parts.append(values.get(part.key, "zz"))
+        else:
+            parts.append("zz" if isinstance(part, Wildcard) else part)
+    return tuple(parts)

@@ -1,0 +1,163 @@
+"""Intrinsics that lead to a resource, a parameter, or another stack."""
+
+import re
+from typing import Any
+
+from session_scoping.verify.evaluating import handles, text_of
+from session_scoping.verify.scope import NO_VALUE, Scope, choose
+from session_scoping.verify.text import Text, Token, Unmodelled, join_text, lit, plain
+
+# What the value of Ref or GetAtt of an AWS resource looks like. Names and ARNs never hold `*`, `?` or `${`.
+_NAME_KIND = {
+    "AWS::DynamoDB::Table": ("TableName", "table"),
+    "AWS::DynamoDB::GlobalTable": ("TableName", "table"),
+    "AWS::S3::Bucket": ("BucketName", "bucket"),
+    "AWS::IAM::Role": ("RoleName", "role"),
+    "AWS::KMS::Key": ("", "key"),
+    "AWS::Lambda::Function": ("FunctionName", "function"),
+}
+_PSEUDO_KIND = {"AWS::Region": "region", "AWS::AccountId": "account", "AWS::Partition": "partition"}
+# An export that CDK itself makes for a cross-stack reference: the Ref or an attribute of one resource.
+_CDK_EXPORT = re.compile(r"[:.](ExportsOutput|PublishOutput)(Ref|FnGetAtt)")
+
+
+def _pseudo(name: str, scope: Scope) -> Text:
+    return (Token(f"{name}{scope.env}", _PSEUDO_KIND[name]),)
+
+
+@handles("Ref")
+def _ref(name: Any, scope: Scope) -> Text | Unmodelled:
+    if not isinstance(name, str):
+        return Unmodelled(f"{scope.name}: a malformed Ref")
+    if name in _PSEUDO_KIND:
+        return _pseudo(name, scope)
+    if name == "AWS::URLSuffix":
+        return (Token(f"{name}{scope.env}", "plain"),)
+    if name in {"AWS::StackName", "AWS::StackId"}:
+        return (Token(f"{scope.name}.{name}", "plain"),)
+    if name in scope.resources:
+        return name_of(name, scope)
+    if name in scope.arguments:
+        value, outer = scope.arguments[name]
+        return text_of(value, outer or scope)
+    if name in (scope.template.get("Parameters") or {}):
+        return _parameter(name, scope)
+    return Unmodelled(f"{scope.name}: Ref {name} points at nothing in the template")
+
+
+def _parameter(name: str, scope: Scope) -> Text | Unmodelled:
+    declared = scope.template["Parameters"][name]
+    allowed = declared.get("AllowedValues") if isinstance(declared, dict) else None
+    if isinstance(allowed, list) and len(allowed) == 1 and isinstance(allowed[0], str):
+        return lit(allowed[0])
+    # A parameter may hold `*` at deploy time, whatever its default says.
+    return (Token(f"{scope.name}.{name}", "free"),)
+
+
+def name_of(logical_id: str, scope: Scope) -> Text | Unmodelled:
+    """Return the Ref of a resource: its given name when the template gives one, else a token."""
+    kind = str(scope.resources[logical_id].get("Type", ""))
+    if kind.startswith(("Custom::", "AWS::CloudFormation::CustomResource")):
+        return (Token(f"{scope.name}.{logical_id}", "free"),)
+    if kind == "AWS::IAM::ManagedPolicy":
+        return (Token(f"{scope.name}.{logical_id}", "policy"),)
+    if kind == "AWS::IAM::OIDCProvider":
+        return _provider(logical_id, scope)
+    attribute, shape = _NAME_KIND.get(kind, ("", "plain"))
+    given = scope.properties(logical_id).get(attribute) if attribute else None
+    if given is not None and choose(given, scope) is not NO_VALUE:
+        return text_of(choose(given, scope), scope)
+    return (Token(f"{scope.name}.{logical_id}", shape),)
+
+
+def arn_of(logical_id: str, scope: Scope) -> Text | Unmodelled:
+    """Return the ARN of a resource, spelled out for the kinds whose ARN is made of its name."""
+    kind = str(scope.resources[logical_id].get("Type", ""))
+    name = name_of(logical_id, scope)
+    if isinstance(name, Unmodelled):
+        return name
+    partition, region, account = (_pseudo(f"AWS::{part}", scope) for part in ("Partition", "Region", "AccountId"))
+    if kind in {"AWS::DynamoDB::Table", "AWS::DynamoDB::GlobalTable"}:
+        service, owner, path = "dynamodb", join_text(region, lit(":"), account), "table/"
+    elif kind == "AWS::S3::Bucket":
+        service, owner, path = "s3", lit(":"), ""
+    elif kind == "AWS::IAM::Role":
+        given = scope.properties(logical_id).get("Path", "/")
+        if not isinstance(given, str):
+            return (Token(f"{scope.name}.{logical_id}.Arn", "plain"),)
+        service, owner, path = "iam", join_text(lit(":"), account), f"role{given}"
+    elif kind == "AWS::KMS::Key":
+        service, owner, path = "kms", join_text(region, lit(":"), account), "key/"
+    elif kind == "AWS::Lambda::Function":
+        service, owner, path = "lambda", join_text(region, lit(":"), account), "function:"
+    elif kind == "AWS::IAM::OIDCProvider":
+        return name
+    else:
+        return (Token(f"{scope.name}.{logical_id}.Arn", "plain"),)
+    return join_text(lit("arn:"), partition, lit(f":{service}:"), owner, lit(f":{path}"), name)
+
+
+def _provider(logical_id: str, scope: Scope) -> Text | Unmodelled:
+    """Return the ARN of an OIDC provider, which is its Ref: it ends in the issuer, without `https://`."""
+    url = text_of(scope.properties(logical_id).get("Url", ""), scope)
+    if isinstance(url, Unmodelled) or not url or not isinstance(url[0], str):
+        return (Token(f"{scope.name}.{logical_id}", "plain"),)
+    partition, account = _pseudo("AWS::Partition", scope), _pseudo("AWS::AccountId", scope)
+    issuer = (url[0].removeprefix("https://"), *url[1:])
+    return join_text(lit("arn:"), partition, lit(":iam::"), account, lit(":oidc-provider/"), issuer)
+
+
+@handles("Fn::GetAtt")
+def _get_att(argument: Any, scope: Scope) -> Text | Unmodelled:
+    pair = argument.split(".", 1) if isinstance(argument, str) else argument
+    if not (isinstance(pair, list) and len(pair) == 2 and all(isinstance(item, str) for item in pair)):
+        return Unmodelled(f"{scope.name}: a malformed Fn::GetAtt")
+    logical_id, attribute = pair
+    if logical_id not in scope.resources:
+        return Unmodelled(f"{scope.name}: Fn::GetAtt {logical_id} points at nothing in the template")
+    if logical_id in scope.children and attribute.startswith("Outputs."):
+        child = scope.children[logical_id]
+        output = (child.template.get("Outputs") or {}).get(attribute.removeprefix("Outputs."))
+        if isinstance(output, dict) and "Value" in output:
+            return text_of(output["Value"], child)
+        return Unmodelled(f"{scope.name}: {logical_id} has no output {attribute}")
+    kind = str(scope.resources[logical_id].get("Type", ""))
+    if kind.startswith("Custom::") or kind in {"AWS::CloudFormation::CustomResource", "AWS::CloudFormation::Stack"}:
+        return (Token(f"{scope.name}.{logical_id}.{attribute}", "free"),)
+    if attribute == "Arn":
+        return arn_of(logical_id, scope)
+    if attribute == "StreamArn":
+        base = arn_of(logical_id, scope)
+        label = (Token(f"{scope.name}.{logical_id}.StreamLabel", "plain"),)
+        return base if isinstance(base, Unmodelled) else join_text(base, lit("/stream/"), label)
+    return (Token(f"{scope.name}.{logical_id}.{attribute}", "plain"),)
+
+
+@handles("Fn::ImportValue")
+def _import(argument: Any, scope: Scope) -> Text | Unmodelled:
+    name = text_of(argument, scope)
+    key = None if isinstance(name, Unmodelled) else plain(name)
+    if key is None:
+        return Unmodelled(f"{scope.name}: an Fn::ImportValue whose name is computed")
+    return _exported(key, scope)
+
+
+def _exported(key: str, scope: Scope) -> Text | Unmodelled:
+    if key in scope.exports:
+        value, owner = scope.exports[key]
+        return text_of(value, owner)
+    if _CDK_EXPORT.search(key):
+        scope.notes.add(f"the import `{key}` is the name or ARN of one resource, as CDK writes it")
+        return (Token(key, "plain"),)
+    return (Token(key, "free"),)
+
+
+@handles("Fn::GetStackOutput")
+def _stack_output(argument: Any, scope: Scope) -> Text | Unmodelled:
+    """An output of another stack by name: what CDK writes for references between stacks since its weak exports."""
+    names = [argument.get(part) for part in ("StackName", "OutputName")] if isinstance(argument, dict) else []
+    texts = [text_of(name, scope) for name in names]
+    known = [None if isinstance(text, Unmodelled) else plain(text) for text in texts]
+    if len(known) != 2 or None in known:
+        return Unmodelled(f"{scope.name}: an Fn::GetStackOutput whose names are computed")
+    return _exported(f"{known[0]}.{known[1]}", scope)

@@ -1,0 +1,162 @@
+"""Finds the tables and buckets a session role reaches, those that stand in no template included."""
+
+from collections.abc import Iterable
+
+from session_scoping.promises import MINTING_BUCKETS, MINTING_TABLES
+from session_scoping.verify.actions import KEYED, OBJECT, PARTIQL, UNKEYED
+from session_scoping.verify.matching import parsed, split_fields
+from session_scoping.verify.model import Estate, Role, Statement, Store
+from session_scoping.verify.reach import covers_action, may_be_role
+from session_scoping.verify.symbolic.targets import is_open, strip
+from session_scoping.verify.text import (
+    Pattern,
+    Text,
+    Token,
+    Unmodelled,
+    Variable,
+    Wildcard,
+    join_text,
+    lit,
+    show,
+    without_hash,
+)
+
+_MODELLED_STORE = {"table": (*KEYED, *PARTIQL, *UNKEYED), "bucket": OBJECT}
+
+
+def named(texts: Iterable[str], identifier: str, label: str) -> bool:
+    """Whether one of the user's words names a resource: its logical id, its path, or the end of either."""
+    return any(
+        text in (name, label) or name.endswith((f".{text}", f"/{text}", f":{text}")) or text in label.split("/")
+        for text in texts
+        for name in (identifier, without_hash(identifier), label, without_hash(label))
+    )
+
+
+def stores_of_role(role: Role, estate: Estate, words: tuple[str, ...]) -> list[Store]:
+    """
+    Return the tables and buckets whose data belongs to a role's sessions.
+
+    Args:
+        role: The session role.
+        estate: What the templates deploy.
+        words: The user's names for them. Default when empty: what the role is granted, by its own policies or the
+            store's.
+    """
+    granted = _granted(role, estate)
+    if not words:
+        return granted
+    everything = {store.id: store for store in (*estate.stores.values(), *granted)}
+    return [
+        store for store in everything.values() if store.kind in _MODELLED_STORE and named(words, store.id, store.label)
+    ]
+
+
+def _granted(role: Role, estate: Estate) -> list[Store]:
+    known = list(estate.stores.values())
+    found: dict[str, Store] = {}
+    for statement in role.identity:
+        if not statement.allow and statement.resources is None:
+            continue
+        for kind, actions in _MODELLED_STORE.items():
+            if not any(covers_action(statement, action) for action in actions):
+                continue
+            for text in statement.resources if statement.resources is not None else (lit("*"),):
+                for store in _reached(text, kind, statement, known):
+                    found.setdefault(store.id, store)
+    for store in known:
+        if store.kind in _MODELLED_STORE and any(_grants_directly(s, role) for s in store.policy):
+            found.setdefault(store.id, store)
+    # What decides over tokens is no tenant data: `token-minting` proves that no session reaches it at all.
+    others = [arn for key in (MINTING_TABLES, MINTING_BUCKETS) for arn in role.promises.get(key, [])]
+    return [store for store in found.values() if store.kind in _MODELLED_STORE and store.arn not in others]
+
+
+def _grants_directly(statement: Statement, role: Role) -> bool:
+    if not statement.allow or statement.problem:
+        return bool(statement.problem)
+    return any(
+        kind == "*" or (kind == "AWS" and (text == role.arn or may_be_role(text, role)))
+        for kind, text in statement.principals
+    )
+
+
+def _reached(text: Text, kind: str, statement: Statement, known: list[Store]) -> list[Store]:
+    """Return the stores a resource pattern names; a store of its own for one that is not in the templates."""
+    pattern = parsed(text, statement.variables, True)
+    if isinstance(pattern, Unmodelled):
+        return []
+    stores = [store for store in known if store.kind == kind]
+    exact = [store for store in stores if begins_with(pattern, store)]
+    if exact:
+        return exact
+    if not statement.allow:
+        return []
+    fields = split_fields(pattern)
+    if is_open(pattern) or (len(fields) < 6 and any(isinstance(part, Wildcard) for part in pattern)):
+        return [*stores, _another(kind)]
+    if len(fields) < 6:
+        return [_foreign(kind, text)] if len(text) == 1 and isinstance(text[0], Token) else []
+    service = "dynamodb" if kind == "table" else "s3"
+    if fields[2] != (service,) and not any(isinstance(part, Wildcard) for part in fields[2]):
+        return []
+    name = _name_field(fields[5], kind)
+    if name is None:
+        return []
+    if any(isinstance(part, Wildcard | Variable) for part in name):
+        return [*stores, _another(kind)]
+    arn = _join_fields((*fields[:5], ("table/", *name) if kind == "table" else name))
+    return [_foreign(kind, arn)] if arn is not None else [*stores, _another(kind)]
+
+
+def begins_with(pattern: Pattern, store: Store) -> bool:
+    """Whether a resource pattern names a store, or something inside it."""
+    left = strip(pattern, store.arn)
+    return left is not None and (not left or (isinstance(left[0], str) and left[0].startswith("/")) or is_open(left))
+
+
+def _name_field(path: Pattern, kind: str) -> Pattern | None:
+    parts = list(path)
+    if kind == "table":
+        if not parts or not isinstance(parts[0], str) or not parts[0].startswith("table/"):
+            return (Wildcard("*"),) if parts and isinstance(parts[0], Wildcard) else None
+        parts[0] = parts[0].removeprefix("table/")
+    found: list[str | Token | Variable | Wildcard] = []
+    for part in parts:
+        if isinstance(part, str) and "/" in part:
+            found.append(part.partition("/")[0])
+            break
+        found.append(part)
+    return tuple(part for part in found if part != "")
+
+
+def _join_fields(fields: tuple[Pattern, ...]) -> Text | None:
+    pieces: list[Text] = []
+    for index, item in enumerate(fields):
+        pieces.append(lit(":") if index else ())
+        if any(isinstance(part, Variable) for part in item):
+            return None
+        # A wildcard Region or account stands for the one the stack deploys to.
+        pieces.append(tuple(Token("any", "plain") if isinstance(p, Wildcard) else p for p in item))  # type: ignore[misc]
+    return join_text(*pieces)
+
+
+def _foreign(kind: str, arn: Text) -> Store:
+    fields = split_fields(arn)
+    path = fields[5] if len(fields) == 6 else arn
+    name = strip(path, ("table/",)) if kind == "table" else path
+    return Store(kind, show(arn), show(arn), arn, name or path)  # type: ignore[arg-type]
+
+
+def _another(kind: str) -> Store:
+    token = Token(f"another {kind}", kind)
+    partition, region, account = (
+        Token("AWS::Partition", "partition"),
+        Token("AWS::Region", "region"),
+        Token("AWS::AccountId", "account"),
+    )
+    if kind == "table":
+        arn: Text = ("arn:", partition, ":dynamodb:", region, ":", account, ":table/", token)
+    else:
+        arn = ("arn:", partition, ":s3:::", token)
+    return Store(kind, f"any other {kind}", f"any other {kind}", arn, (token,))
