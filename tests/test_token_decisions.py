@@ -167,7 +167,7 @@ def test_the_broker_may_do_its_own_work_and_no_more(broker: World) -> None:
         ("kms:Verify", key, SIGNING, True),
         ("kms:Verify", key, {**SIGNING, "kms:SigningAlgorithm": "RSASSA_PSS_SHA_256"}, False),
         ("kms:Sign", key, SIGNING, False),
-        ("dynamodb:GetItem", revoked, rows, True),
+        ("dynamodb:GetItem", revoked, rows, False),
         ("dynamodb:BatchGetItem", revoked, rows, True),
         ("dynamodb:PutItem", revoked, rows, False),
         ("dynamodb:DeleteItem", revoked, rows, False),

@@ -16,10 +16,12 @@ from session_scoping import (
     CredentialBroker,
     InvalidInputError,
     Minting,
+    Revocation,
     ScopedComputeRole,
     SessionRole,
     TaskTokenIssuer,
     TenantTable,
+    WorkloadBinding,
     environment,
 )
 from session_scoping.broker import bundle as broker_bundle
@@ -142,7 +144,7 @@ def test_the_broker_may_verify_read_revocations_and_log(brokered: dict[str, Any]
         "WriteLogs": {"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": log},
         "VerifyTokens": {"Effect": "Allow", "Action": "kms:Verify", "Resource": key, "Condition": SIGNING},
         "ReadRevocations": {
-            "Effect": "Allow", "Action": ["dynamodb:BatchGetItem", "dynamodb:GetItem"], "Resource": revoked,
+            "Effect": "Allow", "Action": "dynamodb:BatchGetItem", "Resource": revoked,
         },
     }  # fmt: skip
     session = {"Fn::GetAtt": [small.ref(brokered, "SessionRole"), "Arn"]}
@@ -369,6 +371,30 @@ def test_a_colleagues_deny_on_the_trust_is_welcome() -> None:
         iam.PolicyStatement(effect=iam.Effect.DENY, principals=[iam.AnyPrincipal()], actions=["sts:AssumeRole"])
     )
     assert len(small.trust(small.template(stack), "SessionRole")) == 4
+
+
+def test_a_binding_and_a_revocation_narrow_every_statement_by_web_identity() -> None:
+    """Both stand in all three statements, beside what the token is asked for; the policy still fits."""
+    stack = small.stack()
+    limits = [WorkloadBinding(vpc="vpc-0123456789abcdef0"), Revocation.of_sessions(task_id="T1")]
+    minting = Minting.by_web_identity(provider(stack), issuer=ISSUER, audience=AUDIENCE)
+    small.session_role(stack, minting=minting, limits=limits)
+    statements = small.trust(small.template(stack), "SessionRole")
+    assert [statement["Condition"]["StringEquals"]["aws:SourceVpc"] for statement in statements] == [
+        "vpc-0123456789abcdef0"
+    ] * 3
+    assert all(s["Condition"]["StringNotEquals"] == {"aws:RequestTag/task_id": ["T1"]} for s in statements)
+    document = {"Version": "2012-10-17", "Statement": statements}
+    assert Ruler("x" * 64).document(document) < TRUST_POLICY_MAX
+
+
+def test_a_binding_and_a_credential_broker_exclude_each_other() -> None:
+    """The function runs in no VPC, so the binding would deny every mint: refused at synth."""
+    stack = small.stack()
+    with pytest.raises(InvalidInputError, match="a workload binding denies the credential broker"):
+        small.session_role(
+            stack, minting=Minting.by_credential_broker(broker(stack)), limits=[WorkloadBinding(vpc="vpc-1")]
+        )
 
 
 # --- where they stand ---------------------------------------------------------------------------------------------

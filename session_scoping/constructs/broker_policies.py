@@ -29,7 +29,7 @@ def own(site: Site, key: kms.IKey, table: dynamodb.ITable, log_group: logs.ILogG
     statements = [
         allow("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], [log_group.log_group_arn]),
         allow("VerifyTokens", ["kms:Verify"], [key.key_arn], SIGNING),
-        allow("ReadRevocations", ["dynamodb:BatchGetItem", "dynamodb:GetItem"], [table.table_arn]),
+        allow("ReadRevocations", ["dynamodb:BatchGetItem"], [table.table_arn]),
     ]
     if table.encryption_key:
         key_arn = table.encryption_key.key_arn

@@ -30,6 +30,17 @@ class Trust:
     tags: Conditions
     limits: Conditions
 
+    def __post_init__(self) -> None:
+        bound = any(key.startswith("aws:SourceVpc") for keys in self.limits.values() for key in keys)
+        if self.minting.credential_broker and bound:
+            raise InvalidInputError(
+                "a workload binding denies the credential broker",
+                got="a session role bound to a VPC, minted by a function that runs in none",
+                expected="web identity, where the agent itself calls STS from its VPC",
+                why="the binding narrows the mint as well, so no token would ever be exchanged",
+                fix="use Minting.by_web_identity, or leave the binding out",
+            )
+
     def statements(self, minter_arns: Sequence[Any]) -> list[Statement]:
         """
         Return the statements that trust these minters, or the token's issuer.
