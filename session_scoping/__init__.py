@@ -19,6 +19,7 @@ from session_scoping.tags import SessionTags
 if TYPE_CHECKING:
     from session_scoping.constructs import (
         ComputeBackend,
+        CredentialBroker,
         ExternalTokenGrant,
         Minting,
         Models,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         ScopedComputeRole,
         SessionBrokerRole,
         SessionRole,
+        TaskTokenIssuer,
         TenantObjects,
         TenantTable,
         TenantTablePolicy,
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "ComputeBackend": "session_scoping.constructs",
     "ExternalTokenGrant": "session_scoping.constructs",
+    "CredentialBroker": "session_scoping.constructs",
     "KeyFormat": "session_scoping.layout",
     "Minting": "session_scoping.constructs",
     "Models": "session_scoping.constructs",
@@ -52,6 +55,7 @@ _HOMES = {
     "SessionBrokerRole": "session_scoping.constructs",
     "SessionRole": "session_scoping.constructs",
     "SourceIdentity": "session_scoping.source_identity",
+    "TaskTokenIssuer": "session_scoping.constructs",
     "TenantObjects": "session_scoping.constructs",
     "TenantTable": "session_scoping.constructs",
     "TenantTablePolicy": "session_scoping.constructs",
@@ -68,6 +72,7 @@ _HOMES = {
 __all__ = [
     "ComputeBackend",
     "ExternalTokenGrant",
+    "CredentialBroker",
     "InvalidInputError",
     "KeyFormat",
     "Minting",
@@ -81,6 +86,7 @@ __all__ = [
     "SessionScopingError",
     "SessionTags",
     "SourceIdentity",
+    "TaskTokenIssuer",
     "TenantObjects",
     "TenantTable",
     "TenantTablePolicy",

@@ -32,6 +32,8 @@ GOLDENS = (
     "reference-broker",
     "reference-compute",
     "reference-tools",
+    "reference-credential-broker",
+    "reference-web-identity",
     "revocation",
     "single-table-kms",
     "table-policy",
@@ -69,6 +71,12 @@ def policies(template: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
+def changed(template: dict[str, Any], usual: dict[str, Any]) -> dict[str, Any]:
+    """Return the policies that the usual mode does not have, or has with other content."""
+    known = policies(usual)
+    return {key: value for key, value in policies(template).items() if known.get(key) != value}
+
+
 def readable(value: Any) -> Any:
     """Return the value with each intrinsic function as one line of text: `{Table.Arn}`, `{AWS::Region}`."""
     match value:
@@ -102,6 +110,20 @@ def test_what_a_tool_adds_to_the_reference_stack(
     before, after = policies(compute_template), policies(tools_template)
     assert before.keys() <= after.keys()
     assert {key: value for key, value in after.items() if before.get(key) != value} == golden(name="reference-tools")
+
+
+def test_reference_stack_where_a_function_exchanges_tokens(
+    golden: SnapshotAssertion, credential_broker_template: dict[str, Any], compute_template: dict[str, Any]
+) -> None:
+    """What a credential broker changes in the reference stack's roles and policies is what was reviewed."""
+    assert changed(credential_broker_template, compute_template) == golden(name="reference-credential-broker")
+
+
+def test_reference_stack_where_sts_takes_tokens(
+    golden: SnapshotAssertion, web_identity_template: dict[str, Any], compute_template: dict[str, Any]
+) -> None:
+    """What web identity changes in the reference stack's roles and policies is what was reviewed."""
+    assert changed(web_identity_template, compute_template) == golden(name="reference-web-identity")
 
 
 def test_single_table_with_a_customer_managed_key(golden: SnapshotAssertion) -> None:

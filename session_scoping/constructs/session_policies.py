@@ -58,12 +58,15 @@ class SessionPolicies:
         check_attachments(self._owner, self._guards, self._permissions)
 
     def write_mint(self, sections: Sequence[Section], minters: Sequence[iam.IRole]) -> None:
-        """Write what the minters need."""
-        self._mint.write(sections, minters)
+        """Write what the minters need; by web identity there are none."""
+        if minters:
+            self._mint.write(sections, minters)
 
-    def write_fence(self, sections: Sequence[Section]) -> None:
-        """Write what every compute role is denied."""
-        self._fence.cover(self.series("ComputeGuards"), sections)
+    def write_fence(self, denied: Sequence[Section], allowed: Sequence[Section]) -> None:
+        """Write what every compute role is denied, and what each needs to spend a token."""
+        self._fence.cover(self.series("ComputeGuards"), denied)
+        if allowed:
+            self._fence.cover(self.series("Exchange"), allowed)
 
     def let_mint(self, minter: iam.IRole) -> None:
         """Give one more minter what it needs."""

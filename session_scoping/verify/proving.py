@@ -32,6 +32,8 @@ from session_scoping.verify.properties.session_policy import RULE as POLICY
 from session_scoping.verify.properties.session_policy import prove_session_policy
 from session_scoping.verify.properties.session_tags import RULE as TAGS
 from session_scoping.verify.properties.session_tags import prove_session_tags
+from session_scoping.verify.properties.token_minting import RULE as TOKENS
+from session_scoping.verify.properties.token_minting import mode_of, prove_token_minting
 from session_scoping.verify.properties.token_vault import RULE as VAULT
 from session_scoping.verify.properties.token_vault import find_vault_roles, prove_token_vault, without_tags
 from session_scoping.verify.properties.work import RULE as WORK
@@ -97,6 +99,10 @@ def prove(estate: Estate, options: Options | None = None, progress: Progress | N
             results.append(_run(attempt, rule, subject, item.role, [*estate.problems, *item.role.problems]))
     results += promised
     compute = find_compute_roles(estate, scoped, options)
+    for item in (item for item in scoped if mode_of(item.role)):
+        tell(f"{TOKENS}: {item.role.label}")
+        step = partial(prove_token_minting, estate, item, list(compute.roles))
+        results.append(_run(step, TOKENS, item.role.label, item.role, [*estate.problems, *item.role.problems]))
     stores = {store.id: store for item in scoped for store in item.stores}
     for role in compute.roles:
         tell(f"{COMPUTE}: {role.label}")

@@ -83,6 +83,12 @@ RULES = (
         "Some request of an admitted session succeeds on each table and bucket; denying everything is no proof.",
     ),
     Rule(
+        "token-minting",
+        "Where tokens decide, nothing else makes a session",
+        "A session role minted by signed tokens is entered by the token's own way alone; no compute role and no session"
+        " may sign, change the function or the key set that judges a token, or take a revocation back.",
+    ),
+    Rule(
         "compute-isolation",
         "Agent code's own role reaches no tenant data",
         "A role that mints sessions or runs agent code reaches no tenant table or bucket and changes no role.",

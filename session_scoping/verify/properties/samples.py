@@ -18,7 +18,7 @@ from session_scoping.verify.reach import PRINCIPAL_TAG, covers_action
 from session_scoping.verify.report import Counterexample
 from session_scoping.verify.symbolic.replay import replay
 from session_scoping.verify.symbolic.trust import TAG_SESSION
-from session_scoping.verify.text import Pattern, Token, Variable, Wildcard
+from session_scoping.verify.text import Pattern, Token, Variable, Wildcard, plain
 
 
 def sample_tags(proof: Proof) -> dict[str, str]:
@@ -41,11 +41,21 @@ def admits(proof: Proof, tags: dict[str, str]) -> bool:
 def _ways(proof: Proof, tags: dict[str, str]) -> Iterator[dict[str, str | list[str]]]:
     """Yield how a session with these tags may be asked for: plainly, with tags to hand on, or with inherited ones."""
     context: dict[str, str | list[str]] = {**tag_context("aws:RequestTag/", tags), "aws:TagKeys": list(tags)}
-    context |= keeping(proof.role, tags, Binding())
+    context |= _token_claims(proof) | keeping(proof.role, tags, Binding())
     yield context
     yield {**context, "sts:TransitiveTagKeys": list(tags)}
     name = tags.get(name_tag(proof.role) or "", "session")
     yield {**context, **tag_context("aws:PrincipalTag/", tags), "sts:RoleSessionName": name}
+
+
+def _token_claims(proof: Proof) -> dict[str, str]:
+    """Return what an ordinary token says beside its tags: the audience and subject that are trusted, and a name."""
+    claims = {
+        condition.key: text
+        for condition in (c for s in proof.role.trust if s.allow for c in s.conditions)
+        if "." in condition.key.partition(":")[0] and (text := plain(condition.values[0] if condition.values else ()))
+    }
+    return {**claims, "sts:SourceIdentity": "task-1"}
 
 
 def own_key(pattern: Pattern, tags: dict[str, str], binding: Binding) -> str | None:

@@ -11,6 +11,7 @@ from session_scoping.verify.formats import tags_in
 from session_scoping.verify.model import Statement
 from session_scoping.verify.properties.base import Proof, request_tags
 from session_scoping.verify.properties.derivation import tool_of
+from session_scoping.verify.properties.federation import unpinned
 from session_scoping.verify.reach import covers_action
 from session_scoping.verify.report import Counterexample, Result, Status
 from session_scoping.verify.symbolic.calls import Session
@@ -99,6 +100,9 @@ def _stranger(proof: Proof) -> tuple[Status, str] | None:
         for kind, text in statement.principals:
             if kind == "*":
                 return Status.VIOLATED, f"{statement.where}: anybody in any account may make a session"
+            enters = any(covers_action(statement, action) for action in ASSUME)
+            if kind == "Federated" and enters and (problem := unpinned(statement, text)):
+                return problem
             if kind == "AWS" and _is_account(text):
                 detail = f"{statement.where}: any principal of {show(text)} that its policies allow may make a session"
                 return Status.UNKNOWN, f"{detail}, and those policies are not all in the templates"
