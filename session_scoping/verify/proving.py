@@ -1,6 +1,7 @@
 """`prove`: every property of every session role and compute role, for all requests and all pairs of sessions."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -58,42 +59,75 @@ def prove(estate: Estate, options: Options | None = None, progress: Progress | N
     Returns:
         At least one result. Without a session role it is VACUOUS: there is nothing to prove.
     """
-    options = options or Options()
     tell = progress or (lambda _step: None)
+    planned, notes = plan(estate, options)
     results: list[Result] = []
-    scoped = [scope_of(role, estate, options) for role in find_session_roles(estate, options)]
-    if not scoped:
-        detail = "no role is assumed with session tags, so there is nothing to prove"
-        results.append(Result("session-roles", "the templates", Status.VACUOUS, detail))
-    for item in scoped:
-        for rule, subject, attempt in _session_steps(estate, item, options):
-            tell(f"{rule}: {subject}")
-            results.append(_run(attempt, rule, subject, item.role, [*estate.problems, *item.role.problems]))
-    compute, notes = find_compute_roles(estate, scoped, options)
-    stores = {store.id: store for item in scoped for store in item.stores}
-    for role in compute:
-        tell(f"{COMPUTE}: {role.label}")
-        step = partial(prove_compute, estate, role, list(stores.values()))
-        results.append(_run(step, COMPUTE, role.label, role, [*estate.problems, *role.problems]))
-    for text in () if options.compute_roles else outside_minters(estate, scoped):
-        detail = "it may mint sessions, and whether it holds tenant data itself is not in these templates"
-        results.append(Result(COMPUTE, show(text), Status.UNKNOWN, detail))
+    for step in planned:
+        tell(f"{step.rule}: {step.subject}")
+        results.append(step.run())
     return Report(tuple(results), (*ASSUMPTIONS, *sorted(estate.notes), *notes))
 
 
-_Step = tuple[str, str, Callable[[], Result]]
+@dataclass(frozen=True)
+class Step:
+    """
+    One property of one role, not proved yet.
+
+    Attributes:
+        run: Prove it. Never raises: what goes wrong is UNKNOWN.
+    """
+
+    rule: str
+    subject: str
+    run: Callable[[], Result]
 
 
-def _session_steps(estate: Estate, item: Scoped, options: Options) -> Iterator[_Step]:
+def plan(estate: Estate, options: Options | None = None) -> tuple[list[Step], list[str]]:
+    """Return every property to prove, and what was assumed to find them; one failure is enough for some callers."""
+    options = options or Options()
+    scoped = [scope_of(role, estate, options) for role in find_session_roles(estate, options)]
+    compute, notes = find_compute_roles(estate, scoped, options)
+    stores = list({store.id: store for item in scoped for store in item.stores}.values())
+    steps = [step for item in scoped for step in _session_steps(estate, item, options)]
+    if not scoped:
+        detail = "no role is assumed with session tags, so there is nothing to prove"
+        steps.append(_known(Result("session-roles", "the templates", Status.VACUOUS, detail)))
+    for role in compute:
+        steps.append(_step(estate, role, COMPUTE, role.label, partial(prove_compute, estate, role, stores)))
+    for text in () if options.compute_roles else outside_minters(estate, scoped):
+        detail = "it may mint sessions, and whether it holds tenant data itself is not in these templates"
+        steps.append(_known(Result(COMPUTE, show(text), Status.UNKNOWN, detail)))
+    return steps, notes
+
+
+def _known(result: Result) -> Step:
+    return Step(result.rule, result.subject, lambda: result)
+
+
+def _step(estate: Estate, role: Role, rule: str, subject: str, attempt: Callable[[], Result]) -> Step:
+    problems = [*estate.problems, *role.problems]
+    return Step(rule, subject, partial(_run, attempt, rule, subject, role, problems))
+
+
+def _session_steps(estate: Estate, item: Scoped, options: Options) -> Iterator[Step]:
     proof = Proof(estate, item, options.allow)
     label = item.role.label
-    yield TAGS, label, partial(prove_session_tags, proof)
-    for store in item.stores:
-        rule = PARTITION if store.kind == "table" else OBJECTS
-        yield rule, f"{label} → {store.label}", partial(prove_store, proof, store)
-    yield ACTIONS, label, partial(prove_allowed_actions, proof)
-    yield CHAINING, label, partial(prove_no_chaining, proof)
-    yield WORK, label, partial(prove_work_possible, proof)
+    on_stores = [
+        (
+            PARTITION if store.kind == "table" else OBJECTS,
+            f"{label} → {store.label}",
+            partial(prove_store, proof, store),
+        )
+        for store in item.stores
+    ]
+    for rule, subject, attempt in (
+        (TAGS, label, partial(prove_session_tags, proof)),
+        *on_stores,
+        (ACTIONS, label, partial(prove_allowed_actions, proof)),
+        (CHAINING, label, partial(prove_no_chaining, proof)),
+        (WORK, label, partial(prove_work_possible, proof)),
+    ):
+        yield _step(estate, item.role, rule, subject, attempt)
 
 
 def _run(attempt: Callable[[], Result], rule: str, subject: str, role: Role, problems: list[str]) -> Result:

@@ -1,20 +1,26 @@
-// Answers one simulation per line: JSON in, the verdict out. A development tool, run as a process of its own.
+// Answers one line at a time: JSON in, verdicts out. A development tool, run as a process of its own.
+//
+// A line holds policies and any number of requests held against them. `checked` requests go through the entry point
+// that knows each action's resource types and condition keys and refuses or drops what an action cannot have.
 import { createInterface } from 'node:readline'
 import { runSimulation, runUnsafeSimulation } from '@cloud-copilot/iam-simulate'
 
-async function answer(simulation) {
-  // The unchecked entry point cannot name a resource policy; the checked one refuses keys an action does not have.
-  if (!simulation.resourcePolicy) return runUnsafeSimulation(simulation, {})
-  const found = await runSimulation(simulation, {})
-  return found.resultType === 'error' ? `error: ${JSON.stringify(found.errors)}` : found.overallResult
+async function verdict({ policies, checked }, request) {
+  const simulation = { ...policies, request, serviceControlPolicies: [], resourceControlPolicies: [] }
+  try {
+    if (!checked) return runUnsafeSimulation(simulation, {})
+    const found = await runSimulation(simulation, {})
+    return found.resultType === 'error' ? `error: ${JSON.stringify(found.errors)}` : found.overallResult
+  } catch (error) {
+    return `error: ${error.message}`
+  }
 }
 
 for await (const line of createInterface({ input: process.stdin })) {
-  let reply
-  try {
-    reply = await answer(JSON.parse(line))
-  } catch (error) {
-    reply = `error: ${error.message}`
+  const question = JSON.parse(line)
+  const replies = []
+  for (const request of question.requests) {
+    replies.push(await verdict(question, request))
   }
-  process.stdout.write(`${JSON.stringify(reply)}\n`)
+  process.stdout.write(`${JSON.stringify(replies)}\n`)
 }

@@ -22,6 +22,7 @@ from session_scoping.verify.model import Statement, Store
 from session_scoping.verify.properties.base import Proof, Witness, classes, confirm
 from session_scoping.verify.properties.entries import entry_arn, entry_target
 from session_scoping.verify.properties.use import key_faults, key_policy_faults, model_faults
+from session_scoping.verify.properties.samples import sample_attempt
 from session_scoping.verify.reach import covers_action
 from session_scoping.verify.report import Counterexample, Result, Status
 from session_scoping.verify.symbolic.conditions import UnmodelledError
@@ -143,6 +144,9 @@ def _try(proof: Proof, action: str, target: Target, arn: Text, suffix: str, what
     reach = allowed(proof.role, call, action, target)
     if z3.is_false(reach):
         return None
+    found = sample_attempt(proof, action, arn, bool(suffix), target.store, what)
+    if found:
+        return found
     model = solve(target.domain, call.domain(), reach, admission.formula)
     if model is None:
         return None

@@ -9,6 +9,7 @@ from session_scoping.verify.infer import Options, Scoped, find_session_roles, na
 from session_scoping.verify.model import Estate, Role, Store
 from session_scoping.verify.properties.base import Proof, Witness, classes, confirm
 from session_scoping.verify.properties.entries import entry_arn, entry_target
+from session_scoping.verify.properties.samples import sample_attempt
 from session_scoping.verify.reach import OTHER_TAG, covers_action, may_be_role
 from session_scoping.verify.report import Counterexample, Result, Status
 from session_scoping.verify.symbolic.calls import Call, Session
@@ -141,6 +142,9 @@ def _try(proof: Proof, action: str, target: Target, arn: Text, suffix: str, what
     reach = allowed(proof.role, call, action, target)
     if z3.is_false(reach):
         return None
+    found = sample_attempt(proof, action, arn, bool(suffix), target.store, what)
+    if found:
+        return found
     model = solve(target.domain, call.domain(), TRUE, reach)
     if model is None:
         return None

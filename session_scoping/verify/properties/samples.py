@@ -1,6 +1,7 @@
 """One concrete session and its own keys: a witness that needs no solver."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import product
 
 from session_scoping.verify.actions import ASSUME, KEYED, OBJECT
@@ -15,7 +16,7 @@ from session_scoping.verify.reach import PRINCIPAL_TAG, covers_action
 from session_scoping.verify.report import Counterexample
 from session_scoping.verify.symbolic.replay import replay
 from session_scoping.verify.symbolic.trust import TAG_SESSION
-from session_scoping.verify.text import Pattern, Token, Variable, Wildcard
+from session_scoping.verify.text import Pattern, Text, Token, Variable, Wildcard
 
 
 def sample_tags(proof: Proof) -> dict[str, str]:
@@ -175,4 +176,69 @@ def sample_works(proof: Proof, store: Store) -> bool:
     binding = Binding()
     return any(
         replay(proof.role, request, binding, store.policy).allowed for request in own_requests(proof, store, tags)
+    )
+
+
+def sample_attempt(
+    proof: Proof, action: str, arn: Text, inside: bool, store: Store | None, what: str
+) -> Counterexample | None:
+    """
+    Try an action with a few plain requests before the solver is asked for one.
+
+    What this finds is a counterexample; finding none proves nothing.
+
+    Args:
+        proof: The role.
+        action: The action.
+        arn: What it acts on.
+        inside: Whether it acts on something inside, such as an index or an object.
+        store: The table, bucket or key, whose own policy counts as well. Default: nothing is known of it.
+        what: What to say of it.
+    """
+    binding = Binding()
+    try:
+        identity = binding.statements(proof.role.identity)
+        boundary = None if proof.role.boundary is None else binding.statements(proof.role.boundary)
+        policies = PolicySet(identity, boundary, binding.statements(store.policy) if store else ())
+        for tags, end in product(proof.samples()[:1] if proof.scoped.declared else [{}], _ends(proof, store, inside)):
+            request = _plain(proof, action, binding.text(arn) + end, tags)
+            for asked in (request, *(_with_key(request, key) for key in (*tags.values(), "x"))):
+                decision = decide(asked, policies)
+                if decision.allowed:
+                    return _attempted(what, tags, asked, decision)
+    except (UnmodelledOperatorError, TypeError):
+        # Not every policy can be evaluated; the proof says what is not modelled.
+        return None
+    return None
+
+
+def _ends(proof: Proof, store: Store | None, inside: bool) -> list[str]:
+    if not inside:
+        return [""]
+    if store is not None and store.kind == "table":
+        return ["/index/x", "/stream/x"]
+    tags = sample_tags(proof)
+    keys = [own_key(pattern, tags, Binding()) for pattern in proof.scoped.formats.get(store.id, [])] if store else []
+    return ["/x", *(f"/{key}" for key in keys if key is not None)]
+
+
+def _plain(proof: Proof, action: str, resource: str, tags: dict[str, str]) -> Request:
+    binding = Binding()
+    base = {key: binding.text(value) for key, value in caller_keys(proof.role).items()}
+    context: dict[str, str | list[str]] = {**base, **tag_context("aws:PrincipalTag/", tags)}
+    return Request(action, resource, context, binding.text(proof.role.arn), "session")
+
+
+def _with_key(request: Request, key: str) -> Request:
+    return replace(request, context={**request.context, "dynamodb:LeadingKeys": [key]})
+
+
+def _attempted(what: str, tags: dict[str, str], request: Request, decision: Decision) -> Counterexample:
+    return Counterexample(
+        what,
+        session=tags,
+        action=request.action,
+        resource=request.resource,
+        context={key: value for key, value in request.context.items() if "LeadingKeys" in key},
+        decided_by=decision.statement.where if decision.statement else "",
     )
