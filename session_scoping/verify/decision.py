@@ -185,7 +185,8 @@ def _names_caller(statement: Statement, request: Request) -> str:
 
 def _names(kind: str, name: str, request: Request) -> str:
     if kind == "*":
-        return "role"
+        # A boundary does not limit what is granted to everybody, as it does not limit what is granted to a session.
+        return "session"
     if kind != "AWS" or not request.principal:
         return ""
     account = request.principal.split(":")[4]

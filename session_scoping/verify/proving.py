@@ -75,11 +75,13 @@ class Step:
 
     Attributes:
         run: Prove it. Never raises: what goes wrong is UNKNOWN.
+        reads: Everything the outcome depends on: the same again gives the same outcome.
     """
 
     rule: str
     subject: str
     run: Callable[[], Result]
+    reads: tuple[object, ...]
 
 
 def plan(estate: Estate, options: Options | None = None) -> tuple[list[Step], list[str]]:
@@ -93,7 +95,9 @@ def plan(estate: Estate, options: Options | None = None) -> tuple[list[Step], li
         detail = "no role is assumed with session tags, so there is nothing to prove"
         steps.append(_known(Result("session-roles", "the templates", Status.VACUOUS, detail)))
     for role in compute:
-        steps.append(_step(estate, role, COMPUTE, role.label, partial(prove_compute, estate, role, stores)))
+        steps.append(
+            _step(estate, role, COMPUTE, role.label, partial(prove_compute, estate, role, stores), (role, stores))
+        )
     for text in () if options.compute_roles else outside_minters(estate, scoped):
         detail = "it may mint sessions, and whether it holds tenant data itself is not in these templates"
         steps.append(_known(Result(COMPUTE, show(text), Status.UNKNOWN, detail)))
@@ -101,17 +105,20 @@ def plan(estate: Estate, options: Options | None = None) -> tuple[list[Step], li
 
 
 def _known(result: Result) -> Step:
-    return Step(result.rule, result.subject, lambda: result)
+    return Step(result.rule, result.subject, lambda: result, (result,))
 
 
-def _step(estate: Estate, role: Role, rule: str, subject: str, attempt: Callable[[], Result]) -> Step:
+def _step(
+    estate: Estate, role: Role, rule: str, subject: str, attempt: Callable[[], Result], reads: tuple[object, ...]
+) -> Step:
     problems = [*estate.problems, *role.problems]
-    return Step(rule, subject, partial(_run, attempt, rule, subject, role, problems))
+    return Step(rule, subject, partial(_run, attempt, rule, subject, role, problems), (*reads, problems))
 
 
 def _session_steps(estate: Estate, item: Scoped, options: Options) -> Iterator[Step]:
     proof = Proof(estate, item, options.allow)
     label = item.role.label
+    trusts = [(role.id, role.label, role.arn, role.trust) for role in estate.roles.values()]
     on_stores = [
         (
             PARTITION if store.kind == "table" else OBJECTS,
@@ -127,7 +134,7 @@ def _session_steps(estate: Estate, item: Scoped, options: Options) -> Iterator[S
         (CHAINING, label, partial(prove_no_chaining, proof)),
         (WORK, label, partial(prove_work_possible, proof)),
     ):
-        yield _step(estate, item.role, rule, subject, attempt)
+        yield _step(estate, item.role, rule, subject, attempt, (item, trusts, estate.of_kind("key")))
 
 
 def _run(attempt: Callable[[], Result], rule: str, subject: str, role: Role, problems: list[str]) -> Result:

@@ -169,7 +169,7 @@ class Deployed:
 
     def _table_policy(self, key: str) -> Body | None:
         policy = self._resources[key]["Properties"].get("ResourcePolicy")
-        return None if policy is None else self.fill(policy["PolicyDocument"])  # type: ignore[no-any-return]
+        return None if policy is None else self.fill(policy["PolicyDocument"])
 
     def _key_policy(self, key: str) -> Body | None:
         policy: Body | None = self.fill(self._resources[key]["Properties"].get("KeyPolicy"))

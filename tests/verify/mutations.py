@@ -46,11 +46,12 @@ def listed(value: Any) -> list[Any]:
 
 def session_role(template: Template) -> str:
     """Return the logical id of the role whose trust asks for request tags."""
-    return next(
+    found: str = next(
         key
         for key, resource in template["Resources"].items()
         if resource["Type"] == "AWS::IAM::Role" and "RequestTag" in json.dumps(resource["Properties"])
     )
+    return found
 
 
 def compute_roles(template: Template) -> list[str]:

@@ -66,7 +66,7 @@ def probes(deployed: Deployed, session: str, compute: list[str]) -> Iterator[Pro
     for role in (session, *compute):
         caller = _caller(deployed, role, context if role == session else {})
         for store in deployed.stores:
-            yield from _on_store(caller, store)
+            yield from _on_store(caller, store, deployed.stores)
         yield from _elsewhere(caller)
     yield from _assume_more(deployed, session)
 
@@ -138,22 +138,25 @@ _UNKEYED = ("Scan", "DescribeTable", "ExportTableToPointInTime")
 _OBJECTS = (
     "traces/u1/T1/x", "traces/u1/T3/x", "traces/u2/T1/x", "traces/u1/T1.jsonl.gz", "traces/u1/T3.jsonl.gz", "traces/u1/T10.jsonl.gz",
     "traces/u1/T10/x", "traces/u1T1/x", "traces/u1T1.jsonl.gz", "traces/u1", "traces/u1.jsonl.gz", "traces/u1/x", "traces/u1/u1/x", "traces/x",
-    "traces/u1/u1.jsonl.gz", "artifacts/T1/x", "artifacts/T3/x", "artifacts/T10/x", "artifacts/u1/x", 
+    "traces/u1/u1.jsonl.gz", "artifacts/T1/x", "artifacts/T3/x", "artifacts/T10/x", "artifacts/u1/x",
     "attachments/u1/T1/x", "attachments/u2/T1/x", "attachments/u1/T3/x", "attachments/u1/T10/x", "attachments/u1T1/x",
     "attachments/u1/u1/x", "attachments/x", "attachments/u1", "T3/payload.json", "other/x", "artifacts/shared/x",
 )  # fmt: skip
 
 
-def _on_store(caller: _Caller, store: Store) -> Iterator[Probe]:
+def _on_store(caller: _Caller, store: Store, near: list[Store]) -> Iterator[Probe]:
     policies = caller.with_policy(store.policy)
-    for action, resource, more in {"table": _on_table, "bucket": _on_bucket, "key": _on_key}[store.kind](store.arn):
+    for action, resource, more in {"table": _on_table, "bucket": _on_bucket, "key": _on_key}[store.kind](
+        store.arn, near
+    ):
         yield _probe(caller, action, resource, more, policies)
 
 
+_CONTEXT = "kms:EncryptionContext:aws:"
 _Asked = Iterator[tuple[str, str, dict[str, Any]]]
 
 
-def _on_table(arn: str) -> _Asked:
+def _on_table(arn: str, _: list[Store]) -> _Asked:
     for action in _KEYED:
         yield f"dynamodb:{action}", arn, {}
         for keys in _KEYS:
@@ -164,29 +167,31 @@ def _on_table(arn: str) -> _Asked:
         yield f"dynamodb:{action}", f"{arn}/index/by-user", {"dynamodb:LeadingKeys": keys} if keys else {}
     yield "dynamodb:Scan", f"{arn}/index/by-user", {}
     yield "dynamodb:GetRecords", f"{arn}/stream/2026-01-01T00:00:00.000", {}
-    yield "dynamodb:GetItem", f"{arn}2", {"dynamodb:LeadingKeys": ["T1"]}
+    for action in ("GetItem", "PutItem", "Query"):
+        yield f"dynamodb:{action}", f"{arn}2", {"dynamodb:LeadingKeys": ["T1"]}
 
 
-def _on_bucket(arn: str) -> _Asked:
+def _on_bucket(arn: str, _: list[Store]) -> _Asked:
     for action, key in product(("GetObject", "PutObject", "GetObjectVersion", "PutObjectAcl"), _OBJECTS):
         yield f"s3:{action}", f"{arn}/{key}", {}
     for action in ("ListBucket", "PutBucketPolicy"):
         yield f"s3:{action}", arn, {}
 
 
-def _on_key(arn: str) -> _Asked:
-    def through(service: str, **context: str) -> dict[str, Any]:
-        found = {f"kms:EncryptionContext:aws:{name.replace('_', ':')}": value for name, value in context.items()}
-        return {"kms:ViaService": f"{service}.{REGION}.amazonaws.com", **found}
-
-    table = {"dynamodb_tableName": "other", "dynamodb_subscriberId": ACCOUNT}
-    for action in ("Decrypt", "GenerateDataKey", "Encrypt"):
-        yield f"kms:{action}", arn, {}
-        yield f"kms:{action}", arn, through("s3")
-        yield f"kms:{action}", arn, through("dynamodb")
-        yield f"kms:{action}", arn, through("secretsmanager")
-        yield f"kms:{action}", arn, through("s3", s3_arn="arn:aws:s3:::other/x")
-        yield f"kms:{action}", arn, through("dynamodb", **table)
+def _on_key(arn: str, near: list[Store]) -> _Asked:
+    """Yield uses of a key: for the session's own data and for other data, through the right service and past it."""
+    tables = [store.arn.rpartition("/")[2] for store in near if store.kind == "table"]
+    objects = [f"{store.arn}{key}" for store in near if store.kind == "bucket" for key in ("", "/traces/u1/T3/x")]
+    context = [
+        {f"{_CONTEXT}dynamodb:tableName": name, f"{_CONTEXT}dynamodb:subscriberId": ACCOUNT}
+        for name in (*tables, "other")
+    ]
+    context += [{f"{_CONTEXT}s3:arn": name} for name in (*objects, f"{arn}/traces/u1/T1/x", "arn:aws:s3:::other/x")]
+    through = [
+        {"kms:ViaService": f"{service}.{REGION}.amazonaws.com"} for service in ("s3", "dynamodb", "secretsmanager")
+    ]
+    for action, where, of in product(("Decrypt", "GenerateDataKey", "Encrypt"), ({}, *through), ({}, *context)):
+        yield f"kms:{action}", arn, {**where, **of}
     yield "kms:ScheduleKeyDeletion", arn, {}
 
 

@@ -16,8 +16,8 @@ def weakenings(template: Template) -> Iterator[Mutation]:
 
 
 def one_of_each_kind(mutations: list[Mutation]) -> list[Mutation]:
-    """Return one mutation of each kind, not always the first."""
+    """Return one mutation of each kind, not always the first; grants of different actions are one kind."""
     kinds: dict[str, list[Mutation]] = {}
     for mutation in mutations:
-        kinds.setdefault(mutation.kind, []).append(mutation)
+        kinds.setdefault(mutation.kind.partition(" grant ")[0], []).append(mutation)
     return [found[len(found) // 2] for found in kinds.values()]

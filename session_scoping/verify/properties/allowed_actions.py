@@ -21,8 +21,8 @@ from session_scoping.verify.matching import action_matches, split_fields
 from session_scoping.verify.model import Statement, Store
 from session_scoping.verify.properties.base import Proof, Witness, classes, confirm
 from session_scoping.verify.properties.entries import entry_arn, entry_target
-from session_scoping.verify.properties.use import key_faults, key_policy_faults, model_faults
 from session_scoping.verify.properties.samples import sample_attempt
+from session_scoping.verify.properties.use import key_faults, key_policy_faults, model_faults
 from session_scoping.verify.reach import covers_action
 from session_scoping.verify.report import Counterexample, Result, Status
 from session_scoping.verify.symbolic.conditions import UnmodelledError

@@ -180,7 +180,7 @@ def sample_works(proof: Proof, store: Store) -> bool:
 
 
 def sample_attempt(
-    proof: Proof, action: str, arn: Text, inside: bool, store: Store | None, what: str
+    proof: Proof, action: str, arn: Text, inside: bool, store: Store | None, what: str, *, keyed: bool = True
 ) -> Counterexample | None:
     """
     Try an action with a few plain requests before the solver is asked for one.
@@ -194,6 +194,7 @@ def sample_attempt(
         inside: Whether it acts on something inside, such as an index or an object.
         store: The table, bucket or key, whose own policy counts as well. Default: nothing is known of it.
         what: What to say of it.
+        keyed: Whether to try leading keys as well.
     """
     binding = Binding()
     try:
@@ -202,7 +203,8 @@ def sample_attempt(
         policies = PolicySet(identity, boundary, binding.statements(store.policy) if store else ())
         for tags, end in product(proof.samples()[:1] if proof.scoped.declared else [{}], _ends(proof, store, inside)):
             request = _plain(proof, action, binding.text(arn) + end, tags)
-            for asked in (request, *(_with_key(request, key) for key in (*tags.values(), "x"))):
+            keys = (*tags.values(), "x") if keyed else ()
+            for asked in (request, *(_with_key(request, key) for key in keys)):
                 decision = decide(asked, policies)
                 if decision.allowed:
                     return _attempted(what, tags, asked, decision)
