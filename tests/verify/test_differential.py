@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from session_scoping.verify.decision import PolicySet, Request, decide
 from session_scoping.verify.documents import statements_of
 from tests.verify import readings
+from tests.verify.random_trust import ROLE, STRING_OPERATORS, merge, mint, one_or_more, trust_policy
 from tests.verify.readings import Context, as_the_simulator_reads
 from tests.verify.simulator import ACCOUNT, SESSION, Policies, Policy, Simulator
 from tests.verify.simulator import request as asked
@@ -26,7 +27,6 @@ RUN = settings(
     suppress_health_check=list(HealthCheck),
     phases=[Phase.explicit, Phase.generate],
 )
-ROLE = f"arn:aws:iam::{ACCOUNT}:role/session"
 TABLE = f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/Tasks"
 BUCKET = "arn:aws:s3:::traces"
 
@@ -51,13 +51,7 @@ VALUES = ["T1", "T2", "u1", "u2", "T*", "?1", "*", "", "t1", "${aws:PrincipalTag
           "${aws:PrincipalTag/task_id}*", "X#${aws:PrincipalTag/task_id}", "?*", "${aws:PrincipalTag/absent}",
           "${aws:PrincipalTag/absent, 'T1'}", "T${*}"]  # fmt: skip
 SINGLE_KEYS = ["aws:PrincipalTag/task_id", "aws:principaltag/USER_ID", "aws:PrincipalTag/absent", "aws:RequestedRegion"]
-STRING_OPERATORS = ["StringEquals", "StringNotEquals", "StringLike", "StringNotLike", "StringEqualsIgnoreCase",
-                    "StringNotEqualsIgnoreCase"]  # fmt: skip
 LISTS = [["T1"], ["T2"], ["T1", "T2"], ["X#T1"], ["t1"], ["T1", "T1"], ["u1", "T1"]]
-
-
-def _one_or_more(values: list[str]) -> st.SearchStrategy[Any]:
-    return st.one_of(st.sampled_from(values), st.lists(st.sampled_from(values), min_size=1, max_size=3))
 
 
 SINGLE = st.builds(
@@ -65,14 +59,14 @@ SINGLE = st.builds(
     st.sampled_from(STRING_OPERATORS),
     st.sampled_from(["", "IfExists"]),
     st.sampled_from(SINGLE_KEYS),
-    _one_or_more(VALUES),
+    one_or_more(VALUES),
 )
 MULTI = st.builds(
     lambda prefix, op, suffix, value: {f"{prefix}:{op}{suffix}": {"dynamodb:LeadingKeys": value}},
     st.sampled_from(["ForAllValues", "ForAnyValue"]),
     st.sampled_from(STRING_OPERATORS),
     st.sampled_from(["", "IfExists"]),
-    _one_or_more(VALUES),
+    one_or_more(VALUES),
 )
 NULL = st.builds(
     lambda key, value: {"Null": {key: value}},
@@ -89,7 +83,7 @@ def _typed(operators: list[str], key: str, values: list[str], sets: bool = True)
         st.sampled_from(prefixes),
         st.sampled_from(operators),
         st.sampled_from(["", "IfExists"]),
-        _one_or_more(values),
+        one_or_more(values),
     )
 
 
@@ -107,24 +101,16 @@ OTHER = st.one_of(
 )  # fmt: skip
 
 
-def _merge(blocks: list[dict[str, dict[str, Any]]]) -> dict[str, dict[str, Any]]:
-    merged: dict[str, dict[str, Any]] = {}
-    for block in blocks:
-        for operator, keys in block.items():
-            merged.setdefault(operator, {}).update(keys)
-    return merged
-
-
-CONDITION = st.lists(st.one_of(SINGLE, MULTI, NULL, OTHER), max_size=2).map(_merge)
+CONDITION = st.lists(st.one_of(SINGLE, MULTI, NULL, OTHER), max_size=2).map(merge)
 
 
 @st.composite
 def statement(draw: st.DrawFn, *, principal: bool = False) -> dict[str, Any]:
     """Draw one statement."""
     body: dict[str, Any] = {"Effect": draw(st.sampled_from(["Allow", "Allow", "Deny"]))}
-    body[draw(st.sampled_from(["Action", "Action", "Action", "NotAction"]))] = draw(_one_or_more(ACTION_PATTERNS))
+    body[draw(st.sampled_from(["Action", "Action", "Action", "NotAction"]))] = draw(one_or_more(ACTION_PATTERNS))
     body[draw(st.sampled_from(["Resource", "Resource", "Resource", "NotResource"]))] = draw(
-        _one_or_more(RESOURCE_PATTERNS)
+        one_or_more(RESOURCE_PATTERNS)
     )
     if principal:
         body["Principal"] = draw(st.sampled_from(["*", {"AWS": ROLE}, {"AWS": SESSION}, {"AWS": ACCOUNT},
@@ -223,66 +209,6 @@ def policy_set(policies: Policies, context: Context, read: Read, *, trust: bool 
         resource=() if policies.resource is None else statements_of(read(policies.resource, context), "r"),
         resource_must_allow=trust,
     )
-
-
-TAG_VALUES = ["T1", "?*", "*/*", "", "*", "T*", "${aws:PrincipalTag/task_id}"]
-TAG_KEYS = ["user_id", "task_id", "*", "task_*", "TASK_ID"]
-REQUEST_TAG = st.builds(
-    lambda op, suffix, key, value: {op + suffix: {key: value}},
-    st.sampled_from(STRING_OPERATORS),
-    st.sampled_from(["", "IfExists"]),
-    st.sampled_from(["aws:RequestTag/task_id", "aws:requesttag/USER_ID", "aws:PrincipalTag/task_id"]),
-    _one_or_more(TAG_VALUES),
-)
-TAG_LIST = st.builds(
-    lambda prefix, op, suffix, key, value: {f"{prefix}:{op}{suffix}": {key: value}},
-    st.sampled_from(["ForAllValues", "ForAnyValue"]),
-    st.sampled_from(STRING_OPERATORS),
-    st.sampled_from(["", "IfExists"]),
-    st.sampled_from(["aws:TagKeys", "sts:TransitiveTagKeys"]),
-    _one_or_more(TAG_KEYS),
-)
-TAG_NULL = st.builds(
-    lambda key, value: {"Null": {key: value}},
-    st.sampled_from(["aws:TagKeys", "sts:TransitiveTagKeys", "aws:RequestTag/task_id"]),
-    st.sampled_from(["true", "false"]),
-)
-
-
-@st.composite
-def trust_policy(draw: st.DrawFn) -> Policy:
-    """Draw a trust policy: who may make sessions, with which tags."""
-    principals = ["*", {"AWS": "*"}, {"AWS": ROLE}, {"AWS": SESSION}, {"AWS": ACCOUNT}, {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
-                  {"AWS": [ROLE, f"arn:aws:iam::{ACCOUNT}:role/other"]}, {"Service": "ecs-tasks.amazonaws.com"}]  # fmt: skip
-    statements = []
-    for _ in range(draw(st.integers(1, 3))):
-        body: dict[str, Any] = {"Effect": draw(st.sampled_from(["Allow", "Allow", "Allow", "Deny"]))}
-        body["Principal"] = draw(st.sampled_from(principals))
-        body["Action"] = draw(
-            st.sampled_from(["sts:AssumeRole", ["sts:AssumeRole", "sts:TagSession"], "sts:*", "sts:TagSession"])
-        )
-        condition = draw(st.lists(st.one_of(REQUEST_TAG, TAG_LIST, TAG_NULL), max_size=3).map(_merge))
-        statements.append({**body, "Condition": condition} if condition else body)
-    return {"Version": "2012-10-17", "Statement": statements}
-
-
-@st.composite
-def mint(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
-    """Draw an attempt to make a session."""
-    tags: dict[str, str] = {
-        key: draw(st.sampled_from(["T1", "T2", "", "a/b"]))
-        for key in draw(st.sets(st.sampled_from(["user_id", "task_id", "extra"])))
-    }
-    context: dict[str, Any] = {
-        "aws:PrincipalArn": ROLE,
-        **{f"aws:RequestTag/{key}": value for key, value in tags.items()},
-    }
-    context |= {"aws:TagKeys": sorted(tags)} if tags else {}
-    if tags and draw(st.booleans()):
-        context["sts:TransitiveTagKeys"] = sorted(tags)[:1]
-    if draw(st.booleans()):
-        context["aws:PrincipalTag/task_id"] = draw(st.sampled_from(["T1", "T2"]))
-    return draw(st.sampled_from(["sts:AssumeRole", "sts:TagSession"])), context
 
 
 TARGET = f"arn:aws:iam::{ACCOUNT}:role/target"

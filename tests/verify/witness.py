@@ -64,5 +64,9 @@ class Witnesses:
         if not group:
             return []
         asked = [item for probe in group for item in probe.requests]
-        verdicts = iter(self._simulator.ask(group[0].policies, asked, checked=True))
-        return [probe for probe in group if all([next(verdicts) == "Allowed" for _ in probe.requests])]
+        verdicts = self._simulator.ask(group[0].policies, asked, checked=True)
+        through: list[Probe] = []
+        for probe in group:
+            mine, verdicts = verdicts[: len(probe.requests)], verdicts[len(probe.requests) :]
+            through += [probe] if set(mine) == {"Allowed"} else []
+        return through
