@@ -2,10 +2,11 @@
 The reference stack: task tables, buckets, two compute backends, and the one role that reaches tenant data.
 
 Context (`cdk synth -c name=value`):
-    minting: `compute` (default) or `broker`.
+    minting: `compute` (default), `broker`, `credentialBroker` or `webIdentity`.
     bedrockModels, bedrockGeo: replace the five models and their geography.
     revokedBefore: end the sessions issued before this instant, such as `2026-11-21T10:00:00Z`.
     revokedTasks: end the sessions of these tasks, comma-separated.
+    tools: `on` adds one tool role that a session may become: reading attachments, and nothing else.
     tenantDataDeny: `off` for the first deployment onto running agents; see the README for the order.
     tokenVault: `on` lets sessions take their user's GitHub token from AgentCore's vault; see docs/token-vault.md.
     binding: `vpc` makes a VPC with its endpoints and ties every session to it. Default: `off`.
@@ -16,6 +17,7 @@ from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_bedrockagentcore as agentcore
+from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecr as ecr
@@ -28,6 +30,7 @@ from constructs import Construct
 
 from session_scoping import (
     ComputeBackend,
+    CredentialBroker,
     InvalidInputError,
     Minting,
     Models,
@@ -35,14 +38,17 @@ from session_scoping import (
     ScopedComputeRole,
     SessionBrokerRole,
     SessionRole,
+    TaskTokenIssuer,
     TenantObjects,
     TenantTable,
     TokenFlow,
     TokenVaultGrant,
+    ToolScopedRole,
     UserBinding,
     VaultProvider,
     WorkloadBinding,
 )
+from session_scoping.tags import DEFAULT_TAG_KEYS
 
 STACK_NAME = "SessionScopingReference"
 MODELS = (
@@ -63,6 +69,7 @@ class ReferenceStack(cdk.Stack):
         self._make_tables()
         self._make_buckets()
         self._make_compute_roles()
+        tools = self._switch("tools", ("off", "on")) == "on"
         self.limits = [WorkloadBinding(vpc=self._vpc())] if self._switch("binding", ("off", "vpc")) == "vpc" else []
         self.session_role = SessionRole(
             self,
@@ -81,14 +88,28 @@ class ReferenceStack(cdk.Stack):
                 TenantObjects.attachments(self.attachments),
             ],
             models=self.models,
+            transitive_tag_keys=DEFAULT_TAG_KEYS if tools else (),
             limits=[*self.limits, *self._revocations()],
             deny_tenant_data_to_compute_roles=self._switch("tenantDataDeny", ("on", "off")) == "on",
         )
         cdk.CfnOutput(self, "SessionRoleArn", value=self.session_role.role_arn)
         if self._switch("tokenVault", ("off", "on")) == "on":
             self._make_token_vault()
+        if tools:
+            self._make_tool()
         if tenant := self.node.try_get_context("sessionBroker"):
             self._make_session_broker(str(tenant))
+
+    def _make_tool(self) -> None:
+        # It parses files that users uploaded: the part of the agent most worth taking things away from.
+        self.reader_tool = ToolScopedRole(
+            self,
+            "AttachmentReaderTool",
+            session_role=self.session_role,
+            tool="attachment-reader",
+            objects=[TenantObjects.attachments(self.attachments)],
+        )
+        cdk.CfnOutput(self, "AttachmentReaderToolArn", value=self.reader_tool.role_arn)
 
     def _make_tables(self) -> None:
         self.tasks = self._table("TaskTable", stream=dynamodb.StreamViewType.NEW_IMAGE)
@@ -193,15 +214,42 @@ class ReferenceStack(cdk.Stack):
         self.token_vault.grant_consent_callback(callback, user_binding=UserBinding.identity_provider("cognito"))
 
     def _minting(self) -> Minting:
-        if self._switch("minting", ("compute", "broker")) == "compute":
+        mode = self._switch("minting", ("compute", "broker", "credentialBroker", "webIdentity"))
+        if mode == "compute":
             return Minting.by_compute_roles(self.agentcore_role, self.ecs_role)
+        signs = mode != "broker"
         self.orchestrator = iam.Role(
             self,
             "OrchestratorRole",
             assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
-            description="Starts tasks; the only role that mints sessions",
+            description=f"Starts tasks; the only role that {'signs their tokens' if signs else 'mints sessions'}",
         )
-        return Minting.by_broker(self.orchestrator, compute_roles=[self.agentcore_role, self.ecs_role])
+        compute_roles = [self.agentcore_role, self.ecs_role]
+        if not signs:
+            return Minting.by_broker(self.orchestrator, compute_roles=compute_roles)
+        hosted = mode == "webIdentity"
+        issuer = TaskTokenIssuer(
+            self,
+            "TaskTokens",
+            domain_name="tokens.example.com",
+            audience="agent-sessions",
+            certificate=self._certificate() if hosted else None,
+        )
+        issuer.grant_issue(self.orchestrator)
+        if hosted:
+            return Minting.by_web_identity(issuer, compute_roles=compute_roles, max_session=cdk.Duration.hours(8))
+        broker = CredentialBroker(
+            self, "Broker", signing_key=issuer.signing_key, issuer=issuer.issuer, audience=issuer.audience
+        )
+        broker.add_alarms()
+        broker.grant_revoke(self.orchestrator)
+        return Minting.by_credential_broker(broker, compute_roles=compute_roles)
+
+    def _certificate(self) -> acm.ICertificate:
+        arn = (
+            self.node.try_get_context("certificateArn") or f"arn:aws:acm:us-east-1:111122223333:certificate/{'0' * 36}"
+        )
+        return acm.Certificate.from_certificate_arn(self, "Certificate", str(arn))
 
     def _revocations(self) -> list[Revocation]:
         before, tasks = (self.node.try_get_context(name) for name in ("revokedBefore", "revokedTasks"))

@@ -36,3 +36,21 @@ def compute_template() -> dict[str, Any]:
 def broker_template() -> dict[str, Any]:
     """The reference stack where only the orchestrator mints."""
     return synthesize_reference(minting="broker")
+
+
+@pytest.fixture(scope="session")
+def tools_template() -> dict[str, Any]:
+    """The reference stack with one tool role."""
+    return synthesize_reference(tools="on")
+
+
+@pytest.fixture(scope="session")
+def credential_broker_template() -> dict[str, Any]:
+    """The reference stack where a function exchanges task tokens."""
+    return synthesize_reference(minting="credentialBroker")
+
+
+@pytest.fixture(scope="session")
+def web_identity_template() -> dict[str, Any]:
+    """The reference stack where STS takes task tokens itself."""
+    return synthesize_reference(minting="webIdentity")

@@ -34,6 +34,9 @@ GOLDENS = (
     "models",
     "reference-broker",
     "reference-compute",
+    "reference-tools",
+    "reference-credential-broker",
+    "reference-web-identity",
     "revocation",
     "session-broker",
     "single-table-kms",
@@ -73,6 +76,12 @@ def policies(template: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
+def changed(template: dict[str, Any], usual: dict[str, Any]) -> dict[str, Any]:
+    """Return the policies that the usual mode does not have, or has with other content."""
+    known = policies(usual)
+    return {key: value for key, value in policies(template).items() if known.get(key) != value}
+
+
 def readable(value: Any) -> Any:
     """Return the value with each intrinsic function as one line of text: `{Table.Arn}`, `{AWS::Region}`."""
     match value:
@@ -97,6 +106,29 @@ def test_reference_stack_where_compute_roles_mint(golden: SnapshotAssertion, com
 def test_reference_stack_where_a_broker_mints(golden: SnapshotAssertion, broker_template: dict[str, Any]) -> None:
     """The reference stack's roles and policies in broker mode are the reviewed ones."""
     assert policies(broker_template) == golden(name="reference-broker")
+
+
+def test_what_a_tool_adds_to_the_reference_stack(
+    golden: SnapshotAssertion, compute_template: dict[str, Any], tools_template: dict[str, Any]
+) -> None:
+    """One tool role, and what changes on the session role for it; everything else is as without."""
+    before, after = policies(compute_template), policies(tools_template)
+    assert before.keys() <= after.keys()
+    assert {key: value for key, value in after.items() if before.get(key) != value} == golden(name="reference-tools")
+
+
+def test_reference_stack_where_a_function_exchanges_tokens(
+    golden: SnapshotAssertion, credential_broker_template: dict[str, Any], compute_template: dict[str, Any]
+) -> None:
+    """What a credential broker changes in the reference stack's roles and policies is what was reviewed."""
+    assert changed(credential_broker_template, compute_template) == golden(name="reference-credential-broker")
+
+
+def test_reference_stack_where_sts_takes_tokens(
+    golden: SnapshotAssertion, web_identity_template: dict[str, Any], compute_template: dict[str, Any]
+) -> None:
+    """What web identity changes in the reference stack's roles and policies is what was reviewed."""
+    assert changed(web_identity_template, compute_template) == golden(name="reference-web-identity")
 
 
 def test_single_table_with_a_customer_managed_key(golden: SnapshotAssertion) -> None:

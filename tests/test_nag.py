@@ -35,7 +35,7 @@ from session_scoping import (
 from tests.stacks import FLAG_SETS, lambda_role, new_app, table
 
 OTHER_PACKS = (HIPAASecurityChecks, NIST80053R5Checks, PCIDSS321Checks, ServerlessChecks)
-MODES = ("compute", "broker")
+MODES = ("compute", "broker", "credentialBroker", "webIdentity")
 FLAGS = tuple(FLAG_SETS)
 Finding = tuple[str, str]
 

@@ -32,6 +32,7 @@ _ARNS = {
     ),
     "AWS::BedrockAgentCore::Runtime": "arn:aws:bedrock-agentcore:us-east-1:111122223333:runtime/{}-AbCdEfGhIj",
     "AWS::KMS::Key": "arn:aws:kms:us-east-1:111122223333:key/{}",
+    "AWS::Lambda::Function": "arn:aws:lambda:us-east-1:111122223333:function:{}",
 }
 _SECRET = "arn:aws:secretsmanager:us-east-1:111122223333:secret:{}-AbCdEf"
 
@@ -98,6 +99,9 @@ class World:
         match value:
             case {"Ref": str(name)} if name in _PSEUDO:
                 return _PSEUDO[name]
+            case {"Ref": str(name)} if self._resources[name]["Type"] == "AWS::IAM::OIDCProvider":
+                host = self._resources[name]["Properties"]["Url"].removeprefix("https://")
+                return f"arn:aws:iam::{ACCOUNT}:oidc-provider/{host}"
             case {"Ref": str(name)}:
                 is_secret = self._resources[name]["Type"] == "AWS::SecretsManager::Secret"
                 return _SECRET.format(name) if is_secret else self._physical_name(name)

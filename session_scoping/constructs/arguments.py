@@ -11,7 +11,7 @@ from session_scoping.constructs.tables import TenantTable
 from session_scoping.errors import InvalidInputError
 
 _KINDS: Mapping[str, tuple[Any, str]] = {
-    "minting": (Minting, "Minting.by_compute_roles(...) or Minting.by_broker(...)"),
+    "minting": (Minting, "Minting.by_compute_roles(...), or another of its builders"),
     "models": (Models | None, "Models.profile(...), or another of its builders"),
     "tables": (TenantTable, "a sequence of TenantTable(table, access=...)"),
     "objects": (TenantObjects, "a sequence of TenantObjects"),

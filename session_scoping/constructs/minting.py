@@ -1,17 +1,24 @@
-"""Who may mint sessions, and the trust policy that says so."""
+"""Who may mint sessions."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
+import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
 from session_scoping.constructs.compute_role import ScopedComputeRole
-from session_scoping.constructs.guards import PATH_VALUES
-from session_scoping.constructs.statements import Conditions
+from session_scoping.constructs.roles import demand_changeable, demand_distinct
+from session_scoping.constructs.site import Site
+from session_scoping.constructs.trusted_issuer import AnyProvider, TrustedIssuer
 from session_scoping.errors import InvalidInputError
+from session_scoping.task_token import DEFAULT_SUBJECT
+
+if TYPE_CHECKING:
+    from session_scoping.constructs.credential_broker import CredentialBroker
 
 AnyRole = iam.IRole | ScopedComputeRole
+Mode = Literal["compute", "broker", "credential-broker", "web-identity"]
 
 MINT_ACTIONS = ("sts:AssumeRole", "sts:TagSession")
 
@@ -19,34 +26,51 @@ MINT_ACTIONS = ("sts:AssumeRole", "sts:TagSession")
 @dataclass(frozen=True)
 class Minting:
     """
-    The explicit choice of who may mint a session: the compute roles themselves, or a broker out of their reach.
+    The explicit choice of who may mint a session: the compute roles themselves, or somebody out of their reach.
 
-    Build it with `by_compute_roles` or `by_broker`.
+    Build it with `by_compute_roles`, `by_broker`, `by_credential_broker` or `by_web_identity`.
 
     Attributes:
-        mode: `compute` or `broker`.
-        minters: The roles that may assume the session role and choose its tags.
+        mode: `compute`, `broker`, `credential-broker` or `web-identity`.
+        minters: The roles that may assume the session role and choose its tags. By web identity none may.
         compute_roles: The roles agent code runs under. Tenant data is denied to them.
+        credential_broker: The function that exchanges task tokens, in its mode.
+        web_identity: The issuer whose tokens the session role trusts, in its mode.
+        max_session: The longest session. None: one hour, where role chaining is capped whatever is set.
     """
 
-    mode: Literal["compute", "broker"]
+    mode: Mode
     minters: tuple[AnyRole, ...]
     compute_roles: tuple[AnyRole, ...]
+    credential_broker: "CredentialBroker | None" = None
+    web_identity: TrustedIssuer | None = None
+    max_session: cdk.Duration | None = None
 
     def __post_init__(self) -> None:
-        if self.mode not in ("compute", "broker"):
+        if self.mode not in get_args(Mode):
             raise InvalidInputError(
                 "unknown mode of minting",
                 got=f"`{self.mode}`",
-                expected="`compute` or `broker`",
+                expected=" or ".join(f"`{mode}`" for mode in get_args(Mode)),
                 why="it decides what is denied to compute roles",
-                fix="use Minting.by_compute_roles or Minting.by_broker",
+                fix="use Minting.by_compute_roles or another of its builders",
             )
         minters = tuple(map(_wrapped, self.minters))
         object.__setattr__(self, "minters", minters)
         compute_roles = minters if self.mode == "compute" else tuple(map(_wrapped, self.compute_roles))
         object.__setattr__(self, "compute_roles", compute_roles)
-        _check_distinct(self.minters if self.mode == "compute" else (*self.minters, *self.compute_roles))
+        roles = self.minters if self.mode == "compute" else (*self.minters, *self.compute_roles)
+        _check_distinct(roles, nobody_is_fine=self.mode == "web-identity")
+
+    @property
+    def compute_roles_mint(self) -> bool:
+        """Whether agent code can choose its own tags."""
+        return self.mode == "compute"
+
+    @property
+    def by_token(self) -> bool:
+        """Whether a session's tags come from a signed token and from nowhere else."""
+        return self.mode in ("credential-broker", "web-identity")
 
     @classmethod
     def by_compute_roles(cls, *roles: AnyRole) -> "Minting":
@@ -76,13 +100,109 @@ class Minting:
         Raises:
             InvalidInputError: The broker is also a compute role, or one role is given twice.
         """
-        roles = tuple(compute_roles) if isinstance(compute_roles, Iterable) else (compute_roles,)
-        return cls("broker", (broker,), roles)
+        return cls("broker", (broker,), _listed(compute_roles))
+
+    @classmethod
+    def by_credential_broker(cls, broker: "CredentialBroker", *, compute_roles: Sequence[AnyRole] = ()) -> "Minting":
+        """
+        Return minting by a `CredentialBroker`, which takes every tag from a signed task token.
+
+        NOT PROTECTED: whoever holds a task's token may have that task's credentials until the token expires or is
+        revoked; and whoever may sign with its key, change its function or its role may mint anything.
+
+        Args:
+            broker: The function. It serves one session role.
+            compute_roles: Roles agent code runs under: they may invoke the function, and are denied tenant data,
+                this session role, the signing key, and changing the function or the revocations.
+
+        Raises:
+            InvalidInputError: It is no CredentialBroker, or one role is given twice.
+        """
+        role = getattr(broker, "role", None)
+        if role is None or not hasattr(broker, "signing_key"):
+            raise InvalidInputError(
+                "the credential broker is none",
+                got=f"a {type(broker).__name__}",
+                expected="a CredentialBroker",
+                why="a role or function of another kind checks no task token",
+                fix="pass the CredentialBroker; Minting.by_broker(role) trusts a role",
+            )
+        return cls("credential-broker", (role,), _listed(compute_roles), credential_broker=broker)
+
+    @classmethod
+    def by_web_identity(
+        cls,
+        provider: AnyProvider,
+        *,
+        audience: str | None = None,
+        subject: str = DEFAULT_SUBJECT,
+        issuer: str | None = None,
+        compute_roles: Sequence[AnyRole] = (),
+        max_session: cdk.Duration | None = None,
+    ) -> "Minting":
+        """
+        Return minting by whoever holds a token of one OIDC issuer: `sts:AssumeRoleWithWebIdentity`.
+
+        No role is assumed by another, so sessions may last up to twelve hours. Nothing stands between the token and
+        STS: a token cannot be revoked, only its sessions denied.
+
+        NOT PROTECTED: whoever may sign with the issuer's key, or change what its key set says, may mint anything.
+
+        Args:
+            provider: A `TaskTokenIssuer`, or the IAM OIDC provider of an issuer that exists.
+            audience: The one `aud` that is trusted. Default: the TaskTokenIssuer's.
+            subject: The one `sub` that is trusted. Default: `agent-task`, the default of task tokens.
+            issuer: The issuer's URL, spelled out. Default: what a TaskTokenIssuer, or a provider's literal ARN, says.
+            compute_roles: Roles agent code runs under: tenant data and this session role are denied to them.
+            max_session: The longest session, one to twelve hours. Default: one hour.
+
+        Raises:
+            InvalidInputError: The issuer is unknown, a pattern, or another one than the provider's; audience or
+                subject is no literal; or `max_session` is out of range.
+        """
+        if max_session is not None:
+            _check_max_session(max_session)
+        identity = TrustedIssuer.of(provider, issuer=issuer, audience=audience, subject=subject)
+        return cls("web-identity", (), _listed(compute_roles), web_identity=identity, max_session=max_session)
 
 
 def underlying(role: AnyRole) -> iam.IRole:
     """Return the CDK role that accepts policies."""
     return role.policy_role if isinstance(role, ScopedComputeRole) else role
+
+
+def checked_roles(minting: Minting, site: Site) -> tuple[list[iam.IRole], list[str]]:
+    """
+    Return the minters and their ARNs.
+
+    Raises:
+        InvalidInputError: A role cannot be changed, or is named twice under two imports.
+    """
+    minters = [underlying(role) for role in minting.minters]
+    compute_roles = [underlying(role) for role in minting.compute_roles]
+    around = minters if minting.compute_roles_mint else [*minters, *compute_roles]
+    for role in around:
+        demand_changeable(role, site)
+    arns = [role.role_arn for role in around]
+    demand_distinct(around, arns)
+    return minters, arns[: len(minters)]
+
+
+def demand_open(minting: Minting, path: str) -> None:
+    """
+    Refuse a further minter where the token decides.
+
+    Raises:
+        InvalidInputError: Sessions of the role at this path are minted by token.
+    """
+    if minting.by_token:
+        raise InvalidInputError(
+            f"session role `{path}` is minted by token",
+            got="a role to admit",
+            expected="no minter beside the token's own way",
+            why="it would choose a session's tags without a signed token",
+            fix="issue it tokens, or use Minting.by_broker",
+        )
 
 
 def _wrapped(role: AnyRole) -> AnyRole:
@@ -105,8 +225,24 @@ def _wrapped(role: AnyRole) -> AnyRole:
     return scope if isinstance(scope, ScopedComputeRole) else role
 
 
-def _check_distinct(roles: tuple[AnyRole, ...]) -> None:
-    if not roles:
+def _listed(roles: Sequence[AnyRole] | AnyRole) -> tuple[AnyRole, ...]:
+    return tuple(roles) if isinstance(roles, Iterable) else (roles,)
+
+
+def _check_max_session(longest: cdk.Duration) -> None:
+    # Source: IAM API_CreateRole, MaxSessionDuration.
+    if not 3600 <= longest.to_seconds() <= 43_200:
+        raise InvalidInputError(
+            "`max_session` is out of range",
+            got=f"{longest.to_seconds():g} seconds",
+            expected="3,600 to 43,200",
+            why="IAM refuses the role at deployment",
+            fix="pass Duration.hours(1) to Duration.hours(12)",
+        )
+
+
+def _check_distinct(roles: tuple[AnyRole, ...], *, nobody_is_fine: bool) -> None:
+    if not roles and not nobody_is_fine:
         raise InvalidInputError(
             "nobody may mint sessions",
             got="no role",
@@ -122,53 +258,3 @@ def _check_distinct(roles: tuple[AnyRole, ...]) -> None:
             why="a broker that is also a compute role is no broker, and a repeated role usually hides a missing one",
             fix="name each role once",
         )
-
-
-def trust_conditions(tag_keys: Sequence[str], path_tags: Iterable[str], transitive: Sequence[str]) -> Conditions:
-    """
-    Return what the trust policy demands of every mint.
-
-    All tags present and not empty, no tag beside them, no path in a tag that becomes part of an object key, and
-    no transitive tag but those asked for.
-
-    Source: service authorization reference: all four keys exist for AssumeRole and for TagSession.
-    """
-    if undeclared := [key for key in transitive if key not in tag_keys]:
-        raise InvalidInputError(
-            "a transitive tag is not declared",
-            got=", ".join(f"`{key}`" for key in undeclared),
-            expected=f"some of {', '.join(tag_keys)}",
-            why="the trust policy admits declared tags only, so no session could carry it",
-            fix="add it to tag_keys",
-        )
-    conditions: Conditions = {
-        "StringLike": {f"aws:RequestTag/{key}": "?*" for key in tag_keys},
-        # ForAllValues is true where the key is absent, hence the Null below.
-        "ForAllValues:StringEquals": {"aws:TagKeys": list(tag_keys)},
-        "Null": {"aws:TagKeys": "false"},
-    }
-    # Negated, so true where the tag is absent: the StringLike above demands it.
-    if slashless := {f"aws:RequestTag/{key}": list(PATH_VALUES) for key in path_tags}:
-        conditions["StringNotLike"] = slashless
-    if transitive:
-        conditions["ForAllValues:StringEquals"]["sts:TransitiveTagKeys"] = list(transitive)
-    conditions["Null"]["sts:TransitiveTagKeys"] = "false" if transitive else "true"
-    return conditions
-
-
-def trusted(minter_arns: Sequence[str], conditions: Conditions) -> iam.PrincipalBase:
-    """Return the minters as one principal: one trust statement with both STS actions and all conditions."""
-    principals = [iam.ArnPrincipal(arn) for arn in minter_arns]
-    principal = principals[0] if len(principals) == 1 else iam.CompositePrincipal(*principals)
-    return principal.with_conditions(conditions).with_session_tags()
-
-
-def trust_document(minter_arns: Iterable[Any], conditions: Conditions) -> dict[str, Any]:
-    """Return the trust policy that `trusted` renders, to be measured before the CDK renders it."""
-    statement = {
-        "Action": list(MINT_ACTIONS),
-        "Condition": conditions,
-        "Effect": "Allow",
-        "Principal": {"AWS": list(minter_arns)},
-    }
-    return {"Statement": [statement], "Version": "2012-10-17"}

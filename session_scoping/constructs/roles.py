@@ -123,3 +123,10 @@ def demand_distinct(roles: Sequence[iam.IRole], arns: Sequence[str]) -> None:
                 fix="name each role once",
             )
         seen.add(arn)
+
+
+def arn_by_name(site: Site, role_name: str | None, path: str | None) -> str | None:
+    """Return the ARN spelled from a known name: it needs no reference, so it cannot close a cycle of stacks."""
+    if role_name is None or is_token(role_name):
+        return None
+    return site.arn("iam", f"role{path or '/'}{role_name}", region="")

@@ -11,29 +11,29 @@ from constructs import Construct
 from session_scoping import environment
 from session_scoping.constructs import guards
 from session_scoping.constructs.arguments import check_kinds, listed
-from session_scoping.constructs.documents import Section, tokens_in
+from session_scoping.constructs.documents import Section, document_of, tokens_in
 from session_scoping.constructs.finished import Check, FinishedTree
 from session_scoping.constructs.limits import Limit, Limited, promises_of, trust_conditions_of
-from session_scoping.constructs.minting import (
-    MINT_ACTIONS,
-    AnyRole,
-    Minting,
-    trust_conditions,
-    trust_document,
-    trusted,
-    underlying,
+from session_scoping.constructs.minting import MINT_ACTIONS, AnyRole, Minting, checked_roles, demand_open, underlying
+from session_scoping.constructs.minting_guards import (
+    compute_guards,
+    invoke_sections,
+    mint_sections,
+    session_guards,
+    token_promises,
 )
 from session_scoping.constructs.models import Models
 from session_scoping.constructs.objects import TenantObjects, check_others
 from session_scoping.constructs.policies import PolicySeries, flatten
-from session_scoping.constructs.roles import demand_apart, demand_changeable, demand_distinct, demand_exact, demand_new
+from session_scoping.constructs.roles import arn_by_name, demand_apart, demand_changeable, demand_exact, demand_new
 from session_scoping.constructs.ruler import Ruler
 from session_scoping.constructs.session_policies import SessionPolicies
-from session_scoping.constructs.site import Site, is_token
-from session_scoping.constructs.statements import Statement, allow, deny, tags_present
+from session_scoping.constructs.site import Site
+from session_scoping.constructs.statements import Statement, allow, tags_present
 from session_scoping.constructs.tables import TenantTable
 from session_scoping.constructs.tenant_data import TenantData
 from session_scoping.constructs.trust import role_checks, trust_too_large
+from session_scoping.constructs.trust_statements import Trust, further, trust_conditions, trusted
 from session_scoping.errors import InvalidInputError, QuotaExceededError
 from session_scoping.layout import SHARED_BY
 from session_scoping.tags import DEFAULT_TAG_KEYS, demand_policy_text, parse_tag_keys
@@ -105,6 +105,7 @@ class SessionRole(Construct):
         check_kinds(minting=[minting], tables=tables, objects=objects, models=[models], limits=limits)
         super().__init__(scope, id)
         self._tag_keys = demand_policy_text(parse_tag_keys(tag_keys))
+        self._transitive = tuple(transitive_tag_keys)
         self._minting, self._models = minting, models
         self._site = Site.of(scope)
         self._ruler = Ruler.at(self._site)
@@ -113,44 +114,40 @@ class SessionRole(Construct):
         self._limits: tuple[Limit, ...] = limits
         for limit in self._limits:
             limit.check(self, self._tag_keys)
-        demanded = trust_conditions(self._tag_keys, self._path_tags, tuple(transitive_tag_keys))
-        self._trust_conditions = trust_conditions_of(self._limits, self._site, demanded)
-        self._minters, minter_arns = self._check_roles()
+        self._demands = Trust(
+            minting,
+            trust_conditions(self._tag_keys, self._path_tags, self._transitive),
+            trust_conditions_of(self._limits, self._site, {}),
+        )
+        self._minters, minter_arns = checked_roles(minting, self._site)
+        first, *others = self._demands.statements(minter_arns)
         self._role = iam.Role(
             self,
             "Role",
-            assumed_by=trusted(minter_arns, self._trust_conditions),
+            assumed_by=trusted(first),
             role_name=role_name,
             path=path,
             permissions_boundary=permissions_boundary,
             description=description or "One task's own data; assumed with session tags only",
             # Role chaining is capped at one hour whatever is set here (STS API_AssumeRole).
-            max_session_duration=cdk.Duration.hours(1),
+            max_session_duration=minting.max_session or cdk.Duration.hours(1),
         )
+        cast(iam.PolicyDocument, self._role.assume_role_policy).add_statements(*further(others))
         self._role_arn = self._role.role_arn
-        self._arn = _arn_by_name(self._site, role_name, path) or self._role_arn
+        self._arn = arn_by_name(self._site, role_name, path) or self._role_arn
         self._shares = False
         self._declare_sharing()
         self._fence_is_up = deny_tenant_data_to_compute_roles
         self._policies = SessionPolicies(
-            self, self._site, self._ruler, self._role, compute_roles_mint=minting.mode == "compute"
+            self, self._site, self._ruler, self._role, compute_roles_mint=minting.compute_roles_mint
         )
-        self._promise()
+        if minting.credential_broker:
+            minting.credential_broker._serve(self, self._arn, self._tag_keys, self._transitive)
         self._write_policies(models, check_others(other_objects, self._data.objects), minter_arns)
+        self._promise()
         self._warn()
         FinishedTree.of(self._site).reserve(self._tag_keys)
         FinishedTree.of(self._site).ask(self._finished)
-
-    def _check_roles(self) -> tuple[list[iam.IRole], list[str]]:
-        """Refuse roles that cannot be changed, or are named twice under two imports; return minters and their ARNs."""
-        minters = [underlying(role) for role in self._minting.minters]
-        compute_roles = [underlying(role) for role in self._minting.compute_roles]
-        around = minters if self._minting.mode == "compute" else [*minters, *compute_roles]
-        for role in around:
-            demand_changeable(role, self._site)
-        arns = [role.role_arn for role in around]
-        demand_distinct(around, arns)
-        return minters, arns[: len(minters)]
 
     def _write_policies(self, models: Models | None, other_objects: Sequence[str], minter_arns: Sequence[str]) -> None:
         """Write the role's own policies, then those of the roles around it, with one trip to the CDK for all text."""
@@ -158,17 +155,25 @@ class SessionRole(Construct):
         denied = [
             *guards.tag_sections(self._tag_keys, self._path_tags),
             *guards.chaining_sections(),
+            *session_guards(self._minting),
             *(section for limit in self._limits for section in limit.guards(self._site)),
             *self._data.guards(other_objects),
         ]
         allowed = [*self._data.permissions(base), *(models.sections(self._site, base) if models else [])]
-        mint, fenced = self._mint_sections(), self._compute_sections()
-        self._site.resolve([*tokens_in([*denied, *allowed, *mint, *fenced]), *self._data.measurable(), *minter_arns])
-        self._check_trust_size(trust_document(map(self._site.resolved_value, minter_arns), self._trust_conditions))
+        mint, exchange = mint_sections(self._minting, self._role_arn), invoke_sections(self._minting)
+        fenced = [
+            *(self._data.compute_guards() if self._fence_is_up else []),
+            *compute_guards(self._minting, self._role_arn),
+        ]
+        known = tokens_in([*denied, *allowed, *mint, *exchange, *fenced])
+        self._site.resolve([*known, *self._data.measurable(), *minter_arns])
+        self._check_trust_size(
+            document_of(self._demands.statements([self._site.resolved_value(arn) for arn in minter_arns]))
+        )
         self._data.teach(self._ruler)
         self._policies.write_own(denied, allowed)
         self._policies.write_mint(mint, self._minters)
-        self._policies.write_fence(fenced)
+        self._policies.write_fence(fenced, exchange)
         self._policies.fence_in(self._minting.compute_roles)
 
     @property
@@ -192,15 +197,24 @@ class SessionRole(Construct):
         return self._tag_keys
 
     @property
+    def transitive_tag_keys(self) -> tuple[str, ...]:
+        """The tags a session may hand on to a tool's session."""
+        return self._transitive
+
+    @property
     def environment(self) -> Mapping[str, str]:
         """
         Environment variables for the agent's container.
 
-        Where a broker mints, the ARN is left out: the agent assumes nothing, and delivering credentials to it is
-        the broker's part.
+        Where a broker mints, the ARN is left out: the agent assumes nothing. A credential broker's function is named
+        instead; where a task's token lies (`AGENT_TASK_TOKEN_FILE`) is for the orchestrator to say.
         """
         variables = {environment.SESSION_TAG_KEYS: ",".join(self._tag_keys)}
-        if self._minting.mode == "compute":
+        if self._transitive:
+            variables[environment.SESSION_TRANSITIVE_TAG_KEYS] = ",".join(self._transitive)
+        if broker := self._minting.credential_broker:
+            variables[environment.CREDENTIAL_BROKER] = broker.function.function_arn
+        elif self._minting.mode != "broker":
             variables[environment.SESSION_ROLE_ARN] = self._arn
         return variables
 
@@ -216,11 +230,12 @@ class SessionRole(Construct):
             QuotaExceededError: The trust policy would exceed its quota.
         """
         minter = underlying(role)
+        demand_open(self._minting, self.node.path)
         demand_new(minter, self._minters)
         demand_changeable(minter, self._site)
         self._trust(minter)
         self._policies.let_mint(minter)
-        if self._minting.mode == "compute":
+        if self._minting.compute_roles_mint:
             self._policies.fence_in([role])
 
     def admit_trust_only(self, role: AnyRole) -> Statement:
@@ -238,13 +253,14 @@ class SessionRole(Construct):
             QuotaExceededError: The trust policy would exceed its quota.
         """
         minter = underlying(role)
+        demand_open(self._minting, self.node.path)
         demand_new(minter, self._minters)
         demand_exact(minter)
         self._trust(minter)
         statement = allow("MintSessions", MINT_ACTIONS, [self._arn])
         readable = {**statement, "Resource": flatten(self._site.stack.resolve(self._arn))}
         text = f"add this to role {minter.node.path}, which cannot be changed from here: {json.dumps(readable)}"
-        if self._minting.mode == "compute":
+        if self._minting.compute_roles_mint:
             text += "; nothing here denies it the tenant data itself: its owner must see that it has no such grant"
         cdk.Annotations.of(self).add_info(text)
         return statement
@@ -266,9 +282,10 @@ class SessionRole(Construct):
             )
         for role in roles:
             demand_changeable(underlying(role), self._site)
-            if self._minting.mode == "broker":
+            if not self._minting.compute_roles_mint:
                 demand_apart(underlying(role), self._minters)
         self._policies.fence_in(roles)
+        self._promise()
 
     def _claim(self, data: TenantData) -> None:
         """Refuse a table that this role reaches already: two guards would deny each other's actions."""
@@ -289,10 +306,11 @@ class SessionRole(Construct):
             self._policies.cover(series, sections)
 
     def _trust(self, minter: iam.IRole) -> None:
-        if self._minting.mode == "broker":
+        if not self._minting.compute_roles_mint:
             demand_apart(minter, self._policies.fenced)
         policy = cast(iam.PolicyDocument, self._role.assume_role_policy)
-        trusted([minter.role_arn], self._trust_conditions).add_to_assume_role_policy(policy)
+        (statement,) = self._demands.statements([minter.role_arn])
+        trusted(statement).add_to_assume_role_policy(policy)
         self._minters.append(minter)
         self._check_trust_size(self._site.stack.resolve(policy))
 
@@ -300,25 +318,16 @@ class SessionRole(Construct):
         if message := trust_too_large(trust, self._ruler):
             raise QuotaExceededError(message)
 
-    def _mint_sections(self) -> list[Section]:
-        return [Section.whole(allow("MintSessions", MINT_ACTIONS, [self._role_arn]))]
-
-    def _compute_sections(self) -> list[Section]:
-        sections = self._data.compute_guards() if self._fence_is_up else []
-        if self._minting.mode == "broker":
-            mint = {"Action": MINT_ACTIONS, "Resource": [self._role_arn]}
-            sections.append(Section.whole(deny("DenyMinting", mint)))
-        return sections
-
     def _promise(self) -> None:
         """Write down what the verifier holds this role to."""
         resource = cast(cdk.CfnResource, self._role.node.default_child)
-        for key, value in promises_of(self._limits, self._site).items():
+        fenced = [role.role_arn for role in self._policies.fenced] if self._minting.by_token else []
+        for key, value in {**promises_of(self._limits, self._site), **token_promises(self._minting, fenced)}.items():
             resource.add_metadata(key, value)
 
     def _warn(self) -> None:
         warnings = {}
-        if self._minting.mode == "compute":
+        if self._minting.compute_roles_mint:
             warnings[_WARN_COMPUTE_MINTING] = (
                 "compute roles mint sessions: code that reads a compute role's credentials can mint a session for any "
                 "task. This bounds leaked session credentials and honest bugs, not a hijacked agent. "
@@ -333,7 +342,9 @@ class SessionRole(Construct):
             cdk.Validations.of(self).add_warning(warning_id, message)
 
     def _finished(self) -> Iterable[Check]:
-        yield from role_checks(self._role, self._ruler, self._tag_keys)
+        own = self._demands.statements([role.role_arn for role in self._minters]) if self._minting.by_token else None
+        document = iam.PolicyDocument.from_json(document_of(own)) if own else None
+        yield from role_checks(self._role, self._ruler, self._tag_keys, document)
         yield from self._policies.finished()
         for limit in self._limits:
             yield from limit.checks(Limited(self, self._site, tuple(self._policies.fenced), self._services()))
@@ -342,10 +353,3 @@ class SessionRole(Construct):
         """Return the services a session calls, by the last part of their VPC endpoints' names."""
         called = {"sts": True, "dynamodb": self._data.tables, "s3": self._data.objects, "bedrock-runtime": self._models}
         return frozenset(name for name, needed in called.items() if needed)
-
-
-def _arn_by_name(site: Site, role_name: str | None, path: str | None) -> str | None:
-    """Return the ARN spelled from a known name: it needs no reference, so it cannot close a cycle of stacks."""
-    if role_name is None or is_token(role_name):
-        return None
-    return site.arn("iam", f"role{path or '/'}{role_name}", region="")

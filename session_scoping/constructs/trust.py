@@ -11,15 +11,28 @@ from session_scoping.constructs.ruler import TRUST_POLICY_MAX, Ruler, too_large_
 from session_scoping.constructs.site import properties_of
 
 
-def role_checks(role: iam.Role, ruler: Ruler, tag_keys: Sequence[str]) -> Iterable[Check]:
-    """Check the size and the conditions of the trust policy, and the role's own tags."""
+def role_checks(
+    role: iam.Role, ruler: Ruler, tag_keys: Sequence[str], own: iam.PolicyDocument | None
+) -> Iterable[Check]:
+    """
+    Check the size and the conditions of the trust policy, and the role's own tags.
+
+    Args:
+        role: The session role.
+        ruler: Measures the document.
+        tag_keys: What every Allow must demand.
+        own: The only Allows there may be; None where others may be admitted.
+    """
     properties = properties_of(cast(iam.CfnRole, role.node.default_child))
-    kept = {"trust": properties["assumeRolePolicyDocument"], "tags": properties.get("tags")}
+    kept = {"trust": properties["assumeRolePolicyDocument"], "tags": properties.get("tags"), "own": own}
     yield Check(kept, partial(_role_errors, role, ruler, tag_keys))
 
 
 def _role_errors(role: iam.Role, ruler: Ruler, tag_keys: Sequence[str], kept: Any) -> Iterable[str]:
-    errors = [*_trust_errors(kept["trust"], ruler, tag_keys), *reserved_tags(_keys(kept.get("tags")), tag_keys)]
+    trust, own = kept["trust"], kept.get("own")
+    opened = _added(trust, own) if own else _untagged(trust, tag_keys)
+    too_large = trust_too_large(trust, ruler)
+    errors = [*([too_large] if too_large else []), *opened, *reserved_tags(_keys(kept.get("tags")), tag_keys)]
     for error in errors:
         yield f"role `{role.node.path}`: {error}"
 
@@ -28,11 +41,9 @@ def _keys(tags: Sequence[dict[str, str]] | None) -> list[str]:
     return [tag["key"] for tag in tags or ()]
 
 
-def _trust_errors(trust: Any, ruler: Ruler, tag_keys: Sequence[str]) -> Iterable[str]:
-    """Measure the trust policy, and refuse a statement that does not ask for every tag, whoever added it."""
+def _untagged(trust: Any, tag_keys: Sequence[str]) -> Iterable[str]:
+    """Refuse a statement that does not ask for every tag, whoever added it."""
     asked = {f"aws:RequestTag/{key}" for key in tag_keys}
-    if message := trust_too_large(trust, ruler):
-        yield message
     for statement in trust["Statement"]:
         conditions = statement.get("Condition", {})
         if statement["Effect"] == "Allow" and not asked <= conditions.get("StringLike", {}).keys():
@@ -41,6 +52,22 @@ def _trust_errors(trust: Any, ruler: Ruler, tag_keys: Sequence[str]) -> Iterable
                 f"{'other conditions' if conditions else 'no Condition'}, expected every statement to demand "
                 f"{', '.join(sorted(asked))}; whoever it admits reaches every tenant's data; fix: remove it and call "
                 "admit() on the SessionRole"
+            )
+
+
+def _added(trust: Any, own: Any) -> Iterable[str]:
+    """
+    Refuse every Allow but our own: where sessions are minted by token, no other way in is right.
+
+    Compared as rendered, so that a principal the CDK merged into one of ours is found too.
+    """
+    for statement in trust["Statement"]:
+        if statement["Effect"] == "Allow" and statement not in own["Statement"]:
+            actions = statement.get("Action", "NotAction")
+            yield (
+                "the trust policy admits somebody beside the token's own way: got a statement allowing "
+                f"{actions if isinstance(actions, str) else ', '.join(actions)}, expected none but the SessionRole's "
+                "own; whoever it admits chooses a session's tags without a signed token; fix: remove it"
             )
 
 

@@ -1,12 +1,15 @@
 """`prove`: every property of every session role and compute role, for all requests and all pairs of sessions."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
+from session_scoping.agent.policy import parse_session_policy
 from session_scoping.errors import InvalidInputError
 from session_scoping.promises import ATTRIBUTED_TO, BOUND_TO
 from session_scoping.verify.collecting import collect
+from session_scoping.verify.documents import statements_of
 from session_scoping.verify.infer import Options, Scoped, find_session_roles, scope_of
 from session_scoping.verify.model import Estate, Role, Store
 from session_scoping.verify.promised import promises_anything
@@ -20,11 +23,17 @@ from session_scoping.verify.properties.chaining import prove_no_chaining
 from session_scoping.verify.properties.compute import RULE as COMPUTE
 from session_scoping.verify.properties.compute import prove_compute
 from session_scoping.verify.properties.compute_roles import find_compute_roles
+from session_scoping.verify.properties.derivation import RULE as DERIVATION
+from session_scoping.verify.properties.derivation import prove_derivation, tool_of
 from session_scoping.verify.properties.isolation import OBJECTS, PARTITION, prove_store
 from session_scoping.verify.properties.revocation import RULE as REVOCATION
 from session_scoping.verify.properties.revocation import promises_revocation, prove_revocation
+from session_scoping.verify.properties.session_policy import RULE as POLICY
+from session_scoping.verify.properties.session_policy import prove_session_policy
 from session_scoping.verify.properties.session_tags import RULE as TAGS
 from session_scoping.verify.properties.session_tags import prove_session_tags
+from session_scoping.verify.properties.token_minting import RULE as TOKENS
+from session_scoping.verify.properties.token_minting import mode_of, prove_token_minting
 from session_scoping.verify.properties.token_vault import RULE as VAULT
 from session_scoping.verify.properties.token_vault import find_vault_roles, prove_token_vault, without_tags
 from session_scoping.verify.properties.work import RULE as WORK
@@ -36,7 +45,7 @@ from session_scoping.verify.report import Report, Result, Status
 from session_scoping.verify.stores import named
 from session_scoping.verify.symbolic.conditions import UnmodelledError
 from session_scoping.verify.template import load
-from session_scoping.verify.text import show
+from session_scoping.verify.text import Text, show
 
 ASSUMPTIONS = (
     "no policy outside these templates attaches to the roles in them",
@@ -90,6 +99,10 @@ def prove(estate: Estate, options: Options | None = None, progress: Progress | N
             results.append(_run(attempt, rule, subject, item.role, [*estate.problems, *item.role.problems]))
     results += promised
     compute = find_compute_roles(estate, scoped, options)
+    for item in (item for item in scoped if mode_of(item.role)):
+        tell(f"{TOKENS}: {item.role.label}")
+        step = partial(prove_token_minting, estate, item, list(compute.roles))
+        results.append(_run(step, TOKENS, item.role.label, item.role, [*estate.problems, *item.role.problems]))
     stores = {store.id: store for item in scoped for store in item.stores}
     for role in compute.roles:
         tell(f"{COMPUTE}: {role.label}")
@@ -153,7 +166,22 @@ def _session_steps(estate: Estate, item: Scoped, options: Options) -> Iterator[_
     yield CHAINING, label, partial(prove_no_chaining, proof)
     if promises_revocation(item.role):
         yield REVOCATION, label, partial(prove_revocation, proof)
+    if (owner := tool_of(item.role)) is not None:
+        yield DERIVATION, label, partial(_prove_tool, estate, item.role, owner, options)
     yield WORK, label, partial(prove_work_possible, proof)
+    for text in options.session_policies:
+        yield POLICY, label, partial(_prove_policy, proof, text)
+
+
+def _prove_policy(proof: Proof, text: str) -> Result:
+    return prove_session_policy(proof, statements_of(json.loads(parse_session_policy(text)), "the session policy"))
+
+
+def _prove_tool(estate: Estate, tool: Role, owner: Text, options: Options) -> Result:
+    session_role = estate.role_by_arn(owner)
+    if session_role is None:
+        raise UnmodelledError(f"{show(owner)}, whose tool it is, is not in these templates")
+    return prove_derivation(Proof(estate, scope_of(session_role, estate, options)), tool)
 
 
 _PROMISES = ((ATTRIBUTED_TO, ATTRIBUTION, prove_attribution), (BOUND_TO, BINDING, prove_workload_binding))

@@ -14,6 +14,7 @@ _NAME_KIND = {
     "AWS::S3::Bucket": ("BucketName", "bucket"),
     "AWS::IAM::Role": ("RoleName", "role"),
     "AWS::KMS::Key": ("", "key"),
+    "AWS::Lambda::Function": ("FunctionName", "function"),
 }
 _PSEUDO_KIND = {"AWS::Region": "region", "AWS::AccountId": "account", "AWS::Partition": "partition"}
 # An export that CDK itself makes for a cross-stack reference: the Ref or an attribute of one resource.
@@ -60,6 +61,8 @@ def name_of(logical_id: str, scope: Scope) -> Text | Unmodelled:
         return (Token(f"{scope.name}.{logical_id}", "free"),)
     if kind == "AWS::IAM::ManagedPolicy":
         return (Token(f"{scope.name}.{logical_id}", "policy"),)
+    if kind == "AWS::IAM::OIDCProvider":
+        return _provider(logical_id, scope)
     attribute, shape = _NAME_KIND.get(kind, ("", "plain"))
     given = scope.properties(logical_id).get(attribute) if attribute else None
     if given is not None and choose(given, scope) is not NO_VALUE:
@@ -85,9 +88,23 @@ def arn_of(logical_id: str, scope: Scope) -> Text | Unmodelled:
         service, owner, path = "iam", join_text(lit(":"), account), f"role{given}"
     elif kind == "AWS::KMS::Key":
         service, owner, path = "kms", join_text(region, lit(":"), account), "key/"
+    elif kind == "AWS::Lambda::Function":
+        service, owner, path = "lambda", join_text(region, lit(":"), account), "function:"
+    elif kind == "AWS::IAM::OIDCProvider":
+        return name
     else:
         return (Token(f"{scope.name}.{logical_id}.Arn", "plain"),)
     return join_text(lit("arn:"), partition, lit(f":{service}:"), owner, lit(f":{path}"), name)
+
+
+def _provider(logical_id: str, scope: Scope) -> Text | Unmodelled:
+    """Return the ARN of an OIDC provider, which is its Ref: it ends in the issuer, without `https://`."""
+    url = text_of(scope.properties(logical_id).get("Url", ""), scope)
+    if isinstance(url, Unmodelled) or not url or not isinstance(url[0], str):
+        return (Token(f"{scope.name}.{logical_id}", "plain"),)
+    partition, account = _pseudo("AWS::Partition", scope), _pseudo("AWS::AccountId", scope)
+    issuer = (url[0].removeprefix("https://"), *url[1:])
+    return join_text(lit("arn:"), partition, lit(":iam::"), account, lit(":oidc-provider/"), issuer)
 
 
 @handles("Fn::GetAtt")

@@ -49,6 +49,18 @@ RULES = (
         "No session can assume a role of the templates, by its own policies or by a trust policy alone.",
     ),
     Rule(
+        "derivation",
+        "A tool's role is reached by its own sessions, each under its own tags",
+        "Only sessions of the session role a tool names can assume it, and only with the tags they carry; where the"
+        " tool says so, under a name that is their tag.",
+    ),
+    Rule(
+        "session-policy",
+        "A session policy only takes away, and leaves something",
+        "Asked for with --session-policy: no request is allowed under the policy and not without it, and some request"
+        " of a session is left.",
+    ),
+    Rule(
         "revocation",
         "A revoked session can do nothing",
         "A Deny of every action on every resource fires for each session the role's Metadata calls revoked.",
@@ -69,6 +81,12 @@ RULES = (
         "work-possible",
         "What the role grants can be used",
         "Some request of an admitted session succeeds on each table and bucket; denying everything is no proof.",
+    ),
+    Rule(
+        "token-minting",
+        "Where tokens decide, nothing else makes a session",
+        "A session role minted by signed tokens is entered by the token's own way alone; no compute role and no session"
+        " may sign, change the function or the key set that judges a token, or take a revocation back.",
     ),
     Rule(
         "compute-isolation",

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from session_scoping.layout import TOOL_OF
+from session_scoping.promises import MINTING_BUCKETS, MINTING_TABLES
 from session_scoping.verify.actions import KEYED, OBJECT, PARTIQL, UNKEYED
 from session_scoping.verify.matching import parsed, split_fields
 from session_scoping.verify.model import Estate, Role, Statement, Store
@@ -55,7 +57,8 @@ def _granted(role: Role, estate: Estate) -> list[Store]:
     known = list(estate.stores.values())
     found: dict[str, Store] = {}
     for statement in role.identity:
-        if not statement.allow and statement.resources is None:
+        # A tool is denied the data of its session that it is not given: naming it there gives it nothing.
+        if not statement.allow and (statement.resources is None or TOOL_OF in role.promises):
             continue
         for kind, actions in _MODELLED_STORE.items():
             if not any(covers_action(statement, action) for action in actions):
@@ -66,7 +69,9 @@ def _granted(role: Role, estate: Estate) -> list[Store]:
     for store in known:
         if store.kind in _MODELLED_STORE and any(_grants_directly(s, role) for s in store.policy):
             found.setdefault(store.id, store)
-    return [store for store in found.values() if store.kind in _MODELLED_STORE]
+    # What decides over tokens is no tenant data: `token-minting` proves that no session reaches it at all.
+    others = [arn for key in (MINTING_TABLES, MINTING_BUCKETS) for arn in role.promises.get(key, [])]
+    return [store for store in found.values() if store.kind in _MODELLED_STORE and store.arn not in others]
 
 
 def _grants_directly(statement: Statement, role: Role) -> bool:

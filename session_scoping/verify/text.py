@@ -16,7 +16,8 @@ class Token:
     Attributes:
         name: Unique within one verification, such as `App.Table` or `AWS::Region`.
         kind: What the text can look like, which limits how it can be matched: `table`, `bucket`, `role`, `key`,
-            `region`, `account`, `partition`, `plain` (anything without wildcards), or `free` (anything at all).
+            `function`, `region`, `account`, `partition`, `plain` (anything without wildcards), or `free` (anything at
+            all).
     """
 
     name: str

@@ -10,6 +10,7 @@ from session_scoping.verify.matching import parsed, split_fields
 from session_scoping.verify.model import Statement, Store
 from session_scoping.verify.properties.base import Proof, Witness, classes, confirm
 from session_scoping.verify.properties.samples import sample_crossing
+from session_scoping.verify.reach import covers_action
 from session_scoping.verify.report import Counterexample, Result, Status
 from session_scoping.verify.symbolic.calls import Call, Session
 from session_scoping.verify.symbolic.conditions import LEADING_KEYS, UnmodelledError
@@ -55,6 +56,9 @@ def _patterns_of(statements: Sequence[Statement], proof: Proof, store: Store) ->
     """Return everything keys of the store may be compared with."""
     found: list[Pattern] = list(proof.scoped.formats[store.id])
     for statement in statements:
+        if not any(covers_action(statement, action) for action in (*OBJECT, FUTURE[1])):
+            # Compared with no key; an id of another service in it would only coarsen how keys are cut.
+            continue
         for text in (*(statement.resources or ()), *statement.not_resources):
             pattern = parsed(text, statement.variables, True)
             if not isinstance(pattern, Unmodelled):

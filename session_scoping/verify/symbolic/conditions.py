@@ -82,6 +82,9 @@ def encode_condition(condition: Condition, call: Call, *, over: bool, variables:
     _check_key(key, quantifier, base, condition)
     if key in MULTIVALUED and key != LEADING_KEYS and key not in _TAG_LISTS:
         return _atom(condition, call)
+    if _of_issuer(key):
+        # What a token says beside the tags decides nothing about them; `session-tags` reads it from the statement.
+        return _atom(condition, call)
     if base.startswith("date") and key not in MULTIVALUED:
         return _dated(condition, key, base, call, quantifier=quantifier, if_exists=if_exists, over=over)
     patterns = _patterns(condition, base, variables)

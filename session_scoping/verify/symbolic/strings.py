@@ -80,6 +80,7 @@ _CHARS = {
     "bucket": "abcdefghijklmnopqrstuvwxyz0123456789.-",
     "role": "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+=,.@-",
     "key": "abcdef0123456789-mrk",
+    "function": "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-",
 }
 
 

@@ -1,0 +1,74 @@
+"""What the broker's function may do, and what is denied to those around it."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+
+from session_scoping.constructs.documents import Section
+from session_scoping.constructs.signing_keys import SIGNING
+from session_scoping.constructs.site import Site
+from session_scoping.constructs.statements import Conditions, allow, deny
+
+if TYPE_CHECKING:
+    from session_scoping.constructs.minting import AnyRole
+
+
+def own(site: Site, key: kms.IKey, table: dynamodb.ITable, log_group: logs.ILogGroup) -> list[Section]:
+    """
+    Return what the function needs beside minting.
+
+    Source:
+        Service authorization reference, list_awskeymanagementservice: Verify has `kms:SigningAlgorithm` and
+        `kms:MessageType`.
+    """
+    statements = [
+        allow("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], [log_group.log_group_arn]),
+        allow("VerifyTokens", ["kms:Verify"], [key.key_arn], SIGNING),
+        allow("ReadRevocations", ["dynamodb:BatchGetItem"], [table.table_arn]),
+    ]
+    if table.encryption_key:
+        key_arn = table.encryption_key.key_arn
+        via: Conditions = {"StringEquals": {"kms:ViaService": site.via_service("dynamodb", [key_arn])}}
+        statements.append(allow("DecryptRevocations", ["kms:Decrypt"], [key_arn], via))
+    return [Section.whole(*statements)]
+
+
+def granted(grantee: "AnyRole", actions: Sequence[str], arn: str, conditions: Conditions | None = None) -> iam.Grant:
+    """Let a role do something to one resource."""
+    from session_scoping.constructs.minting import underlying
+
+    return iam.Grant.add_to_principal(
+        grantee=underlying(grantee), actions=list(actions), resource_arns=[arn], conditions=conditions
+    )
+
+
+def guarded(function: lambda_.IFunction, table: dynamodb.ITable, role: iam.IRole, *, may_invoke: bool) -> list[Section]:
+    """
+    Return the Denies that keep a role from changing what mints.
+
+    INVARIANT: they hold when somebody later allows `lambda:*`, `dynamodb:*` or `iam:*`.
+
+    Args:
+        function: The broker's function.
+        table: Its revocations: who deletes one lets a revoked token pass.
+        role: Its role.
+        may_invoke: Whether exchanging a token stays possible.
+    """
+    arn = function.function_arn
+    calls = {"Resource": [arn, f"{arn}:*"]}
+    scope = {"NotAction": ["lambda:InvokeFunction"], **calls} if may_invoke else {"Action": ["lambda:*"], **calls}
+    return [
+        Section.whole(
+            deny("DenyBroker", scope),
+            deny("DenyRevocations", {"Action": ["dynamodb:*"], "Resource": [table.table_arn]}),
+            deny("DenyBrokerRole", {"Action": ["iam:*", *_BECOME], "Resource": [role.role_arn]}),
+        )
+    ]
+
+
+_BECOME = ("sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity")

@@ -1,0 +1,46 @@
+"""The Lambda functions this library brings: its own files, boto3 of the runtime, one exact role, one log group."""
+
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+
+def function_of(
+    scope: Construct,
+    id: str,
+    *,
+    stage: Callable[[str], Path],
+    handler: str,
+    role: iam.Role,
+    log_group: logs.ILogGroup,
+    **options: Any,
+) -> lambda_.Function:
+    """Return a function whose code is what `stage` puts into a directory."""
+    with tempfile.TemporaryDirectory() as folder:
+        function = lambda_.Function(
+            scope,
+            id,
+            runtime=lambda_.Runtime.PYTHON_3_13,
+            architecture=lambda_.Architecture.ARM_64,
+            handler=handler,
+            code=lambda_.Code.from_asset(str(stage(folder))),
+            # As it is, so that a tracing option or a later grant does not widen it.
+            role=role.without_policy_updates(),
+            log_group=log_group,
+            **options,
+        )
+    acknowledge(function, {"L1": "A release of this library is tested with one runtime, which AWS still supports."})
+    return function
+
+
+def acknowledge(construct: Construct, reasons: Mapping[str, str]) -> None:
+    """Accept findings of cdk-nag's AwsSolutions pack on a construct, each with its reason."""
+    found = [cdk.Acknowledgment(id=f"AwsSolutions::AwsSolutions-{rule}", reason=why) for rule, why in reasons.items()]
+    cdk.Validations.of(construct).acknowledge(*found)

@@ -1,0 +1,68 @@
+"""The keys that sign task tokens: what kind they must be, who may sign, and who may not."""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+
+from session_scoping.constructs.documents import Section
+from session_scoping.constructs.site import has_wildcard, is_token
+from session_scoping.constructs.statements import Conditions, deny
+from session_scoping.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from session_scoping.constructs.minting import AnyRole
+
+# RS256 over a digest: what TaskTokenSigner asks for and the broker verifies.
+# Source: KMS API_Sign; service authorization reference, list_awskeymanagementservice.
+SIGNING: Conditions = {
+    "StringEquals": {"kms:SigningAlgorithm": "RSASSA_PKCS1_V1_5_SHA_256", "kms:MessageType": "DIGEST"}
+}
+
+_RSA = ("RSA_2048", "RSA_3072", "RSA_4096")
+
+
+def demand_signing_key(key: kms.IKey) -> None:
+    """
+    Refuse a key that cannot sign task tokens, as far as it is known.
+
+    Raises:
+        InvalidInputError: An alias, a pattern, or a key made in this app that is not RSA for signing.
+    """
+    arn = getattr(key, "key_arn", None)
+    if not isinstance(arn, str) or "alias/" in arn or has_wildcard(arn):
+        raise _refused("no key" if not isinstance(arn, str) else "an alias or a pattern")
+    resource = key.node.default_child
+    if isinstance(resource, kms.CfnKey):
+        spec, usage = resource.key_spec or "SYMMETRIC_DEFAULT", resource.key_usage or "ENCRYPT_DECRYPT"
+        if not is_token(spec) and (spec not in _RSA or usage != "SIGN_VERIFY"):
+            raise _refused(f"a {spec} key for {usage}")
+
+
+def _refused(got: str) -> InvalidInputError:
+    return InvalidInputError(
+        "`signing_key` cannot sign task tokens",
+        got=got,
+        expected="one key: key_spec RSA_2048, 3072 or 4096, key_usage SIGN_VERIFY",
+        why="tokens are RS256; an IAM policy on an alias' ARN matches nothing",
+        fix="kms.Key(..., key_spec=kms.KeySpec.RSA_2048, key_usage=kms.KeyUsage.SIGN_VERIFY), or a TaskTokenIssuer",
+    )
+
+
+def grant_issue(grantee: "AnyRole", keys: Iterable[kms.IKey]) -> iam.Grant:
+    """Let a role sign task tokens with these keys, in their one form, and nothing else."""
+    from session_scoping.constructs.minting import underlying
+
+    return iam.Grant.add_to_principal(
+        grantee=underlying(grantee),
+        actions=["kms:Sign"],
+        resource_arns=[key.key_arn for key in keys],
+        conditions=SIGNING,
+    )
+
+
+def signing_guard(keys: Sequence[kms.IKey]) -> list[Section]:
+    """Deny everything on the signing keys; it holds when somebody later allows `kms:*`."""
+    scope = {"Action": ["kms:*"], "Resource": [key.key_arn for key in keys]}
+    return [Section.by_resource(deny("DenySigning", scope))]

@@ -1,0 +1,197 @@
+"""`token-minting`: where tokens decide, no agent code and no session makes a session, or forges what decides."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import z3
+from z3 import z3util
+
+from session_scoping import promises
+from session_scoping.verify.infer import Scoped
+from session_scoping.verify.model import Estate, Role, Statement, Store
+from session_scoping.verify.properties.base import Proof, Witness, classes, confirm
+from session_scoping.verify.reach import OTHER_TAG, REQUEST_TAG, covers_action
+from session_scoping.verify.report import Counterexample, Result, Status
+from session_scoping.verify.symbolic.calls import Call, Session
+from session_scoping.verify.symbolic.conditions import UnmodelledError
+from session_scoping.verify.symbolic.policies import Target, allowed
+from session_scoping.verify.symbolic.solver import solve
+from session_scoping.verify.symbolic.strings import TRUE, Bool, Key
+from session_scoping.verify.symbolic.targets import other_target, store_target
+from session_scoping.verify.symbolic.trust import TAG_SESSION
+from session_scoping.verify.text import Text, show
+
+RULE = "token-minting"
+_ENTRY = {"credential-broker": "sts:AssumeRole", "web-identity": "sts:AssumeRoleWithWebIdentity"}
+_ENTRIES = (*_ENTRY.values(), "sts:AssumeRoleWithSAML")
+
+# What would let somebody sign a token, change what a token is worth, or take a revocation back.
+# Source: service authorization reference of KMS, Lambda, IAM, DynamoDB and S3.
+_FORGING = {
+    promises.SIGNING_KEYS: ("kms:Sign", "kms:CreateGrant", "kms:PutKeyPolicy"),
+    promises.MINTING_FUNCTIONS: (
+        "lambda:AddPermission",
+        "lambda:UpdateFunctionCode",
+        "lambda:UpdateFunctionConfiguration",
+    ),
+    promises.MINTING_ROLES: (
+        "iam:AttachRolePolicy",
+        "iam:PassRole",
+        "iam:PutRolePolicy",
+        "iam:UpdateAssumeRolePolicy",
+        "sts:AssumeRole",
+    ),
+    promises.MINTING_TABLES: (
+        "dynamodb:BatchWriteItem",
+        "dynamodb:DeleteItem",
+        "dynamodb:DeleteTable",
+        "dynamodb:PutItem",
+        "dynamodb:PutResourcePolicy",
+        "dynamodb:UpdateItem",
+        "dynamodb:UpdateTable",
+    ),
+    promises.MINTING_BUCKETS: ("s3:DeleteObject", "s3:PutBucketPolicy", "s3:PutObject"),
+}
+
+
+def mode_of(role: Role) -> str | None:
+    """Return how a session role is minted by token; None when it is not."""
+    mode = "".join(part for part in role.promises.get(promises.MINTING) or () if isinstance(part, str))
+    return mode if mode in _ENTRY else None
+
+
+def promised(role: Role, key: str) -> list[Text]:
+    """
+    Return the ARNs a session role's Metadata names.
+
+    Raises:
+        UnmodelledError: One of them is not understood.
+    """
+    found: Any = role.promises.get(key, [])
+    texts = found if isinstance(found, list) else [found]
+    for text in texts:
+        if not isinstance(text, tuple):
+            raise UnmodelledError(f"{role.id}: its Metadata {key} is not understood")
+    return texts
+
+
+def prove_token_minting(estate: Estate, item: Scoped, compute: list[Role]) -> Result:
+    """Prove that a session role is entered by its token's way alone, and that no agent code forges a token."""
+    proof = Proof(estate, item)
+    role, mode = item.role, mode_of(item.role)
+    if opened := _other_way(role, str(mode), item.declared):
+        return proof.result(RULE, role.label, Status.VIOLATED, opened)
+    arns = promised(role, promises.COMPUTE_ROLES)
+    if absent := next((arn for arn in arns if estate.role_by_arn(arn) is None), None):
+        detail = f"what {show(absent)} may do is not in these templates"
+        return proof.result(RULE, role.label, Status.UNKNOWN, detail)
+    named = [found for arn in arns if (found := estate.role_by_arn(arn))]
+    attackers = [role, *{one.id: one for one in (*named, *compute)}.values()]
+    for attacker in attackers:
+        if broken := next((s.problem for s in attacker.identity if s.problem), None) or next(
+            iter(attacker.problems), None
+        ):
+            raise UnmodelledError(broken)
+        if forged := _forges(proof, attacker):
+            return proof.result(RULE, role.label, Status.VIOLATED, forged.summary, counterexample=forged)
+    detail = f"only a signed token makes a session; {len(attackers) - 1} compute roles and the sessions forge none"
+    return proof.result(RULE, role.label, Status.PROVED, detail)
+
+
+def _other_way(role: Role, mode: str, declared: tuple[str, ...]) -> str | None:
+    """Return the statement of the trust policy that lets somebody in without the token's decision."""
+    trusted = promised(role, promises.MINTING_ROLES) if mode == "credential-broker" else []
+    for statement in (s for s in role.trust if s.allow and not s.problem):
+        entries = [action for action in _ENTRIES if covers_action(statement, action)]
+        if other := next((action for action in entries if action != _ENTRY[mode]), None):
+            return f"{statement.where}: {other} makes a session whose tags no token decides"
+        if not entries and not covers_action(statement, TAG_SESSION):
+            continue
+        if mode == "credential-broker":
+            for kind, text in statement.principals:
+                if kind != "AWS" or text not in trusted:
+                    return f"{statement.where}: {show(text)} makes sessions beside the broker"
+        keys = {condition.key.lower() for condition in statement.conditions}
+        if missing := [key for key in declared if f"{REQUEST_TAG}{key}" not in keys]:
+            return f"{statement.where}: it does not ask for the tag {missing[0]}"
+        if entries and "sts:sourceidentity" not in keys:
+            return f"{statement.where}: a session can be made without a source identity"
+    return None
+
+
+def _forges(proof: Proof, attacker: Role) -> Counterexample | None:
+    for key, actions in _FORGING.items():
+        for arn in promised(proof.role, key):
+            for action, target, suffix, policy, must in _attempts(proof, attacker, arn, actions):
+                if found := _try(proof, attacker, action, arn, target, suffix, policy, must):
+                    return found
+    return None
+
+
+_Attempt = tuple[str, Target, str, tuple[Statement, ...], bool]
+
+
+def _attempts(proof: Proof, attacker: Role, arn: Text, actions: tuple[str, ...]) -> Iterator[_Attempt]:
+    store = next((one for one in proof.estate.stores.values() if one.arn == arn), None)
+    role = proof.estate.role_by_arn(arn)
+    policy = store.policy if store else role.trust if role else ()
+    for action in classes([*attacker.identity, *policy], actions):
+        lookup = _call(proof, attacker).lookup
+        if store is None:
+            target = other_target(arn, lookup)
+            if role and action == "sts:AssumeRole":
+                target.store = Store("role", role.id, role.label, role.arn, role.name, policy=role.trust)
+                yield action, target, "", role.trust, True
+            else:
+                yield action, target, "", (), False
+        elif store.kind == "bucket" and action.endswith("Object"):
+            yield action, store_target(store, _inside(), lookup), "/", store.policy, False
+        else:
+            yield action, store_target(store, None, lookup), "", store.policy, False
+
+
+def _inside() -> Key:
+    return Key("inside the key set", frozenset(), 0)
+
+
+def _call(proof: Proof, attacker: Role) -> Call:
+    if attacker is proof.role:
+        call = proof.call("A", proof.admission("A").session)
+    else:
+        call = Proof(proof.estate, Scoped(attacker, (), {OTHER_TAG: OTHER_TAG}, [])).call(
+            "compute", Session("compute", {OTHER_TAG: OTHER_TAG}, attacker.tags)
+        )
+    call.leading_keys = [(z3.Bool("a key is named"), Key("row", frozenset(), 0))]
+    return call
+
+
+def _try(
+    proof: Proof,
+    attacker: Role,
+    action: str,
+    arn: Text,
+    target: Target,
+    suffix: str,
+    policy: tuple[Statement, ...],
+    must: bool,
+) -> Counterexample | None:
+    call = _call(proof, attacker)
+    reach: Bool = allowed(attacker, call, action, target)
+    if z3.is_false(reach):
+        return None
+    admitted = proof.admission("A").formula if attacker is proof.role else TRUE
+    # What a name may look like matters only to a pattern that could match it: deciding it takes z3 seconds.
+    named = any(str(constant).startswith("token ") for constant in z3util.get_vars(reach))
+    model = solve(target.domain if named else TRUE, call.domain(), admitted, reach)
+    if model is None:
+        return None
+    who = "a session" if attacker is proof.role else attacker.label
+    summary = f"{who} may {action} on {show(arn)}, which decides what a token is worth"
+    there, key = call.leading_keys[0]
+    keys = (key.read(model),) if z3.is_true(model.eval(there, model_completion=True)) else ()
+    end = suffix + (_inside().read(model) if suffix else "")
+    caller = Proof(proof.estate, Scoped(attacker, (), proof.scoped.spelling, []))
+    found = confirm(caller, call, model, [Witness(action, arn, end, keys)], summary, policy=policy, must=must)
+    if found is None:
+        raise UnmodelledError(f"{summary}, as far as an over-approximation can tell; `decide` does not confirm it")
+    return found

@@ -1,0 +1,135 @@
+"""The issuer's key set: what the custom resource's function writes, against an independent reader of keys."""
+
+import json
+import subprocess
+import sys
+import threading
+from base64 import urlsafe_b64decode
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from moto import mock_aws
+
+from session_scoping.key_set import bundle, handler
+from session_scoping.key_set.jwk import jwk_of
+
+
+def _der(key: Any) -> bytes:
+    der: bytes = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return der
+
+
+def _int(text: str) -> int:
+    assert "=" not in text
+    return int.from_bytes(urlsafe_b64decode(text + "=" * (-len(text) % 4)), "big")
+
+
+@pytest.mark.parametrize("size", [2048, 3072, 4096])
+@pytest.mark.parametrize("exponent", [3, 65537])
+def test_a_key_keeps_its_numbers(size: int, exponent: int) -> None:
+    """Modulus and exponent are those `cryptography` reads, whatever the size."""
+    key = rsa.generate_private_key(exponent, size)
+    numbers = key.public_key().public_numbers()
+    jwk = jwk_of(_der(key), key_id="k")
+    assert (_int(jwk["n"]), _int(jwk["e"])) == (numbers.n, numbers.e)
+    assert {name: jwk[name] for name in ("kty", "use", "alg", "kid")} == {
+        "kty": "RSA", "use": "sig", "alg": "RS256", "kid": "k",
+    }  # fmt: skip
+    assert urlsafe_b64decode(jwk["n"] + "==")[0] != 0  # RFC 7518 section 2, Base64urlUInt: no leading zero
+
+
+def test_what_is_no_rsa_key_is_refused() -> None:
+    """Another kind of key, a cut one, a longer one, and nothing at all."""
+    der = _der(rsa.generate_private_key(65537, 2048))
+    other = _der(ec.generate_private_key(ec.SECP256R1()))
+    for wrong in (other, der[:-1], der + b"\x00", b"", b"\x30\x80", der[:30], b"\x30\x89" + b"\xff" * 9):
+        with pytest.raises(ValueError, match=r"\w"):
+            jwk_of(wrong, key_id="k")
+
+
+@pytest.fixture
+def answers() -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Where CloudFormation listens, and what it was told."""
+    told: list[dict[str, Any]] = []
+
+    class Listener(BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:
+            told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Listener)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/", told
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Any, str]]:
+    """S3 with the bucket, and a signing key."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with mock_aws(config={"core": {"passthrough": {"urls": ["http://127.0.0.1.*"]}}}):
+        s3 = boto3.client("s3")
+        s3.create_bucket(Bucket="keys")
+        key = boto3.client("kms").create_key(KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
+        yield s3, key
+
+
+def _event(kind: str, url: str, *keys: str) -> dict[str, Any]:
+    return {
+        "RequestType": kind, "ResponseURL": url, "StackId": "s", "RequestId": "r", "LogicalResourceId": "l",
+        "ResourceProperties": {"Bucket": "keys", "Issuer": "https://tokens.example.com", "Keys": list(keys)},
+    }  # fmt: skip
+
+
+CONTEXT = SimpleNamespace(log_stream_name="stream")
+
+
+def test_the_function_writes_takes_down_and_always_answers(
+    aws: tuple[Any, str], answers: tuple[str, list[dict[str, Any]]]
+) -> None:
+    """Create writes both documents under the key's id, Delete removes them, a failure is reported without its cause."""
+    s3, key = aws
+    url, told = answers
+    handler.handler(_event("Create", url, key), CONTEXT)
+    found = {name: json.loads(s3.get_object(Bucket="keys", Key=name)["Body"].read())
+             for name in (handler.DISCOVERY, handler.KEY_SET)}  # fmt: skip
+    assert found[handler.DISCOVERY]["issuer"] == "https://tokens.example.com"
+    assert found[handler.DISCOVERY]["jwks_uri"] == f"https://tokens.example.com/{handler.KEY_SET}"
+    (jwk,) = found[handler.KEY_SET]["keys"]
+    assert jwk["kid"] == key.rpartition("/")[2]
+    assert jwk == jwk_of(boto3.client("kms").get_public_key(KeyId=key)["PublicKey"], key_id=jwk["kid"])
+    handler.handler(_event("Update", url, "arn:aws:kms:us-east-1:111122223333:key/none"), CONTEXT)
+    handler.handler(_event("Delete", url, key), CONTEXT)
+    assert [one["Status"] for one in told] == ["SUCCESS", "FAILED", "SUCCESS"]
+    assert {one["PhysicalResourceId"] for one in told} == {"key-set-of-keys"}
+    assert told[1]["Reason"].endswith("see log stream stream")
+    assert s3.list_objects_v2(Bucket="keys")["KeyCount"] == 0
+
+
+def test_the_bundle_is_what_the_handler_imports(tmp_path: Path) -> None:
+    """Staged alone it imports, and every staged file is imported: nothing missing and nothing too many."""
+    bundle.stage(tmp_path)
+    script = (
+        "import sys; import session_scoping.key_set.handler; "
+        "print(*sorted(m.__file__ for n, m in sys.modules.items() if n.startswith('session_scoping')), sep='\\n')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True,
+        env={"PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    loaded = {str(Path(line).relative_to(tmp_path / "session_scoping")) for line in done.stdout.split()}
+    assert loaded == set(bundle.FILES)

@@ -1,0 +1,201 @@
+"""The prover where tokens decide: PROVED on the reference stack, VIOLATED on each weakening."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from session_scoping.verify.proving import prove
+from session_scoping.verify.report import Status
+from tests.verify.corpus import estate_of
+from tests.verify.mutations import session_role, trust, without_guards
+
+Template = dict[str, Any]
+Change = Callable[[Template], object]
+AUD, SUB = "tokens.example.com:aud", "tokens.example.com:sub"
+
+
+def small_broker() -> Template:
+    """Return a small stack with a credential broker and a compute role no runtime's name gives away."""
+    from session_scoping import CredentialBroker, Minting, TaskTokenIssuer
+    from tests import small
+
+    stack = small.stack()
+    tokens = TaskTokenIssuer(stack, "Tokens", domain_name="tokens.example.com", audience="sessions")
+    broker = CredentialBroker(
+        stack, "Broker", signing_key=tokens.signing_key, issuer=tokens.issuer, audience=tokens.audience
+    )
+    small.session_role(stack, minting=Minting.by_credential_broker(broker, compute_roles=[small.role(stack)]))
+    return small.template(stack)
+
+
+def small_web() -> Template:
+    """Return a small stack where STS takes the tokens of a hosted issuer."""
+    from aws_cdk import aws_certificatemanager as acm
+
+    from session_scoping import Minting, TaskTokenIssuer
+    from tests import small
+
+    stack = small.stack()
+    arn = "arn:aws:acm:us-east-1:111122223333:certificate/1"
+    tokens = TaskTokenIssuer(
+        stack, "Tokens", domain_name="tokens.example.com", audience="sessions",
+        certificate=acm.Certificate.from_certificate_arn(stack, "Certificate", arn),
+    )  # fmt: skip
+    small.session_role(stack, minting=Minting.by_web_identity(tokens, compute_roles=[small.role(stack)]))
+    return small.template(stack)
+
+
+@pytest.fixture(scope="module")
+def stacks() -> dict[str, Template]:
+    """Both small stacks, synthesized once."""
+    return {"broker": small_broker(), "web": small_web()}
+
+
+def _id(template: Template, prefix: str, kind: str) -> str:
+    (found,) = (k for k, r in template["Resources"].items() if r["Type"] == f"AWS::{kind}" and k[:-8] == prefix)
+    return str(found)
+
+
+def _arn(template: Template, prefix: str, kind: str) -> dict[str, Any]:
+    return {"Fn::GetAtt": [_id(template, prefix, kind), "Arn"]}
+
+
+def _grant(action: str, prefix: str = "", kind: str = "", inside: str = "") -> Change:
+    """Return a change that allows the compute role something, by an inline policy."""
+
+    def change(template: Template) -> None:
+        resource: Any = _arn(template, prefix, kind) if prefix else "*"
+        if inside:
+            resource = {"Fn::Join": ["", [resource, inside]]}
+        document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": action, "Resource": resource}]}
+        role = template["Resources"][_id(template, "Compute", "IAM::Role")]["Properties"]
+        role["Policies"] = [{"PolicyName": "more", "PolicyDocument": document}]
+
+    return change
+
+
+def _condition(place: int, operator: str, key: str) -> Change:
+    return lambda template: trust(template)[place]["Condition"][operator].pop(key)
+
+
+def _like(key: str, value: str) -> Change:
+    def change(template: Template) -> None:
+        conditions = trust(template)[0]["Condition"]
+        conditions["StringEquals"].pop(key)
+        conditions["StringLike"][key] = value
+
+    return change
+
+
+def _admit(action: str) -> Change:
+    """Return a change that trusts the compute role, with all the conditions on tags."""
+
+    def change(template: Template) -> None:
+        added = copy.deepcopy(trust(template)[1])
+        added |= {"Principal": {"AWS": _arn(template, "Compute", "IAM::Role")}, "Action": action}
+        added["Condition"]["StringLike"]["sts:SourceIdentity"] = "?*"
+        role = template["Resources"][session_role(template)]["Properties"]
+        role["AssumeRolePolicyDocument"]["Statement"].append(added)
+
+    return change
+
+
+def _let_become(prefix: str) -> Change:
+    """Return a change by which the compute role may become another role."""
+
+    def change(template: Template) -> None:
+        role = template["Resources"][_id(template, prefix, "IAM::Role")]["Properties"]
+        statement = {"Effect": "Allow", "Action": "sts:AssumeRole",
+                     "Principal": {"AWS": _arn(template, "Compute", "IAM::Role")}}  # fmt: skip
+        role["AssumeRolePolicyDocument"]["Statement"].append(statement)
+
+    return change
+
+
+def _both(one: Change, other: Change) -> Change:
+    return lambda template: (one(template), other(template))
+
+
+TASK = ("StringLike", "aws:RequestTag/task_id")
+KEY = ("TokensSigningKey", "KMS::Key")
+WEAKENINGS: list[tuple[str, str, Change, str]] = [
+    ("broker", "the compute role is trusted", _admit("sts:AssumeRole"), "token-minting"),
+    ("broker", "the compute role may tag", _admit("sts:TagSession"), "token-minting"),
+    ("broker", "a token is taken beside the broker", _admit("sts:AssumeRoleWithWebIdentity"), "token-minting"),
+    ("broker", "no source identity", _condition(0, "StringLike", "sts:SourceIdentity"), "token-minting"),
+    ("broker", "tagging under no condition", lambda t: trust(t)[1].pop("Condition"), "token-minting"),
+    ("broker", "a tag may be missing", _both(_condition(0, *TASK), _condition(1, *TASK)), "session-tags"),
+    ("broker", "the compute role signs", _grant("kms:Sign", *KEY), "token-minting"),
+    ("broker", "the compute role opens the key", _grant("kms:*", *KEY), "token-minting"),
+    ("broker", "it changes the code", _grant("lambda:UpdateFunctionCode", "BrokerFunction", "Lambda::Function"),
+     "token-minting"),
+    ("broker", "it changes any code", _grant("lambda:Update*"), "token-minting"),
+    ("broker", "it takes revocations back", _grant("dynamodb:DeleteItem", "BrokerRevocations", "DynamoDB::Table"),
+     "token-minting"),
+    ("broker", "it becomes the broker", _let_become("BrokerRole"), "token-minting"),
+    ("broker", "it changes the broker's role", _grant("iam:PutRolePolicy", "BrokerRole", "IAM::Role"), "token-minting"),
+    ("web", "no audience", _condition(0, "StringEquals", AUD), "session-tags"),
+    ("web", "no subject", _condition(0, "StringEquals", SUB), "session-tags"),
+    ("web", "any subject", _like(SUB, "*"), "session-tags"),
+    ("web", "a pattern of audiences", _like(AUD, "sess*"), "session-tags"),
+    ("web", "an empty audience", lambda t: trust(t)[0]["Condition"]["StringEquals"].update({AUD: ["sessions", ""]}),
+     "session-tags"),
+    ("web", "the role is assumed with conditions", _admit("sts:AssumeRole"), "token-minting"),
+    ("web", "no source identity", _condition(0, "StringLike", "sts:SourceIdentity"), "token-minting"),
+    ("web", "tagging under no condition", lambda t: trust(t)[1].pop("Condition"), "token-minting"),
+    ("web", "the compute role signs", _grant("kms:Sign", *KEY), "token-minting"),
+    ("web", "it writes the key set", _grant("s3:PutObject", "TokensHostingBucket", "S3::Bucket", "/*"),
+     "token-minting"),
+    ("web", "it becomes the key set's writer", _let_become("TokensHostingWriterRole"), "token-minting"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", ["broker", "web"])
+@pytest.mark.parametrize("guards", [True, False])
+def test_both_modes_are_proved_with_and_without_their_guards(
+    stacks: dict[str, Template], mode: str, guards: bool
+) -> None:
+    """Trust and Allows alone keep agent code from making a session, and so they do under the guards."""
+    template = stacks[mode] if guards else without_guards(stacks[mode])
+    report = prove(estate_of(template))
+    assert report.proved, [result.detail for result in report.failures()]
+    assert [result.rule for result in report.results].count("token-minting") == 1
+
+
+@pytest.mark.parametrize(
+    ("mode", "change", "rule"), [(m, c, r) for m, _, c, r in WEAKENINGS], ids=[f"{m}: {n}" for m, n, _, _ in WEAKENINGS]
+)
+def test_each_weakening_is_violated(stacks: dict[str, Template], mode: str, change: Change, rule: str) -> None:
+    """With the guards gone, whatever lets agent code in, or forge a token, is found and named."""
+    template = copy.deepcopy(without_guards(stacks[mode]))
+    change(template)
+    found = {result.rule: result.status for result in prove(estate_of(template)).failures()}
+    assert found.get(rule) is Status.VIOLATED, found
+
+
+def test_the_guards_hold_what_a_colleague_grants(stacks: dict[str, Template]) -> None:
+    """`kms:*`, `lambda:*` and `dynamodb:*` on a compute role open nothing that decides over tokens."""
+    for action in ("kms:*", "lambda:*", "dynamodb:*", "iam:PutRolePolicy"):
+        template = copy.deepcopy(stacks["broker"])
+        _grant(action)(template)
+        found = {result.rule: result.status for result in prove(estate_of(template)).results}
+        assert found["token-minting"] is Status.PROVED, action
+
+
+@pytest.mark.parametrize("mode", ["credential_broker_template", "web_identity_template"])
+def test_the_reference_stack_is_proved_in_both_token_modes(request: pytest.FixtureRequest, mode: str) -> None:
+    """Every property of the reference stack holds, tenant data included."""
+    report = prove(estate_of(request.getfixturevalue(mode)))
+    assert report.proved, [result.detail for result in report.failures()]
+
+
+def test_an_issuer_known_only_at_deployment_is_unknown(stacks: dict[str, Template]) -> None:
+    """A provider's ARN from a parameter says nothing about whose tokens are taken."""
+    template = copy.deepcopy(stacks["web"])
+    template["Parameters"] = {"Provider": {"Type": "String"}}
+    for statement in trust(template):
+        statement["Principal"] = {"Federated": {"Ref": "Provider"}}
+    found = {result.rule: result.status for result in prove(estate_of(template)).failures()}
+    assert found["session-tags"] is Status.UNKNOWN
