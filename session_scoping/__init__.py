@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "ComputeBackend": "session_scoping.constructs",
-    "ExternalTokenGrant": "session_scoping.constructs",
     "CredentialBroker": "session_scoping.constructs",
+    "ExternalTokenGrant": "session_scoping.constructs",
     "KeyFormat": "session_scoping.layout",
     "Minting": "session_scoping.constructs",
     "Models": "session_scoping.constructs",
@@ -71,8 +71,8 @@ _HOMES = {
 
 __all__ = [
     "ComputeBackend",
-    "ExternalTokenGrant",
     "CredentialBroker",
+    "ExternalTokenGrant",
     "InvalidInputError",
     "KeyFormat",
     "Minting",

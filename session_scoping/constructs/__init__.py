@@ -38,8 +38,8 @@ from session_scoping.vault_actions import TokenFlow
 
 __all__ = [
     "ComputeBackend",
-    "ExternalTokenGrant",
     "CredentialBroker",
+    "ExternalTokenGrant",
     "Minting",
     "Models",
     "Revocation",
