@@ -6,6 +6,7 @@ Context (`cdk synth -c name=value`):
     bedrockModels, bedrockGeo: replace the five models and their geography.
     revokedBefore: end the sessions issued before this instant, such as `2026-11-21T10:00:00Z`.
     revokedTasks: end the sessions of these tasks, comma-separated.
+    tools: `on` adds one tool role that a session may become: reading attachments, and nothing else.
     tenantDataDeny: `off` for the first deployment onto running agents; see the README for the order.
     tokenVault: `on` lets sessions take their user's GitHub token from AgentCore's vault; see docs/token-vault.md.
     binding: `vpc` makes a VPC with its endpoints and ties every session to it. Default: `off`.
@@ -42,10 +43,12 @@ from session_scoping import (
     TenantTable,
     TokenFlow,
     TokenVaultGrant,
+    ToolScopedRole,
     UserBinding,
     VaultProvider,
     WorkloadBinding,
 )
+from session_scoping.tags import DEFAULT_TAG_KEYS
 
 STACK_NAME = "SessionScopingReference"
 MODELS = (
@@ -66,6 +69,7 @@ class ReferenceStack(cdk.Stack):
         self._make_tables()
         self._make_buckets()
         self._make_compute_roles()
+        tools = self._switch("tools", ("off", "on")) == "on"
         self.limits = [WorkloadBinding(vpc=self._vpc())] if self._switch("binding", ("off", "vpc")) == "vpc" else []
         self.session_role = SessionRole(
             self,
@@ -84,14 +88,28 @@ class ReferenceStack(cdk.Stack):
                 TenantObjects.attachments(self.attachments),
             ],
             models=self.models,
+            transitive_tag_keys=DEFAULT_TAG_KEYS if tools else (),
             limits=[*self.limits, *self._revocations()],
             deny_tenant_data_to_compute_roles=self._switch("tenantDataDeny", ("on", "off")) == "on",
         )
         cdk.CfnOutput(self, "SessionRoleArn", value=self.session_role.role_arn)
         if self._switch("tokenVault", ("off", "on")) == "on":
             self._make_token_vault()
+        if tools:
+            self._make_tool()
         if tenant := self.node.try_get_context("sessionBroker"):
             self._make_session_broker(str(tenant))
+
+    def _make_tool(self) -> None:
+        # It parses files that users uploaded: the part of the agent most worth taking things away from.
+        self.reader_tool = ToolScopedRole(
+            self,
+            "AttachmentReaderTool",
+            session_role=self.session_role,
+            tool="attachment-reader",
+            objects=[TenantObjects.attachments(self.attachments)],
+        )
+        cdk.CfnOutput(self, "AttachmentReaderToolArn", value=self.reader_tool.role_arn)
 
     def _make_tables(self) -> None:
         self.tasks = self._table("TaskTable", stream=dynamodb.StreamViewType.NEW_IMAGE)

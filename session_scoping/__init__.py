@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from session_scoping.constructs import (
         ComputeBackend,
         CredentialBroker,
+        ExternalTokenGrant,
         Minting,
         Models,
         Revocation,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
         TenantTablePolicy,
         TokenFlow,
         TokenVaultGrant,
+        ToolScopedRole,
         UserBinding,
         VaultProvider,
         WebIdentity,
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "ComputeBackend": "session_scoping.constructs",
+    "ExternalTokenGrant": "session_scoping.constructs",
     "CredentialBroker": "session_scoping.constructs",
     "KeyFormat": "session_scoping.layout",
     "Minting": "session_scoping.constructs",
@@ -58,15 +61,17 @@ _HOMES = {
     "TenantTablePolicy": "session_scoping.constructs",
     "TokenFlow": "session_scoping.constructs",
     "TokenVaultGrant": "session_scoping.constructs",
+    "ToolScopedRole": "session_scoping.constructs",
     "UserBinding": "session_scoping.constructs",
     "VaultProvider": "session_scoping.constructs",
-    "grant_dispatch": "session_scoping.constructs",
     "WebIdentity": "session_scoping.constructs",
     "WorkloadBinding": "session_scoping.constructs",
+    "grant_dispatch": "session_scoping.constructs",
 }
 
 __all__ = [
     "ComputeBackend",
+    "ExternalTokenGrant",
     "CredentialBroker",
     "InvalidInputError",
     "KeyFormat",
@@ -87,11 +92,12 @@ __all__ = [
     "TenantTablePolicy",
     "TokenFlow",
     "TokenVaultGrant",
+    "ToolScopedRole",
     "UserBinding",
     "VaultProvider",
-    "grant_dispatch",
     "WebIdentity",
     "WorkloadBinding",
+    "grant_dispatch",
 ]
 
 

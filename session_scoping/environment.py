@@ -12,6 +12,9 @@ With a credential broker it is only what answers are compared with, and may be a
 SESSION_TAG_KEYS = "AGENT_SESSION_TAG_KEYS"
 """Comma-separated tag keys the SessionRole demands, for example `user_id,repo,task_id`."""
 
+SESSION_TRANSITIVE_TAG_KEYS = "AGENT_SESSION_TRANSITIVE_TAG_KEYS"
+"""Comma-separated tag keys that are sent as transitive, for tool roles. Absent where none may be."""
+
 CREDENTIAL_BROKER = "AGENT_CREDENTIAL_BROKER"
 """Name or ARN of the Lambda function that exchanges a task token for credentials."""
 

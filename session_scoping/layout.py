@@ -27,6 +27,12 @@ USER_ATTACHMENT_PREFIX = "attachments/{user_id}/"
 SHARED_BY = "session-scoping:shared-by"
 """Metadata key of a session role: the tags by which its sessions share data, such as `user_id` or `repo,user_id`."""
 
+TOOL_OF = "session-scoping:tool-of"
+"""Metadata key of a tool role: ARN of the session role whose sessions may become it."""
+
+TOOL_NAME_TAG = "session-scoping:tool-name-tag"
+"""Metadata key of a tool role: the tag whose value is the role session name."""
+
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _EXAMPLE = "`{task_id}` or `TENANT#{tenant_id}`"
 

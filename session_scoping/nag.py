@@ -18,7 +18,7 @@ from session_scoping.errors import InvalidInputError
 from session_scoping.verify.collecting import collect
 from session_scoping.verify.findings import NAG_RULES, Finding, findings
 from session_scoping.verify.scope import Scope
-from session_scoping.verify.template import link, read_template
+from session_scoping.verify.template import link, nested_scopes, read_template
 
 DOCUMENTATION = "docs/verify.md#rule-pack"
 
@@ -59,8 +59,9 @@ class SessionScopingChecks:
                 # A stack without resources has no `Resources` section and nothing to check.
                 continue
             name = path.name.removesuffix(".json").removesuffix(".template")
-            scopes.append(Scope(name, template))
+            scope = Scope(name, template)
             owners[name] = str(path)
+            scopes += [scope, *nested_scopes(scope, path.parent)]
         found = [_violation(finding, owners) for finding in findings(collect(link(scopes)))]
         return cdk.PolicyValidationPluginReport(success=not found, violations=found)
 
@@ -69,7 +70,7 @@ def _violation(finding: Finding, owners: dict[str, str]) -> cdk.PolicyViolation:
     stack, _, logical_id = finding.role.id.rpartition(".")
     resource = cdk.PolicyViolatingResource(
         resource_logical_id=logical_id,
-        template_path=owners.get(stack, stack),
+        template_path=owners.get(stack.partition("/")[0], stack),
         locations=[finding.where],
         construct_path=finding.role.label,
     )

@@ -39,6 +39,12 @@ def broker_template() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
+def tools_template() -> dict[str, Any]:
+    """The reference stack with one tool role."""
+    return synthesize_reference(tools="on")
+
+
+@pytest.fixture(scope="session")
 def credential_broker_template() -> dict[str, Any]:
     """The reference stack where a function exchanges task tokens."""
     return synthesize_reference(minting="credentialBroker")

@@ -31,6 +31,7 @@ GOLDENS = (
     "models",
     "reference-broker",
     "reference-compute",
+    "reference-tools",
     "reference-credential-broker",
     "reference-web-identity",
     "revocation",
@@ -100,6 +101,15 @@ def test_reference_stack_where_compute_roles_mint(golden: SnapshotAssertion, com
 def test_reference_stack_where_a_broker_mints(golden: SnapshotAssertion, broker_template: dict[str, Any]) -> None:
     """The reference stack's roles and policies in broker mode are the reviewed ones."""
     assert policies(broker_template) == golden(name="reference-broker")
+
+
+def test_what_a_tool_adds_to_the_reference_stack(
+    golden: SnapshotAssertion, compute_template: dict[str, Any], tools_template: dict[str, Any]
+) -> None:
+    """One tool role, and what changes on the session role for it; everything else is as without."""
+    before, after = policies(compute_template), policies(tools_template)
+    assert before.keys() <= after.keys()
+    assert {key: value for key, value in after.items() if before.get(key) != value} == golden(name="reference-tools")
 
 
 def test_reference_stack_where_a_function_exchanges_tokens(

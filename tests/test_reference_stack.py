@@ -39,6 +39,23 @@ def test_app_synthesizes_clean_under_cdk_nag_and_the_template_validator(tmp_path
     assert len(warned) == (1 if minting == "compute" else 0), warned
 
 
+def test_the_token_vault_is_clean_too(tmp_path: Path) -> None:
+    """With `tokenVault=on` nothing is acknowledged but that GitHub, not AWS, rotates its own secrets."""
+    done = _run_app(tmp_path, tokenVault="on", minting="broker")
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "validation-report.json").read_text())
+    plugins = {plugin["pluginName"]: plugin for plugin in report["pluginReports"]}
+    nag = plugins.pop("AwsSolutions")
+    assert nag["violations"] == []
+    assert [finding for plugin in plugins.values() for finding in plugin["violations"]] == []
+    ours = [json.dumps(finding) for finding in nag["suppressedViolations"]]
+    about = [
+        text for text in ours if any(f"/{name}" in text for name in ("GitHubClientSecret", "TokenVault", "Consent"))
+    ]
+    assert len(about) == 1
+    assert "SMG4" in about[0]
+
+
 def test_unknown_switch_is_refused_with_its_values(tmp_path: Path) -> None:
     """A misspelt mode deploys nothing and says which modes there are."""
     done = _run_app(tmp_path, minting="brokered")

@@ -390,7 +390,7 @@ MISTAKES: dict[str, tuple[Callable[[cdk.Stack], object], str]] = {
     "model ids in place of Models": (lambda s: broker(s, models=[SONNET]), "`models` is not what"),
     "a pin without session tags": (
         lambda s: broker(s, limits=[WorkloadBinding(vpc="vpc-1", task_ip=True)]),
-        "a limit reads a session tag that is not declared",
+        "sessions are tied to an address they do not carry",
     ),
     "issuer with its scheme": (lambda _: WebIdentity(f"https://{ISSUER}", SUBJECT), "that is no issuer"),
     "issuer known at deployment": (

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import aws_cdk as cdk
 import pytest
@@ -247,7 +247,9 @@ def test_the_reference_stack_has_the_vault_behind_a_switch() -> None:
     """`tokenVault=on` adds the grant and the consent callback; without it nothing of either is there."""
     off, on = synthesize_reference(), synthesize_reference(tokenVault="on")
     assert "vault" not in json.dumps(off).lower()
-    assert off["Resources"].items() <= on["Resources"].items()
+    for logical_id, resource in off["Resources"].items():
+        # The session role's Metadata says what the grant declares; nothing else of what was there changes.
+        assert {**on["Resources"][logical_id], "Metadata": resource.get("Metadata")} == {"Metadata": None, **resource}
     new = {on["Resources"][key]["Type"] for key in on["Resources"].keys() - off["Resources"].keys()}
     assert new == {
         "AWS::BedrockAgentCore::OAuth2CredentialProvider",
@@ -257,3 +259,24 @@ def test_the_reference_stack_has_the_vault_behind_a_switch() -> None:
         "AWS::IAM::Role",
         "AWS::SecretsManager::Secret",
     }
+
+
+def test_the_container_learns_the_identity_s_name() -> None:
+    """On ECS the agent names its workload identity: cut out of the ARN, at deployment where it must be."""
+    vault = Vault(small.stack())
+    made = vault.grant(small.session_role(vault.stack)).environment
+    arn = {
+        "Fn::GetAtt": [
+            vault.stack.get_logical_id(cast(cdk.CfnElement, vault.identity.node.default_child)),
+            "WorkloadIdentityArn",
+        ]
+    }
+    assert vault.stack.resolve(made) == {"AGENT_WORKLOAD_IDENTITY": {"Fn::Select": [3, {"Fn::Split": ["/", arn]}]}}
+    known = vault.grant(
+        small.role(vault.stack, "Other"),
+        id="Known",
+        workload_identity=f"{DIRECTORY}/workload-identity/agent-1",
+        flows=[TokenFlow.M2M],
+        user_binding=None,
+    )
+    assert known.environment == {"AGENT_WORKLOAD_IDENTITY": "agent-1"}

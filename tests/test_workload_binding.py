@@ -335,7 +335,7 @@ MISTAKES: dict[str, tuple[Callable[[cdk.Stack], object], str]] = {
     "no Region": (lambda _: WorkloadBinding(vpc="vpc-1", region=""), "the VPC's Region does not name one"),
     "a pin without its tag": (
         lambda s: bound(s, WorkloadBinding(vpc="vpc-1", task_ip=True)),
-        "a limit reads a session tag that is not declared",
+        "sessions are tied to an address they do not carry",
     ),
     "a bare VPC as a limit": (lambda s: small.session_role(s, limits=["vpc-1"]), "`limits` is not what"),
 }

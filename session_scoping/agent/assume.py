@@ -1,5 +1,6 @@
 """The default credential source: AssumeRole with the task's tags, signed by the compute role alone."""
 
+from copy import copy
 from datetime import datetime
 from typing import Any
 
@@ -9,10 +10,12 @@ from botocore.credentials import AssumeRoleCredentialFetcher, Credentials
 from botocore.exceptions import NoCredentialsError
 
 from session_scoping.agent.credential_set import CredentialSet
+from session_scoping.agent.declared import tag_arguments
 from session_scoping.agent.errors import AnswerRefusedError, Failure
 from session_scoping.agent.failures import REDIRECT
 from session_scoping.agent.names import RoleArn
 from session_scoping.agent.region import set_region
+from session_scoping.errors import InvalidInputError
 from session_scoping.tags import SessionTags
 
 DURATION_SECONDS = 3600
@@ -32,11 +35,12 @@ class AssumeRole:
 
     Args:
         role: The role to assume.
-        tags: The session tags; the same on every call.
+        tags: The session tags; the same on every call. None where the signer's own are inherited.
         session_name: The role session name; the same on every call.
         region_name: Region of the STS endpoint. Default: AWS_DEFAULT_REGION, AWS_REGION, then the profile's.
         policy: Session policy that narrows the session further, as JSON. Default: none.
         source_identity: What CloudTrail shows for every call of the session; the same on every call. Default: none.
+        seconds: How long the credentials last. Default: 3600.
         compute: The session that holds the compute role's credentials. Default: a new one with botocore's own
             chain. It signs AssumeRole and nothing else.
     """
@@ -45,27 +49,46 @@ class AssumeRole:
         self,
         *,
         role: RoleArn,
-        tags: SessionTags,
+        tags: SessionTags | None,
         session_name: str,
         region_name: str | None = None,
         policy: str | None = None,
         source_identity: str | None = None,
+        seconds: int = DURATION_SECONDS,
         compute: botocore.session.Session | None = None,
     ) -> None:
         self._role = role
         self._expected_arn = role.session_arn(session_name)
         self._arguments: dict[str, Any] = {
             "RoleSessionName": session_name,
-            "DurationSeconds": DURATION_SECONDS,
-            "Tags": tags.for_sts(),
+            "DurationSeconds": seconds,
+            **({} if tags is None else tag_arguments(tags)),
             **({} if policy is None else {"Policy": policy}),
             **({} if source_identity is None else {"SourceIdentity": source_identity}),
         }
-        self._compute = compute or botocore.session.Session()
-        # Its own calls (web identity, role_arn of a profile, SSO) are part of the attempt: one request each.
-        self._compute.set_default_client_config(STS_CONFIG)
-        # set_region also makes STS regional: the global endpoint is one Region far away, and its quota is shared.
-        set_region(self._compute, region_name)
+        self._region_name = region_name
+        self._compute = _prepared(compute or botocore.session.Session(), region_name)
+
+    def narrowed(self, policy: str, seconds: int) -> "AssumeRole":
+        """
+        Return the same call with a session policy and for a shorter time.
+
+        Raises:
+            InvalidInputError: There is a policy already; the new one would replace it, not narrow it.
+        """
+        if "Policy" in self._arguments:
+            raise InvalidInputError(
+                "a session with a session policy cannot be narrowed by another one",
+                got="session_policy twice",
+                expected="one policy",
+                why="STS takes one, and the second would replace the first",
+                fix="derive from the session the first one was made of, with what both policies allow",
+            )
+        narrower = copy(self)
+        narrower._arguments = {**self._arguments, "DurationSeconds": seconds, "Policy": policy}
+        # One of its own: two threads may ask at once, and botocore's sessions are not made for that.
+        narrower._compute = _prepared(botocore.session.Session(), self._region_name)
+        return narrower
 
     def __call__(self) -> CredentialSet:
         """Return new credentials, or raise what botocore raised or why the answer was refused."""
@@ -98,6 +121,14 @@ class AssumeRole:
 
     def _check_answer(self, http_response: Any, parsed: dict[str, Any], **_: object) -> None:
         check_answer(http_response, parsed, expected_arn=self._expected_arn)
+
+
+def _prepared(compute: botocore.session.Session, region_name: str | None) -> botocore.session.Session:
+    # Its own calls (web identity, role_arn of a profile, SSO) are part of the attempt: one request each.
+    compute.set_default_client_config(STS_CONFIG)
+    # set_region also makes STS regional: the global endpoint is one Region far away, and its quota is shared.
+    set_region(compute, region_name)
+    return compute
 
 
 def check_answer(http_response: Any, parsed: dict[str, Any], *, expected_arn: str) -> None:

@@ -1,6 +1,7 @@
 """What the constructs declared in the container's environment, checked before any call."""
 
 import os
+from typing import Any
 
 from session_scoping import environment
 from session_scoping.agent.names import RoleArn, find_role_arn
@@ -49,3 +50,26 @@ def check_declared(tags: SessionTags) -> None:
             why="STS would refuse every session of this task",
             fix="pass one value for each of them",
         )
+
+
+def tag_arguments(tags: SessionTags) -> dict[str, Any]:
+    """
+    Return what AssumeRole is told about tags: all of them, and which are handed on when a tool's role is assumed.
+
+    Raises:
+        InvalidInputError: AGENT_SESSION_TRANSITIVE_TAG_KEYS names a tag the task does not have.
+    """
+    arguments: dict[str, Any] = {"Tags": tags.for_sts()}
+    text = os.environ.get(environment.SESSION_TRANSITIVE_TAG_KEYS)
+    if text is None:
+        return arguments
+    keys = parse_tag_keys(key.strip() for key in text.split(","))
+    if unknown := [key for key in keys if key not in tags]:
+        raise InvalidInputError(
+            "a tag to be handed on is not one of the task's tags",
+            got=", ".join(unknown),
+            expected=f"some of {', '.join(tags)} ({environment.SESSION_TRANSITIVE_TAG_KEYS})",
+            why="STS would refuse every session of this task",
+            fix="set it to what SessionRole.environment says",
+        )
+    return {**arguments, "TransitiveTagKeys": list(keys)}

@@ -15,7 +15,9 @@ from session_scoping.agent.region import set_region
 from session_scoping.errors import InvalidInputError
 
 
-class _OneProvider(CredentialProvider):
+class OneProvider(CredentialProvider):
+    """A credential provider that knows one session's credentials and nothing else."""
+
     METHOD = METHOD
     CANONICAL_NAME = "custom-session-scoping"
 
@@ -24,6 +26,7 @@ class _OneProvider(CredentialProvider):
         self._credentials = credentials
 
     def load(self) -> TaskCredentials:
+        """Return the credentials, which fetch themselves when they are looked at."""
         return self._credentials
 
 
@@ -81,7 +84,7 @@ def session_with_one_provider(credentials: TaskCredentials, region_name: str | N
         region_name: Default Region. Default: AWS_DEFAULT_REGION, AWS_REGION, then the profile's.
     """
     session = _LockedSession()
-    session.register_component("credential_provider", CredentialResolver([_OneProvider(credentials)]))
+    session.register_component("credential_provider", CredentialResolver([OneProvider(credentials)]))
     session.register_component("token_provider", TokenProviderChain([]))
     set_region(session, region_name)
     return session

@@ -123,6 +123,16 @@ class TaskCredentials(DeferredRefreshableCredentials):
     def __reduce__(self) -> NoReturn:
         refuse_copy(self)
 
+    @property
+    def fetch(self) -> Callable[[], object]:
+        """What is called for a new set."""
+        return self._fetch
+
+    @property
+    def timer(self) -> Clock:
+        """The clock these credentials age by."""
+        return self._clock
+
     def _seconds_remaining(self) -> float:
         age = self._age
         return 0.0 if age is None else age.lifetime - self._clock.since(age.asked_at)

@@ -197,6 +197,40 @@ class TaskSession:
         """Return a boto3 resource of this task, as `client` does for clients."""
         return self._boto3.resource(service_name, **options)  # type: ignore[call-overload]
 
+    def derive(
+        self,
+        *,
+        tool_role_arn: str | None = None,
+        session_policy: str | None = None,
+        role_session_name: str | None = None,
+    ) -> Self:
+        """
+        Return a session of the same task with less: a tool's role, a session policy, or a tool's role under a policy.
+
+        No call is made yet. The new session refreshes by itself, with credentials of 900 seconds, the least STS
+        gives; IAM cannot require that, this method asks for it. A tool's role is assumed with this session's
+        credentials and inherits its tags; a policy alone is sent by whoever mints this session.
+
+        Args:
+            tool_role_arn: ARN of a ToolScopedRole. Default: this session's own role, with `session_policy`.
+            session_policy: JSON, up to 2,048 characters; what it does not allow is taken away. Default: none.
+            role_session_name: For a tool role that takes the name from another tag than `task_id`. Default: as
+                `session_name_for` makes it from the tags; without a tool role, this session's name.
+
+        Raises:
+            InvalidInputError: Neither is given; a malformed ARN, policy or name; a policy for a session that has
+                one already, or whose credentials come from a provider.
+
+        Source:
+            STS API_AssumeRole: inherited transitive tags must not be sent again; DurationSeconds is at least 900.
+        """
+        from session_scoping.agent.derive import derived  # here: importing this module must stay cheap
+
+        task, region_name, timer = derived(self, tool_role_arn, session_policy, role_session_name)
+        session = type(self).__new__(type(self))
+        session._settle(task, region_name, timer)
+        return session
+
     def verify(self, *, patience_seconds: float = 0.0) -> "Identity":
         """
         Prove that the session is the task's own: call this once, before the task starts.

@@ -20,6 +20,7 @@ from session_scoping.constructs.binding import WorkloadBinding, endpoint_policy_
 from session_scoping.constructs.compute_role import ComputeBackend, ScopedComputeRole
 from session_scoping.constructs.credential_broker import CredentialBroker
 from session_scoping.constructs.dispatch import grant_dispatch
+from session_scoping.constructs.external_tokens import ExternalTokenGrant
 from session_scoping.constructs.minting import Minting
 from session_scoping.constructs.models import Models
 from session_scoping.constructs.objects import TenantObjects
@@ -30,12 +31,14 @@ from session_scoping.constructs.table_policy import TenantTablePolicy
 from session_scoping.constructs.tables import TenantTable
 from session_scoping.constructs.task_token_issuer import TaskTokenIssuer
 from session_scoping.constructs.token_vault import TokenVaultGrant
+from session_scoping.constructs.tool_role import ToolScopedRole
 from session_scoping.constructs.user_binding import UserBinding
 from session_scoping.constructs.vault_resources import VaultProvider
 from session_scoping.vault_actions import TokenFlow
 
 __all__ = [
     "ComputeBackend",
+    "ExternalTokenGrant",
     "CredentialBroker",
     "Minting",
     "Models",
@@ -49,10 +52,11 @@ __all__ = [
     "TenantTablePolicy",
     "TokenFlow",
     "TokenVaultGrant",
+    "ToolScopedRole",
     "UserBinding",
     "VaultProvider",
-    "grant_dispatch",
     "WebIdentity",
     "WorkloadBinding",
     "endpoint_policy_for",
+    "grant_dispatch",
 ]

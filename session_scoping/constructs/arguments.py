@@ -36,21 +36,3 @@ def check_kinds(**arguments: Sequence[object]) -> None:
 def listed(values: Any) -> tuple[Any, ...]:
     """Return the values as a tuple: a generator would be empty when it is read the second time."""
     return tuple(values) if isinstance(values, Iterable) else (values,)
-
-
-def demand_limit_tags(limits: Iterable[Limit], tag_keys: Sequence[str]) -> None:
-    """
-    Refuse a limit that reads a tag no session carries.
-
-    Raises:
-        InvalidInputError: A tag is not declared.
-    """
-    missing = [key for limit in limits for key in limit.tag_keys if key not in tag_keys]
-    if missing:
-        raise InvalidInputError(
-            "a limit reads a session tag that is not declared",
-            got=f"no tag `{missing[0]}`",
-            expected=f"`{missing[0]}` among tag_keys",
-            why="its Deny would hold against every session",
-            fix=f'add it: tag_keys=[..., "{missing[0]}"], or leave the option out where sessions carry no tags',
-        )

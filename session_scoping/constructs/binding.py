@@ -5,6 +5,7 @@ from typing import Any
 
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
+from constructs import Construct
 
 from session_scoping.bedrock import INVOKE_ACTIONS
 from session_scoping.constructs.documents import Section
@@ -67,10 +68,16 @@ class WorkloadBinding(Limit):
         if region is not None:
             _check_name("the VPC's Region", region, "")
 
-    @property
-    def tag_keys(self) -> tuple[str, ...]:
-        """`task_ip` where sessions are tied to it."""
-        return (TASK_IP,) if self._task_ip else ()
+    def check(self, scope: Construct, tag_keys: Sequence[str]) -> None:  # noqa: ARG002 - the base's signature
+        """Refuse a pin where sessions do not carry it."""
+        if self._task_ip and TASK_IP not in tag_keys:
+            raise InvalidInputError(
+                "sessions are tied to an address they do not carry",
+                got=f"no tag `{TASK_IP}`",
+                expected=f"`{TASK_IP}` among tag_keys",
+                why="every session would be denied everything",
+                fix=f'add it: tag_keys=[..., "{TASK_IP}"], or leave task_ip out where sessions carry no tags',
+            )
 
     def trust_conditions(self, site: Site) -> Conditions:
         """Return that STS is called from the VPC, in its Region. Positive: a missing key admits nobody."""

@@ -20,6 +20,8 @@ CHAINING_ACTIONS = (
     "sts:TagSession",
 )
 
+CHAINING = "DenyChaining"
+
 ROLE_ACTIONS = ("sts:AssumeRole", "sts:AssumeRoot", "sts:SetSourceIdentity", "sts:TagSession")
 """The STS actions by which a compute role could become another role."""
 
@@ -57,4 +59,4 @@ PATH_VALUES = ("*/*", "*..*", ".")
 
 def chaining_sections() -> list[Section]:
     """Deny every way onward from a session to other credentials."""
-    return [Section.whole(deny("DenyChaining", {"Action": CHAINING_ACTIONS, "Resource": ["*"]}))]
+    return [Section.whole(deny(CHAINING, {"Action": CHAINING_ACTIONS, "Resource": ["*"]}))]

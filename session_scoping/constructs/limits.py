@@ -42,11 +42,6 @@ class Limit:
     def check(self, scope: Construct, tag_keys: Sequence[str]) -> None:
         """Refuse what cannot narrow a session with these tags; say on the construct what its owner must know."""
 
-    @property
-    def tag_keys(self) -> tuple[str, ...]:
-        """The session tags its guards read; the role must declare them."""
-        return ()
-
     def trust_conditions(self, site: Site) -> Conditions:  # noqa: ARG002 - for those that override it
         """Return what every statement of the trust policy demands besides the tags."""
         return {}

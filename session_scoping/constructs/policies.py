@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -43,6 +43,7 @@ class PolicySeries:
         self._reason = reason
         self._written: list[tuple[iam.ManagedPolicy, iam.PolicyDocument]] = []
         self._acknowledged: list[list[str]] = []
+        self._places: dict[str, tuple[int, int]] = {}
 
     @property
     def policies(self) -> list[iam.ManagedPolicy]:
@@ -75,6 +76,7 @@ class PolicySeries:
             count_attached(roles)
             self._written.append((policy, document))
             self._acknowledged.append([])
+            self._places |= {statement["Sid"]: (number - 1, place) for place, statement in enumerate(statements)}
             self._acknowledge(number - 1, substitute(statements, resolved))
 
     def attach(self, roles: Sequence[iam.IRole]) -> None:
@@ -84,10 +86,20 @@ class PolicySeries:
             for role in roles:
                 policy.attach_to_role(role)
 
+    def change_actions(self, sid: str, actions: Sequence[str]) -> None:
+        """Name other actions in a statement that is written already; a statement is never taken back in the CDK."""
+        number, place = self._places[sid]
+        resource = cast(cdk.CfnResource, self._written[number][0].node.default_child)
+        resource.add_property_override(f"PolicyDocument.Statement.{place}.Action", list(actions))
+
+    def follow(self, earlier: Sequence[iam.ManagedPolicy]) -> None:
+        """Deploy these policies after others of the same stack."""
+        for policy in self.policies if earlier else ():
+            policy.node.add_dependency(*earlier)
+
     def after(self, earlier: "PolicySeries") -> None:
         """Deploy these policies after the earlier ones, so that a role never has Allows without their guards."""
-        for policy in self.policies:
-            policy.node.add_dependency(*earlier.policies)
+        self.follow(earlier.policies)
 
     def finished(self) -> Iterable[Check]:
         """

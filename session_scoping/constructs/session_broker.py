@@ -11,7 +11,7 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from session_scoping import environment
-from session_scoping.constructs.arguments import check_kinds, demand_limit_tags, listed
+from session_scoping.constructs.arguments import check_kinds, listed
 from session_scoping.constructs.attribution import (
     ASSUME_ACTIONS,
     TrustTerms,
@@ -33,14 +33,14 @@ from session_scoping.constructs.callers import (
 from session_scoping.constructs.compute_role import ScopedComputeRole
 from session_scoping.constructs.documents import Section
 from session_scoping.constructs.finished import Check, FinishedTree
-from session_scoping.constructs.limits import Limit, Limited
+from session_scoping.constructs.limits import Limit, Limited, promises_of, trust_conditions_of
 from session_scoping.constructs.minting import AnyRole, underlying
 from session_scoping.constructs.models import Models
 from session_scoping.constructs.policies import PolicySeries, check_attachments, flatten
 from session_scoping.constructs.roles import demand_changeable, demand_exact, demand_new
 from session_scoping.constructs.ruler import Ruler
 from session_scoping.constructs.site import Site, properties_of
-from session_scoping.constructs.statements import Statement, merge
+from session_scoping.constructs.statements import Statement
 from session_scoping.errors import QuotaExceededError
 from session_scoping.promises import ATTRIBUTED_TO
 from session_scoping.source_identity import check_tenant, pattern_of
@@ -106,7 +106,6 @@ class SessionBrokerRole(Construct):
         callers, limits, chain_to = listed(callers), listed(limits), listed(chain_to)
         check_kinds(models=[models], limits=limits)
         check_tenant(tenant)
-        demand_limit_tags(limits, ())
         check_callers(callers)
         super().__init__(scope, id)
         self._tenant, self._pod_identity = tenant, pod_identity
@@ -114,7 +113,9 @@ class SessionBrokerRole(Construct):
         self._ruler = Ruler.at(self._site)
         self._limits: tuple[Limit, ...] = limits
         self._models = models
-        limited = merge(*(limit.trust_conditions(self._site) for limit in limits))
+        for limit in self._limits:
+            limit.check(self, ())
+        limited = trust_conditions_of(self._limits, self._site, {})
         self._terms = TrustTerms(tenant, limited, pod_identity)
         self._callers: list[iam.IRole] = []
         roles = [self._checked(caller) for caller in callers if not isinstance(caller, WebIdentity)]
@@ -263,9 +264,8 @@ class SessionBrokerRole(Construct):
         """Write down what the verifier holds this role to."""
         resource = cast(cdk.CfnResource, self._role.node.default_child)
         resource.add_metadata(ATTRIBUTED_TO, pattern_of(self._tenant))
-        for limit in self._limits:
-            for key, value in limit.promises(self._site).items():
-                resource.add_metadata(key, value)
+        for key, value in promises_of(self._limits, self._site).items():
+            resource.add_metadata(key, value)
 
     def _publish(self, name: str | None) -> None:
         self._parameter = ssm.StringParameter(

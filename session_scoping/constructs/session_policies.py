@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from session_scoping.constructs.chaining import ChainingGuard
 from session_scoping.constructs.compute_role import ScopedComputeRole
 from session_scoping.constructs.documents import Section
 from session_scoping.constructs.fence import ComputeFence, RolesGuard
@@ -34,8 +35,9 @@ class SessionPolicies:
 
     def __init__(self, owner: Construct, site: Site, ruler: Ruler, role: iam.Role, *, compute_roles_mint: bool) -> None:
         self._owner, self._site, self._ruler, self._role = owner, site, ruler, role
-        self._guards, self._permissions, self._mint = map(self._series, ("Guards", "Permissions", "Mint"))
+        self._guards, self._permissions, self._mint = map(self.series, ("Guards", "Permissions", "Mint"))
         self._fence = ComputeFence()
+        self.chaining = ChainingGuard(owner, self._guards, role, ruler)
         self._roles_guard = RolesGuard(owner, role.role_arn, mints=compute_roles_mint)
 
     @property
@@ -62,9 +64,9 @@ class SessionPolicies:
 
     def write_fence(self, denied: Sequence[Section], allowed: Sequence[Section]) -> None:
         """Write what every compute role is denied, and what each needs to spend a token."""
-        self._fence.cover(self._series("ComputeGuards"), denied)
+        self._fence.cover(self.series("ComputeGuards"), denied)
         if allowed:
-            self._fence.cover(self._series("Exchange"), allowed)
+            self._fence.cover(self.series("Exchange"), allowed)
 
     def let_mint(self, minter: iam.IRole) -> None:
         """Give one more minter what it needs."""
@@ -83,6 +85,8 @@ class SessionPolicies:
         """Return the checks of all these policies as the finished tree renders them."""
         for series in (self._guards, self._permissions, self._mint, *self._fence.series):
             yield from series.finished()
+        yield from self.chaining.finished()
 
-    def _series(self, base_id: str) -> PolicySeries:
+    def series(self, base_id: str) -> PolicySeries:
+        """Return a series of the owner's, not written yet."""
         return PolicySeries(self._owner, base_id, self._site, self._ruler, _WILDCARD_REASON)

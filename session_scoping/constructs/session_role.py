@@ -10,7 +10,7 @@ from constructs import Construct
 
 from session_scoping import environment
 from session_scoping.constructs import guards
-from session_scoping.constructs.arguments import check_kinds, demand_limit_tags, listed
+from session_scoping.constructs.arguments import check_kinds, listed
 from session_scoping.constructs.documents import Section, document_of, tokens_in
 from session_scoping.constructs.finished import Check, FinishedTree
 from session_scoping.constructs.limits import Limit, Limited, promises_of, trust_conditions_of
@@ -105,7 +105,7 @@ class SessionRole(Construct):
         check_kinds(minting=[minting], tables=tables, objects=objects, models=[models], limits=limits)
         super().__init__(scope, id)
         self._tag_keys = demand_policy_text(parse_tag_keys(tag_keys))
-        demand_limit_tags(limits, self._tag_keys)
+        self._transitive = tuple(transitive_tag_keys)
         self._minting, self._models = minting, models
         self._site = Site.of(scope)
         self._ruler = Ruler.at(self._site)
@@ -114,10 +114,9 @@ class SessionRole(Construct):
         self._limits: tuple[Limit, ...] = limits
         for limit in self._limits:
             limit.check(self, self._tag_keys)
-        transitive = tuple(transitive_tag_keys)
         self._demands = Trust(
             minting,
-            trust_conditions(self._tag_keys, self._path_tags, transitive),
+            trust_conditions(self._tag_keys, self._path_tags, self._transitive),
             trust_conditions_of(self._limits, self._site, {}),
         )
         self._minters, minter_arns = checked_roles(minting, self._site)
@@ -143,7 +142,7 @@ class SessionRole(Construct):
             self, self._site, self._ruler, self._role, compute_roles_mint=minting.compute_roles_mint
         )
         if minting.credential_broker:
-            minting.credential_broker._serve(self, self._arn, self._tag_keys, transitive)
+            minting.credential_broker._serve(self, self._arn, self._tag_keys, self._transitive)
         self._write_policies(models, check_others(other_objects, self._data.objects), minter_arns)
         self._promise()
         self._warn()
@@ -198,6 +197,11 @@ class SessionRole(Construct):
         return self._tag_keys
 
     @property
+    def transitive_tag_keys(self) -> tuple[str, ...]:
+        """The tags a session may hand on to a tool's session."""
+        return self._transitive
+
+    @property
     def environment(self) -> Mapping[str, str]:
         """
         Environment variables for the agent's container.
@@ -206,6 +210,8 @@ class SessionRole(Construct):
         instead; where a task's token lies (`AGENT_TASK_TOKEN_FILE`) is for the orchestrator to say.
         """
         variables = {environment.SESSION_TAG_KEYS: ",".join(self._tag_keys)}
+        if self._transitive:
+            variables[environment.SESSION_TRANSITIVE_TAG_KEYS] = ",".join(self._transitive)
         if broker := self._minting.credential_broker:
             variables[environment.CREDENTIAL_BROKER] = broker.function.function_arn
         elif self._minting.mode != "broker":

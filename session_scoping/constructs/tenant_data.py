@@ -69,6 +69,16 @@ class TenantData:
         """Return both tenant data as one."""
         return TenantData(self.tables + other.tables, self.objects + other.objects, self.site)
 
+    def without(self, other: "TenantData") -> "TenantData":
+        """Return what is not in the other: whole tables and buckets."""
+        tables = {table.every_region_arn for table in other.tables}
+        buckets = {entry.bucket_arn for entry in other.objects}
+        return TenantData(
+            tuple(table for table in self.tables if table.every_region_arn not in tables),
+            tuple(entry for entry in self.objects if entry.bucket_arn not in buckets),
+            self.site,
+        )
+
     def measurable(self) -> list[str]:
         """Return the strings that `teach` asks the CDK to resolve, for a caller that has others to resolve too."""
         return [*(table.name for table in self._measured_tables()), *self._buckets()]

@@ -1,12 +1,13 @@
 """TokenVaultGrant: tokens of other services from AgentCore's vault, for one workload identity and its own users."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NoReturn, TypeAlias
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from session_scoping import environment
 from session_scoping.constructs.compute_role import ScopedComputeRole
 from session_scoping.constructs.finished import FinishedTree
 from session_scoping.constructs.minting import underlying
@@ -14,7 +15,7 @@ from session_scoping.constructs.policies import PolicySeries
 from session_scoping.constructs.roles import demand_changeable
 from session_scoping.constructs.ruler import Ruler
 from session_scoping.constructs.session_role import SessionRole
-from session_scoping.constructs.site import Site
+from session_scoping.constructs.site import Site, is_token
 from session_scoping.constructs.user_binding import UserBinding
 from session_scoping.constructs.vault_resources import AnyIdentity, VaultProvider, VaultResources
 from session_scoping.constructs.vault_statements import VaultStatements, consent_guards
@@ -94,6 +95,14 @@ class TokenVaultGrant(Construct):
     def managed_policies(self) -> Sequence[iam.IManagedPolicy]:
         """The managed policies, guards first."""
         return [*self._guards.policies, *self._permissions.policies]
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Environment variables for the agent's container, where it fetches workload access tokens itself (ECS)."""
+        arn = self._resources.base[-1]
+        # A name is the ARN's last part; where the ARN is known at deployment only, CloudFormation cuts it out.
+        name = cdk.Fn.select(3, cdk.Fn.split("/", arn)) if is_token(arn) else arn.rpartition("/")[2]
+        return {environment.WORKLOAD_IDENTITY: name}
 
     def grant_consent_callback(self, role: iam.IRole, *, user_binding: UserBinding) -> iam.Grant:
         """

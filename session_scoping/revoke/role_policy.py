@@ -45,7 +45,8 @@ class RolePolicy:
         response = iam.get_role(RoleName=self.name)
         self.arn: str = response["Role"]["Arn"]
         self.seen_at = _server_time(response)
-        self._trust = json.dumps(response["Role"].get("AssumeRolePolicyDocument", "")).lower()
+        trust = response["Role"].get("AssumeRolePolicyDocument", "")
+        self._trust = (trust if isinstance(trust, str) else json.dumps(trust)).lower()
         if role.startswith("arn:") and role != self.arn:
             raise InvalidInputError(
                 "the role of these credentials' account is another one",

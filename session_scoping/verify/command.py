@@ -5,10 +5,12 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from session_scoping.agent.policy import parse_session_policy
 from session_scoping.errors import InvalidInputError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -57,6 +59,14 @@ def add_scope_arguments(parser: argparse.ArgumentParser) -> None:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `verify`."""
     add_scope_arguments(parser)
+    parser.add_argument(
+        "--session-policy",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="a session policy to hold against every session role",
+    )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.add_argument("--sarif", type=Path, metavar="FILE", help="also write the report as SARIF")
     parser.add_argument("--assumptions", action="store_true", help="list what the results rest on")
@@ -107,8 +117,9 @@ def run(arguments: argparse.Namespace) -> int:
     from session_scoping.verify.template import load
 
     estate = collect(load(arguments.path, parameters_from(arguments)))
+    options = replace(options_from(arguments), session_policies=tuple(map(_read_policy, arguments.session_policy)))
     with progress(quiet=arguments.json) as tell:
-        report = prove(estate, options_from(arguments), tell)
+        report = prove(estate, options, tell)
     if arguments.sarif:
         _write(arguments.sarif, json.dumps(as_sarif(report, arguments.path), indent=2) + "\n")
     if arguments.json:
@@ -116,6 +127,19 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print_table(report, assumptions=arguments.assumptions)
     return PASSED if report.proved else FAILED
+
+
+def _read_policy(path: Path) -> str:
+    try:
+        return parse_session_policy(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInputError(
+            f"cannot read `{path}`",
+            got=type(error).__name__,
+            expected="a file with a session policy as JSON",
+            why="it would be left out of the proof",
+            fix="give another path",
+        ) from error
 
 
 def _write(path: Path, text: str) -> None:

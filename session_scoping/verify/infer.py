@@ -31,6 +31,7 @@ class Options:
         shared_by: By which tags sessions may share data, such as `user_id` or `repo,user_id`. Default: what the role's
             Metadata says.
         allow: Further action patterns a session role may hold. Default: none.
+        session_policies: Session policies, as JSON, to hold against every session role. Default: none.
     """
 
     session_roles: tuple[str, ...] = ()
@@ -39,6 +40,7 @@ class Options:
     tags: tuple[str, ...] = ()
     shared_by: tuple[str, ...] = ()
     allow: tuple[str, ...] = ()
+    session_policies: tuple[str, ...] = ()
 
 
 @dataclass

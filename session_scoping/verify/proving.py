@@ -1,12 +1,15 @@
 """`prove`: every property of every session role and compute role, for all requests and all pairs of sessions."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
+from session_scoping.agent.policy import parse_session_policy
 from session_scoping.errors import InvalidInputError
 from session_scoping.promises import ATTRIBUTED_TO, BOUND_TO
 from session_scoping.verify.collecting import collect
+from session_scoping.verify.documents import statements_of
 from session_scoping.verify.infer import Options, Scoped, find_session_roles, scope_of
 from session_scoping.verify.model import Estate, Role, Store
 from session_scoping.verify.promised import promises_anything
@@ -20,9 +23,13 @@ from session_scoping.verify.properties.chaining import prove_no_chaining
 from session_scoping.verify.properties.compute import RULE as COMPUTE
 from session_scoping.verify.properties.compute import prove_compute
 from session_scoping.verify.properties.compute_roles import find_compute_roles
+from session_scoping.verify.properties.derivation import RULE as DERIVATION
+from session_scoping.verify.properties.derivation import prove_derivation, tool_of
 from session_scoping.verify.properties.isolation import OBJECTS, PARTITION, prove_store
 from session_scoping.verify.properties.revocation import RULE as REVOCATION
 from session_scoping.verify.properties.revocation import promises_revocation, prove_revocation
+from session_scoping.verify.properties.session_policy import RULE as POLICY
+from session_scoping.verify.properties.session_policy import prove_session_policy
 from session_scoping.verify.properties.session_tags import RULE as TAGS
 from session_scoping.verify.properties.session_tags import prove_session_tags
 from session_scoping.verify.properties.token_minting import RULE as TOKENS
@@ -33,11 +40,12 @@ from session_scoping.verify.properties.work import RULE as WORK
 from session_scoping.verify.properties.work import prove_work_possible
 from session_scoping.verify.properties.workload_binding import RULE as BINDING
 from session_scoping.verify.properties.workload_binding import prove_workload_binding
+from session_scoping.verify.reach import uses_tags
 from session_scoping.verify.report import Report, Result, Status
 from session_scoping.verify.stores import named
 from session_scoping.verify.symbolic.conditions import UnmodelledError
 from session_scoping.verify.template import load
-from session_scoping.verify.text import show
+from session_scoping.verify.text import Text, show
 
 ASSUMPTIONS = (
     "no policy outside these templates attaches to the roles in them",
@@ -158,7 +166,22 @@ def _session_steps(estate: Estate, item: Scoped, options: Options) -> Iterator[_
     yield CHAINING, label, partial(prove_no_chaining, proof)
     if promises_revocation(item.role):
         yield REVOCATION, label, partial(prove_revocation, proof)
+    if (owner := tool_of(item.role)) is not None:
+        yield DERIVATION, label, partial(_prove_tool, estate, item.role, owner, options)
     yield WORK, label, partial(prove_work_possible, proof)
+    for text in options.session_policies:
+        yield POLICY, label, partial(_prove_policy, proof, text)
+
+
+def _prove_policy(proof: Proof, text: str) -> Result:
+    return prove_session_policy(proof, statements_of(json.loads(parse_session_policy(text)), "the session policy"))
+
+
+def _prove_tool(estate: Estate, tool: Role, owner: Text, options: Options) -> Result:
+    session_role = estate.role_by_arn(owner)
+    if session_role is None:
+        raise UnmodelledError(f"{show(owner)}, whose tool it is, is not in these templates")
+    return prove_derivation(Proof(estate, scope_of(session_role, estate, options)), tool)
 
 
 _PROMISES = ((ATTRIBUTED_TO, ATTRIBUTION, prove_attribution), (BOUND_TO, BINDING, prove_workload_binding))
@@ -169,11 +192,13 @@ def prove_promises(estate: Estate, options: Options, tell: Progress) -> list[Res
     results: list[Result] = []
     for role in filter(promises_anything, estate.roles.values()):
         proof = Proof(estate, scope_of(role, estate, options), options.allow)
-        for key, rule, attempt in _PROMISES:
-            if key in role.promises:
-                tell(f"{rule}: {role.label}")
-                problems = [*estate.problems, *role.problems]
-                results.append(_run(partial(attempt, proof), rule, role.label, role, problems))
+        steps = [step for step in _PROMISES if step[0] in role.promises]
+        if promises_revocation(role) and not uses_tags(role):
+            steps.append((REVOCATION, REVOCATION, prove_revocation))
+        for _, rule, attempt in steps:
+            tell(f"{rule}: {role.label}")
+            problems = [*estate.problems, *role.problems]
+            results.append(_run(partial(attempt, proof), rule, role.label, role, problems))
     return results
 
 

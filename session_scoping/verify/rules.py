@@ -49,6 +49,18 @@ RULES = (
         "No session can assume a role of the templates, by its own policies or by a trust policy alone.",
     ),
     Rule(
+        "derivation",
+        "A tool's role is reached by its own sessions, each under its own tags",
+        "Only sessions of the session role a tool names can assume it, and only with the tags they carry; where the"
+        " tool says so, under a name that is their tag.",
+    ),
+    Rule(
+        "session-policy",
+        "A session policy only takes away, and leaves something",
+        "Asked for with --session-policy: no request is allowed under the policy and not without it, and some request"
+        " of a session is left.",
+    ),
+    Rule(
         "revocation",
         "A revoked session can do nothing",
         "A Deny of every action on every resource fires for each session the role's Metadata calls revoked.",

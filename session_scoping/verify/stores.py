@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from session_scoping.layout import TOOL_OF
 from session_scoping.promises import MINTING_BUCKETS, MINTING_TABLES
 from session_scoping.verify.actions import KEYED, OBJECT, PARTIQL, UNKEYED
 from session_scoping.verify.matching import parsed, split_fields
@@ -56,7 +57,8 @@ def _granted(role: Role, estate: Estate) -> list[Store]:
     known = list(estate.stores.values())
     found: dict[str, Store] = {}
     for statement in role.identity:
-        if not statement.allow and statement.resources is None:
+        # A tool is denied the data of its session that it is not given: naming it there gives it nothing.
+        if not statement.allow and (statement.resources is None or TOOL_OF in role.promises):
             continue
         for kind, actions in _MODELLED_STORE.items():
             if not any(covers_action(statement, action) for action in actions):

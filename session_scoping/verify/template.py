@@ -65,7 +65,7 @@ def load(path: Path, parameters: Mapping[str, str] | None = None) -> list[Scope]
         # Stacks whose Region and account differ must not share the tokens that stand for them.
         scope = Scope(name, read_template(file), env=f"@{env}" if len(envs) > 1 else "")
         scope.arguments = {key: (value, None) for key, value in (parameters or {}).items()}
-        scopes += [scope, *_nested(scope, file.parent, depth=0)]
+        scopes += [scope, *nested_scopes(scope, file.parent)]
     return link(scopes)
 
 
@@ -130,7 +130,8 @@ def _looks_like_template(path: Path) -> bool:
         return False
 
 
-def _nested(scope: Scope, directory: Path, *, depth: int) -> list[Scope]:
+def nested_scopes(scope: Scope, directory: Path, *, depth: int = 0) -> list[Scope]:
+    """Read the nested stacks of a stack whose templates lie beside its own, and make them its children."""
     found: list[Scope] = []
     for logical_id, resource in scope.resources.items():
         if resource.get("Type") != "AWS::CloudFormation::Stack":
@@ -148,7 +149,7 @@ def _nested(scope: Scope, directory: Path, *, depth: int) -> list[Scope]:
             key: (value, scope) for key, value in (arguments.items() if isinstance(arguments, dict) else ())
         }
         scope.children[logical_id] = child
-        found += [child, *_nested(child, directory, depth=depth + 1)]
+        found += [child, *nested_scopes(child, directory, depth=depth + 1)]
     return found
 
 

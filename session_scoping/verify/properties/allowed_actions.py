@@ -21,6 +21,7 @@ from session_scoping.verify.actions import (
 from session_scoping.verify.matching import action_matches, split_fields
 from session_scoping.verify.model import Statement, Store
 from session_scoping.verify.properties.base import Proof, Witness, attempt, classes, confirm
+from session_scoping.verify.properties.derivation import BECOMING, tools_of
 from session_scoping.verify.properties.entries import entry_arn, entry_target
 from session_scoping.verify.properties.use import key_faults, key_policy_faults, model_faults
 from session_scoping.verify.reach import covers_action
@@ -63,6 +64,7 @@ def _attempts(proof: Proof) -> Iterator[_Attempt]:
     for store in proof.scoped.stores:
         yield from _store_attempts(proof, store)
     seen: set[tuple[str, Text]] = set()
+    tools = {tool.arn for tool in tools_of(proof.estate, proof.role)}
     for statement in proof.role.identity:
         if not statement.allow:
             continue
@@ -72,7 +74,7 @@ def _attempts(proof: Proof) -> Iterator[_Attempt]:
             if action in (*INVOKE, *KEY_USE) or _answered_elsewhere(action, statement):
                 continue
             for pattern in _entries(statement):
-                if _handled(action, pattern):
+                if _handled(action, pattern) or (action in BECOMING and pattern in tools):
                     continue
                 arn = entry_arn(pattern)
                 if (action, arn) not in seen:

@@ -3,15 +3,15 @@
 import z3
 
 from session_scoping.verify.actions import ASSUME
-from session_scoping.verify.model import Role, Store
+from session_scoping.verify.model import Role
 from session_scoping.verify.properties.base import Proof, Witness, confirm
+from session_scoping.verify.properties.derivation import role_target, tools_of
 from session_scoping.verify.reach import REQUEST_TAG
 from session_scoping.verify.report import Result, Status
 from session_scoping.verify.symbolic.calls import Session
 from session_scoping.verify.symbolic.conditions import UnmodelledError
 from session_scoping.verify.symbolic.policies import allowed
 from session_scoping.verify.symbolic.solver import solve
-from session_scoping.verify.symbolic.targets import other_target
 from session_scoping.verify.text import plain
 
 RULE = "no-chaining"
@@ -31,15 +31,18 @@ def role_keys(role: Role) -> dict[str, str]:
 
 
 def prove_no_chaining(proof: Proof) -> Result:
-    """Prove that a session can assume no role of the templates, by its own policies or by a trust policy alone."""
+    """
+    Prove that a session can assume no role of the templates, by its own policies or by a trust policy alone.
+
+    Its own tool roles are left to `derivation`, which proves how they are reached.
+    """
     admission = proof.admission("A")
-    for role in proof.estate.roles.values():
+    tools = tools_of(proof.estate, proof.role)
+    for role in (role for role in proof.estate.roles.values() if role not in tools):
         child = Session("child", {**role_keys(role), **proof.scoped.spelling})
         call = proof.call("A", admission.session)
         call.minted = child
-        target = other_target(role.arn, call.lookup)
-        # A trust policy is the role's resource policy: one that names the session needs no identity policy.
-        target.store = Store("role", role.id, role.label, role.arn, role.name, policy=role.trust)
+        target = role_target(role, proof.estate, call.lookup)
         for action in ASSUME:
             reach = allowed(proof.role, call, action, target)
             if z3.is_false(reach):
@@ -52,4 +55,7 @@ def prove_no_chaining(proof: Proof) -> Result:
             if found is None:
                 raise UnmodelledError(f"{summary}, as far as an over-approximation can tell")
             return proof.result(RULE, proof.role.label, Status.VIOLATED, summary, counterexample=found)
-    return proof.result(RULE, proof.role.label, Status.PROVED, "no session can assume a role of these templates")
+    detail = "no session can assume a role of these templates"
+    if tools:
+        detail += f" but its {len(tools)} tool role{'s' if len(tools) > 1 else ''}"
+    return proof.result(RULE, proof.role.label, Status.PROVED, detail)

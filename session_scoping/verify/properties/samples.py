@@ -1,6 +1,7 @@
 """One concrete session and its own keys: a witness that needs no solver."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import product
 
 from session_scoping.verify.actions import ASSUME, KEYED, OBJECT
@@ -10,7 +11,8 @@ from session_scoping.verify.decision import Decision, PolicySet, Request, decide
 from session_scoping.verify.formats import tags_in
 from session_scoping.verify.model import Store
 from session_scoping.verify.promised import keeping
-from session_scoping.verify.properties.base import Proof, caller_keys, classes
+from session_scoping.verify.properties.base import Proof, Witness, attempt, caller_keys, classes
+from session_scoping.verify.properties.derivation import name_tag
 from session_scoping.verify.properties.session_tags import CALLER, as_caller, minters
 from session_scoping.verify.reach import PRINCIPAL_TAG, covers_action
 from session_scoping.verify.report import Counterexample
@@ -28,15 +30,22 @@ def admits(proof: Proof, tags: dict[str, str]) -> bool:
     """Whether the trust policy lets somebody make a session with these tags and no others."""
     binding = Binding()
     trust, arn = binding.statements(proof.role.trust), binding.text(proof.role.arn)
-    context: dict[str, str | list[str]] = {**tag_context("aws:RequestTag/", tags), "aws:TagKeys": list(tags)}
-    context |= _token_claims(proof) | keeping(proof.role, tags, binding)
-    for minter in minters(proof, binding):
+    for minter, context, action in product(minters(proof, binding), _ways(proof, tags), ASSUME):
         policies = PolicySet(resource=as_caller(trust, minter))
-        for action in ASSUME:
-            names = [action, TAG_SESSION] if tags else [action]
-            if all(decide(Request(name, arn, context, principal=CALLER), policies).allowed for name in names):
-                return True
+        names = [action, TAG_SESSION] if tags else [action]
+        if all(decide(Request(name, arn, context, principal=CALLER), policies).allowed for name in names):
+            return True
     return False
+
+
+def _ways(proof: Proof, tags: dict[str, str]) -> Iterator[dict[str, str | list[str]]]:
+    """Yield how a session with these tags may be asked for: plainly, with tags to hand on, or with inherited ones."""
+    context: dict[str, str | list[str]] = {**tag_context("aws:RequestTag/", tags), "aws:TagKeys": list(tags)}
+    context |= _token_claims(proof) | keeping(proof.role, tags, Binding())
+    yield context
+    yield {**context, "sts:TransitiveTagKeys": list(tags)}
+    name = tags.get(name_tag(proof.role) or "", "session")
+    yield {**context, **tag_context("aws:PrincipalTag/", tags), "sts:RoleSessionName": name}
 
 
 def _token_claims(proof: Proof) -> dict[str, str]:
@@ -116,6 +125,8 @@ def sample_crossing(proof: Proof, store: Store, apart: Callable[[Pattern], froze
     A crossing that is found needs no solver and reads better than one z3 makes up; none found proves nothing.
     """
     try:
+        if not proof.scoped.formats[store.id]:
+            return _shared_by_all(proof, store)
         return _crossing(proof, store, apart)
     except (UnmodelledOperatorError, TypeError):
         # Not every policy can be evaluated; the proof says what is not modelled.
@@ -145,6 +156,22 @@ def _crossing(proof: Proof, store: Store, apart: Callable[[Pattern], frozenset[s
                 decision = decide(request, policies)
                 if decision.allowed:
                     return _found(store, caller, victim, request, decision)
+    return None
+
+
+def _shared_by_all(proof: Proof, store: Store) -> Counterexample | None:
+    """Try one key from two sessions: in a store without a format, no key belongs to anybody."""
+    what, keys, suffix = ("rows", ("x",), "") if store.kind == "table" else ("objects", (), "/x")
+    summary = f"sessions reach the same {what} in {store.label}; if that is meant, name the tenant's own with --store"
+    candidates = proof.samples()
+    other = next((tags for tags in candidates if differ(candidates[0], tags, proof.scoped.identity)), None)
+    if other is None:
+        return None
+    for action in classes([*proof.role.identity, *store.policy], KEYED if store.kind == "table" else OBJECT):
+        witness = Witness(action, store.arn, suffix, keys)
+        found = attempt(proof, candidates[0], witness, summary, store.policy)
+        if found and attempt(proof, other, witness, summary, store.policy):
+            return replace(found, victim=other)
     return None
 
 

@@ -10,6 +10,7 @@ from session_scoping.verify.decision import PolicySet, Request, decide
 from session_scoping.verify.formats import tags_in
 from session_scoping.verify.model import Statement
 from session_scoping.verify.properties.base import Proof, request_tags
+from session_scoping.verify.properties.derivation import tool_of
 from session_scoping.verify.properties.federation import unpinned
 from session_scoping.verify.reach import covers_action
 from session_scoping.verify.report import Counterexample, Result, Status
@@ -46,7 +47,8 @@ def prove_session_tags(proof: Proof) -> Result:
             raise UnmodelledError(f"{summary}, as far as the approximation of the trust policy can tell")
         return result(Status.VIOLATED, summary, found)
     tags = ", ".join(proof.scoped.spelling[key] for key in proof.scoped.declared)
-    return result(Status.PROVED, f"every session carries exactly {tags}, none of them empty or passed on")
+    how = "none of them empty or passed on" if tool_of(role) is None else "none of them empty"
+    return result(Status.PROVED, f"every session carries exactly {tags}, {how}")
 
 
 def _questions(proof: Proof, session: Session) -> list[tuple[Bool, str]]:
@@ -64,7 +66,8 @@ def _questions(proof: Proof, session: Session) -> list[tuple[Bool, str]]:
             dotted = z3.Or(value == z3.StringVal("."), z3.Contains(value, z3.StringVal("..")))
             summary = f"{spelling[key]} can be `.` or hold `..`, so that a reader that joins paths leaves the prefix"
             found.append((z3.And(session.carried(key), dotted), summary))
-        if key not in asked_for:
+        # What a tool's session inherits stays transitive, whatever its role says.
+        if key not in asked_for and tool_of(proof.role) is None:
             found.append((session.transitive(key), f"the tag {spelling[key]} can be passed on to further sessions"))
     return found
 

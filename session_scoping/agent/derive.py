@@ -1,0 +1,139 @@
+"""Sessions derived from a session: a tool's role assumed with its credentials, or its own role under a policy."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import botocore.session
+from botocore.credentials import CredentialResolver
+from botocore.exceptions import ClientError
+
+from session_scoping import environment
+from session_scoping.agent.assume import AssumeRole
+from session_scoping.agent.clock import Clock
+from session_scoping.agent.credential_set import CredentialSet
+from session_scoping.agent.errors import AnswerRefusedError, Failure, TaskCredentialsError
+from session_scoping.agent.failures import describe
+from session_scoping.agent.locked import OneProvider
+from session_scoping.agent.names import RoleArn, check_session_name, session_name_for
+from session_scoping.agent.policy import parse_session_policy
+from session_scoping.agent.refresh import TaskCredentials
+from session_scoping.agent.task_role import TaskRole
+from session_scoping.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from session_scoping.agent.session import TaskSession
+
+DERIVED_SECONDS = 900
+"""The least STS gives. Source: STS API_AssumeRole, DurationSeconds."""
+
+_REFUSED = (
+    "look whether the role is a ToolScopedRole of this session's role, whether this session's tags are transitive "
+    f"({environment.SESSION_TRANSITIVE_TAG_KEYS}), and whether the task id can be a role session name"
+)
+_PACKED = (
+    "shorten the session policy or the tag values: STS packs both together, and what it takes of that is less than "
+    "2,048 characters of policy and not published"
+)
+
+
+def derived(
+    parent: "TaskSession", tool_role_arn: str | None, session_policy: str | None, role_session_name: str | None
+) -> tuple[TaskRole, str | None, Clock]:
+    """Return where the derived session's credentials come from, its Region and its clock."""
+    policy = None if session_policy is None else parse_session_policy(session_policy)
+    region_name, timer = parent.boto3_session.region_name, parent._credentials.timer
+    if tool_role_arn is not None:
+        tool = RoleArn.parse(tool_role_arn, where="tool_role_arn")
+        name = session_name_for(parent.tags) if role_session_name is None else check_session_name(role_session_name)
+        fetch: Callable[[], object] = _ToolRole(parent._credentials, tool, name, region_name, policy)
+        task = TaskRole(parent.tags, tool, name, fetch, "STS", DERIVED_SECONDS)
+    else:
+        fetch = _narrowed(parent._credentials.fetch, policy, role_session_name)
+        task = TaskRole(parent.tags, parent._role, parent.role_session_name, fetch, "STS", DERIVED_SECONDS)
+    return task, region_name, timer
+
+
+def _narrowed(fetch: object, policy: str | None, role_session_name: str | None) -> Callable[[], object]:
+    """Return the parent's own way to credentials, with a session policy and for a shorter time."""
+    if policy is None or role_session_name is not None:
+        raise InvalidInputError(
+            "nothing is derived",
+            got="no tool_role_arn and no session_policy" if policy is None else "a role_session_name for the same role",
+            expected="tool_role_arn, session_policy or both; a name with a tool role only",
+            why="the new session would reach what this one reaches",
+            fix="name the tool's role or pass a policy",
+        )
+    if isinstance(fetch, _ToolRole | _Narrowed):
+        return fetch.narrowed(policy)
+    if isinstance(fetch, AssumeRole):
+        return _Narrowed(fetch.narrowed(policy, DERIVED_SECONDS))
+    raise InvalidInputError(
+        "a session policy cannot narrow credentials that somebody else mints",
+        got="a session whose credentials come from a provider",
+        expected="one that assumes its role itself, or a tool_role_arn",
+        why="only the AssumeRole call takes a policy, and this session does not make it",
+        fix="let the provider pass the policy to STS, or derive a tool's role, with or without a policy",
+    )
+
+
+class _Narrowed:
+    """AssumeRole on the session's own role, by its own minter, under a session policy."""
+
+    def __init__(self, assume: AssumeRole) -> None:
+        self._assume = assume
+
+    def __call__(self) -> CredentialSet:
+        return _explained(self._assume)
+
+    def narrowed(self, policy: str) -> Callable[[], object]:
+        """Refuse: there is a policy already."""
+        return self._assume.narrowed(policy, DERIVED_SECONDS)
+
+
+class _ToolRole:
+    """AssumeRole on a tool's role, signed with the session's own credentials."""
+
+    def __init__(
+        self, signer: TaskCredentials, role: RoleArn, name: str, region_name: str | None, policy: str | None
+    ) -> None:
+        self._signer, self._role, self._name, self._region_name = signer, role, name, region_name
+        self._policy = policy
+        compute = botocore.session.Session()
+        compute.register_component("credential_provider", CredentialResolver([OneProvider(signer)]))
+        # No tags: those of the signer are transitive, and STS refuses to be told an inherited one again.
+        self._assume = AssumeRole(
+            role=role,
+            tags=None,
+            session_name=name,
+            region_name=region_name,
+            policy=policy,
+            seconds=DERIVED_SECONDS,
+            compute=compute,
+        )
+
+    def __call__(self) -> CredentialSet:
+        return _explained(self._assume)
+
+    def narrowed(self, policy: str) -> Callable[[], object]:
+        """Return the same tool's role under a policy, or refuse where there is one."""
+        if self._policy is not None:
+            return self._assume.narrowed(policy, DERIVED_SECONDS)
+        return _ToolRole(self._signer, self._role, self._name, self._region_name, policy)
+
+
+def _explained(assume: AssumeRole) -> CredentialSet:
+    """Ask, and where that fails say what it means for a derived session; nothing from the wire is quoted."""
+    try:
+        return assume()
+    except TaskCredentialsError as error:
+        got = f"no credentials of the session this one is derived from ({error.reason})"
+        raise AnswerRefusedError(
+            Failure(error.reason, got, "some to sign AssumeRole with", "see to that one")
+        ) from None
+    except ClientError as error:
+        failure = describe(error, source="STS")
+        if failure.reason in ("AccessDenied", "AccessDeniedException"):
+            failure = failure._replace(fix=_REFUSED)
+        elif failure.reason == "PackedPolicyTooLarge":
+            failure = failure._replace(fix=_PACKED)
+    raise AnswerRefusedError(failure)

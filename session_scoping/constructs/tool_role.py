@@ -1,0 +1,240 @@
+"""ToolScopedRole: what one tool may do, under the tags of the session that calls it."""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import cast
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from session_scoping.constructs import guards
+from session_scoping.constructs.arguments import check_kinds, listed
+from session_scoping.constructs.chaining import ONWARD_ACTIONS
+from session_scoping.constructs.documents import Section, tokens_in
+from session_scoping.constructs.finished import Check, FinishedTree
+from session_scoping.constructs.limits import Limit, promises_of, trust_conditions_of
+from session_scoping.constructs.models import Models
+from session_scoping.constructs.objects import TenantObjects, check_disjoint, check_others
+from session_scoping.constructs.roles import demand_changeable
+from session_scoping.constructs.ruler import Ruler
+from session_scoping.constructs.session_policies import SessionPolicies
+from session_scoping.constructs.session_role import SessionRole
+from session_scoping.constructs.site import Site, is_token
+from session_scoping.constructs.statements import allow, tags_present
+from session_scoping.constructs.tables import TenantTable
+from session_scoping.constructs.tenant_data import TenantData
+from session_scoping.constructs.tool_trust import assume_conditions, tool_trust_checks, trusting
+from session_scoping.errors import InvalidInputError
+from session_scoping.layout import SHARED_BY, TOOL_NAME_TAG, TOOL_OF
+
+_TOOL = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
+
+
+class ToolScopedRole(Construct):
+    """
+    The role of one tool. A session chains into it, under the tags it has, and only sessions of its session role may.
+
+    It reaches what it is given here and nothing else, whether the session role reaches that too or not; every Allow
+    demands the tags, so it is the same task's data. Denied, whatever is granted later: onward chaining, and the
+    tenant data of the session role that the tool is not given.
+
+    NOT PROTECTED: credentials last up to an hour, whoever asks: IAM has no condition on the `DurationSeconds` of
+    AssumeRole, and `TaskSession.derive` asks for 900 seconds because the client chooses to. A tool's session
+    outlives the session it came from by up to that long, and code that holds the session's credentials reaches all
+    its tools: this narrows what a tool holds, not what the agent may become.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        session_role: SessionRole,
+        tool: str,
+        tables: Sequence[TenantTable] = (),
+        objects: Sequence[TenantObjects] = (),
+        models: Models | None = None,
+        other_objects: Sequence[str] = (),
+        name_tag: str | None = "task_id",
+        limits: Sequence[Limit] = (),
+        role_name: str | None = None,
+        path: str | None = None,
+        permissions_boundary: iam.IManagedPolicy | None = None,
+        description: str | None = None,
+    ) -> None:
+        """
+        Make the role, and let sessions of the session role become it.
+
+        Args:
+            scope: Parent construct, in the session role's stack or, with `role_name`, in a later one.
+            id: Construct id; part of the role's logical id.
+            session_role: Whose sessions may use the tool. All its tags must be transitive.
+            tool: Name of the tool, for readers: 1 to 64 letters, digits, `_` and `-`.
+            tables: Tenant tables. Default: none.
+            objects: Tenant objects. Default: none, and then nothing in S3 is denied either.
+            models: Bedrock models. Default: none.
+            other_objects: ARN patterns of further S3 objects, as for SessionRole. Default: none.
+            name_tag: Tag whose value the role session name must equal. Default: `task_id`. None leaves the name
+                to the client: for ids that STS does not take as names (64 characters of `[A-Za-z0-9_+=,.@-]`).
+            limits: What narrows the tool's sessions beyond the session role's own limits, which hold here too.
+                Default: nothing.
+            role_name: Physical name. Default: CloudFormation generates one, in the session role's stack only.
+            path: IAM path. Default: `/`.
+            permissions_boundary: Boundary. Default: none, or what `PermissionsBoundary.of` sets.
+            description: Description of the role. Default: one with the tool's name.
+
+        Raises:
+            InvalidInputError: Tags that are not transitive, a session role in another stack without `role_name`
+                here, or see the arguments' own classes.
+            QuotaExceededError: A document or the number of policies would exceed its quota.
+        """
+        tables, objects, limits = listed(tables), listed(objects), listed(limits)
+        check_kinds(tables=tables, objects=objects, models=[models], limits=limits)
+        _check(session_role, tool, name_tag)
+        self._site = Site.of(scope)
+        _check_place(session_role, self._site, role_name)
+        super().__init__(scope, id)
+        self._session_role, self._tag_keys = session_role, session_role.tag_keys
+        self._ruler = Ruler.at(self._site)
+        self._data = TenantData.bind(self._site, self._tag_keys, tables, objects)
+        check_disjoint([*session_role._data.objects, *self._data.objects])
+        self._limits = (*session_role._limits, *limits)
+        for limit in limits:
+            limit.check(self, self._tag_keys)
+        self._role = self._make_role(
+            name_tag,
+            role_name=role_name,
+            path=path,
+            permissions_boundary=permissions_boundary,
+            description=description or f"Tool {tool}: one task's own data; assumed by its session only",
+        )
+        self._policies = SessionPolicies(self, self._site, self._ruler, self._role, compute_roles_mint=False)
+        self._promise(name_tag)
+        self._write(models, check_others(other_objects, self._data.objects))
+        name = None if role_name is None or is_token(role_name) else role_name
+        known = self._site.arn("iam", f"role{path or '/'}{name}", region="") if name else self._role.role_arn
+        session_role._policies.chaining.let_through(known)
+        FinishedTree.of(self._site).reserve(self._tag_keys)
+        FinishedTree.of(self._site).ask(self._finished)
+
+    def _make_role(self, name_tag: str | None, **options: object) -> iam.Role:
+        path_tags = self._data.path_tags(self._tag_keys)
+        demanded = assume_conditions(self._tag_keys, path_tags, name_tag)
+        assume = trust_conditions_of(self._limits, self._site, demanded)
+        statements = trusting(self._session_role.role_arn, assume, self._tag_keys)
+        principal = iam.ArnPrincipal(self._session_role.role_arn).with_conditions(assume)
+        role = iam.Role(
+            self,
+            "Role",
+            assumed_by=principal,
+            # The least IAM takes, and chaining is capped there anyway.
+            max_session_duration=cdk.Duration.hours(1),
+            **options,  # type: ignore[arg-type]
+        )
+        cast(iam.PolicyDocument, role.assume_role_policy).add_statements(*statements[1:])
+        return role
+
+    def _write(self, models: Models | None, other_objects: Sequence[str]) -> None:
+        base = tags_present(self._tag_keys)
+        denied = [
+            *guards.tag_sections(self._tag_keys, self._data.path_tags(self._tag_keys)),
+            *guards.chaining_sections(),
+            *(section for limit in self._limits for section in limit.guards(self._site)),
+            *self._data.guards(other_objects),
+            # What the session reaches and the tool was not given, whatever is granted to the tool later.
+            *self._session_role._data.without(self._data).compute_guards(),
+        ]
+        allowed = [*self._data.permissions(base), *(models.sections(self._site, base) if models else [])]
+        chain = [Section.whole(allow("BecomeTool", ONWARD_ACTIONS, [self._role.role_arn], base))]
+        self._site.resolve([*tokens_in([*denied, *allowed, *chain]), *self._data.measurable()])
+        self._session_role._data.teach(self._ruler)
+        self._data.teach(self._ruler)
+        self._policies.write_own(denied, allowed)
+        chaining = self._policies.series("Chain")
+        chaining.write(chain, [self._session_role.role])
+        new = self._data.without(self._session_role._data)
+        if new.tables or new.objects:
+            self._session_role._cover(self._policies.series("ComputeGuards"), new.compute_guards())
+
+    def _promise(self, name_tag: str | None) -> None:
+        """Write down what the verifier holds this role to."""
+        promises = {TOOL_OF: self._session_role.role_arn}
+        if name_tag:
+            promises[TOOL_NAME_TAG] = name_tag
+        resource = cast(cdk.CfnResource, self._role.node.default_child)
+        for key, value in {**promises, **promises_of(self._limits, self._site)}.items():
+            resource.add_metadata(key, value)
+        if shared := self._data.shared_by():
+            resource.add_metadata(SHARED_BY, shared)
+
+    @property
+    def role(self) -> iam.Role:
+        """The role. Grants added to it stay inside the guards."""
+        return self._role
+
+    @property
+    def role_arn(self) -> str:
+        """ARN of the role, for `TaskSession.derive`."""
+        return self._role.role_arn
+
+    @property
+    def role_name(self) -> str:
+        """Name of the role."""
+        return self._role.role_name
+
+    @property
+    def tag_keys(self) -> tuple[str, ...]:
+        """The tags every session of the tool carries: its session role's."""
+        return self._tag_keys
+
+    def _finished(self) -> Iterable[Check]:
+        yield from tool_trust_checks(self._role, self._ruler, self._tag_keys)
+        yield from self._policies.finished()
+
+
+def _check(session_role: SessionRole, tool: str, name_tag: str | None) -> None:
+    if not isinstance(session_role, SessionRole):
+        raise InvalidInputError(
+            "`session_role` is not what a ToolScopedRole takes",
+            got=f"a {type(session_role).__name__}",
+            expected="a SessionRole of this app",
+            why="its guard against chaining must except the tool, which nothing else can do",
+            fix="pass the SessionRole construct itself",
+        )
+    if not isinstance(tool, str) or not re.fullmatch(_TOOL, tool):
+        raise InvalidInputError(
+            "the tool has no usable name",
+            got=f"`{tool}`" if isinstance(tool, str) else f"a {type(tool).__name__}",
+            expected="1 to 64 letters, digits, `_` and `-`",
+            why="it stands in the role's description",
+            fix="use a short name such as `search`",
+        )
+    if missing := [key for key in session_role.tag_keys if key not in session_role.transitive_tag_keys]:
+        raise InvalidInputError(
+            f"session role `{session_role.node.path}` does not hand its tags on",
+            got=f"{', '.join(f'`{key}`' for key in missing)} not transitive",
+            expected="every tag key in transitive_tag_keys",
+            why="a tool's session would lack the tags that bind it to the task",
+            fix="give the SessionRole transitive_tag_keys equal to its tag_keys",
+        )
+    if name_tag is not None and name_tag not in session_role.tag_keys:
+        raise InvalidInputError(
+            "the session name cannot be taken from a tag no session carries",
+            got=f"`{name_tag}`",
+            expected=f"one of {', '.join(session_role.tag_keys)}, or None",
+            why="no session could use the tool",
+            fix="pass name_tag=, or name_tag=None to leave the name to the client",
+        )
+
+
+def _check_place(session_role: SessionRole, site: Site, role_name: str | None) -> None:
+    demand_changeable(session_role.role, site)
+    if session_role._site is not site and (role_name is None or is_token(role_name)):
+        raise InvalidInputError(
+            "the tool role stands in another stack than its session role and has no name",
+            got="no role_name known at synth",
+            expected="a role_name",
+            why="the session role's guard names the tool role, and a reference back would make the stacks a cycle",
+            fix="pass role_name=, or make the tool role in the session role's stack",
+        )

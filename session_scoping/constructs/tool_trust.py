@@ -1,0 +1,95 @@
+"""The trust policy of a tool role: a session of the same task, under its own name, and nobody else."""
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any, cast
+
+from aws_cdk import aws_iam as iam
+
+from session_scoping.constructs.finished import Check, reserved_tags
+from session_scoping.constructs.guards import PATH_VALUES
+from session_scoping.constructs.ruler import TRUST_POLICY_MAX, Ruler, too_large_message
+from session_scoping.constructs.site import properties_of
+from session_scoping.constructs.statements import Conditions, merge
+
+_FIX = "use fewer or shorter tag keys"
+
+
+def assume_conditions(tag_keys: Sequence[str], path_tags: Iterable[str], name_tag: str | None) -> Conditions:
+    """
+    Return what `sts:AssumeRole` on a tool role demands.
+
+    Every tag there, not empty and equal to the caller's own; no tag beside them; the session named by its task.
+
+    STS puts inherited transitive tags into the request, where they read as `aws:RequestTag` and count in
+    `aws:TagKeys`; they cannot be overridden, but one that is not transitive could be passed with another value.
+
+    Source: EKS guide, pod-id-assign-target-role (a chained role's trust asks `aws:RequestTag` for inherited tags);
+    STS API_AssumeRole, Tags. That they count in `aws:TagKeys` is known from published tests only; were it not so,
+    every assume would be denied, none let through.
+    """
+    named: Conditions = {}
+    if name_tag:
+        named = {"StringEquals": {"sts:RoleSessionName": f"${{aws:PrincipalTag/{name_tag}}}"}}
+    present: Conditions = {"StringLike": {f"aws:RequestTag/{key}": "?*" for key in tag_keys}}
+    # Negated, so true where the tag is absent: the StringLike above demands it.
+    pathless = {f"aws:RequestTag/{key}": list(PATH_VALUES) for key in path_tags}
+    same = tag_conditions(tag_keys)
+    same["StringEquals"] |= named.get("StringEquals", {})
+    return merge(same, present, {"StringNotLike": pathless} if pathless else {})
+
+
+def tag_conditions(tag_keys: Sequence[str]) -> Conditions:
+    """
+    Return what `sts:TagSession` on a tool role demands: the caller's own tags, and no tag beside them.
+
+    Source: service authorization reference: `sts:RoleSessionName` is no condition key of TagSession, so a statement
+    of its own carries it.
+    """
+    return {
+        "StringEquals": {f"aws:RequestTag/{key}": f"${{aws:PrincipalTag/{key}}}" for key in tag_keys},
+        # ForAllValues is true where the key is absent, hence the Null.
+        "ForAllValues:StringEquals": {"aws:TagKeys": list(tag_keys)},
+        "Null": {"aws:TagKeys": "false"},
+    }
+
+
+SAME_IDENTITY: Conditions = {"StringEquals": {"sts:SourceIdentity": "${aws:SourceIdentity}"}}
+"""A source identity goes along a chain unchanged. Source: IAM guide, id_credentials_temp_control-access_monitor."""
+
+
+def trusting(principal_arn: str, assume: Conditions, tag_keys: Sequence[str]) -> list[iam.PolicyStatement]:
+    """Return the trust statements, one per action, because their condition keys differ."""
+    blocks = {
+        "sts:AssumeRole": assume,
+        "sts:TagSession": tag_conditions(tag_keys),
+        "sts:SetSourceIdentity": SAME_IDENTITY,
+    }
+    return [
+        iam.PolicyStatement(actions=[action], principals=[iam.ArnPrincipal(principal_arn)], conditions=conditions)
+        for action, conditions in blocks.items()
+    ]
+
+
+def tool_trust_checks(role: iam.Role, ruler: Ruler, tag_keys: Sequence[str]) -> Iterable[Check]:
+    """Check the size and the conditions of a tool role's trust policy, and the role's own tags."""
+    properties = properties_of(cast(iam.CfnRole, role.node.default_child))
+    kept = {"trust": properties["assumeRolePolicyDocument"], "tags": properties.get("tags")}
+    yield Check(kept, partial(_errors, role.node.path, ruler, tag_keys))
+
+
+def _errors(path: str, ruler: Ruler, tag_keys: Sequence[str], kept: Any) -> Iterable[str]:
+    if (size := ruler.document(kept["trust"])) > TRUST_POLICY_MAX:
+        yield too_large_message(f"the trust policy of `{path}`", size, TRUST_POLICY_MAX, _FIX)
+    asked = tag_conditions(tag_keys)["StringEquals"].items()
+    for statement in kept["trust"]["Statement"]:
+        conditions = statement.get("Condition", {}).get("StringEquals", {})
+        only_identity = statement["Action"] == "sts:SetSourceIdentity"
+        if statement["Effect"] == "Allow" and not only_identity and not asked <= conditions.items():
+            yield (
+                f"role `{path}`: the trust policy admits a principal without its task: got a statement that does not "
+                f"compare every tag with the caller's, expected {', '.join(sorted(tag_keys))} compared; whoever it "
+                "admits uses the tool for any task; fix: remove it: a ToolScopedRole is assumed by sessions only"
+            )
+    for error in reserved_tags([tag["key"] for tag in kept.get("tags") or ()], tag_keys):
+        yield f"role `{path}`: {error}"

@@ -1,0 +1,114 @@
+"""`session-policy`: a session policy only takes away from a role, and leaves something that can be used."""
+
+from collections.abc import Iterator
+
+import z3
+
+from session_scoping.verify.actions import INVOKE, KEYED, OBJECT
+from session_scoping.verify.binding import Binding, tag_context
+from session_scoping.verify.decision import PolicySet, Request, decide
+from session_scoping.verify.model import Statement
+from session_scoping.verify.properties.base import Proof, classes
+from session_scoping.verify.properties.entries import entry_arn
+from session_scoping.verify.properties.samples import own_requests, sample_tags
+from session_scoping.verify.reach import covers_action
+from session_scoping.verify.report import Result, Status
+from session_scoping.verify.symbolic.calls import Call
+from session_scoping.verify.symbolic.conditions import UnmodelledError
+from session_scoping.verify.symbolic.policies import Target, allowed, encode_statement, resource_pattern
+from session_scoping.verify.symbolic.solver import solve
+from session_scoping.verify.symbolic.strings import Bool, Key, conjunction, disjunction, negation
+from session_scoping.verify.symbolic.targets import store_target
+
+RULE = "session-policy"
+
+
+def prove_session_policy(proof: Proof, policy: tuple[Statement, ...]) -> Result:
+    """
+    Prove that no request is allowed under a session policy and not without it, and that some request is left.
+
+    The first half holds for any policy, because STS intersects; the proof is there so that a mistake in this
+    model of the intersection, or a policy it cannot read, shows. The second half depends on the policy.
+
+    Source: IAM guide, access_policies, Session policies.
+    """
+    label = proof.role.label
+    if broken := next((statement.problem for statement in policy if statement.problem), None):
+        raise UnmodelledError(broken)
+    for action, target in _targets(proof, policy):
+        call = _call(proof)
+        without = allowed(proof.role, call, action, target)
+        narrowed = conjunction([without, _bound(policy, call, action, target)])
+        if z3.is_false(narrowed):
+            continue
+        if solve(target.domain, call.domain(), narrowed, negation(without)) is not None:
+            return proof.result(RULE, label, Status.VIOLATED, f"{action} is allowed under the policy only")
+    left, gone = _left_and_gone(proof, policy)
+    if not left:
+        detail = "no request of a session is left under the policy: a session with it can do nothing here"
+        return proof.result(RULE, label, Status.VACUOUS, detail)
+    taken = f"; takes away {', '.join(gone)}" if gone else "; takes nothing away from what sessions are granted"
+    return proof.result(RULE, label, Status.PROVED, f"leaves {', '.join(left)}{taken}")
+
+
+def _call(proof: Proof) -> Call:
+    call = proof.call("A", proof.admission("A").session)
+    call.leading_keys = [(z3.Bool("A names a key"), Key("any key", frozenset(), 0))]
+    return call
+
+
+def _targets(proof: Proof, policy: tuple[Statement, ...]) -> Iterator[tuple[str, Target]]:
+    lookup = _call(proof).lookup
+    for store in proof.scoped.stores:
+        inside = None if store.kind == "table" else Key(f"inside {store.id}", frozenset(), 0)
+        statements = [*proof.role.identity, *store.policy, *policy]
+        for action in classes(statements, KEYED if store.kind == "table" else OBJECT):
+            yield action, store_target(store, inside, lookup)
+
+
+def _bound(policy: tuple[Statement, ...], call: Call, action: str, target: Target) -> Bool:
+    """Return when the session policy lets a request through."""
+    grants = disjunction([encode_statement(s, call, action, target) for s in policy if s.allow])
+    refusals = disjunction([encode_statement(s, call, action, target) for s in policy if not s.allow])
+    return conjunction([grants, negation(refusals)])
+
+
+def _left_and_gone(proof: Proof, policy: tuple[Statement, ...]) -> tuple[list[str], list[str]]:
+    """Return what one ordinary session may still do, and what it may no longer."""
+    binding = Binding()
+    left: list[str] = []
+    gone: list[str] = []
+    identity = binding.statements(proof.role.identity)
+    for request, where, resource_policy in _own_requests(proof):
+        before = PolicySet(identity, resource=binding.statements(resource_policy))
+        # A session policy bounds what identity policies grant, as a permissions boundary does.
+        after = PolicySet(identity, boundary=binding.statements(policy), resource=before.resource)
+        if not decide(request, before).allowed:
+            continue
+        kept = left if decide(request, after).allowed else gone
+        kept.append(f"{request.action} on {where}")
+    return list(dict.fromkeys(left)), list(dict.fromkeys(gone))
+
+
+def _own_requests(proof: Proof) -> Iterator[tuple[Request, str, tuple[Statement, ...]]]:
+    tags = sample_tags(proof)
+    for store in proof.scoped.stores:
+        for request in own_requests(proof, store, tags):
+            yield request, store.label, store.policy
+    binding = Binding()
+    base = {key: binding.text(value) for key, value in _call(proof).fixed.items()}
+    for action in INVOKE:
+        for statement in proof.role.identity:
+            if statement.allow and covers_action(statement, action):
+                yield from _model_requests(statement, action, {**base, **tag_context("aws:PrincipalTag/", tags)})
+
+
+def _model_requests(
+    statement: Statement, action: str, context: dict[str, str]
+) -> Iterator[tuple[Request, str, tuple[Statement, ...]]]:
+    binding = Binding()
+    profiles = [c.values for c in statement.conditions if c.key.lower() == "bedrock:inferenceprofilearn"]
+    profile = {"bedrock:InferenceProfileArn": binding.text(profiles[0][0])} if profiles else {}
+    for text in statement.resources or ():
+        arn = binding.text(entry_arn(resource_pattern(text, statement)))
+        yield Request(action, arn, {**context, **profile}), "models", ()
