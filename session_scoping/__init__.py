@@ -71,8 +71,8 @@ _HOMES = {
 
 __all__ = [
     "ComputeBackend",
-    "ExternalTokenGrant",
     "CredentialBroker",
+    "ExternalTokenGrant",
     "InvalidInputError",
     "KeyFormat",
     "Minting",
