@@ -80,8 +80,8 @@ demo: setup ## Run two tasks of two users with real boto3 against the synthesize
 	@$(BIN)/python -m examples.isolation_demo
 
 .PHONY: weakenings
-weakenings: setup ## Prove every weakening of the reference stack, not a sample (minutes)
-	@MUTATIONS=all $(BIN)/python -m pytest tests/verify/test_mutations.py $(ARGS)
+weakenings: setup ## Judge every weakening of every example, not a sample (minutes; ARGS="small" for one)
+	@$(BIN)/python -m tests.verify.weakening_suite $(ARGS)
 
 .PHONY: bench-verifier
 bench-verifier: setup ## Measure the verifier on the reference stack and on generated apps

@@ -17,10 +17,13 @@ from session_scoping import (
     Minting,
     Models,
     Revocation,
+    SessionBrokerRole,
     TenantObjects,
     TenantTable,
     TenantTablePolicy,
     UserBinding,
+    WebIdentity,
+    WorkloadBinding,
     grant_dispatch,
 )
 from tests import small
@@ -35,9 +38,11 @@ GOLDENS = (
     "reference-credential-broker",
     "reference-web-identity",
     "revocation",
+    "session-broker",
     "single-table-kms",
     "table-policy",
     "token-vault",
+    "workload-binding",
 )
 
 
@@ -180,6 +185,32 @@ def test_tokens_of_a_vault(golden: SnapshotAssertion) -> None:
     )
     grant_dispatch(small.role(vault.stack, "Orchestrator"), f"{PLACE}runtime/agent-AbCdEfGhIj", for_user=True)
     assert policies(small.template(vault.stack)) == golden(name="token-vault")
+
+
+def test_session_broker_with_everything(golden: SnapshotAssertion) -> None:
+    """A dispatcher, a web identity, pods' tags, a model and a role further on."""
+    stack = small.stack()
+    SessionBrokerRole(
+        stack,
+        "Broker",
+        tenant="acme",
+        callers=[
+            small.role(stack, "Dispatcher"),
+            WebIdentity("oidc.eks.eu-west-1.amazonaws.com/id/ABC", "system:serviceaccount:agents:runtime"),
+        ],
+        models=Models.profile("eu", ["anthropic.claude-sonnet-4-6"]),
+        chain_to=[small.role(stack, "Next")],
+        pod_identity=True,
+    )
+    assert policies(small.template(stack)) == golden(name="session-broker")
+
+
+def test_session_role_bound_to_a_vpc_and_an_address(golden: SnapshotAssertion) -> None:
+    """VPC, Region and task address on the trust and the guards of one session role."""
+    stack = small.stack()
+    binding = WorkloadBinding(vpc="vpc-1", task_ip=True)
+    small.session_role(stack, tag_keys=["task_id", "task_ip"], limits=[binding])
+    assert policies(small.template(stack)) == golden(name="workload-binding")
 
 
 def test_the_folder_holds_these_goldens_and_no_other() -> None:

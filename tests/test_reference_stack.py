@@ -106,3 +106,27 @@ def test_template_passes_cfn_lint(compute_template: dict[str, Any], tmp_path: Pa
     command = ["cfn-lint", "--ignore-checks", "W3005", "--", str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+def test_switches_that_are_off_change_nothing(compute_template: dict[str, Any]) -> None:
+    """Binding and session broker are opt-in: the template is the same to the byte."""
+    assert json.dumps(synthesize_reference(binding="off")) == json.dumps(compute_template)
+
+
+def test_a_session_broker_stands_beside_what_was_there(compute_template: dict[str, Any]) -> None:
+    """The tenant's role and its dispatcher are added; nothing else is touched."""
+    switched = synthesize_reference(sessionBroker="acme")["Resources"]
+    added = {key for key in switched if key not in compute_template["Resources"]}
+    assert {key: value for key, value in switched.items() if key not in added} == compute_template["Resources"]
+    assert {key.rstrip("0123456789ABCDEF") for key in added} >= {"DispatcherRole", "SessionBrokerRole"}
+
+
+def test_the_bound_reference_stack_passes_cdk_nag_and_its_own_checks(tmp_path: Path) -> None:
+    """Every endpoint sessions need is there, and neither pack nor validator finds anything."""
+    done = _run_app(tmp_path, minting="broker", binding="vpc", sessionBroker="acme")
+    assert done.returncode == 0, done.stderr
+    template = json.loads((tmp_path / f"{STACK_NAME}.template.json").read_text())
+    endpoints = [one for one in template["Resources"].values() if one["Type"] == "AWS::EC2::VPCEndpoint"]
+    assert len(endpoints) == 4
+    report = json.loads((tmp_path / "validation-report.json").read_text())
+    assert [finding for plugin in report["pluginReports"] for finding in plugin["violations"]] == []

@@ -107,14 +107,13 @@ def decide(request: Request, policies: PolicySet) -> Decision:
             return Decision(False, "explicit deny", statement)
     by_identity = _first(policies.identity, request, values)
     bounded = policies.boundary is None or _first(policies.boundary, request, values) is not None
-    by_resource = next(
-        (
-            (s, how)
-            for s, how in named
-            if how and s.allow and applies(s, request, values) and (bounded or how == "session")
-        ),
-        None,
-    )
+    granting = [
+        (s, how)
+        for s, how in named
+        if how and s.allow and applies(s, request, values) and (bounded or how == "session")
+    ]
+    # One that names the account only counts where none names the caller itself.
+    by_resource = min(granting, key=lambda found: found[1] == "account", default=None)
     if policies.resource_must_allow:
         if by_resource and (by_resource[1] != "account" or (by_identity and bounded)):
             return Decision(True, "allow", by_resource[0])
@@ -185,7 +184,8 @@ def _names_caller(statement: Statement, request: Request) -> str:
 
 def _names(kind: str, name: str, request: Request) -> str:
     if kind == "*":
-        return "role"
+        # A boundary does not limit what is granted to everybody, as it does not limit what is granted to a session.
+        return "session"
     if kind != "AWS" or not request.principal:
         return ""
     account = request.principal.split(":")[4]

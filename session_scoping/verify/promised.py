@@ -14,11 +14,6 @@ def promise(role: Role, key: str) -> Text | None:
     return found if isinstance(found, tuple) else None
 
 
-def promises_anything(role: Role) -> bool:
-    """Whether a role promises something that needs no session tags."""
-    return any(key in role.promises for key in (ATTRIBUTED_TO, BOUND_TO))
-
-
 def keeping(role: Role, tags: Mapping[str, str], binding: Binding) -> dict[str, str]:
     """Return what requests carry when they keep the promises: the ordinary case, for examples."""
     context: dict[str, str] = {}

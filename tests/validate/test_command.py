@@ -15,7 +15,7 @@ from session_scoping.verify.binding import Binding
 from tests import small
 from tests.validate.account import ACCOUNT, STACK, Account, Template, as_expected, deployed, result, role_of
 from tests.validate.account import cases as matrix
-from tests.verify.simulator import Simulator, simulation
+from tests.verify.simulator import Policies, Simulator, request
 
 Output = pytest.CaptureFixture[str]
 
@@ -33,7 +33,8 @@ def test_the_independent_simulator_agrees_with_every_expectation(context: dict[s
     scoped, estate = role_of(synthesize_reference(**context))
     cases, documents = cases_of(scoped, estate, Binding()), documents_of(scoped.role, Binding())
     simulator = Simulator()
-    answers = simulator.ask([simulation(c.action, c.resource, dict(c.context), documents) for c in cases])
+    asked = [request(case.action, case.resource, dict(case.context)) for case in cases]
+    answers = simulator.ask(Policies(documents), asked, checked=True)
     simulator.close()
     wrong = [
         (c.title, c.action, c.resource)

@@ -15,7 +15,7 @@ from session_scoping.tags import DEFAULT_TAG_KEYS
 from session_scoping.testing import verify
 from session_scoping.verify.collecting import collect
 from session_scoping.verify.infer import Options
-from session_scoping.verify.proving import prove_promises
+from session_scoping.verify.plan import plan
 from session_scoping.verify.report import Result, Status
 from session_scoping.verify.scope import Scope
 from session_scoping.verify.template import link
@@ -62,7 +62,7 @@ def bound(*, pinned: bool = False) -> Template:
 def result(of: Template, rule: str) -> Result:
     """Return what the verifier says of the one role with such a promise."""
     estate = collect(link([Scope("Template", of)]))
-    (found,) = [one for one in prove_promises(estate, Options(), lambda _: None) if one.rule == rule]
+    (found,) = [step.run() for step in plan(estate, Options()).steps if step.rule == rule]
     return found
 
 

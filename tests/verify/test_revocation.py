@@ -18,7 +18,7 @@ from session_scoping.verify.symbolic.conditions import encode_condition
 from session_scoping.verify.symbolic.solver import solve
 from session_scoping.verify.text import lit
 from tests.verify.corpus import estate_of
-from tests.verify.simulator import Simulator, simulation
+from tests.verify.simulator import Policies, Simulator, request
 
 WHEN = "2026-11-21T10:00:00Z"
 Template = dict[str, Any]
@@ -192,8 +192,8 @@ def test_decide_the_prover_and_the_simulator_read_dates_alike(operator: str, sim
         for instant in INSTANTS:
             context = {ISSUED: instant} if instant else {}
             held = condition_holds(condition, Request("s3:GetObject", "x", context).values(), variables=True)
-            asked = simulation("s3:GetObject", "arn:aws:s3:::b/k", context, [policy])
-            assert (simulator.ask([asked]) == ["Allowed"]) == held, (bounds, instant)
+            asked = request("s3:GetObject", "arn:aws:s3:::b/k", context)
+            assert (simulator.ask(Policies([policy]), [asked], checked=True) == ["Allowed"]) == held, (bounds, instant)
             assert {_proved(condition, instant, over=over) for over in (True, False)} == {held}, (bounds, instant)
 
 

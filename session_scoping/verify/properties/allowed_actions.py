@@ -20,9 +20,10 @@ from session_scoping.verify.actions import (
 )
 from session_scoping.verify.matching import action_matches, split_fields
 from session_scoping.verify.model import Statement, Store
-from session_scoping.verify.properties.base import Proof, Witness, attempt, classes, confirm
+from session_scoping.verify.properties.base import Proof, Witness, classes, confirm
 from session_scoping.verify.properties.derivation import BECOMING, tools_of
 from session_scoping.verify.properties.entries import entry_arn, entry_target
+from session_scoping.verify.properties.samples import sample_attempt
 from session_scoping.verify.properties.use import key_faults, key_policy_faults, model_faults
 from session_scoping.verify.reach import covers_action
 from session_scoping.verify.report import Counterexample, Result, Status
@@ -163,10 +164,9 @@ def _try(proof: Proof, action: str, target: Target, arn: Text, suffix: str, what
     reach = allowed(proof.role, call, action, target)
     if z3.is_false(reach):
         return None
-    policy = target.store.policy if target.store else ()
-    for tags in proof.samples()[:1]:
-        if seen := attempt(proof, tags, Witness(action, arn, f"{suffix}x" if suffix else ""), what, policy):
-            return seen
+    found = sample_attempt(proof, action, arn, bool(suffix), target.store, what)
+    if found:
+        return found
     model = solve(target.domain, call.domain(), reach, admission.formula)
     if model is None:
         return None
@@ -174,6 +174,7 @@ def _try(proof: Proof, action: str, target: Target, arn: Text, suffix: str, what
     keys = (own.read(model),) if named else ()
     inside = Key(f"inside {target.store.id}", frozenset(), 0) if target.store and suffix else None
     end = suffix + (inside.read(model) if inside else "")
+    policy = target.store.policy if target.store else ()
     found = confirm(proof, call, model, [Witness(action, arn, end, keys)], what, policy=policy)
     if found is None:
         raise UnmodelledError(f"{what}, as far as an over-approximation can tell; `decide` does not confirm it")

@@ -7,8 +7,9 @@ import z3
 from session_scoping.verify.actions import BUCKET, ESCALATION, FUTURE, KEYED, OBJECT, OBJECT_ADMIN, PARTIQL, UNKEYED
 from session_scoping.verify.infer import Scoped
 from session_scoping.verify.model import Estate, Role, Statement, Store
-from session_scoping.verify.properties.base import Proof, Witness, attempt, classes, confirm
+from session_scoping.verify.properties.base import Proof, Witness, classes, confirm
 from session_scoping.verify.properties.entries import entry_arn, entry_target
+from session_scoping.verify.properties.samples import sample_attempt
 from session_scoping.verify.reach import OTHER_TAG, covers_action
 from session_scoping.verify.report import Counterexample, Result, Status
 from session_scoping.verify.symbolic.calls import Call, Session
@@ -94,7 +95,8 @@ def _try(proof: Proof, action: str, target: Target, arn: Text, suffix: str, what
     reach = allowed(proof.role, call, action, target)
     if z3.is_false(reach):
         return None
-    if found := attempt(proof, {}, Witness(action, arn, f"{suffix}x" if suffix else ""), what, _policy(target)):
+    found = sample_attempt(proof, action, arn, bool(suffix), target.store, what)
+    if found:
         return found
     model = solve(target.domain, call.domain(), TRUE, reach)
     if model is None:

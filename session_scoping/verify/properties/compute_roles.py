@@ -1,5 +1,6 @@
 """Which roles agent code runs with: those the user names, else what templates can tell."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from session_scoping.verify.infer import Options, Scoped
@@ -30,7 +31,7 @@ class ComputeRoles:
     notes: tuple[str, ...] = ()
 
 
-def find_compute_roles(estate: Estate, scoped: list[Scoped], options: Options) -> ComputeRoles:
+def find_compute_roles(estate: Estate, scoped: Sequence[Scoped], options: Options) -> ComputeRoles:
     """
     Return the roles agent code runs with.
 
@@ -102,7 +103,7 @@ def _trusts_account(role: Role) -> bool:
     return any("".join(part for part in text if isinstance(part, str)).endswith(":root") for text in texts)
 
 
-def _outside_minters(estate: Estate, scoped: list[Scoped]) -> tuple[Text, ...]:
+def _outside_minters(estate: Estate, scoped: Sequence[Scoped]) -> tuple[Text, ...]:
     """Return the principals of session trust policies whose policies are not in the templates."""
     found: list[Text] = []
     for statement in (s for item in scoped for s in item.role.trust if s.allow):

@@ -9,7 +9,7 @@ from session_scoping.verify.formats import tags_in
 from session_scoping.verify.matching import parsed, split_fields
 from session_scoping.verify.model import Statement, Store
 from session_scoping.verify.properties.base import Proof, Witness, classes, confirm
-from session_scoping.verify.properties.samples import sample_crossing
+from session_scoping.verify.properties.samples import sample_attempt, sample_crossing
 from session_scoping.verify.reach import covers_action
 from session_scoping.verify.report import Counterexample, Result, Status
 from session_scoping.verify.symbolic.calls import Call, Session
@@ -135,9 +135,15 @@ def _partition(proof: Proof, store: Store) -> _Outcome:
     bare = proof.call("A bare", a.session)
     target = store_target(place, None, bare.lookup)
     for action in actions:
-        model = solve(target.domain, a.formula, allowed(proof.role, bare, action, target))
+        reach = allowed(proof.role, bare, action, target)
+        if z3.is_false(reach):
+            continue
+        summary = f"{action} is allowed on {store.label} without a leading key, so on every partition"
+        found = sample_attempt(proof, action, place.arn, False, place, summary, keyed=False)
+        if found:
+            return Status.VIOLATED, summary, found
+        model = solve(target.domain, a.formula, reach)
         if model is not None:
-            summary = f"{action} is allowed on {store.label} without a leading key, so on every partition"
             return _verdict(proof, bare, model, [Witness(action, place.arn)], summary, None, store)
     patterns = _leading_patterns(statements, proof, store)
     keys = [key_for(f"key{i}", patterns, _may_hold(proof)) for i in range(_elements_needed(statements))]

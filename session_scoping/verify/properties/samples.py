@@ -18,7 +18,7 @@ from session_scoping.verify.reach import PRINCIPAL_TAG, covers_action
 from session_scoping.verify.report import Counterexample
 from session_scoping.verify.symbolic.replay import replay
 from session_scoping.verify.symbolic.trust import TAG_SESSION
-from session_scoping.verify.text import Pattern, Token, Variable, Wildcard, plain
+from session_scoping.verify.text import Pattern, Text, Token, Variable, Wildcard, plain
 
 
 def sample_tags(proof: Proof) -> dict[str, str]:
@@ -217,3 +217,39 @@ def sample_works(proof: Proof, store: Store) -> bool:
     return any(
         replay(proof.role, request, binding, store.policy).allowed for request in own_requests(proof, store, tags)
     )
+
+
+def sample_attempt(
+    proof: Proof, action: str, arn: Text, inside: bool, store: Store | None, what: str, *, keyed: bool = True
+) -> Counterexample | None:
+    """
+    Try an action with a few plain requests before the solver is asked for one.
+
+    What this finds is a counterexample; finding none proves nothing.
+
+    Args:
+        proof: The role.
+        action: The action.
+        arn: What it acts on.
+        inside: Whether it acts on something inside, such as an index or an object.
+        store: The table, bucket or key, whose own policy counts as well. Default: nothing is known of it.
+        what: What to say of it.
+        keyed: Whether to try leading keys as well.
+    """
+    policy = store.policy if store else ()
+    tags = proof.samples()[0] if proof.scoped.declared and proof.samples() else {}
+    names: list[tuple[str, ...]] = [(), *((key,) for key in (*tags.values(), "x") if keyed)]
+    for end, keys in product(_ends(proof, store, inside), names):
+        if found := attempt(proof, tags, Witness(action, arn, end, keys), what, policy):
+            return found
+    return None
+
+
+def _ends(proof: Proof, store: Store | None, inside: bool) -> list[str]:
+    if not inside:
+        return [""]
+    if store is not None and store.kind == "table":
+        return ["/index/x", "/stream/x"]
+    tags = sample_tags(proof)
+    keys = [own_key(pattern, tags, Binding()) for pattern in proof.scoped.formats.get(store.id, [])] if store else []
+    return ["/x", *(f"/{key}" for key in keys if key is not None)]

@@ -1,0 +1,204 @@
+"""Which properties there are to prove of a deployment, each as a step that can be run by itself."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from session_scoping.agent.policy import parse_session_policy
+from session_scoping.promises import ATTRIBUTED_TO, BOUND_TO
+from session_scoping.verify.documents import statements_of
+from session_scoping.verify.infer import Options, Scoped, find_session_roles, scope_of
+from session_scoping.verify.model import Estate, Role
+from session_scoping.verify.properties.allowed_actions import RULE as ACTIONS
+from session_scoping.verify.properties.allowed_actions import prove_allowed_actions
+from session_scoping.verify.properties.attribution import RULE as ATTRIBUTION
+from session_scoping.verify.properties.attribution import prove_attribution
+from session_scoping.verify.properties.base import Proof, guarded
+from session_scoping.verify.properties.chaining import RULE as CHAINING
+from session_scoping.verify.properties.chaining import prove_no_chaining
+from session_scoping.verify.properties.compute import RULE as COMPUTE
+from session_scoping.verify.properties.compute import prove_compute
+from session_scoping.verify.properties.compute_roles import ComputeRoles, find_compute_roles
+from session_scoping.verify.properties.derivation import RULE as DERIVATION
+from session_scoping.verify.properties.derivation import prove_derivation, tool_of
+from session_scoping.verify.properties.isolation import OBJECTS, PARTITION, prove_store
+from session_scoping.verify.properties.revocation import RULE as REVOCATION
+from session_scoping.verify.properties.revocation import promises_revocation, prove_revocation
+from session_scoping.verify.properties.session_policy import RULE as POLICY
+from session_scoping.verify.properties.session_policy import prove_session_policy
+from session_scoping.verify.properties.session_tags import RULE as TAGS
+from session_scoping.verify.properties.session_tags import prove_session_tags
+from session_scoping.verify.properties.token_minting import RULE as TOKENS
+from session_scoping.verify.properties.token_minting import mode_of, prove_token_minting
+from session_scoping.verify.properties.token_vault import RULE as VAULT
+from session_scoping.verify.properties.token_vault import find_vault_roles, prove_token_vault, without_tags
+from session_scoping.verify.properties.work import RULE as WORK
+from session_scoping.verify.properties.work import prove_work_possible
+from session_scoping.verify.properties.workload_binding import RULE as BINDING
+from session_scoping.verify.properties.workload_binding import prove_workload_binding
+from session_scoping.verify.report import Result, Status
+from session_scoping.verify.symbolic.conditions import UnmodelledError
+from session_scoping.verify.text import Text, show
+
+_PROMISES = (
+    (ATTRIBUTED_TO, ATTRIBUTION, prove_attribution),
+    (BOUND_TO, BINDING, prove_workload_binding),
+)
+
+
+@dataclass(frozen=True)
+class Step:
+    """
+    One property of one role, not proved yet.
+
+    Attributes:
+        run: Prove it. Never raises: what goes wrong is UNKNOWN.
+        reads: Everything the outcome depends on: the same again gives the same outcome.
+    """
+
+    rule: str
+    subject: str
+    run: Callable[[], Result]
+    reads: tuple[object, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """
+    Everything there is to prove.
+
+    Attributes:
+        steps: At least one. Without a session role it is VACUOUS: there is nothing to prove.
+        notes: What was assumed to find them.
+        scoped: The session roles and what each is taken to protect.
+    """
+
+    steps: tuple[Step, ...]
+    notes: tuple[str, ...]
+    scoped: tuple[Scoped, ...]
+
+
+def plan(estate: Estate, options: Options) -> Plan:
+    """Return every property to prove; running the steps until one fails is enough for some callers."""
+    scoped = [scope_of(role, estate, options) for role in find_session_roles(estate, options)]
+    compute = find_compute_roles(estate, scoped, options)
+    promised = list(_promise_steps(estate, options))
+    steps = [
+        *([] if scoped or promised else [_nothing(estate)]),
+        *(step for item in scoped for step in _session_steps(estate, item, options)),
+        *promised,
+        *_token_steps(estate, scoped, compute),
+        *_compute_steps(estate, scoped, compute),
+        *_vault_steps(estate, scoped, compute.roles, options),
+    ]
+    return Plan(tuple(steps), tuple(compute.notes), tuple(scoped))
+
+
+def _nothing(estate: Estate) -> Step:
+    detail = f"none of the {len(estate.roles)} roles is assumed with session tags, so there is nothing to prove"
+    return _known(Result("session-roles", "the templates", Status.VACUOUS, detail))
+
+
+def _session_steps(estate: Estate, item: Scoped, options: Options) -> Iterator[Step]:
+    proof = Proof(estate, item, options.allow)
+    trusts = [(role.id, role.label, role.arn, role.trust, role.promises) for role in estate.roles.values()]
+
+    def step(rule: str, attempt: Callable[[], Result], subject: str = item.role.label) -> Step:
+        return _step(estate, item.role, rule, attempt, (item, trusts, estate.of_kind("key")), subject)
+
+    yield step(TAGS, partial(prove_session_tags, proof))
+    for store in item.stores:
+        rule = PARTITION if store.kind == "table" else OBJECTS
+        yield step(rule, partial(prove_store, proof, store), f"{item.role.label} → {store.label}")
+    yield step(ACTIONS, partial(prove_allowed_actions, proof))
+    yield step(CHAINING, partial(prove_no_chaining, proof))
+    if promises_revocation(item.role):
+        yield step(REVOCATION, partial(prove_revocation, proof))
+    if (owner := tool_of(item.role)) is not None:
+        attempt = partial(_prove_tool, estate, item.role, owner, options)
+        yield _step(estate, item.role, DERIVATION, attempt, (estate,))
+    yield step(WORK, partial(prove_work_possible, proof))
+    for text in options.session_policies:
+        yield step(POLICY, partial(_prove_policy, proof, text))
+
+
+def _prove_policy(proof: Proof, text: str) -> Result:
+    return prove_session_policy(proof, statements_of(json.loads(parse_session_policy(text)), "the session policy"))
+
+
+def _prove_tool(estate: Estate, tool: Role, owner: Text, options: Options) -> Result:
+    session_role = estate.role_by_arn(owner)
+    if session_role is None:
+        raise UnmodelledError(f"{show(owner)}, whose tool it is, is not in these templates")
+    return prove_derivation(Proof(estate, scope_of(session_role, estate, options)), tool)
+
+
+def _promise_steps(estate: Estate, options: Options) -> Iterator[Step]:
+    """Yield what roles promise of their sessions in their Metadata, session tags or not."""
+    tagged = {role.id for role in find_session_roles(estate, options)}
+    for role in estate.roles.values():
+        found = [(rule, prove) for key, rule, prove in _PROMISES if key in role.promises]
+        if promises_revocation(role) and role.id not in tagged:
+            found.append((REVOCATION, prove_revocation))
+        for rule, prove in found:
+            proof = Proof(estate, scope_of(role, estate, options), options.allow)
+            yield _step(estate, role, rule, partial(prove, proof), (estate,))
+
+
+def _token_steps(estate: Estate, scoped: Sequence[Scoped], compute: ComputeRoles) -> Iterator[Step]:
+    for item in (item for item in scoped if mode_of(item.role)):
+        attempt = partial(prove_token_minting, estate, item, list(compute.roles))
+        yield _step(estate, item.role, TOKENS, attempt, (estate,))
+
+
+def _compute_steps(estate: Estate, scoped: Sequence[Scoped], compute: ComputeRoles) -> Iterator[Step]:
+    stores = list({store.id: store for item in scoped for store in item.stores}.values())
+    for role in compute.roles:
+        perhaps = role.id in compute.perhaps_brokers
+        attempt = partial(prove_compute, estate, role, stores, perhaps_broker=perhaps)
+        yield _step(estate, role, COMPUTE, attempt, (role, stores, perhaps))
+    for text in compute.outside:
+        detail = "it may mint sessions, and whether it holds tenant data itself is not in these templates"
+        yield _known(Result(COMPUTE, show(text), Status.UNKNOWN, detail))
+
+
+def _vault_steps(estate: Estate, scoped: Sequence[Scoped], compute: Sequence[Role], options: Options) -> Iterator[Step]:
+    """Yield what each role takes from AgentCore's token vault; nothing is said of roles that take nothing."""
+    sessions = {item.role.id: item for item in scoped}
+    for role in find_vault_roles(estate, [*(item.role for item in scoped), *compute]):
+        item = sessions.get(role.id)
+        proof = Proof(estate, item, options.allow) if item else without_tags(estate, role)
+        runs_agents = item is not None or role in compute
+        attempt = partial(prove_token_vault, proof, admitted=item is not None, runs_agents=runs_agents)
+        yield _step(estate, role, VAULT, attempt, (estate,))
+
+
+def _known(result: Result) -> Step:
+    return Step(result.rule, result.subject, lambda: result, (result,))
+
+
+def _step(
+    estate: Estate,
+    role: Role,
+    rule: str,
+    attempt: Callable[[], Result],
+    reads: tuple[object, ...],
+    subject: str | None = None,
+) -> Step:
+    problems = [*estate.problems, *role.problems]
+    subject = role.label if subject is None else subject
+    return Step(rule, subject, partial(_run, attempt, rule, subject, role, problems), (*reads, problems))
+
+
+def _run(attempt: Callable[[], Result], rule: str, subject: str, role: Role, problems: list[str]) -> Result:
+    def failed(status: Status, detail: str) -> Result:
+        return Result(rule, subject, status, detail, location=role.id)
+
+    def step() -> Result:
+        result = attempt()
+        if problems and result.status is Status.PROVED:
+            raise UnmodelledError(problems[0])
+        return result
+
+    return guarded(step, failed)
