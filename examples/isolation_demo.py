@@ -2,13 +2,12 @@
 The reference agent runs two tasks of two users, held against the reference stack's policies: `make demo`.
 
 Nothing leaves the machine: moto answers for AWS, and every request of boto3 is decided by the synthesized policies
-first. Each task does its own work, then tries every way in `crossings.py` to reach the other's data.
+first. Each task does its own work, then tries every way in `crossings.py` to reach the other's data. Last, a hostile
+process with the compute role's credentials tries to mint the other's session, in each way of minting.
 """
 
-import json
 import logging
 import os
-import subprocess
 import sys
 import tempfile
 import textwrap
@@ -23,6 +22,7 @@ import boto3
 from botocore.exceptions import ClientError
 from moto.server import ThreadedMotoServer
 
+from examples import hostile_process
 from examples.crossings import BUCKETS, SORT_KEYS, Crossing, crossings, object_keys, row_key
 from examples.reference_agent.__main__ import main as agent
 from session_scoping.agent import write_task_file
@@ -133,19 +133,13 @@ def main() -> int:
     _say("synthesizing the reference stack, starting moto")
     with moto_server() as url:
         os.environ |= settings(url)
-        with EnforcedPolicies(_template(), region=REGION).installed() as policies:
+        templates = hostile_process.templates()
+        with EnforcedPolicies(templates["compute"], region=REGION).installed() as policies:
             wrong = _demonstrate(policies)
+        wrong += _show_attacks(templates)
     decided = f"{len(policies.log)} IAM requests decided in {time.monotonic() - started:.0f} s"
     _say(f"\n{decided}, " + (f"{wrong} of the answers WRONG" if wrong else "every answer as it should be"))
     return min(wrong, 1)
-
-
-def _template() -> Any:
-    with tempfile.TemporaryDirectory() as folder:
-        environment = {**os.environ, "CDK_VALIDATION": "false", "CDK_OUTDIR": folder}
-        subprocess.run([sys.executable, "app.py"], check=True, env=environment, stderr=subprocess.DEVNULL)
-        (file,) = Path(folder).glob("*.template.json")
-        return json.loads(file.read_text(encoding="utf-8"))
 
 
 def _demonstrate(policies: EnforcedPolicies) -> int:
@@ -167,6 +161,19 @@ def _demonstrate(policies: EnforcedPolicies) -> int:
     changed = snapshot(policies) != untouched
     _say(f"\n{len(untouched)} rows and objects compared: {'CHANGED' if changed else 'not a byte has changed'}")
     return wrong + changed
+
+
+def _show_attacks(templates: dict[str, Any]) -> int:
+    """Print what a hostile process gets with the compute role's credentials, and return the answers that are wrong."""
+    _say("\na hostile process with the compute role's credentials mints a session for bob's task")
+    wrong = 0
+    for mode, template in templates.items():
+        answer = hostile_process.attack(template, BOB, region=REGION)
+        expected = "done" if hostile_process.MODES[mode] else "AccessDenied"
+        shown = "MINTED: this mode does not contain it" if answer == "done" else answer
+        _say(f"  {'' if answer == expected else 'WRONG '}minting={mode:17} {shown}")
+        wrong += answer != expected
+    return wrong
 
 
 def _show_work(policies: EnforcedPolicies, since: int) -> int:

@@ -114,6 +114,11 @@ def _let_become(prefix: str) -> Change:
     return change
 
 
+def _metadata(template: Template) -> dict[str, Any]:
+    metadata: dict[str, Any] = template["Resources"][session_role(template)]["Metadata"]
+    return metadata
+
+
 def _both(one: Change, other: Change) -> Change:
     return lambda template: (one(template), other(template))
 
@@ -135,6 +140,8 @@ WEAKENINGS: list[tuple[str, str, Change, str]] = [
     ("broker", "it takes revocations back", _grant("dynamodb:DeleteItem", "BrokerRevocations", "DynamoDB::Table"),
      "token-minting"),
     ("broker", "it becomes the broker", _let_become("BrokerRole"), "token-minting"),
+    ("broker", "agent code runs with the broker's role", lambda t: _metadata(t)["session-scoping:compute-roles"].append(
+        _arn(t, "BrokerRole", "IAM::Role")), "token-minting"),
     ("broker", "it changes the broker's role", _grant("iam:PutRolePolicy", "BrokerRole", "IAM::Role"), "token-minting"),
     ("web", "no audience", _condition(0, "StringEquals", AUD), "session-tags"),
     ("web", "no subject", _condition(0, "StringEquals", SUB), "session-tags"),

@@ -86,7 +86,12 @@ def prove_token_minting(estate: Estate, item: Scoped, compute: list[Role]) -> Re
         detail = f"what {show(absent)} may do is not in these templates"
         return proof.result(RULE, role.label, Status.UNKNOWN, detail)
     named = [found for arn in arns if (found := estate.role_by_arn(arn))]
-    attackers = [role, *{one.id: one for one in (*named, *compute)}.values()]
+    brokers = promised(role, promises.MINTING_ROLES)
+    if both := next((one for one in named if one.arn in brokers), None):
+        return proof.result(RULE, role.label, Status.VIOLATED, f"agent code runs with {both.label}, which mints")
+    # Without the guards nothing but the Metadata tells a broker from a compute role that mints.
+    others = [one for one in compute if one.arn not in brokers]
+    attackers = [role, *{one.id: one for one in (*named, *others)}.values()]
     for attacker in attackers:
         if broken := next((s.problem for s in attacker.identity if s.problem), None) or next(
             iter(attacker.problems), None
