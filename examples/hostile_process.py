@@ -17,6 +17,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
+from session_scoping import SessionTags
 from session_scoping.enforcement import EnforcedPolicies
 
 MODES: Mapping[str, bool] = {"compute": True, "broker": False, "credentialBroker": False, "webIdentity": False}
@@ -45,7 +46,7 @@ def _synth(mode: str, folder: Path) -> "subprocess.Popen[bytes]":
 
 def attack(template: Mapping[str, Any], victim: Mapping[str, str], *, region: str) -> str:
     """Ask for the victim's session with the compute role's credentials; return `done` or the error's code."""
-    tags = [{"Key": key, "Value": value} for key, value in victim.items()]
+    tags = SessionTags(**victim).for_sts()
     with EnforcedPolicies(template, region=region).installed() as policies, policies.as_role("EcsTaskRole"):
         role = policies.arn("SessionRole")
         try:

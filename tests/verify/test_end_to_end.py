@@ -165,7 +165,7 @@ def test_the_demonstration_exits_0(
 ) -> None:
     """`make demo` shows own work allowed, crossings denied, and says so in its exit code."""
     environment = dict(os.environ)
-    monkeypatch.setattr(demo.hostile_process, "templates", lambda: {"compute": compute_template})
+    monkeypatch.setattr("examples.hostile_process.templates", lambda: {"compute": compute_template})
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     try:
         assert demo.main() == 0
