@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         VaultProvider,
         WebIdentity,
         WorkloadBinding,
+        endpoint_policy_for,
         grant_dispatch,
     )
     from session_scoping.layout import KeyFormat
@@ -66,6 +67,7 @@ _HOMES = {
     "VaultProvider": "session_scoping.constructs",
     "WebIdentity": "session_scoping.constructs",
     "WorkloadBinding": "session_scoping.constructs",
+    "endpoint_policy_for": "session_scoping.constructs",
     "grant_dispatch": "session_scoping.constructs",
 }
 
@@ -97,6 +99,7 @@ __all__ = [
     "VaultProvider",
     "WebIdentity",
     "WorkloadBinding",
+    "endpoint_policy_for",
     "grant_dispatch",
 ]
 
