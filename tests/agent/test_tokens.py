@@ -176,13 +176,15 @@ def test_requests_and_answers_have_botocores_shapes(monkeypatch: pytest.MonkeyPa
                 "scopes": [],
                 "oauth2Flow": "ON_BEHALF_OF_TOKEN_EXCHANGE",
                 "sessionUri": SESSION_URI,
-                "audiences": ["api"],
+                "customParameters": {"kind": "api"},
             },
         )
         stub.add_response(
             "complete_resource_token_auth", {}, {"sessionUri": SESSION_URI, "userIdentifier": {"userId": USER}}
         )
-        exchange = Integration("github", flow="ON_BEHALF_OF_TOKEN_EXCHANGE", parameters={"audiences": ["api"]})
+        exchange = Integration(
+            "github", flow="ON_BEHALF_OF_TOKEN_EXCHANGE", parameters={"customParameters": {"kind": "api"}}
+        )
         found = resolve_token(exchange, Session(), jwt="a.b.c", session_uri=SESSION_URI)
         assert isinstance(found, ConsentNeeded)
         assert found.in_progress
