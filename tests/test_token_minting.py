@@ -171,7 +171,8 @@ def test_compute_roles_may_invoke_the_function_and_are_denied_what_forges(broker
             "Resource": [function, {"Fn::Join": ["", [function, ":*"]]}],
         },
         "DenyRevocations": {"Effect": "Deny", "Action": "dynamodb:*", "Resource": revoked},
-        "DenyBrokerRole": {"Effect": "Deny", "Action": ["iam:*", *become], "Resource": role},
+        "DenyBrokerRole": {"Effect": "Deny", "Action": become, "Resource": role},
+        "DenyIam": {"Effect": "Deny", "Action": "iam:*", "Resource": "*"},
     }  # fmt: skip
 
 

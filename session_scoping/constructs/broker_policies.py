@@ -51,7 +51,7 @@ def guarded(function: lambda_.IFunction, table: dynamodb.ITable, role: iam.IRole
     """
     Return the Denies that keep a role from changing what mints.
 
-    INVARIANT: they hold when somebody later allows `lambda:*`, `dynamodb:*` or `iam:*`.
+    INVARIANT: they hold when somebody later allows `lambda:*`, `dynamodb:*` or `sts:*`; `iam:*` is denied beside them.
 
     Args:
         function: The broker's function.
@@ -66,7 +66,7 @@ def guarded(function: lambda_.IFunction, table: dynamodb.ITable, role: iam.IRole
         Section.whole(
             deny("DenyBroker", scope),
             deny("DenyRevocations", {"Action": ["dynamodb:*"], "Resource": [table.table_arn]}),
-            deny("DenyBrokerRole", {"Action": ["iam:*", *_BECOME], "Resource": [role.role_arn]}),
+            deny("DenyBrokerRole", {"Action": list(_BECOME), "Resource": [role.role_arn]}),
         )
     ]
 

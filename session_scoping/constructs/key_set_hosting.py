@@ -146,7 +146,7 @@ class KeySetHosting(Construct):
                 deny("DenyKeySetWriter", {"Action": ["lambda:*"], "Resource": [writer, f"{writer}:*"]}),
                 deny(
                     "DenyKeySetRole",
-                    {"Action": ["iam:*", "sts:AssumeRole", "sts:TagSession"], "Resource": [self._role.role_arn]},
+                    {"Action": ["sts:AssumeRole", "sts:TagSession"], "Resource": [self._role.role_arn]},
                 ),
             )
         ]

@@ -8,6 +8,7 @@ import pytest
 
 from session_scoping.verify.proving import prove
 from session_scoping.verify.report import Status
+from tests.conftest import synthesize_reference
 from tests.verify.corpus import estate_of
 from tests.verify.mutations import session_role, trust, without_guards
 
@@ -143,6 +144,9 @@ WEAKENINGS: list[tuple[str, str, Change, str]] = [
     ("broker", "agent code runs with the broker's role", lambda t: _metadata(t)["session-scoping:compute-roles"].append(
         _arn(t, "BrokerRole", "IAM::Role")), "token-minting"),
     ("broker", "it changes the broker's role", _grant("iam:PutRolePolicy", "BrokerRole", "IAM::Role"), "token-minting"),
+    ("broker", "it opens the session role's trust", _grant("iam:UpdateAssumeRolePolicy", "SessionRole", "IAM::Role"),
+     "token-minting"),
+    ("web", "it takes its own guards off", _grant("iam:Detach*"), "token-minting"),
     ("web", "no audience", _condition(0, "StringEquals", AUD), "session-tags"),
     ("web", "no subject", _condition(0, "StringEquals", SUB), "session-tags"),
     ("web", "any subject", _like(SUB, "*"), "session-tags"),
@@ -184,11 +188,24 @@ def test_each_weakening_is_violated(stacks: dict[str, Template], mode: str, chan
 
 def test_the_guards_hold_what_a_colleague_grants(stacks: dict[str, Template]) -> None:
     """`kms:*`, `lambda:*` and `dynamodb:*` on a compute role open nothing that decides over tokens."""
-    for action in ("kms:*", "lambda:*", "dynamodb:*", "iam:PutRolePolicy"):
+    for action in ("kms:*", "lambda:*", "dynamodb:*", "iam:*"):
         template = copy.deepcopy(stacks["broker"])
         _grant(action)(template)
         found = {result.rule: result.status for result in prove(estate_of(template)).results}
         assert found["token-minting"] is Status.PROVED, action
+
+
+@pytest.mark.parametrize("mode", ["credentialBroker", "webIdentity"])
+def test_a_tool_is_agent_code_too(mode: str) -> None:
+    """What a colleague allows a tool forges no token under its guards, and is found without them."""
+    template = synthesize_reference(minting=mode, tools="on")
+    document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "kms:*", "Resource": "*"}]}
+    tool = template["Resources"][_id(template, "AttachmentReaderToolRole", "IAM::Role")]["Properties"]
+    tool["Policies"] = [{"PolicyName": "more", "PolicyDocument": document}]
+    for guarded, status in ((template, Status.PROVED), (without_guards(template), Status.VIOLATED)):
+        found = {result.rule: result for result in prove(estate_of(guarded)).results}
+        assert found["token-minting"].status is status, found["token-minting"].detail
+    assert "AttachmentReaderTool" in found["token-minting"].detail
 
 
 @pytest.mark.parametrize("mode", ["credential_broker_template", "web_identity_template"])
