@@ -8,7 +8,7 @@ import pytest
 from tests.cases import TAGS
 from tests.conftest import synthesize_reference
 from tests.simulator import Question, decide
-from tests.world import ACCOUNT, World
+from tests.world import ACCOUNT, REGION, World
 
 AGENT_CODE = ("SessionRole", "AttachmentReaderToolRole", "AgentCoreExecutionRole", "EcsTaskRole")
 EVERYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["*"], "Resource": "*"}]}
@@ -52,8 +52,14 @@ def _tokens(world: World) -> Iterator[Attempt]:
         yield "s3:PutBucketPolicy", bucket, {}
     for table in (one for one in world.arns("AWS::DynamoDB::Table") if "Revocations" in one):
         yield from ((f"dynamodb:{name}", table, {}) for name in ("DeleteItem", "DeleteTable", "PutResourcePolicy"))
+        replica = table.replace(REGION, "eu-west-1")
+        yield "dynamodb:DeleteItem", replica, {}
+        yield "dynamodb:PutResourcePolicy", f"{table}/stream/1", {}
     for distribution in world.arns("AWS::CloudFront::Distribution"):
         yield "cloudfront:UpdateDistribution", distribution, {}
+        another = f"{distribution.rpartition('/')[0]}/ATTACKERS"
+        yield "cloudfront:AssociateAlias", another, {}
+        yield "cloudfront:UpdateDomainAssociation", another, {}
 
 
 def _ask(world: World, role: str, attempt: Attempt) -> Question:

@@ -11,7 +11,7 @@ from session_scoping.constructs.statements import allow, deny
 
 
 def session_guards(minting: Minting) -> list[Section]:
-    """Return what is denied to sessions, of tools too: everything that could make another session's token or spend one."""
+    """Return what is denied to sessions and tools: everything that could make another session's token or spend one."""
     if broker := minting.credential_broker:
         return [*signing_guard([broker.signing_key]), *broker._guarded(may_invoke=False), _iam_guard()]
     return [*minting.web_identity.guarded, _iam_guard()] if minting.web_identity else []

@@ -34,6 +34,7 @@ def small_broker() -> Template:
 def small_web() -> Template:
     """Return a small stack where STS takes the tokens of a hosted issuer."""
     from aws_cdk import aws_certificatemanager as acm
+    from aws_cdk import aws_route53 as route53
 
     from session_scoping import Minting, TaskTokenIssuer
     from tests import small
@@ -43,6 +44,7 @@ def small_web() -> Template:
     tokens = TaskTokenIssuer(
         stack, "Tokens", domain_name="tokens.example.com", audience="sessions",
         certificate=acm.Certificate.from_certificate_arn(stack, "Certificate", arn),
+        hosted_zone=route53.PublicHostedZone(stack, "Zone", zone_name="example.com"),
     )  # fmt: skip
     small.session_role(stack, minting=Minting.by_web_identity(tokens, compute_roles=[small.role(stack)]))
     return small.template(stack)
@@ -159,6 +161,8 @@ WEAKENINGS: list[tuple[str, str, Change, str]] = [
     ("web", "the compute role signs", _grant("kms:Sign", *KEY), "token-minting"),
     ("web", "it writes the key set", _grant("s3:PutObject", "TokensHostingBucket", "S3::Bucket", "/*"),
      "token-minting"),
+    ("web", "it serves another key set", _grant("cloudfront:UpdateDistribution"), "token-minting"),
+    ("web", "the issuer's name leads elsewhere", _grant("route53:*"), "token-minting"),
     ("web", "it becomes the key set's writer", _let_become("TokensHostingWriterRole"), "token-minting"),
 ]  # fmt: skip
 
@@ -187,9 +191,10 @@ def test_each_weakening_is_violated(stacks: dict[str, Template], mode: str, chan
 
 
 def test_the_guards_hold_what_a_colleague_grants(stacks: dict[str, Template]) -> None:
-    """`kms:*`, `lambda:*` and `dynamodb:*` on a compute role open nothing that decides over tokens."""
-    for action in ("kms:*", "lambda:*", "dynamodb:*", "iam:*"):
-        template = copy.deepcopy(stacks["broker"])
+    """A whole service allowed to a compute role opens nothing that decides over tokens."""
+    granted = {"broker": ("kms:*", "lambda:*", "dynamodb:*", "iam:*"), "web": ("iam:*", "cloudfront:*", "route53:*")}
+    for mode, action in ((mode, action) for mode, actions in granted.items() for action in actions):
+        template = copy.deepcopy(stacks[mode])
         _grant(action)(template)
         found = {result.rule: result.status for result in prove(estate_of(template)).results}
         assert found["token-minting"] is Status.PROVED, action

@@ -8,8 +8,9 @@ from z3 import z3util
 
 from session_scoping import promises
 from session_scoping.verify.infer import Scoped
-from session_scoping.verify.model import Estate, Role, Statement, Store
+from session_scoping.verify.model import Estate, Role, Statement
 from session_scoping.verify.properties.base import Proof, Witness, classes, confirm
+from session_scoping.verify.properties.derivation import role_target
 from session_scoping.verify.reach import OTHER_TAG, REQUEST_TAG, covers_action
 from session_scoping.verify.report import Counterexample, Result, Status
 from session_scoping.verify.symbolic.calls import Call, Session
@@ -26,7 +27,7 @@ _ENTRY = {"credential-broker": "sts:AssumeRole", "web-identity": "sts:AssumeRole
 _ENTRIES = (*_ENTRY.values(), "sts:AssumeRoleWithSAML")
 
 # What would let somebody sign a token, change what a token is worth, or take a revocation back.
-# Source: service authorization reference of KMS, Lambda, IAM, DynamoDB and S3.
+# Source: service authorization reference of KMS, Lambda, IAM, DynamoDB, S3, CloudFront and Route 53.
 _FORGING = {
     promises.SIGNING_KEYS: ("kms:Sign", "kms:CreateGrant", "kms:PutKeyPolicy"),
     promises.MINTING_FUNCTIONS: (
@@ -51,6 +52,8 @@ _FORGING = {
         "dynamodb:UpdateTable",
     ),
     promises.MINTING_BUCKETS: ("s3:DeleteObject", "s3:PutBucketPolicy", "s3:PutObject"),
+    promises.MINTING_DISTRIBUTIONS: ("cloudfront:AssociateAlias", "cloudfront:UpdateDistribution"),
+    promises.MINTING_ZONES: ("route53:ChangeResourceRecordSets",),
 }
 # What would open the session role's trust, or take the guards off whoever asks.
 _REWRITING = (
@@ -116,9 +119,8 @@ def prove_token_minting(estate: Estate, item: Scoped, compute: list[Role], tools
             raise UnmodelledError(broken)
         if forged := _forges(proof, attacker, sessions.get(attacker.id)):
             return proof.result(RULE, role.label, Status.VIOLATED, forged.summary, counterexample=forged)
-    detail = (
-        f"only a signed token makes a session; {len(attackers) - len(sessions)} compute roles and the sessions forge none"
-    )
+    roles = len(attackers) - len(sessions)
+    detail = f"only a signed token makes a session; {roles} compute roles and the sessions forge none"
     return proof.result(RULE, role.label, Status.PROVED, detail)
 
 
@@ -165,12 +167,10 @@ def _attempts(
     for action in classes([*attacker.identity, *policy], actions):
         lookup = _call(proof, attacker, session).lookup
         if store is None:
-            target = other_target(arn, lookup)
-            if role and action == "sts:AssumeRole":
-                target.store = Store("role", role.id, role.label, role.arn, role.name, policy=role.trust)
-                yield action, target, "", role.trust, True
-            else:
-                yield action, target, "", (), False
+            # Its trust policy says nothing of IAM's own actions.
+            target = role_target(role, proof.estate, lookup) if role else other_target(arn, lookup)
+            becoming = role is not None and action == "sts:AssumeRole"
+            yield action, target, "", policy if becoming else (), becoming
         elif store.kind == "bucket" and action.endswith("Object"):
             yield action, store_target(store, _inside(), lookup), "/", store.policy, False
         else:
