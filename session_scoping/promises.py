@@ -36,3 +36,9 @@ MINTING_TABLES = "session-scoping:minting-tables"
 
 MINTING_BUCKETS = "session-scoping:minting-buckets"
 """ARNs of the buckets that hold the issuer's key set."""
+
+MINTING_DISTRIBUTIONS = "session-scoping:minting-distributions"
+"""ARNs of the CloudFront distributions that serve it."""
+
+MINTING_ZONES = "session-scoping:minting-zones"
+"""ARNs of the hosted zones that say where the issuer's name leads."""

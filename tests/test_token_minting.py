@@ -156,9 +156,12 @@ def test_the_broker_may_verify_read_revocations_and_log(brokered: dict[str, Any]
 
 def test_compute_roles_may_invoke_the_function_and_are_denied_what_forges(brokered: dict[str, Any]) -> None:
     """One Allow; Denies on the session role, the key, the rest of the function, the revocations and the role."""
-    names = ("SessionRole", "Key", "BrokerFunction", "BrokerRevocations", "BrokerRole")
-    session, key, function, revoked, role = ({"Fn::GetAtt": [small.ref(brokered, name), "Arn"]} for name in names)
+    names = ("SessionRole", "Key", "BrokerFunction", "BrokerRole")
+    revoked = {"Ref": small.ref(brokered, "BrokerRevocations")}
+    session, key, function, role = ({"Fn::GetAtt": [small.ref(brokered, name), "Arn"]} for name in names)
     become = ["sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession"]
+    table = ["arn:", {"Ref": "AWS::Partition"}, ":dynamodb:*:", {"Ref": "AWS::AccountId"}, ":table/", revoked]
+    anywhere = [{"Fn::Join": ["", [*table, *below]]} for below in (["/*"], [])]
     assert small.policy(brokered, "SessionExchange") == [
         {"Sid": "ExchangeTokens", "Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": function}
     ]
@@ -170,8 +173,9 @@ def test_compute_roles_may_invoke_the_function_and_are_denied_what_forges(broker
             "Effect": "Deny", "NotAction": "lambda:InvokeFunction",
             "Resource": [function, {"Fn::Join": ["", [function, ":*"]]}],
         },
-        "DenyRevocations": {"Effect": "Deny", "Action": "dynamodb:*", "Resource": revoked},
-        "DenyBrokerRole": {"Effect": "Deny", "Action": ["iam:*", *become], "Resource": role},
+        "DenyRevocations": {"Effect": "Deny", "Action": "dynamodb:*", "Resource": anywhere},
+        "DenyBrokerRole": {"Effect": "Deny", "Action": become, "Resource": role},
+        "DenyIam": {"Effect": "Deny", "Action": "iam:*", "Resource": "*"},
     }  # fmt: skip
 
 

@@ -32,6 +32,7 @@ _ARNS = {
     ),
     "AWS::BedrockAgentCore::Runtime": "arn:aws:bedrock-agentcore:us-east-1:111122223333:runtime/{}-AbCdEfGhIj",
     "AWS::KMS::Key": "arn:aws:kms:us-east-1:111122223333:key/{}",
+    "AWS::CloudFront::Distribution": "arn:aws:cloudfront::111122223333:distribution/{}",
     "AWS::Lambda::Function": "arn:aws:lambda:us-east-1:111122223333:function:{}",
 }
 _SECRET = "arn:aws:secretsmanager:us-east-1:111122223333:secret:{}-AbCdEf"
@@ -70,6 +71,11 @@ class World:
     def arn(self, prefix: str, kind: str) -> str:
         """Return the ARN of the one resource with this id prefix."""
         return str(self.fill({"Fn::GetAtt": [self.logical_id(prefix, kind), "Arn"]}))
+
+    def arns(self, kind: str) -> list[str]:
+        """Return the ARNs of all resources of one type."""
+        found = [key for key, resource in self._resources.items() if resource["Type"] == kind]
+        return [str(self.fill({"Fn::GetAtt": [key, "Arn"]})) for key in found]
 
     def role(self, prefix: str) -> DeployedRole:
         """Return the role and all policies attached to it, in the order of the template."""

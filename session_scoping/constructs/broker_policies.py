@@ -13,6 +13,7 @@ from session_scoping.constructs.documents import Section
 from session_scoping.constructs.signing_keys import SIGNING
 from session_scoping.constructs.site import Site
 from session_scoping.constructs.statements import Conditions, allow, deny
+from session_scoping.constructs.tables import every_region
 
 if TYPE_CHECKING:
     from session_scoping.constructs.minting import AnyRole
@@ -47,26 +48,31 @@ def granted(grantee: "AnyRole", actions: Sequence[str], arn: str, conditions: Co
     )
 
 
-def guarded(function: lambda_.IFunction, table: dynamodb.ITable, role: iam.IRole, *, may_invoke: bool) -> list[Section]:
+def guarded(
+    function: lambda_.IFunction, table: dynamodb.ITable, role: iam.IRole, site: Site, *, may_invoke: bool
+) -> list[Section]:
     """
     Return the Denies that keep a role from changing what mints.
 
-    INVARIANT: they hold when somebody later allows `lambda:*`, `dynamodb:*` or `iam:*`.
+    INVARIANT: they hold when somebody later allows `lambda:*`, `dynamodb:*` or `sts:*`; `iam:*` is denied beside them.
 
     Args:
         function: The broker's function.
         table: Its revocations: who deletes one lets a revoked token pass.
         role: Its role.
+        site: Where the broker stands.
         may_invoke: Whether exchanging a token stays possible.
     """
     arn = function.function_arn
+    # In every Region: a row deleted in a replica is deleted here too.
+    everywhere = every_region(table, site)
     calls = {"Resource": [arn, f"{arn}:*"]}
     scope = {"NotAction": ["lambda:InvokeFunction"], **calls} if may_invoke else {"Action": ["lambda:*"], **calls}
     return [
         Section.whole(
             deny("DenyBroker", scope),
-            deny("DenyRevocations", {"Action": ["dynamodb:*"], "Resource": [table.table_arn]}),
-            deny("DenyBrokerRole", {"Action": ["iam:*", *_BECOME], "Resource": [role.role_arn]}),
+            deny("DenyRevocations", {"Action": ["dynamodb:*"], "Resource": [everywhere, f"{everywhere}/*"]}),
+            deny("DenyBrokerRole", {"Action": list(_BECOME), "Resource": [role.role_arn]}),
         )
     ]
 

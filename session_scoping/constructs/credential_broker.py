@@ -264,7 +264,7 @@ class CredentialBroker(Construct):
 
     def _guarded(self, *, may_invoke: bool) -> list[Section]:
         """Return what is denied to compute roles, which may invoke, and to sessions, which may not."""
-        return broker_policies.guarded(self._function, self._table, self._role, may_invoke=may_invoke)
+        return broker_policies.guarded(self._function, self._table, self._role, self._site, may_invoke=may_invoke)
 
 
 def _checked(table: dynamodb.ITable) -> dynamodb.ITable:

@@ -52,6 +52,7 @@ class KeySetHosting(Construct):
     ) -> None:
         """Make the bucket, the distribution, the writer and the documents; arguments as TaskTokenIssuer's."""
         super().__init__(scope, id)
+        self._zone = hosted_zone
         self._bucket = self._make_bucket(access_logs)
         domain_name = issuer.removeprefix("https://")
         self._distribution = self._make_distribution(domain_name, certificate)
@@ -137,16 +138,27 @@ class KeySetHosting(Construct):
         )
 
     def guarded(self) -> list[Section]:
-        """Return the Denies on what decides which keys are trusted."""
+        """
+        Return the Denies on what decides which keys are trusted.
+
+        The domain name decides it as much as the bucket does: an alias can be moved to another distribution of the
+        account, which these two actions name, and a record to any server.
+
+        Source: CloudFront guide, alternate-domain-names-move; service authorization reference, list_amazoncloudfront.
+        """
         bucket, writer = self._bucket.bucket_arn, self._writer.function_arn
+        moving = {"Action": ["cloudfront:AssociateAlias", "cloudfront:UpdateDomainAssociation"], "Resource": ["*"]}
+        zone = {"Action": ["route53:*"], "Resource": [self._zone.hosted_zone_arn]} if self._zone else None
         return [
             Section.whole(
+                deny("DenyKeySetAlias", moving),
+                *([deny("DenyKeySetZone", zone)] if zone else []),
                 deny("DenyKeySet", {"Action": ["s3:*"], "Resource": [bucket, f"{bucket}/*"]}),
                 deny("DenyKeySetSite", {"Action": ["cloudfront:*"], "Resource": [self._distribution.distribution_arn]}),
                 deny("DenyKeySetWriter", {"Action": ["lambda:*"], "Resource": [writer, f"{writer}:*"]}),
                 deny(
                     "DenyKeySetRole",
-                    {"Action": ["iam:*", "sts:AssumeRole", "sts:TagSession"], "Resource": [self._role.role_arn]},
+                    {"Action": ["sts:AssumeRole", "sts:TagSession"], "Resource": [self._role.role_arn]},
                 ),
             )
         ]
@@ -157,4 +169,6 @@ class KeySetHosting(Construct):
             promises.MINTING_FUNCTIONS: [self._writer.function_arn],
             promises.MINTING_ROLES: [self._role.role_arn],
             promises.MINTING_BUCKETS: [self._bucket.bucket_arn],
+            promises.MINTING_DISTRIBUTIONS: [self._distribution.distribution_arn],
+            **({promises.MINTING_ZONES: [self._zone.hosted_zone_arn]} if self._zone else {}),
         }

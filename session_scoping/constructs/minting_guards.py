@@ -11,10 +11,19 @@ from session_scoping.constructs.statements import allow, deny
 
 
 def session_guards(minting: Minting) -> list[Section]:
-    """Return what is denied to sessions: everything that could make another session's token or spend one."""
+    """Return what is denied to sessions and tools: everything that could make another session's token or spend one."""
     if broker := minting.credential_broker:
-        return [*signing_guard([broker.signing_key]), *broker._guarded(may_invoke=False)]
-    return list(minting.web_identity.guarded) if minting.web_identity else []
+        return [*signing_guard([broker.signing_key]), *broker._guarded(may_invoke=False), _iam_guard()]
+    return [*minting.web_identity.guarded, _iam_guard()] if minting.web_identity else []
+
+
+def _iam_guard() -> Section:
+    """
+    Deny all of IAM: who may change a trust policy, detach a guard or pass the orchestrator's role needs no token.
+
+    Everywhere, because a new identity, or another role's policy, would do as well as this one.
+    """
+    return Section.whole(deny("DenyIam", {"Action": ["iam:*"], "Resource": ["*"]}))
 
 
 def compute_guards(minting: Minting, session_role_arn: str) -> list[Section]:
@@ -24,9 +33,9 @@ def compute_guards(minting: Minting, session_role_arn: str) -> list[Section]:
     actions = (*MINT_ACTIONS, "sts:SetSourceIdentity") if minting.by_token else MINT_ACTIONS
     denied = [Section.whole(deny("DenyMinting", {"Action": actions, "Resource": [session_role_arn]}))]
     if broker := minting.credential_broker:
-        denied += [*signing_guard([broker.signing_key]), *broker._guarded(may_invoke=True)]
+        denied += [*signing_guard([broker.signing_key]), *broker._guarded(may_invoke=True), _iam_guard()]
     elif identity := minting.web_identity:
-        denied += identity.guarded
+        denied += [*identity.guarded, _iam_guard()]
     return denied
 
 

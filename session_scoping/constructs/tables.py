@@ -116,6 +116,12 @@ class BoundTable:
     other_stack: str | None
 
 
+def every_region(table: dynamodb.ITable, site: Site) -> str:
+    """Return the ARN of a table for all Regions, for a guard; `site` is where the guard's owner stands."""
+    home = site.homes()(table) if is_token(table.table_name) else site
+    return _every_region(table.table_arn, table.table_name, site, home, imported=table.node.default_child is None)
+
+
 def _every_region(arn: str, name: str, site: Site, home: Site, *, imported: bool) -> str:
     """Return the table's ARN for all Regions: a replica holds the same rows."""
     match arn.split(":", 5):

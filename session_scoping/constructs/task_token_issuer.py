@@ -17,7 +17,6 @@ from session_scoping.constructs.documents import Section
 from session_scoping.constructs.key_set_hosting import KeySetHosting
 from session_scoping.constructs.signing_keys import demand_signing_key, grant_issue, signing_guard
 from session_scoping.constructs.site import Site, is_token
-from session_scoping.constructs.statements import deny
 from session_scoping.errors import InvalidInputError
 from session_scoping.task_token import check_issuer, check_plain
 
@@ -149,10 +148,7 @@ class TaskTokenIssuer(Construct):
     def _guarded(self) -> list[Section]:
         """Return what is denied to compute roles and sessions; `Minting.by_web_identity` asks."""
         found = signing_guard(self._keys)
-        if self._hosting and self._provider:
-            provider = {"Action": ["iam:*"], "Resource": [self._provider.ref]}
-            found += [*self._hosting.guarded(), Section.whole(deny("DenyProvider", provider))]
-        return found
+        return [*found, *self._hosting.guarded()] if self._hosting else found
 
     def _promises(self) -> Mapping[str, Any]:
         """Return what the verifier holds those Denies to."""

@@ -14,6 +14,7 @@ from session_scoping.constructs.chaining import ONWARD_ACTIONS
 from session_scoping.constructs.documents import Section, tokens_in
 from session_scoping.constructs.finished import Check, FinishedTree
 from session_scoping.constructs.limits import Limit, promises_of, trust_conditions_of
+from session_scoping.constructs.minting_guards import session_guards
 from session_scoping.constructs.models import Models
 from session_scoping.constructs.objects import TenantObjects, check_disjoint, check_others
 from session_scoping.constructs.roles import demand_changeable
@@ -36,8 +37,8 @@ class ToolScopedRole(Construct):
     The role of one tool. A session chains into it, under the tags it has, and only sessions of its session role may.
 
     It reaches what it is given here and nothing else, whether the session role reaches that too or not; every Allow
-    demands the tags, so it is the same task's data. Denied, whatever is granted later: onward chaining, and the
-    tenant data of the session role that the tool is not given.
+    demands the tags, so it is the same task's data. Denied, whatever is granted later: onward chaining, the tenant
+    data of the session role that the tool is not given, and, where tokens mint, what could forge one.
 
     NOT PROTECTED: credentials last up to an hour, whoever asks: IAM has no condition on the `DurationSeconds` of
     AssumeRole, and `TaskSession.derive` asks for 900 seconds because the client chooses to. A tool's session
@@ -140,6 +141,7 @@ class ToolScopedRole(Construct):
         denied = [
             *guards.tag_sections(self._tag_keys, self._data.path_tags(self._tag_keys)),
             *guards.chaining_sections(),
+            *session_guards(self._session_role._minting),
             *(section for limit in self._limits for section in limit.guards(self._site)),
             *self._data.guards(other_objects),
             # What the session reaches and the tool was not given, whatever is granted to the tool later.

@@ -148,7 +148,8 @@ def _promise_steps(estate: Estate, options: Options) -> Iterator[Step]:
 
 def _token_steps(estate: Estate, scoped: Sequence[Scoped], compute: ComputeRoles) -> Iterator[Step]:
     for item in (item for item in scoped if mode_of(item.role)):
-        attempt = partial(prove_token_minting, estate, item, list(compute.roles))
+        tools = [tool for tool in scoped if tool_of(tool.role) == item.role.arn]
+        attempt = partial(prove_token_minting, estate, item, list(compute.roles), tools)
         yield _step(estate, item.role, TOKENS, attempt, (estate,))
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from session_scoping.verify.proving import prove
 from session_scoping.verify.report import Status
+from tests.conftest import synthesize_reference
 from tests.verify.corpus import estate_of
 from tests.verify.mutations import session_role, trust, without_guards
 
@@ -33,6 +34,7 @@ def small_broker() -> Template:
 def small_web() -> Template:
     """Return a small stack where STS takes the tokens of a hosted issuer."""
     from aws_cdk import aws_certificatemanager as acm
+    from aws_cdk import aws_route53 as route53
 
     from session_scoping import Minting, TaskTokenIssuer
     from tests import small
@@ -42,6 +44,7 @@ def small_web() -> Template:
     tokens = TaskTokenIssuer(
         stack, "Tokens", domain_name="tokens.example.com", audience="sessions",
         certificate=acm.Certificate.from_certificate_arn(stack, "Certificate", arn),
+        hosted_zone=route53.PublicHostedZone(stack, "Zone", zone_name="example.com"),
     )  # fmt: skip
     small.session_role(stack, minting=Minting.by_web_identity(tokens, compute_roles=[small.role(stack)]))
     return small.template(stack)
@@ -143,6 +146,9 @@ WEAKENINGS: list[tuple[str, str, Change, str]] = [
     ("broker", "agent code runs with the broker's role", lambda t: _metadata(t)["session-scoping:compute-roles"].append(
         _arn(t, "BrokerRole", "IAM::Role")), "token-minting"),
     ("broker", "it changes the broker's role", _grant("iam:PutRolePolicy", "BrokerRole", "IAM::Role"), "token-minting"),
+    ("broker", "it opens the session role's trust", _grant("iam:UpdateAssumeRolePolicy", "SessionRole", "IAM::Role"),
+     "token-minting"),
+    ("web", "it takes its own guards off", _grant("iam:Detach*"), "token-minting"),
     ("web", "no audience", _condition(0, "StringEquals", AUD), "session-tags"),
     ("web", "no subject", _condition(0, "StringEquals", SUB), "session-tags"),
     ("web", "any subject", _like(SUB, "*"), "session-tags"),
@@ -155,6 +161,8 @@ WEAKENINGS: list[tuple[str, str, Change, str]] = [
     ("web", "the compute role signs", _grant("kms:Sign", *KEY), "token-minting"),
     ("web", "it writes the key set", _grant("s3:PutObject", "TokensHostingBucket", "S3::Bucket", "/*"),
      "token-minting"),
+    ("web", "it serves another key set", _grant("cloudfront:UpdateDistribution"), "token-minting"),
+    ("web", "the issuer's name leads elsewhere", _grant("route53:*"), "token-minting"),
     ("web", "it becomes the key set's writer", _let_become("TokensHostingWriterRole"), "token-minting"),
 ]  # fmt: skip
 
@@ -183,12 +191,26 @@ def test_each_weakening_is_violated(stacks: dict[str, Template], mode: str, chan
 
 
 def test_the_guards_hold_what_a_colleague_grants(stacks: dict[str, Template]) -> None:
-    """`kms:*`, `lambda:*` and `dynamodb:*` on a compute role open nothing that decides over tokens."""
-    for action in ("kms:*", "lambda:*", "dynamodb:*", "iam:PutRolePolicy"):
-        template = copy.deepcopy(stacks["broker"])
+    """A whole service allowed to a compute role opens nothing that decides over tokens."""
+    granted = {"broker": ("kms:*", "lambda:*", "dynamodb:*", "iam:*"), "web": ("iam:*", "cloudfront:*", "route53:*")}
+    for mode, action in ((mode, action) for mode, actions in granted.items() for action in actions):
+        template = copy.deepcopy(stacks[mode])
         _grant(action)(template)
         found = {result.rule: result.status for result in prove(estate_of(template)).results}
         assert found["token-minting"] is Status.PROVED, action
+
+
+@pytest.mark.parametrize("mode", ["credentialBroker", "webIdentity"])
+def test_a_tool_is_agent_code_too(mode: str) -> None:
+    """What a colleague allows a tool forges no token under its guards, and is found without them."""
+    template = synthesize_reference(minting=mode, tools="on")
+    document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "kms:*", "Resource": "*"}]}
+    tool = template["Resources"][_id(template, "AttachmentReaderToolRole", "IAM::Role")]["Properties"]
+    tool["Policies"] = [{"PolicyName": "more", "PolicyDocument": document}]
+    for guarded, status in ((template, Status.PROVED), (without_guards(template), Status.VIOLATED)):
+        found = {result.rule: result for result in prove(estate_of(guarded)).results}
+        assert found["token-minting"].status is status, found["token-minting"].detail
+    assert "AttachmentReaderTool" in found["token-minting"].detail
 
 
 @pytest.mark.parametrize("mode", ["credential_broker_template", "web_identity_template"])

@@ -1,6 +1,6 @@
 """`token-minting`: where tokens decide, no agent code and no session makes a session, or forges what decides."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import z3
@@ -8,8 +8,9 @@ from z3 import z3util
 
 from session_scoping import promises
 from session_scoping.verify.infer import Scoped
-from session_scoping.verify.model import Estate, Role, Statement, Store
+from session_scoping.verify.model import Estate, Role, Statement
 from session_scoping.verify.properties.base import Proof, Witness, classes, confirm
+from session_scoping.verify.properties.derivation import role_target
 from session_scoping.verify.reach import OTHER_TAG, REQUEST_TAG, covers_action
 from session_scoping.verify.report import Counterexample, Result, Status
 from session_scoping.verify.symbolic.calls import Call, Session
@@ -26,7 +27,7 @@ _ENTRY = {"credential-broker": "sts:AssumeRole", "web-identity": "sts:AssumeRole
 _ENTRIES = (*_ENTRY.values(), "sts:AssumeRoleWithSAML")
 
 # What would let somebody sign a token, change what a token is worth, or take a revocation back.
-# Source: service authorization reference of KMS, Lambda, IAM, DynamoDB and S3.
+# Source: service authorization reference of KMS, Lambda, IAM, DynamoDB, S3, CloudFront and Route 53.
 _FORGING = {
     promises.SIGNING_KEYS: ("kms:Sign", "kms:CreateGrant", "kms:PutKeyPolicy"),
     promises.MINTING_FUNCTIONS: (
@@ -51,7 +52,17 @@ _FORGING = {
         "dynamodb:UpdateTable",
     ),
     promises.MINTING_BUCKETS: ("s3:DeleteObject", "s3:PutBucketPolicy", "s3:PutObject"),
+    promises.MINTING_DISTRIBUTIONS: ("cloudfront:AssociateAlias", "cloudfront:UpdateDistribution"),
+    promises.MINTING_ZONES: ("route53:ChangeResourceRecordSets",),
 }
+# What would open the session role's trust, or take the guards off whoever asks.
+_REWRITING = (
+    "iam:AttachRolePolicy",
+    "iam:DeleteRolePolicy",
+    "iam:DetachRolePolicy",
+    "iam:PutRolePolicy",
+    "iam:UpdateAssumeRolePolicy",
+)
 
 
 def mode_of(role: Role) -> str | None:
@@ -75,9 +86,18 @@ def promised(role: Role, key: str) -> list[Text]:
     return texts
 
 
-def prove_token_minting(estate: Estate, item: Scoped, compute: list[Role]) -> Result:
-    """Prove that a session role is entered by its token's way alone, and that no agent code forges a token."""
+def prove_token_minting(estate: Estate, item: Scoped, compute: list[Role], tools: Sequence[Scoped] = ()) -> Result:
+    """
+    Prove that a session role is entered by its token's way alone, and that no agent code forges a token.
+
+    Args:
+        estate: Everything the templates deploy.
+        item: The session role.
+        compute: Roles agent code runs under.
+        tools: The session role's tools: their sessions are agent code as well.
+    """
     proof = Proof(estate, item)
+    sessions = {proof.role.id: proof, **{tool.role.id: Proof(estate, tool) for tool in tools}}
     role, mode = item.role, mode_of(item.role)
     if opened := _other_way(role, str(mode), item.declared):
         return proof.result(RULE, role.label, Status.VIOLATED, opened)
@@ -91,15 +111,16 @@ def prove_token_minting(estate: Estate, item: Scoped, compute: list[Role]) -> Re
         return proof.result(RULE, role.label, Status.VIOLATED, f"agent code runs with {both.label}, which mints")
     # Without the guards nothing but the Metadata tells a broker from a compute role that mints.
     others = [one for one in compute if one.arn not in brokers]
-    attackers = [role, *{one.id: one for one in (*named, *others)}.values()]
+    attackers = {one.id: one for one in (role, *(tool.role for tool in tools), *named, *others)}.values()
     for attacker in attackers:
         if broken := next((s.problem for s in attacker.identity if s.problem), None) or next(
             iter(attacker.problems), None
         ):
             raise UnmodelledError(broken)
-        if forged := _forges(proof, attacker):
+        if forged := _forges(proof, attacker, sessions.get(attacker.id)):
             return proof.result(RULE, role.label, Status.VIOLATED, forged.summary, counterexample=forged)
-    detail = f"only a signed token makes a session; {len(attackers) - 1} compute roles and the sessions forge none"
+    roles = len(attackers) - len(sessions)
+    detail = f"only a signed token makes a session; {roles} compute roles and the sessions forge none"
     return proof.result(RULE, role.label, Status.PROVED, detail)
 
 
@@ -124,31 +145,32 @@ def _other_way(role: Role, mode: str, declared: tuple[str, ...]) -> str | None:
     return None
 
 
-def _forges(proof: Proof, attacker: Role) -> Counterexample | None:
-    for key, actions in _FORGING.items():
-        for arn in promised(proof.role, key):
-            for action, target, suffix, policy, must in _attempts(proof, attacker, arn, actions):
-                if found := _try(proof, attacker, action, arn, target, suffix, policy, must):
-                    return found
+def _forges(proof: Proof, attacker: Role, session: Proof | None) -> Counterexample | None:
+    wanted = [(arn, actions) for key, actions in _FORGING.items() for arn in promised(proof.role, key)]
+    wanted += [(arn, _REWRITING) for arn in dict.fromkeys((proof.role.arn, attacker.arn))]
+    for arn, actions in wanted:
+        for action, target, suffix, policy, must in _attempts(proof, attacker, session, arn, actions):
+            if found := _try(proof, attacker, session, action, arn, target, suffix, policy, must):
+                return found
     return None
 
 
 _Attempt = tuple[str, Target, str, tuple[Statement, ...], bool]
 
 
-def _attempts(proof: Proof, attacker: Role, arn: Text, actions: tuple[str, ...]) -> Iterator[_Attempt]:
+def _attempts(
+    proof: Proof, attacker: Role, session: Proof | None, arn: Text, actions: tuple[str, ...]
+) -> Iterator[_Attempt]:
     store = next((one for one in proof.estate.stores.values() if one.arn == arn), None)
     role = proof.estate.role_by_arn(arn)
     policy = store.policy if store else role.trust if role else ()
     for action in classes([*attacker.identity, *policy], actions):
-        lookup = _call(proof, attacker).lookup
+        lookup = _call(proof, attacker, session).lookup
         if store is None:
-            target = other_target(arn, lookup)
-            if role and action == "sts:AssumeRole":
-                target.store = Store("role", role.id, role.label, role.arn, role.name, policy=role.trust)
-                yield action, target, "", role.trust, True
-            else:
-                yield action, target, "", (), False
+            # Its trust policy says nothing of IAM's own actions.
+            target = role_target(role, proof.estate, lookup) if role else other_target(arn, lookup)
+            becoming = role is not None and action == "sts:AssumeRole"
+            yield action, target, "", policy if becoming else (), becoming
         elif store.kind == "bucket" and action.endswith("Object"):
             yield action, store_target(store, _inside(), lookup), "/", store.policy, False
         else:
@@ -159,9 +181,9 @@ def _inside() -> Key:
     return Key("inside the key set", frozenset(), 0)
 
 
-def _call(proof: Proof, attacker: Role) -> Call:
-    if attacker is proof.role:
-        call = proof.call("A", proof.admission("A").session)
+def _call(proof: Proof, attacker: Role, session: Proof | None) -> Call:
+    if session:
+        call = session.call("A", session.admission("A").session)
     else:
         call = Proof(proof.estate, Scoped(attacker, (), {OTHER_TAG: OTHER_TAG}, [])).call(
             "compute", Session("compute", {OTHER_TAG: OTHER_TAG}, attacker.tags)
@@ -173,6 +195,7 @@ def _call(proof: Proof, attacker: Role) -> Call:
 def _try(
     proof: Proof,
     attacker: Role,
+    session: Proof | None,
     action: str,
     arn: Text,
     target: Target,
@@ -180,17 +203,17 @@ def _try(
     policy: tuple[Statement, ...],
     must: bool,
 ) -> Counterexample | None:
-    call = _call(proof, attacker)
+    call = _call(proof, attacker, session)
     reach: Bool = allowed(attacker, call, action, target)
     if z3.is_false(reach):
         return None
-    admitted = proof.admission("A").formula if attacker is proof.role else TRUE
+    admitted = session.admission("A").formula if session else TRUE
     # What a name may look like matters only to a pattern that could match it: deciding it takes z3 seconds.
     named = any(str(constant).startswith("token ") for constant in z3util.get_vars(reach))
     model = solve(target.domain if named else TRUE, call.domain(), admitted, reach)
     if model is None:
         return None
-    who = "a session" if attacker is proof.role else attacker.label
+    who = "a session" if attacker is proof.role else f"a session of {attacker.label}" if session else attacker.label
     summary = f"{who} may {action} on {show(arn)}, which decides what a token is worth"
     there, key = call.leading_keys[0]
     keys = (key.read(model),) if z3.is_true(model.eval(there, model_completion=True)) else ()
