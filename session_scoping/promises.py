@@ -26,7 +26,11 @@ SIGNING_KEYS = "session-scoping:signing-keys"
 """ARNs of the KMS keys that sign tokens."""
 
 MINTING_FUNCTIONS = "session-scoping:minting-functions"
-"""ARNs of the Lambda functions whose code decides what a token is worth."""
+"""
+The Lambda functions whose code decides what a token is worth: ARNs, or logical ids of the role's own stack.
+
+CloudFormation counts a reference in the Metadata as a dependency, and the function refers to the role.
+"""
 
 MINTING_ROLES = "session-scoping:minting-roles"
 """ARNs of those functions' roles."""
