@@ -24,15 +24,6 @@ PAYLOAD_OBJECT = "{task_id}/payload.json"
 USER_TRACE_PREFIX = "traces/{user_id}/"
 USER_ATTACHMENT_PREFIX = "attachments/{user_id}/"
 
-SHARED_BY = "session-scoping:shared-by"
-"""Metadata key of a session role: the tags by which its sessions share data, such as `user_id` or `repo,user_id`."""
-
-TOOL_OF = "session-scoping:tool-of"
-"""Metadata key of a tool role: ARN of the session role whose sessions may become it."""
-
-TOOL_NAME_TAG = "session-scoping:tool-name-tag"
-"""Metadata key of a tool role: the tag whose value is the role session name."""
-
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _EXAMPLE = "`{task_id}` or `TENANT#{tenant_id}`"
 
@@ -187,7 +178,7 @@ def telling_apart(rows: Sequence[frozenset[str]], objects: Sequence[frozenset[st
 
 
 def shared_on_purpose(rows: Iterable[KeyFormat], objects: Iterable[KeyFormat]) -> list[str]:
-    """Return the value of `SHARED_BY`: the tags of every format that does not tell two tasks apart."""
+    """Return the promise `SHARED_BY`: the tags of every format that does not tell two tasks apart."""
     of_rows, of_objects = ([frozenset(key_format.tags) for key_format in formats] for formats in (rows, objects))
     task = telling_apart(of_rows, of_objects)
     return sorted({",".join(sorted(tags)) for tags in (*of_rows, *of_objects) if not task <= tags})

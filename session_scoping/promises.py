@@ -4,6 +4,27 @@ Keys of a role's Metadata that say what its sessions are held to: written by the
 Standard library only.
 """
 
+PREFIX = "session-scoping:"
+"""Begins every key."""
+
+SHARED_BY = "session-scoping:shared-by"
+"""The tags by which its sessions share data, such as `user_id` or `repo,user_id`."""
+
+REVOKED = "session-scoping:revoked"
+"""Its revocations, each as `RevokedSessions.as_text` writes it."""
+
+TOOL_OF = "session-scoping:tool-of"
+"""Of a tool role: ARN of the session role whose sessions may become it."""
+
+TOOL_NAME_TAG = "session-scoping:tool-name-tag"
+"""Of a tool role: the tag whose value is the role session name."""
+
+TOKEN_VAULT = "session-scoping:token-vault"  # noqa: S105 - a key of Metadata
+"""ARNs of the identity, vault and providers its token vault grant names."""
+
+TOKEN_VAULT_USER = "session-scoping:token-vault-user"  # noqa: S105
+"""The session tag that an asserted user id must equal."""
+
 ATTRIBUTED_TO = "session-scoping:attributed-to"
 """The pattern of every source identity its sessions may carry."""
 
@@ -26,7 +47,11 @@ SIGNING_KEYS = "session-scoping:signing-keys"
 """ARNs of the KMS keys that sign tokens."""
 
 MINTING_FUNCTIONS = "session-scoping:minting-functions"
-"""ARNs of the Lambda functions whose code decides what a token is worth."""
+"""
+The Lambda functions whose code decides what a token is worth: ARNs, or logical ids of the role's own stack.
+
+CloudFormation counts a reference in the Metadata as a dependency, and the function refers to the role.
+"""
 
 MINTING_ROLES = "session-scoping:minting-roles"
 """ARNs of those functions' roles."""

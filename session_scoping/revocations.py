@@ -19,9 +19,6 @@ from session_scoping.tags import TAG_VALUE_MAX, is_tag_character, parse_tag_keys
 POLICY_NAME = "SessionScopingRevocation"
 """Name of the inline policy that holds what `session-scoping revoke` puts."""
 
-METADATA_KEY = "session-scoping:revoked"
-"""Metadata key of a session role: its revocations, each as `RevokedSessions.as_text` writes it."""
-
 ISSUE_TIME = "aws:TokenIssueTime"
 _PRINCIPAL_TAG = "aws:PrincipalTag/"
 _SID = "DenyRevoked"

@@ -17,11 +17,6 @@ INVOKE = "bedrock-agentcore:InvokeAgentRuntime"
 INVOKE_FOR_USER = "bedrock-agentcore:InvokeAgentRuntimeForUser"
 READ_SECRET = "secretsmanager:GetSecretValue"  # noqa: S105
 
-PROMISE = "session-scoping:token-vault"
-"""Metadata key of a role: the ARNs of the identity, vault and providers its token vault grant names."""
-PROMISED_USER = "session-scoping:token-vault-user"
-"""Metadata key of a role: the session tag that an asserted user id must equal."""
-
 VENDING = (
     TOKEN_OF_AGENT,
     TOKEN_FOR_JWT,

@@ -1,7 +1,7 @@
 """CredentialBroker: the function that exchanges a task's signed token for the task's credentials."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -261,6 +261,12 @@ class CredentialBroker(Construct):
         self._function.add_environment(environment.BROKER_TAG_KEYS, ",".join(tag_keys))
         if transitive_tag_keys:
             self._function.add_environment(environment.BROKER_TRANSITIVE_TAG_KEYS, ",".join(transitive_tag_keys))
+
+    def _promised_function(self) -> str:
+        """Return what the session role's Metadata calls it: a reference there would be a circular dependency."""
+        if self._served is None or Site.of(self._served) is not self._site:
+            return self._function.function_arn
+        return cast(cdk.CfnResource, self._function.node.default_child).logical_id
 
     def _guarded(self, *, may_invoke: bool) -> list[Section]:
         """Return what is denied to compute roles, which may invoke, and to sessions, which may not."""

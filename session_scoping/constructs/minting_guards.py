@@ -60,7 +60,7 @@ def token_promises(minting: Minting, compute_role_arns: Sequence[str]) -> Mappin
     if broker := minting.credential_broker:
         found |= {
             promises.SIGNING_KEYS: [broker.signing_key.key_arn],
-            promises.MINTING_FUNCTIONS: [broker.function.function_arn],
+            promises.MINTING_FUNCTIONS: [broker._promised_function()],
             promises.MINTING_ROLES: [broker.role.role_arn],
             promises.MINTING_TABLES: [broker.revocation_table.table_arn],
         }

@@ -13,7 +13,8 @@ from session_scoping.constructs.limits import Limit
 from session_scoping.constructs.site import Site
 from session_scoping.constructs.statements import Conditions
 from session_scoping.errors import InvalidInputError
-from session_scoping.revocations import METADATA_KEY, RevokedSessions, is_ahead, revoked_sessions
+from session_scoping.promises import REVOKED
+from session_scoping.revocations import RevokedSessions, is_ahead, revoked_sessions
 
 _WARN_AHEAD = "session-scoping:revocation-ahead"
 
@@ -103,4 +104,4 @@ class Revocation(Limit):
 
     def promises(self, site: Site) -> Mapping[str, Any]:  # noqa: ARG002
         """Return whom the verifier must find dead."""
-        return {METADATA_KEY: [self.sessions.as_text()]}
+        return {REVOKED: [self.sessions.as_text()]}

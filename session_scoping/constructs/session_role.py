@@ -35,7 +35,7 @@ from session_scoping.constructs.tenant_data import TenantData
 from session_scoping.constructs.trust import role_checks, trust_too_large
 from session_scoping.constructs.trust_statements import Trust, further, trust_conditions, trusted
 from session_scoping.errors import InvalidInputError, QuotaExceededError
-from session_scoping.layout import SHARED_BY
+from session_scoping.promises import SHARED_BY
 from session_scoping.tags import DEFAULT_TAG_KEYS, demand_policy_text, parse_tag_keys
 
 _WARN_COMPUTE_MINTING = "session-scoping:compute-roles-mint"

@@ -20,7 +20,8 @@ from session_scoping.constructs.user_binding import UserBinding
 from session_scoping.constructs.vault_resources import AnyIdentity, VaultProvider, VaultResources
 from session_scoping.constructs.vault_statements import VaultStatements, consent_guards
 from session_scoping.errors import InvalidInputError
-from session_scoping.vault_actions import COMPLETE, PROMISE, PROMISED_USER, TokenFlow
+from session_scoping.promises import TOKEN_VAULT, TOKEN_VAULT_USER
+from session_scoping.vault_actions import COMPLETE, TokenFlow
 
 AnyGrantee: TypeAlias = SessionRole | ScopedComputeRole | iam.IRole
 
@@ -143,9 +144,9 @@ class TokenVaultGrant(Construct):
         """Say in the role's Metadata what is declared, where that adds no reference between stacks."""
         resource = self._role.node.default_child
         if isinstance(resource, iam.CfnRole) and cdk.Stack.of(resource) is self._site.stack:
-            resource.add_metadata(PROMISE, self._resources.everything)
+            resource.add_metadata(TOKEN_VAULT, self._resources.everything)
             if binding and binding.tag_key:
-                resource.add_metadata(PROMISED_USER, binding.tag_key)
+                resource.add_metadata(TOKEN_VAULT_USER, binding.tag_key)
 
     def _warn(self, statements: VaultStatements, session_role: SessionRole | None) -> None:
         warnings = {}

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from session_scoping.errors import InvalidInputError
-from session_scoping.revocations import ISSUE_TIME, METADATA_KEY, from_text
+from session_scoping.promises import REVOKED
+from session_scoping.revocations import ISSUE_TIME, from_text
 from session_scoping.verify.actions import EVERYTHING, KEYED
 from session_scoping.verify.binding import Binding, tag_context
 from session_scoping.verify.conditions import UnmodelledOperatorError, is_negated, split_operator
@@ -215,7 +216,7 @@ def _onward(scoped: Scoped, estate: Estate, binding: Binding, own: Tags) -> Iter
 
 def _revoked(scoped: Scoped, binding: Binding, own: Tags) -> Iterator[Case]:
     """Yield what revoked sessions would otherwise be allowed."""
-    texts = scoped.role.promises.get(METADATA_KEY)
+    texts = scoped.role.promises.get(REVOKED)
     for text in texts if isinstance(texts, list) else ():
         revoked = from_text((plain(text) if isinstance(text, tuple) else None) or "")
         tags = {**own, **{key: values[0] for key, values in revoked.tags.items()}}

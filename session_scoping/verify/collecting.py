@@ -5,15 +5,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
+from session_scoping.promises import MINTING_FUNCTIONS, PREFIX
 from session_scoping.verify.intrinsics import arn_of, items_of, name_of, text_of
 from session_scoping.verify.managed import managed_policy
 from session_scoping.verify.model import Estate, Role, Statement, Store
 from session_scoping.verify.scope import NO_VALUE, Scope, choose
 from session_scoping.verify.statements import parse_policy
 from session_scoping.verify.text import Text, Token, Unmodelled, lit, plain, show
-
-_PROMISE = "session-scoping:"
-"""Begins the keys of a role's Metadata that say what its adopter promises."""
 
 _STORES = {
     "AWS::DynamoDB::Table": "table",
@@ -121,11 +119,17 @@ def _add_role(logical_id: str, scope: Scope, estate: Estate) -> None:
         role.problems += (f"{where}: {tags.reason}",)
     metadata = scope.resources[logical_id].get("Metadata")
     role.promises = {
-        key: [text_of(item, scope) for item in value] if isinstance(value, list) else text_of(value, scope)
+        key: [_promised(key, item, scope) for item in value] if isinstance(value, list) else text_of(value, scope)
         for key, value in (metadata.items() if isinstance(metadata, dict) else ())
-        if str(key).startswith(_PROMISE)
+        if str(key).startswith(PREFIX)
     }
     estate.roles[where] = role
+
+
+def _promised(key: str, item: Any, scope: Scope) -> Text | Unmodelled:
+    if key != MINTING_FUNCTIONS or not isinstance(item, str) or item.startswith("arn:"):
+        return text_of(item, scope)
+    return arn_of(item, scope) if item in scope.resources else Unmodelled(f"`{item}` is no resource of {scope.name}")
 
 
 def _add_store(logical_id: str, kind: str, scope: Scope, estate: Estate) -> None:

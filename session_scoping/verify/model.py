@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from session_scoping.layout import SHARED_BY
+from session_scoping.promises import SHARED_BY
 from session_scoping.verify.text import Text, plain, show
 
 

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable
 
-from session_scoping.layout import TOOL_OF
-from session_scoping.promises import MINTING_BUCKETS, MINTING_TABLES
+from session_scoping.promises import MINTING_BUCKETS, MINTING_TABLES, TOOL_OF
 from session_scoping.verify.actions import KEYED, OBJECT, PARTIQL, UNKEYED
 from session_scoping.verify.matching import parsed, split_fields
 from session_scoping.verify.model import Estate, Role, Statement, Store

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import z3
 
-from session_scoping.revocations import METADATA_KEY
+from session_scoping.promises import REVOKED
 from session_scoping.verify.conditions import condition_holds
 from session_scoping.verify.decision import Request
 from session_scoping.verify.model import Condition
@@ -158,8 +158,8 @@ def test_a_promise_that_cannot_be_read_is_unknown(revoked: Template, promise: An
     """Metadata somebody edited by hand proves nothing."""
     odd = copy.deepcopy(revoked)
     for resource in odd["Resources"].values():
-        if METADATA_KEY in resource.get("Metadata", {}):
-            resource["Metadata"][METADATA_KEY] = [promise]
+        if REVOKED in resource.get("Metadata", {}):
+            resource["Metadata"][REVOKED] = [promise]
     assert result_of(odd).status is Status.UNKNOWN
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from session_scoping import TokenFlow, UserBinding, grant_dispatch
-from session_scoping.vault_actions import PROMISE
+from session_scoping.promises import TOKEN_VAULT
 from session_scoping.verify.proving import prove
 from session_scoping.verify.report import Result, Status
 from tests import small
@@ -190,7 +190,7 @@ def test_without_metadata_the_exact_arns_are_the_declaration(bare: dict[str, Any
     """On templates of others nothing is promised: what an Allow names is taken as meant, a pattern is not."""
     template = copy.deepcopy(bare)
     for resource in template["Resources"].values():
-        resource.get("Metadata", {}).pop(PROMISE, None)
+        resource.get("Metadata", {}).pop(TOKEN_VAULT, None)
     assert [one.status for one in results(template)] == [Status.PROVED]
     widened = changed(template, _resource("TokenOfAgent", f"{DIRECTORY}/workload-identity/*"))
     assert [one.status for one in results(widened)] == [Status.VIOLATED]

@@ -220,6 +220,17 @@ def test_the_reference_stack_is_proved_in_both_token_modes(request: pytest.Fixtu
     assert report.proved, [result.detail for result in report.failures()]
 
 
+def test_a_promised_function_that_is_not_there_is_unknown(stacks: dict[str, Template]) -> None:
+    """The broker's function is promised by its logical id; a name nothing has proves nothing about the function."""
+    template = copy.deepcopy(stacks["broker"])
+    assert _metadata(template)["session-scoping:minting-functions"] == [
+        _id(template, "BrokerFunction", "Lambda::Function")
+    ]
+    _metadata(template)["session-scoping:minting-functions"] = ["Elsewhere"]
+    found = {result.rule: result.status for result in prove(estate_of(template)).failures()}
+    assert found == {"token-minting": Status.UNKNOWN}
+
+
 def test_an_issuer_known_only_at_deployment_is_unknown(stacks: dict[str, Template]) -> None:
     """A provider's ARN from a parameter says nothing about whose tokens are taken."""
     template = copy.deepcopy(stacks["web"])

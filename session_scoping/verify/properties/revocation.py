@@ -6,7 +6,8 @@ from dataclasses import replace
 import z3
 
 from session_scoping.errors import InvalidInputError
-from session_scoping.revocations import ISSUE_TIME, METADATA_KEY, RevokedSessions, from_text
+from session_scoping.promises import REVOKED
+from session_scoping.revocations import ISSUE_TIME, RevokedSessions, from_text
 from session_scoping.verify.actions import EVERYTHING
 from session_scoping.verify.model import Role, Statement
 from session_scoping.verify.properties.base import Proof, Witness, confirm
@@ -25,7 +26,7 @@ _LATER = Statement("a grant somebody adds later", allow=True, actions=("*",), re
 
 def promises_revocation(role: Role) -> bool:
     """Whether the role's Metadata says that sessions are revoked."""
-    return METADATA_KEY in role.promises
+    return REVOKED in role.promises
 
 
 def prove_revocation(proof: Proof) -> Result:
@@ -46,9 +47,9 @@ def prove_revocation(proof: Proof) -> Result:
 
 
 def _promised(role: Role) -> list[RevokedSessions]:
-    texts = role.promises[METADATA_KEY]
+    texts = role.promises[REVOKED]
     if not isinstance(texts, list) or not texts:
-        raise UnmodelledError(f"{role.id}: its Metadata {METADATA_KEY} is no list of revocations")
+        raise UnmodelledError(f"{role.id}: its Metadata {REVOKED} is no list of revocations")
     found: list[RevokedSessions] = []
     for text in texts:
         written = plain(text) if isinstance(text, tuple) else None

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import z3
 
-from session_scoping.vault_actions import COMPLETE, PROMISE, PROMISED_USER, TOKEN_FOR_JWT, TOKEN_FOR_USER_ID, VENDING
+from session_scoping.promises import TOKEN_VAULT, TOKEN_VAULT_USER
+from session_scoping.vault_actions import COMPLETE, TOKEN_FOR_JWT, TOKEN_FOR_USER_ID, VENDING
 from session_scoping.verify.infer import Scoped
 from session_scoping.verify.matching import action_matches, parsed
 from session_scoping.verify.model import Estate, Role, Statement
@@ -123,7 +124,7 @@ def _other_users(proof: Proof, call: Call) -> list[Bool]:
 
 def _binding_tags(role: Role) -> list[str]:
     """Return the tag of users: the one promised, else `user_id` where a policy speaks of it, else the one bound to."""
-    promised = role.promises.get(PROMISED_USER)
+    promised = role.promises.get(TOKEN_VAULT_USER)
     if isinstance(promised, tuple) and plain(promised):
         return [str(plain(promised))]
     bindings = [c for s in role.identity if s.allow for c in s.conditions if c.key.lower() == _USER_ID]
@@ -148,7 +149,7 @@ def _tags_named(role: Role) -> list[str]:
 
 def _declared(role: Role) -> list[Text]:
     """Return the exact ARNs the role's Metadata promises, else those its Allows name."""
-    promised = role.promises.get(PROMISE)
+    promised = role.promises.get(TOKEN_VAULT)
     if isinstance(promised, list):
         if not all(isinstance(one, tuple) for one in promised):
             raise UnmodelledError("the Metadata of the role names a resource that is not understood")
