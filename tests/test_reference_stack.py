@@ -24,7 +24,7 @@ def _run_app(out: Path, **context: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("minting", ["compute", "broker"])
+@pytest.mark.parametrize("minting", ["compute", "broker", "credentialBroker", "webIdentity"])
 def test_app_synthesizes_clean_under_cdk_nag_and_the_template_validator(tmp_path: Path, minting: str) -> None:
     """`app.py` exits with 0: AwsSolutions and CloudFormation's rules find nothing that is not acknowledged."""
     done = _run_app(tmp_path, minting=minting)

@@ -51,10 +51,20 @@ def token_promises(minting: Minting, compute_role_arns: Sequence[str]) -> Mappin
     if broker := minting.credential_broker:
         found |= {
             promises.SIGNING_KEYS: [broker.signing_key.key_arn],
-            promises.MINTING_FUNCTIONS: [broker.function.function_arn],
             promises.MINTING_ROLES: [broker.role.role_arn],
             promises.MINTING_TABLES: [broker.revocation_table.table_arn],
         }
     elif identity := minting.web_identity:
         found |= identity.promises
     return found
+
+
+def promises_beside_the_role(minting: Minting) -> Mapping[str, Any]:
+    """
+    Return what a policy of the session role says in its place.
+
+    The broker's function names the session role, and what Metadata refers to is deployed first: in the role's own
+    Metadata the function would be a circle, which CloudFormation refuses.
+    """
+    broker = minting.credential_broker
+    return {promises.MINTING_FUNCTIONS: [broker.function.function_arn]} if broker else {}

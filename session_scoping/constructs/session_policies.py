@@ -1,7 +1,9 @@
 """The managed policies of one session role and of the roles around it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
 
+import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
@@ -56,6 +58,12 @@ class SessionPolicies:
         self._permissions.write(allowed, [self._role])
         self._permissions.after(self._guards)
         check_attachments(self._owner, self._guards, self._permissions)
+
+    def say(self, promises: Mapping[str, Any]) -> None:
+        """Write into a guard's Metadata what the role's own cannot hold."""
+        resource = cast(cdk.CfnResource, self._guards.policies[0].node.default_child)
+        for key, value in promises.items():
+            resource.add_metadata(key, value)
 
     def write_mint(self, sections: Sequence[Section], minters: Sequence[iam.IRole]) -> None:
         """Write what the minters need; by web identity there are none."""

@@ -19,6 +19,7 @@ from session_scoping.constructs.minting_guards import (
     compute_guards,
     invoke_sections,
     mint_sections,
+    promises_beside_the_role,
     session_guards,
     token_promises,
 )
@@ -324,6 +325,7 @@ class SessionRole(Construct):
         fenced = [role.role_arn for role in self._policies.fenced] if self._minting.by_token else []
         for key, value in {**promises_of(self._limits, self._site), **token_promises(self._minting, fenced)}.items():
             resource.add_metadata(key, value)
+        self._policies.say(promises_beside_the_role(self._minting))
 
     def _warn(self) -> None:
         warnings = {}

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
+from session_scoping.promises import MINTING_FUNCTIONS
 from session_scoping.verify.intrinsics import arn_of, items_of, name_of, text_of
 from session_scoping.verify.managed import managed_policy
 from session_scoping.verify.model import Estate, Role, Statement, Store
@@ -119,13 +120,17 @@ def _add_role(logical_id: str, scope: Scope, estate: Estate) -> None:
             role.problems += (f"{where}: a tag of the role is only known at deploy time",)
     if isinstance(tags, Unmodelled):
         role.problems += (f"{where}: {tags.reason}",)
+    role.promises = _promises(logical_id, scope)
+    estate.roles[where] = role
+
+
+def _promises(logical_id: str, scope: Scope) -> dict[str, Any]:
     metadata = scope.resources[logical_id].get("Metadata")
-    role.promises = {
+    return {
         key: [text_of(item, scope) for item in value] if isinstance(value, list) else text_of(value, scope)
         for key, value in (metadata.items() if isinstance(metadata, dict) else ())
         if str(key).startswith(_PROMISE)
     }
-    estate.roles[where] = role
 
 
 def _add_store(logical_id: str, kind: str, scope: Scope, estate: Estate) -> None:
@@ -221,8 +226,11 @@ def _attach(logical_id: str, scope: Scope, estate: Estate, policies: _Policies) 
             estate.problems.append(f"{where}: {name.reason}, so it may attach to any role")
             continue
         roles = [role for role in estate.roles.values() if role.name == name]
+        beside = _promises(logical_id, scope).get(MINTING_FUNCTIONS)
         for role in roles:
             role.add(statements)
+            if beside is not None:
+                role.promises.setdefault(MINTING_FUNCTIONS, beside)
         if not roles and plain(name) is None and any(statement.allow for statement in statements):
             estate.problems.append(f"{where} attaches to {show(name)}, which may be any role")
 
