@@ -60,8 +60,9 @@ class SessionPolicies:
         check_attachments(self._owner, self._guards, self._permissions)
 
     def say(self, promises: Mapping[str, Any]) -> None:
-        """Write into a guard's Metadata what the role's own cannot hold."""
-        resource = cast(cdk.CfnResource, self._guards.policies[0].node.default_child)
+        """Write into a policy's Metadata what the role's own cannot hold."""
+        first = (self._permissions.policies or self._guards.policies)[0]
+        resource = cast(cdk.CfnResource, first.node.default_child)
         for key, value in promises.items():
             resource.add_metadata(key, value)
 
