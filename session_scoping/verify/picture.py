@@ -108,7 +108,7 @@ def _facts(story: RoleStory) -> list[tuple[str, list[str]]]:
     """Return each kind of fact once, with the lines under it."""
     found: dict[str, list[str]] = {}
     for fact in story.facts:
-        found.setdefault(fact.kind, []).extend(wrap(fact.text, 32, break_on_hyphens=False))
+        found.setdefault(fact.kind, []).extend(wrap(fact.text, 26, break_on_hyphens=False))
     return list(found.items())
 
 
@@ -137,7 +137,7 @@ def _wrapped(actions: tuple[str, ...]) -> list[str]:
 
 def _words(story: RoleStory) -> list[str]:
     if story.verdict == "PROVED":
-        return ["PROVED", "it stays in its own data"]
+        return ["PROVED", "it stays in its own data" if story.tags else "it cannot act unnamed"]
     return ["NOT PROVED", *(_cut(failure.strip(), 27) for failure in story.verdict.split(","))]
 
 
