@@ -1,6 +1,7 @@
 """`session-scoping explain PATH`: who can assume what, with which tags, and what each session reaches."""
 
 import argparse
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import wrap
@@ -18,6 +19,23 @@ class Reach:
 
 
 @dataclass(frozen=True)
+class Maker:
+    """One who may make sessions: a caption for it, and whether agent code chooses the tags that way."""
+
+    name: str
+    caption: str
+    is_open: bool = False
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One thing sessions are held to: its kind (`identity`, `tool of`, `bound to`, `revoked`), and the rest of it."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True)
 class RoleStory:
     """
     A session role in words.
@@ -25,15 +43,19 @@ class RoleStory:
     Attributes:
         name: The role.
         minters: Who may make its sessions.
+        minting: How they are made, in a line.
         tags: The tags a session must carry.
         reaches: What a session may do.
+        facts: What its sessions are held to besides.
         verdict: `PROVED`, or the properties that are not.
     """
 
     name: str
-    minters: tuple[str, ...]
+    minters: tuple[Maker, ...]
+    minting: str
     tags: tuple[str, ...]
     reaches: tuple[Reach, ...]
+    facts: tuple[Fact, ...]
     verdict: str
 
     def grouped(self) -> dict[tuple[str, tuple[str, ...]], list[str]]:
@@ -76,12 +98,21 @@ def _print(stories: list[RoleStory]) -> None:
         console.print("No role here is assumed with session tags.")
     for story in stories:
         console.print(Text(story.name, style="bold"))
-        console.print(Text(f"  made by  {', '.join(story.minters) or 'nobody'}"))
-        console.print(Text(f"  tags     {', '.join(story.tags) or 'none'}"))
-        console.print(Text(f"  verdict  {story.verdict}", style="green" if story.verdict == "PROVED" else "red"))
+        for kind, text, style in _lines(story):
+            folded = wrap(text, max(20, console.width - 12), break_on_hyphens=False)
+            console.print(Text(f"  {kind:<8}  " + ("\n" + " " * 12).join(folded), style=style), highlight=False)
         table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 1), show_edge=False)
         for heading in ("may", "in", "only where"):
             table.add_column(heading, overflow="fold")
         for (store, actions), scopes in story.grouped().items():
             table.add_row(Text("\n".join(wrap(", ".join(actions), 31))), Text(store), Text("\n".join(scopes)))
         console.print(table)
+
+
+def _lines(story: RoleStory) -> Iterator[tuple[str, str, str]]:
+    yield "made by", ", ".join(maker.name for maker in story.minters) or "nobody", ""
+    yield "minting", story.minting, "yellow" if any(maker.is_open for maker in story.minters) else ""
+    yield "tags", ", ".join(story.tags) or "none", ""
+    for fact in story.facts:
+        yield fact.kind, fact.text, ""
+    yield "verdict", story.verdict, "green" if story.verdict == "PROVED" else "red"

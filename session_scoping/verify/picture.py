@@ -48,7 +48,7 @@ def as_svg(stories: list[RoleStory]) -> str:
 def _draw(story: RoleStory, top: int) -> tuple[str, int]:
     groups = _grouped(story)
     right = sum(_height(rows) + 14 for _, rows in groups) - 14 if groups else 60
-    role_height = 74 + 26 * len(story.tags) + 17 * len(_words(story))
+    role_height = 80 + 26 * len(story.tags) + _facts_height(story) + 17 * len(_words(story))
     left = max(1, len(story.minters)) * 60
     height = max(right, role_height, left)
     role_top = top + (height - role_height) // 2
@@ -58,8 +58,9 @@ def _draw(story: RoleStory, top: int) -> tuple[str, int]:
     for index, minter in enumerate(story.minters):
         y = start + index * 60
         pieces.append(_curve(_LEFT + 240, y + 23, _MIDDLE, centre))
-        pieces.append(_card(_LEFT, y, 240, _ROW) + _text(_LEFT + 14, y + 20, _cut(minter, 26), "ink head"))
-        pieces.append(_text(_LEFT + 14, y + 37, "may make a session", "soft"))
+        pieces.append(_card(_LEFT, y, 240, _ROW, "badline" if minter.is_open else ""))
+        pieces.append(_text(_LEFT + 14, y + 20, _cut(minter.name, 28), "ink head"))
+        pieces.append(_text(_LEFT + 14, y + 37, minter.caption, "bad" if minter.is_open else "soft"))
     y = top + (height - right) // 2
     for place, rows in groups:
         box = _height(rows)
@@ -84,16 +85,35 @@ def _role(story: RoleStory, top: int, height: int) -> str:
     proved = story.verdict == "PROVED"
     pieces = [_card(_MIDDLE, top, 230, height, "goodline" if proved else "badline")]
     pieces.append(_text(_MIDDLE + 14, top + 24, _cut(story.name, 25), "ink head"))
-    pieces.append(_text(_MIDDLE + 14, top + 46, "each session carries", "soft"))
+    pieces.append(_text(_MIDDLE + 14, top + 46, "each session carries" if story.tags else "it carries no tags", "soft"))
     for index, tag in enumerate(story.tags):
         y = top + 56 + index * 26
         pieces.append(f"<rect class='tag' x='{_MIDDLE + 14}' y='{y}' width='202' height='21' rx='10'/>")
         pieces.append(_text(_MIDDLE + 26, y + 15, _cut(tag, 26), "tagtext mono"))
+    line = top + 73 + 26 * len(story.tags)
+    for kind, lines in _facts(story):
+        pieces.append(_text(_MIDDLE + 14, line, kind, "soft"))
+        for text in lines:
+            line += 17
+            pieces.append(_text(_MIDDLE + 14, line, text, "ink"))
+        line += 22
     words = _words(story)
     for index, word in enumerate(words):
         line = top + height - 15 - 17 * (len(words) - 1 - index)
         pieces.append(_text(_MIDDLE + 14, line, word, "good head" if proved else "bad head"))
     return "".join(pieces)
+
+
+def _facts(story: RoleStory) -> list[tuple[str, list[str]]]:
+    """Return each kind of fact once, with the lines under it."""
+    found: dict[str, list[str]] = {}
+    for fact in story.facts:
+        found.setdefault(fact.kind, []).extend(wrap(fact.text, 26, break_on_hyphens=False))
+    return list(found.items())
+
+
+def _facts_height(story: RoleStory) -> int:
+    return sum(22 + 17 * len(lines) for _, lines in _facts(story))
 
 
 _Rows = list[tuple[tuple[str, ...], list[str]]]
@@ -117,7 +137,7 @@ def _wrapped(actions: tuple[str, ...]) -> list[str]:
 
 def _words(story: RoleStory) -> list[str]:
     if story.verdict == "PROVED":
-        return ["PROVED", "it stays in its own data"]
+        return ["PROVED", "it stays in its own data" if story.tags else "it cannot act unnamed"]
     return ["NOT PROVED", *(_cut(failure.strip(), 27) for failure in story.verdict.split(","))]
 
 

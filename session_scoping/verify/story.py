@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from session_scoping.promises import ATTRIBUTED_TO
 from session_scoping.verify.actions import INVOKE, KEY_USE, KEYED, OBJECT
 from session_scoping.verify.collecting import collect
 from session_scoping.verify.explain import Reach, RoleStory
+from session_scoping.verify.held import facts_of, goes_on_to, makers_of
 from session_scoping.verify.infer import Options, Scoped, find_session_roles, scope_of
 from session_scoping.verify.matching import parsed, split_fields
 from session_scoping.verify.model import Estate, Statement, Store
+from session_scoping.verify.properties.compute_roles import ComputeRoles, find_compute_roles
 from session_scoping.verify.properties.isolation import show_pattern
 from session_scoping.verify.proving import prove
 from session_scoping.verify.reach import covers_action
@@ -28,21 +31,24 @@ def tell(path: Path, options: Options, parameters: Mapping[str, str]) -> list[Ro
     """
     estate = collect(load(path, parameters))
     report = prove(estate, options)
-    return [_story(scope_of(role, estate, options), estate, report) for role in find_session_roles(estate, options)]
+    tagged = [scope_of(role, estate, options) for role in find_session_roles(estate, options)]
+    compute = find_compute_roles(estate, tagged, options)
+    known = {item.role.id for item in tagged}
+    attributed = [role for role in estate.roles.values() if ATTRIBUTED_TO in role.promises and role.id not in known]
+    told = [*tagged, *(scope_of(role, estate, options) for role in attributed)]
+    return [_story(scoped, estate, compute, report) for scoped in told]
 
 
-def _story(scoped: Scoped, estate: Estate, report: Report) -> RoleStory:
+def _story(scoped: Scoped, estate: Estate, compute: ComputeRoles, report: Report) -> RoleStory:
     role = scoped.role
-    minters: list[str] = []
-    for statement in (s for s in role.trust if s.allow):
-        for _, text in statement.principals:
-            known = estate.role_by_arn(text)
-            minters.append(short(known.label) if known else show(text))
+    makers, minting = makers_of(role, estate, compute)
     return RoleStory(
         short(role.label),
-        tuple(dict.fromkeys(minters)),
+        tuple(makers),
+        minting,
         tuple(scoped.spelling[key] for key in scoped.declared),
-        tuple(_reaches(scoped)),
+        (*_reaches(scoped), *goes_on_to(role, estate)),
+        tuple(facts_of(role, estate)),
         _verdict(report, role.id),
     )
 

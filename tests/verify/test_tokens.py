@@ -14,6 +14,7 @@ from tests.verify.mutations import session_role, trust, without_guards
 
 Template = dict[str, Any]
 Change = Callable[[Template], object]
+FUNCTIONS = "session-scoping:minting-functions"
 AUD, SUB = "tokens.example.com:aud", "tokens.example.com:sub"
 
 
@@ -239,3 +240,14 @@ def test_an_issuer_known_only_at_deployment_is_unknown(stacks: dict[str, Templat
         statement["Principal"] = {"Federated": {"Ref": "Provider"}}
     found = {result.rule: result.status for result in prove(estate_of(template)).failures()}
     assert found["session-tags"] is Status.UNKNOWN
+
+
+def test_a_broker_whose_function_nothing_names_is_unknown(stacks: dict[str, Template]) -> None:
+    """Who may change code that nobody names cannot be asked, so nothing is proved."""
+    changed = copy.deepcopy(stacks["broker"])
+    named = [r["Metadata"] for r in changed["Resources"].values() if FUNCTIONS in r.get("Metadata", {})]
+    assert len(named) == 1
+    del named[0][FUNCTIONS]
+    (result,) = (r for r in prove(estate_of(changed)).results if r.rule == "token-minting")
+    assert result.status is Status.UNKNOWN
+    assert "function" in result.detail

@@ -106,6 +106,8 @@ def prove_token_minting(estate: Estate, item: Scoped, compute: list[Role], tools
         detail = f"what {show(absent)} may do is not in these templates"
         return proof.result(RULE, role.label, Status.UNKNOWN, detail)
     named = [found for arn in arns if (found := estate.role_by_arn(arn))]
+    if mode == "credential-broker" and not promised(role, promises.MINTING_FUNCTIONS):
+        return proof.result(RULE, role.label, Status.UNKNOWN, "no Metadata names the broker's function")
     brokers = promised(role, promises.MINTING_ROLES)
     if both := next((one for one in named if one.arn in brokers), None):
         return proof.result(RULE, role.label, Status.VIOLATED, f"agent code runs with {both.label}, which mints")

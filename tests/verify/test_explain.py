@@ -1,0 +1,59 @@
+"""What `explain` tells of each part: who chooses the tags, what sessions are held to, what they go on to."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from session_scoping.cli import main
+from tests.conftest import synthesize_reference
+
+PARTS: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
+    "compute": ({}, ("agent code can mint any task",)),
+    "broker": ({"minting": "broker"}, ("OrchestratorRole", "agent code cannot mint")),
+    "credential-broker": ({"minting": "credentialBroker"}, ("credential broker takes the tags", "signed in the token")),
+    "web-identity": ({"minting": "webIdentity"}, ("token of tokens.example.com", "STS takes the tags")),
+    "binding": ({"binding": "vpc"}, ("VPC AgentVpc and its Region",)),
+    "attribution": ({"sessionBroker": "acme"}, ("SessionBrokerRole", "DispatcherRole", "agent=acme=?*")),
+    "tools": ({"tools": "on"}, ("tool of   SessionRole", "AttachmentReaderToolRole")),
+    "vault": ({"tokenVault": "on"}, ("GitHubProvider", "{user_id}", "token vault")),
+    "revocation": (
+        {"revokedTasks": "T1,T2,T3,T4,T5", "revokedBefore": "2026-01-01T00:00:00Z"},
+        ("task_id = T1 or T2 or T3 or 2 more", "made before 2026-01-01T00:00:00Z"),
+    ),
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_each_part_is_told(part: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever reads the explanation sees that the part is on."""
+    context, words = PARTS[part]
+    file, picture = tmp_path / "App.template.json", tmp_path / "reach.html"
+    file.write_text(json.dumps(synthesize_reference(**context)))
+    main(["explain", str(file), "--html", str(picture)])
+    told = capsys.readouterr().out
+    assert [word for word in words if word not in told] == []
+    assert ("may choose any tags" in picture.read_text()) is ("minting" not in context)
+
+
+def _says(template: dict[str, Any]) -> dict[str, Any]:
+    found = (resource.get("Metadata", {}) for resource in template["Resources"].values())
+    return next(metadata for metadata in found if "session-scoping:revoked" in metadata)
+
+
+@pytest.mark.parametrize("change", [lambda _: "text", lambda _: ["{"], lambda _: [{"Ref": "AWS::Region"}]])
+def test_a_revocation_that_cannot_be_read_is_told_as_that(
+    change: Callable[[Any], Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Metadata somebody edited never stops the command, and is not proved."""
+    template = synthesize_reference(revokedTasks="T1")
+    metadata = _says(template)
+    metadata["session-scoping:revoked"] = change(metadata)
+    file = tmp_path / "App.template.json"
+    file.write_text(json.dumps(template))
+    main(["explain", str(file)])
+    told = capsys.readouterr()
+    assert "revocation" in told.out
+    assert "Traceback" not in told.err
