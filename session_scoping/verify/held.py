@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from session_scoping.errors import InvalidInputError
-from session_scoping.promises import ATTRIBUTED_TO, BOUND_TO, PINNED_BY
-from session_scoping.revocations import METADATA_KEY, RevokedSessions, from_text
-from session_scoping.vault_actions import API_KEY, OAUTH2_TOKEN, PROMISED_USER
+from session_scoping.promises import ATTRIBUTED_TO, BOUND_TO, PINNED_BY, REVOKED, TOKEN_VAULT_USER
+from session_scoping.revocations import RevokedSessions, from_text
+from session_scoping.vault_actions import API_KEY, OAUTH2_TOKEN
 from session_scoping.verify.explain import Fact, Maker, Reach
 from session_scoping.verify.model import Estate, Role, Statement
 from session_scoping.verify.promised import promise
@@ -84,7 +84,7 @@ def facts_of(role: Role, estate: Estate) -> list[Fact]:
         found.append(Fact("bound to", f"VPC {_named(vpc)} and its Region"))
     if pin := promise(role, PINNED_BY):
         found.append(Fact("bound to", f"the address in its tag {show(pin)}"))
-    texts = role.promises.get(METADATA_KEY)
+    texts = role.promises.get(REVOKED)
     found += [Fact("revoked", _revoked(text)) for text in (texts if isinstance(texts, list) else [])]
     return found
 
@@ -135,7 +135,7 @@ def _verb(action: str) -> str:
 
 def _providers(statement: Statement, role: Role) -> list[str]:
     """Return the providers a statement names: not the vault, identity and directory that each such call needs too."""
-    user = promise(role, PROMISED_USER)
+    user = promise(role, TOKEN_VAULT_USER)
     whose = f", for user {{{show(user)}}}" if user else ""
     texts = [arn for arn in statement.resources or () if not _is_beside(show(arn))]
     return [f"{_named(arn)}{whose}" for arn in texts]
