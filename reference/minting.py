@@ -39,6 +39,7 @@ def minting(scope: Construct, mode: str, compute_roles: list[ScopedComputeRole])
     )
     broker.add_alarms()
     broker.grant_revoke(orchestrator)
+    cdk.CfnOutput(scope, "RevocationTable", value=broker.revocation_table.table_name)
     return Minting.by_credential_broker(broker, compute_roles=compute_roles)
 
 

@@ -8,6 +8,7 @@ a user's, those issued later among them. Delete the item to take that back.
 those too, deny them on the role (`aws:TokenIssueTime`, or the tag).
 """
 
+import time
 from typing import Any
 
 from botocore.session import Session
@@ -18,6 +19,7 @@ from session_scoping.task_token import TaskToken
 
 KEY = "id"
 EXPIRES_AT = "expires_at"
+_clock = time.time
 
 
 def revoke_token(table_name: str, token_id: str, *, expires_at: int, client: Any = None) -> None:
@@ -44,6 +46,9 @@ def revoke_tag(table_name: str, key: str, value: str, *, expires_at: int | None 
         expires_at: Until when, in seconds since 1970. Default: until the item is deleted. To end one task, its
             token's `exp`.
         client: A boto3 DynamoDB client. Default: one with the process's own credentials.
+
+    Raises:
+        InvalidInputError: `expires_at` is no whole number, or has passed.
     """
     _put(table_name, f"tag#{key}#{value}", expires_at, client)
 
@@ -84,6 +89,14 @@ def _put(table_name: str, name: str, expires_at: int | None, client: Any) -> Non
             expected="seconds since 1970",
             why="DynamoDB deletes items by a number of seconds only",
             fix="pass int(moment.timestamp())",
+        )
+    if expires_at is not None and expires_at <= _clock():
+        raise InvalidInputError(
+            "expires_at of a revocation has passed",
+            got="a time that is over",
+            expected="a time to come, or none",
+            why="the broker would not count it, and nothing would be revoked",
+            fix="leave it out: a tag is then revoked until its item is deleted",
         )
     item: dict[str, Any] = {KEY: {"S": name}}
     if expires_at is not None:

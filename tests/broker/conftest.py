@@ -12,6 +12,7 @@ from moto.server import ThreadedMotoServer
 
 from session_scoping import environment
 from session_scoping.broker import handler as handler_module
+from session_scoping.broker import revocations as revocations_module
 from session_scoping.compact_token import compact, signing_input
 from session_scoping.issuing import TaskTokenSigner
 from session_scoping.task_token import TaskToken
@@ -79,6 +80,7 @@ def aws(moto_url: str, sts: object, monkeypatch: pytest.MonkeyPatch) -> Iterator
 def now(clock: MovableClock, monkeypatch: pytest.MonkeyPatch) -> MovableClock:
     """Return a clock that the session, STS and the handler share."""
     monkeypatch.setattr(handler_module, "_clock", lambda: clock().timestamp())
+    monkeypatch.setattr(revocations_module, "_clock", lambda: clock().timestamp())
     return clock
 
 

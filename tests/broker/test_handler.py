@@ -15,6 +15,7 @@ from session_scoping import SessionTags, environment
 from session_scoping.broker import handler as handler_module
 from session_scoping.broker.revocations import revoke_tag, revoke_token
 from session_scoping.compact_token import UnverifiedToken
+from session_scoping.errors import InvalidInputError
 from session_scoping.issuing import TaskTokenSigner
 from session_scoping.task_token import TaskToken
 from tests.agent.conftest import TAGS, MovableClock
@@ -252,6 +253,14 @@ def test_every_token_of_a_revoked_tag_is_refused(key: str, broker: Broker, signe
 def test_a_tag_s_revocation_is_for_that_key_alone(broker: Broker, signer: TaskTokenSigner) -> None:
     """Keys and values cannot be mixed up in the list: `#` can be in neither."""
     revoke_tag(TABLE, "repo", TAGS["task_id"])
+    assert "Credentials" in broker({"token": signer.issue(TAGS)})
+
+
+def test_a_revocation_that_is_over_is_refused(broker: Broker, signer: TaskTokenSigner, now: MovableClock) -> None:
+    """A time pasted from a page would revoke nothing, and nobody would notice."""
+    with pytest.raises(InvalidInputError, match="has passed") as caught:
+        revoke_tag(TABLE, "task_id", TAGS["task_id"], expires_at=int(now().timestamp()))
+    assert str(caught.value).count("\n") == 0
     assert "Credentials" in broker({"token": signer.issue(TAGS)})
 
 
