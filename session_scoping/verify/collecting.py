@@ -10,7 +10,7 @@ from session_scoping.verify.intrinsics import arn_of, items_of, name_of, text_of
 from session_scoping.verify.managed import managed_policy
 from session_scoping.verify.model import Estate, Role, Statement, Store
 from session_scoping.verify.scope import NO_VALUE, Scope, choose
-from session_scoping.verify.statements import parse_policy
+from session_scoping.verify.statements import parse_policy, tied, variants
 from session_scoping.verify.text import Text, Token, Unmodelled, lit, plain, show
 
 _STORES = {
@@ -55,6 +55,8 @@ def _notice_macros(scope: Scope, estate: Estate) -> None:
         estate.problems.append(f"{scope.name}: the transform {transform} may add roles and policies")
     for logical_id, resource in scope.resources.items():
         kind = str(resource.get("Type", ""))
+        if kind.endswith("::MODULE") or '"Fn::Transform"' in json.dumps(resource, default=str):
+            estate.problems.append(f"{scope.name}.{logical_id}: what it adds when it deploys is not in the template")
         if kind == "AWS::CloudFormation::Stack" and logical_id not in scope.children:
             estate.problems.append(f"{scope.name}.{logical_id}: the template of this nested stack was not found")
     for logical_id in scope.template["Resources"]:
@@ -66,6 +68,17 @@ def _notice_macros(scope: Scope, estate: Estate) -> None:
 _READ = {*_STORES, "AWS::S3::BucketPolicy", "AWS::S3::AccessPoint"}
 
 
+# Resource types that are a statement of a resource policy rather than hold one.
+_GRANTS = {"AWS::Lambda::Permission", "AWS::Lambda::LayerVersionPermission", "AWS::Events::EventBusPolicy"}
+
+
+def _mentions(text: str, role: Role) -> bool:
+    """Whether a part of a template speaks of a role, by reference or by a name the template gives it."""
+    logical_id, name = role.id.rpartition(".")[2], plain(role.name)
+    by_name = name is not None and f"/{name}" in text
+    return f'"{logical_id}"' in text or f"${{{logical_id}." in text or by_name
+
+
 def _notice_other_policies(scope: Scope, estate: Estate) -> None:
     """A resource policy of another service that names a role is not modelled, so the role is UNKNOWN."""
     for logical_id, resource in scope.resources.items():
@@ -73,9 +86,10 @@ def _notice_other_policies(scope: Scope, estate: Estate) -> None:
         if kind.startswith("AWS::IAM::") or kind in _READ:
             continue
         for name, value in scope.properties(logical_id).items():
-            text = json.dumps(value) if "polic" in name.lower() else ""
+            is_policy = "polic" in name.lower() or kind in _GRANTS
+            text = json.dumps(value, default=str) if is_policy else ""
             for role in estate.roles.values() if text else ():
-                if f'"{role.id.rpartition(".")[2]}"' in text or f"${{{role.id.rpartition('.')[2]}." in text:
+                if _mentions(text, role):
                     role.problems += (f"{scope.name}.{logical_id}: policies of {kind} are not modelled",)
 
 
@@ -140,12 +154,19 @@ def _add_store(logical_id: str, kind: str, scope: Scope, estate: Estate) -> None
         return
     properties = scope.properties(logical_id)
     store = Store(kind, where, _label(logical_id, scope), arn, name, _partition_key(properties))
+    if kind == "bucket" and properties.get("AccessControl", "Private") not in _OWN_ACLS:
+        store = store.with_policy((), f"{where}: its access control list lets others in, which is not modelled")
     documents = [properties.get("ResourcePolicy"), *_replica_policies(properties, scope)]
     for document in documents:
         if isinstance(document, dict) and "PolicyDocument" in document:
             store = store.with_policy(parse_policy(document["PolicyDocument"], scope, f"{where} resource policy"))
         elif document is not None:
             store = store.with_policy((), f"{where}: its resource policy is not understood")
+    for stream in _streams(properties, scope):
+        document = stream.get("ResourcePolicy", {}).get("PolicyDocument")
+        found = parse_policy(document, scope, f"{where} stream policy")
+        # What it denies, it denies on the stream only.
+        store = store.with_policy(tuple(statement for statement in found if statement.allow))
     if kind == "key" and "KeyPolicy" in properties:
         store = store.with_policy(parse_policy(properties["KeyPolicy"], scope, f"{where} key policy"))
     estate.stores[where] = store
@@ -166,6 +187,20 @@ def _replica_policies(properties: dict[str, Any], scope: Scope) -> list[Any]:
     return [replica.get("ResourcePolicy") for replica in replicas if isinstance(replica, dict)]
 
 
+# Source: S3 guide, acl-overview, "Canned ACL": the others grant something to everybody or to every account.
+_OWN_ACLS = ("Private", "LogDeliveryWrite", "BucketOwnerRead", "BucketOwnerFullControl", "AwsExecRead")
+
+
+def _streams(properties: dict[str, Any], scope: Scope) -> list[dict[str, Any]]:
+    """Return the stream specifications of a table and its replicas that carry a policy."""
+    replicas = items_of(properties.get("Replicas", []), scope)
+    found = [properties.get("StreamSpecification")]
+    found += [] if isinstance(replicas, Unmodelled) else [
+        replica.get("ReplicaStreamSpecification") for replica in replicas if isinstance(replica, dict)
+    ]  # fmt: skip
+    return [stream for stream in found if isinstance(stream, dict) and isinstance(stream.get("ResourcePolicy"), dict)]
+
+
 _Policies = dict[Text, tuple[Statement, ...]]
 
 
@@ -174,26 +209,33 @@ def _finish_role(logical_id: str, scope: Scope, estate: Estate, policies: _Polic
     if role is None:
         return
     properties = scope.properties(logical_id)
-    inline = items_of(properties.get("Policies", []), scope)
-    if isinstance(inline, Unmodelled):
-        role.problems += (inline.reason,)
-        inline = []
-    for policy in inline:
-        name = policy.get("PolicyName", "inline") if isinstance(policy, dict) else "inline"
-        document = policy.get("PolicyDocument") if isinstance(policy, dict) else "?"
-        role.add(parse_policy(document, scope, f"{role.id} inline {name if isinstance(name, str) else ''}".strip()))
-    arns = items_of(properties.get("ManagedPolicyArns", []), scope)
-    if isinstance(arns, Unmodelled):
-        role.problems += (arns.reason,)
-        arns = []
-    for value in arns:
-        statements, problem = _policy_by_arn(value, scope, policies)
-        role.add(statements)
-        role.problems += (f"{role.id}: {problem}",) if problem else ()
+    for chosen, given in variants(properties.get("Policies", []), scope):
+        _add_inline(role, properties.get("Policies", []), chosen, given)
+    for chosen, given in variants(properties.get("ManagedPolicyArns", []), scope):
+        arns = items_of(properties.get("ManagedPolicyArns", []), chosen)
+        if isinstance(arns, Unmodelled):
+            role.problems += (arns.reason,)
+            continue
+        for value in arns:
+            statements, problem = _policy_by_arn(value, chosen, policies)
+            role.add(tied(statements, given))
+            role.problems += (f"{role.id}: {problem}",) if problem else ()
     boundary = choose(properties.get("PermissionsBoundary", NO_VALUE), scope)
     if boundary is not NO_VALUE:
         statements, problem = _policy_by_arn(boundary, scope, policies)
         role.boundary, role.boundary_problem = (None, problem) if problem else (statements, None)
+
+
+def _add_inline(role: Role, value: Any, scope: Scope, given: tuple[tuple[str, bool], ...]) -> None:
+    inline = items_of(value, scope)
+    if isinstance(inline, Unmodelled):
+        role.problems += (inline.reason,)
+        return
+    for policy in inline:
+        name = policy.get("PolicyName", "inline") if isinstance(policy, dict) else "inline"
+        document = policy.get("PolicyDocument") if isinstance(policy, dict) else "?"
+        where = f"{role.id} inline {name if isinstance(name, str) else ''}".strip()
+        role.add(tied(parse_policy(document, scope, where), given))
 
 
 def _policy_by_arn(value: Any, scope: Scope, policies: _Policies) -> tuple[tuple[Statement, ...], str | None]:
@@ -215,7 +257,14 @@ def _attach(logical_id: str, scope: Scope, estate: Estate, policies: _Policies) 
     statements = policies.get((Token(where, "policy"),))
     if statements is None:
         statements = _guarded(parse_policy(properties.get("PolicyDocument"), scope, where), logical_id, scope)
-    names = items_of(properties.get("Roles", properties.get("RoleName", [])), scope)
+    value = properties.get("Roles", properties.get("RoleName", []))
+    for chosen, given in variants(value, scope):
+        _attach_to(where, items_of(value, chosen), chosen, tied(statements, given), estate)
+
+
+def _attach_to(
+    where: str, names: list[Any] | Unmodelled, scope: Scope, statements: tuple[Statement, ...], estate: Estate
+) -> None:
     if isinstance(names, Unmodelled):
         estate.problems.append(f"{where}: {names.reason}, so it may attach to any role")
         return
@@ -234,9 +283,10 @@ def _attach(logical_id: str, scope: Scope, estate: Estate, policies: _Policies) 
 def _bucket_policy(logical_id: str, scope: Scope, estate: Estate, _: _Policies) -> None:
     where = f"{scope.name}.{logical_id}"
     properties = scope.properties(logical_id)
-    name = text_of(properties.get("Bucket", ""), scope)
     statements = _guarded(parse_policy(properties.get("PolicyDocument"), scope, where), logical_id, scope)
-    _to_store("bucket", name, statements, where, estate)
+    for chosen, given in variants(properties.get("Bucket", ""), scope):
+        name = text_of(properties.get("Bucket", ""), chosen)
+        _to_store("bucket", name, tied(statements, given), where, estate)
 
 
 def _to_store(

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from session_scoping.verify.evaluating import handles, text_of
-from session_scoping.verify.scope import NO_VALUE, Scope, choose
+from session_scoping.verify.scope import NO_VALUE, Scope, choose, conditions_used
 from session_scoping.verify.text import Text, Token, Unmodelled, join_text, lit, plain
 
 # What the value of Ref or GetAtt of an AWS resource looks like. Names and ARNs never hold `*`, `?` or `${`.
@@ -65,6 +65,9 @@ def name_of(logical_id: str, scope: Scope) -> Text | Unmodelled:
         return _provider(logical_id, scope)
     attribute, shape = _NAME_KIND.get(kind, ("", "plain"))
     given = scope.properties(logical_id).get(attribute) if attribute else None
+    if conditions_used(given):
+        # One of several names, told apart from every other resource's by its logical id.
+        given = None
     if given is not None and choose(given, scope) is not NO_VALUE:
         return text_of(choose(given, scope), scope)
     return (Token(f"{scope.name}.{logical_id}", shape),)

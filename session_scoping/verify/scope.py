@@ -64,7 +64,9 @@ def choose(value: Any, scope: Scope) -> Any:
         argument = call[1]
         if not isinstance(argument, list) or len(argument) != 3 or not isinstance(argument[0], str):
             return Unmodelled(f"{scope.name}: a malformed Fn::If")
-        return choose(argument[1] if scope.choices.get(argument[0], True) else argument[2], scope)
+        if argument[0] not in scope.choices:
+            return Unmodelled(f"{scope.name}: it depends on the template condition {argument[0]}")
+        return choose(argument[1] if scope.choices[argument[0]] else argument[2], scope)
     return value
 
 

@@ -31,15 +31,44 @@ def parse_policy(document: Any, scope: Scope, where: str, *, trust: bool = False
         Its statements. One that depends on a template condition comes once per value of that condition.
     """
     found: list[Statement] = []
-    names = sorted(conditions_used(document))
+    names = conditions_used(document) - set(scope.choices)
     if len(names) > _CHOICES_MAX:
         return (Statement(where, allow=True, problem=f"{where} depends on {len(names)} template conditions"),)
-    for values in product((True, False), repeat=len(names)):
-        given = tuple(zip(names, values, strict=True))
-        chosen = replace(scope, choices={**scope.choices, **dict(given)})
-        tagged = tuple((f"{scope.name}.{name}", value) for name, value in given)
-        found += [replace(statement, given=tagged) for statement in _document(document, chosen, where, trust)]
+    for chosen, given in _choices(names, scope):
+        found += [replace(statement, given=given) for statement in _document(document, chosen, where, trust)]
     return _drop_equal(found) if names else tuple(found)
+
+
+Given = tuple[tuple[str, bool], ...]
+"""Template conditions, each with the value it has."""
+
+
+def variants(value: Any, scope: Scope) -> Iterator[tuple[Scope, Given]]:
+    """Yield the scope once per value of the template conditions that decide over a value, policy documents apart."""
+    names = conditions_used(_without_documents(value))
+    # Of more conditions than anybody reads none is chosen, and what depends on them is not modelled.
+    yield from _choices(names if len(names) <= _CHOICES_MAX else set(), scope)
+
+
+def tied(statements: tuple[Statement, ...], given: Given) -> tuple[Statement, ...]:
+    """Return statements that count under some values of template conditions only."""
+    return tuple(replace(s, given=(*s.given, *given)) for s in statements) if given else statements
+
+
+def _choices(names: set[str], scope: Scope) -> Iterator[tuple[Scope, Given]]:
+    ordered = sorted(names)
+    for values in product((True, False), repeat=len(ordered)):
+        given = tuple(zip(ordered, values, strict=True))
+        yield (
+            replace(scope, choices={**scope.choices, **dict(given)}),
+            tuple((f"{scope.name}.{name}", value) for name, value in given),
+        )
+
+
+def _without_documents(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_documents(item) for key, item in value.items() if key != "PolicyDocument"}
+    return [_without_documents(item) for item in value] if isinstance(value, list) else value
 
 
 def _drop_equal(statements: list[Statement]) -> tuple[Statement, ...]:

@@ -191,6 +191,11 @@ def _read_yaml(path: Path, text: str) -> Any:
         return {suffix if suffix in {"Ref", "Condition"} else f"Fn::{suffix}": value}
 
     Loader.add_multi_constructor("!", short_tag)
+    # CloudFormation has no dates: `Version: 2012-10-17` is text.
+    Loader.yaml_implicit_resolvers = {
+        first: [(tag, expression) for tag, expression in found if tag != "tag:yaml.org,2002:timestamp"]
+        for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
     Loader.yaml_implicit_resolvers = {
         key: [(tag, regexp) for tag, regexp in resolvers if tag != "tag:yaml.org,2002:timestamp"]
         for key, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()

@@ -45,5 +45,7 @@ def _compares(condition: Condition, key: str) -> bool:
 def _exact(condition: Condition) -> list[Text]:
     """Return the values; none when one of them is empty or a pattern, because values of one key are alternatives."""
     texts = ["".join(part for part in value if isinstance(part, str)) for value in condition.values]
-    wild = condition.operator.lower() == "stringlike" and any(set("*?$") & set(text) for text in texts)
+    # A variable can stand for the claim itself.
+    special = set("*?$") if condition.operator.lower() == "stringlike" else set("$")
+    wild = any(special & set(text) for text in texts)
     return [] if wild or not all(condition.values) else list(condition.values)

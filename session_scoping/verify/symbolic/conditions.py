@@ -16,6 +16,7 @@ from session_scoping.verify.symbolic.strings import (
     FALSE,
     TRUE,
     Bool,
+    Key,
     Match,
     conjunction,
     disjunction,
@@ -138,13 +139,21 @@ def _elements(key: str, patterns: list[Pattern], base: str, call: Call) -> list[
     """Return the values the key may have: whether each is there, and how the patterns match it."""
     if key == LEADING_KEYS:
         return [
-            (there, lambda k=k: either(k.match(p, call.lookup) for p in patterns))  # type: ignore[misc]
+            (there, lambda k=k: either(_match_key(p, base, k, call) for p in patterns))  # type: ignore[misc]
             for there, k in call.leading_keys
         ]
     if key in _TAG_LISTS:
         return _tag_elements(key, patterns, call.minted) if call.minted else []
     there, value = call.single(key)
     return [(there, lambda: either(_match_value(p, base, value, call) for p in patterns))]
+
+
+def _match_key(pattern: Pattern, base: str, key: Key, call: Call) -> Match:
+    match = key.match(pattern, call.lookup)
+    if base in {"stringequals", "stringnotequals", "stringlike", "stringnotlike"}:
+        return match
+    # Without letter case more keys match; under ARN operators fewer do, as for single values.
+    return Match(match.over if base.startswith("arn") else TRUE, FALSE, match.present)
 
 
 def _dated(

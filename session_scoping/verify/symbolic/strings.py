@@ -110,7 +110,15 @@ def token_domain(token: Token) -> Bool:
 
 @lru_cache(maxsize=64)
 def _charset(characters: str) -> z3.ReRef:
-    return z3.Union(*(z3.Re(z3.StringVal(character)) for character in characters))
+    # As few ranges as there are: z3 takes seconds for a union of single characters.
+    ranges: list[list[str]] = []
+    for character in sorted(set(characters)):
+        if ranges and ord(character) == ord(ranges[-1][1]) + 1:
+            ranges[-1][1] = character
+        else:
+            ranges.append([character, character])
+    parts = [z3.Range(first, last) for first, last in ranges]
+    return parts[0] if len(parts) == 1 else z3.Union(*parts)
 
 
 Lookup = Callable[[Variable], tuple[Bool, z3.SeqRef]]
