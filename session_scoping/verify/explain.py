@@ -102,10 +102,11 @@ def _print(stories: list[RoleStory]) -> None:
             folded = wrap(text, max(20, console.width - 12), break_on_hyphens=False)
             console.print(Text(f"  {kind:<8}  " + ("\n" + " " * 12).join(folded), style=style), highlight=False)
         table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 1), show_edge=False)
-        for heading in ("may", "in", "only where"):
+        for heading in ("may", "only where"):
             table.add_column(heading, overflow="fold")
         for (store, actions), scopes in story.grouped().items():
-            table.add_row(Text("\n".join(wrap(", ".join(actions), 31))), Text(store), Text("\n".join(scopes)))
+            where = "\n  ".join([store, *scopes])
+            table.add_row(Text("\n".join(wrap(", ".join(actions), 31))), Text(where))
         console.print(table)
 
 
