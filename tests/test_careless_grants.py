@@ -96,7 +96,11 @@ def _careless(world: World, role: str, *attempt: Any) -> bool:
 def test_no_replica_of_a_signing_key_signs(imported: bool) -> None:
     """A multi-Region key signs in every Region it is replicated to, and is denied in each."""
     stack = small.stack()
-    made = {"key_spec": kms.KeySpec.RSA_2048, "key_usage": kms.KeyUsage.SIGN_VERIFY, "multi_region": True}
+    made: dict[str, Any] = {
+        "key_spec": kms.KeySpec.RSA_2048,
+        "key_usage": kms.KeyUsage.SIGN_VERIFY,
+        "multi_region": True,
+    }
     known = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/mrk-1234"
     key = kms.Key.from_key_arn(stack, "Key", known) if imported else kms.Key(stack, "Key", **made)
     issuer = "https://tokens.example.com"
