@@ -93,7 +93,9 @@ class ReferenceStack(cdk.Stack):
         if tools:
             self._make_tool()
         if tenant := self.node.try_get_context("sessionBroker"):
-            add_session_broker(self, str(tenant), self.models, binding)
+            # Its sessions carry no tags: what ends tagged sessions cannot speak of them.
+            over = [one for one in revocations(self) if not one.sessions.tags]
+            add_session_broker(self, str(tenant), self.models, [*binding, *over])
 
     def _make_tool(self) -> None:
         # It parses files that users uploaded: the part of the agent most worth taking things away from.

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from session_scoping import Models, SessionBrokerRole, WorkloadBinding
+from session_scoping import Models, Revocation, SessionBrokerRole, WorkloadBinding
 
 
 def add_session_broker(
-    scope: Construct, tenant: str, models: Models, limits: Sequence[WorkloadBinding]
+    scope: Construct, tenant: str, models: Models, limits: Sequence[WorkloadBinding | Revocation]
 ) -> SessionBrokerRole:
     """Make the tenant's role, and the dispatcher that assumes it once for each session."""
     dispatcher = iam.Role(

@@ -4,7 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from aws_cdk import aws_kms as kms
 
+from session_scoping import CredentialBroker, Minting, SessionBrokerRole, TenantTable
+from tests import small
 from tests.cases import TAGS
 from tests.conftest import synthesize_reference
 from tests.simulator import Question, decide
@@ -81,3 +84,58 @@ def test_agent_code_gets_no_way_around_tokens(world: World, role: str, attempts:
     assert [attempt[:2] for attempt, verdict in zip(asked, verdicts, strict=True) if verdict.allowed] == []
     # A role nobody guards may do all of it: the Denies decide, not the questions.
     assert all(verdict.allowed for verdict in decide(_ask(world, "OrchestratorRole", attempt) for attempt in asked))
+
+
+def _careless(world: World, role: str, *attempt: Any) -> bool:
+    """Return whether the simulator allows it to a role with everything allowed on top."""
+    (verdict,) = decide([_ask(world, role, attempt)])
+    return verdict.allowed
+
+
+@pytest.mark.parametrize("imported", [True, False])
+def test_no_replica_of_a_signing_key_signs(imported: bool) -> None:
+    """A multi-Region key signs in every Region it is replicated to, and is denied in each."""
+    stack = small.stack()
+    made: dict[str, Any] = {
+        "key_spec": kms.KeySpec.RSA_2048,
+        "key_usage": kms.KeyUsage.SIGN_VERIFY,
+        "multi_region": True,
+    }
+    known = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/mrk-1234"
+    key = kms.Key.from_key_arn(stack, "Key", known) if imported else kms.Key(stack, "Key", **made)
+    issuer = "https://tokens.example.com"
+    broker = CredentialBroker(stack, "Broker", signing_key=key, issuer=issuer, audience="sessions")
+    small.session_role(stack, minting=Minting.by_credential_broker(broker, compute_roles=[small.role(stack)]))
+    small.role(stack, "Bystander")
+    world = World(small.template(stack))
+    arn = known if imported else world.arn("Key", "AWS::KMS::Key")
+    for place in (arn, arn.replace(REGION, "eu-west-1")):
+        signing = ("kms:Sign", place, {"kms:SigningAlgorithm": "RSASSA_PKCS1_V1_5_SHA_256"})
+        assert not _careless(world, "Compute", *signing)
+        assert not _careless(world, "SessionRole", *signing)
+        assert _careless(world, "Bystander", *signing)
+
+
+def test_a_tenants_role_is_fenced_from_task_data_where_that_is_asked_for() -> None:
+    """A SessionBrokerRole knows no session role's data; `deny_tenant_data_to` puts the Denies on it."""
+    reached = []
+    for fenced in (False, True):
+        stack = small.stack()
+        session = small.session_role(stack, tables=[TenantTable(small.table(stack), access="get")])
+        tenant = SessionBrokerRole(stack, "Acme", tenant="acme", callers=[small.role(stack, "Dispatcher")])
+        if fenced:
+            session.deny_tenant_data_to(tenant.role)
+        world = World(small.template(stack))
+        rows = {"dynamodb:LeadingKeys": ["T2"], "aws:SourceIdentity": "agent=acme=s1"}
+        table = world.arn("Tasks", "AWS::DynamoDB::Table")
+        reached.append(_careless(world, "AcmeRole", "dynamodb:GetItem", table, rows))
+    assert reached == [True, False]
+
+
+def test_the_reference_switch_ends_a_tenants_sessions_too() -> None:
+    """`revokedBefore` says which sessions are over, and a tenant's are sessions."""
+    world = World(synthesize_reference(sessionBroker="acme", revokedBefore="2026-11-21T10:00:00Z", revokedTasks="T1"))
+    who = {"aws:SourceIdentity": "agent=acme=s1"}
+    for time, allowed in (("2026-11-21T09:59:59Z", False), ("2026-11-21T10:00:01Z", True)):
+        asked = ("s3:ListAllMyBuckets", "*", {**who, "aws:TokenIssueTime": time})
+        assert _careless(world, "SessionBrokerRole", *asked) is allowed

@@ -22,6 +22,8 @@ def _iam_guard() -> Section:
     Deny all of IAM: who may change a trust policy, detach a guard or pass the orchestrator's role needs no token.
 
     Everywhere, because a new identity, or another role's policy, would do as well as this one.
+
+    NOT PROTECTED: the code of whoever signs, and whatever deploys (`cloudformation:*`, the CDK's bucket).
     """
     return Section.whole(deny("DenyIam", {"Action": ["iam:*"], "Resource": ["*"]}))
 

@@ -56,7 +56,9 @@ class SessionBrokerRole(Construct):
     one, or with another tenant's, is not made; should a colleague's trust statement make one, it is denied everything.
 
     NOT PROTECTED: a caller may name any session of its own tenant. The identity says which session acted if the
-    callers are honest, and which tenant's callers did in any case.
+    callers are honest, and which tenant's callers did in any case. It knows no session role: what somebody allows it
+    of task data it reaches, until `SessionRole.deny_tenant_data_to` puts the Denies on it. Whoever may overwrite its
+    SSM parameter can name another role there; the callers' own permission names the right one.
     """
 
     def __init__(

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 
@@ -64,5 +65,20 @@ def grant_issue(grantee: "AnyRole", keys: Iterable[kms.IKey]) -> iam.Grant:
 
 def signing_guard(keys: Sequence[kms.IKey]) -> list[Section]:
     """Deny everything on the signing keys; it holds when somebody later allows `kms:*`."""
-    scope = {"Action": ["kms:*"], "Resource": [key.key_arn for key in keys]}
+    scope = {"Action": ["kms:*"], "Resource": [_every_replica(key) for key in keys]}
     return [Section.by_resource(deny("DenySigning", scope))]
+
+
+def _every_replica(key: kms.IKey) -> str:
+    """
+    Return the key's ARN; of a multi-Region key for all Regions, because each replica signs the same.
+
+    Source: KMS guide, multi-region-keys-overview: replicas share the key id, which begins with `mrk-`.
+    """
+    resource, arn = key.node.default_child, key.key_arn
+    if isinstance(resource, kms.CfnKey) and resource.multi_region:
+        return cdk.Stack.of(key).format_arn(service="kms", region="*", resource="key", resource_name=key.key_id)
+    match arn.split(":"):
+        case ["arn", partition, "kms", _region, account, name] if name.startswith("key/mrk-"):
+            return ":".join(("arn", partition, "kms", "*", account, name))
+    return arn

@@ -35,7 +35,8 @@ class TaskTokenIssuer(Construct):
     meanwhile, each under its key id. A CredentialBroker takes one key: there, running tasks need a new token.
 
     NOT PROTECTED: whoever administers the key, the bucket, the distribution or the domain name can mint anything.
-    Compute roles and sessions are denied the first three by the SessionRole.
+    Compute roles, sessions and tools are denied it by the SessionRole, except a DNS zone that is not passed as
+    `hosted_zone`.
     """
 
     def __init__(
