@@ -8,21 +8,15 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from session_scoping import environment
-from session_scoping.constructs import guards, session_warnings
+from session_scoping.constructs import guards, minting_guards, session_warnings
 from session_scoping.constructs.arguments import check_kinds, listed
 from session_scoping.constructs.documents import Section, document_of, tokens_in
 from session_scoping.constructs.finished import Check, FinishedTree
 from session_scoping.constructs.limits import Limit, Limited, Limits
 from session_scoping.constructs.minting import MINT_ACTIONS, AnyRole, Minting, checked_roles, demand_open, underlying
-from session_scoping.constructs.minting_guards import (
-    compute_guards,
-    invoke_sections,
-    mint_sections,
-    session_guards,
-    token_promises,
-)
 from session_scoping.constructs.models import Models
-from session_scoping.constructs.objects import TenantObjects, check_others
+from session_scoping.constructs.objects import TenantObjects
+from session_scoping.constructs.objects_apart import check_others
 from session_scoping.constructs.policies import PolicySeries, flatten
 from session_scoping.constructs.role_notes import promise, tell_owner
 from session_scoping.constructs.roles import arn_by_name, demand_apart, demand_changeable, demand_exact, demand_new
@@ -151,15 +145,16 @@ class SessionRole(Construct):
         denied = [
             *guards.tag_sections(self._tag_keys, self._path_tags),
             *guards.chaining_sections(),
-            *session_guards(self._minting),
+            *minting_guards.session_guards(self._minting),
             *self._limits.guards(self._site),
             *self._data.guards(other_objects),
         ]
         allowed = [*self._data.permissions(base), *(models.sections(self._site, base) if models else [])]
-        mint, exchange = mint_sections(self._minting, self._role_arn), invoke_sections(self._minting)
+        mint = minting_guards.mint_sections(self._minting, self._role_arn)
+        exchange = minting_guards.invoke_sections(self._minting)
         fenced = [
             *(self._data.compute_guards() if self._fence_is_up else []),
-            *compute_guards(self._minting, self._role_arn),
+            *minting_guards.compute_guards(self._minting, self._role_arn),
         ]
         known = tokens_in([*denied, *allowed, *mint, *exchange, *fenced])
         self._site.resolve([*known, *self._data.measurable(), *minter_arns])
@@ -314,7 +309,8 @@ class SessionRole(Construct):
     def _promise(self) -> None:
         """Write down what the verifier holds this role to."""
         fenced = [role.role_arn for role in self._policies.fenced] if self._minting.by_token else []
-        promise(self._role, {**self._limits.promises(self._site), **token_promises(self._minting, fenced)})
+        by_token = minting_guards.token_promises(self._minting, fenced)
+        promise(self._role, {**self._limits.promises(self._site), **by_token})
 
     def _finished(self) -> Iterable[Check]:
         own = self._demands.statements([role.role_arn for role in self._minters]) if self._minting.by_token else None

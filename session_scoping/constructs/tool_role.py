@@ -16,7 +16,8 @@ from session_scoping.constructs.finished import Check, FinishedTree
 from session_scoping.constructs.limits import Limit, Limits
 from session_scoping.constructs.minting_guards import session_guards
 from session_scoping.constructs.models import Models
-from session_scoping.constructs.objects import TenantObjects, check_disjoint, check_others
+from session_scoping.constructs.objects import TenantObjects
+from session_scoping.constructs.objects_apart import check_disjoint, check_others
 from session_scoping.constructs.role_notes import promise
 from session_scoping.constructs.roles import demand_changeable
 from session_scoping.constructs.ruler import Ruler
