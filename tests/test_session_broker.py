@@ -15,6 +15,7 @@ from session_scoping import (
     Minting,
     Models,
     QuotaExceededError,
+    Revocation,
     ScopedComputeRole,
     SessionBrokerRole,
     SessionScopingError,
@@ -226,6 +227,23 @@ def test_an_imported_role_further_on_gets_its_statement_printed() -> None:
     assert "aws:SourceIdentity" in str(message)
 
 
+def test_a_revocation_by_time_ends_the_tenants_older_sessions() -> None:
+    """The Deny of what was issued before stands with the guards, the verifier is told, and the trust stays as it is."""
+    stack = small.stack()
+    broker(stack, limits=[Revocation.issued_before("2026-11-21T10:00:00Z")])
+    template = small.template(stack)
+    (deny,) = [one for one in small.policy(template, "BrokerGuards") if "DateLessThan" in one.get("Condition", {})]
+    assert {key: value for key, value in deny.items() if key != "Sid"} == {
+        "Action": "*",
+        "Condition": {"DateLessThan": {"aws:TokenIssueTime": "2026-11-21T10:00:00Z"}},
+        "Effect": "Deny",
+        "Resource": "*",
+    }
+    metadata = template["Resources"][small.ref(template, "BrokerRole")]["Metadata"]
+    assert metadata["session-scoping:revoked"] == ['{"before": "2026-11-21T10:00:00Z"}']
+    assert [one["Condition"] for one in small.trust(template, "BrokerRole")] == [SET]
+
+
 def test_the_arn_is_published_and_handed_to_the_dispatcher() -> None:
     """The parameter's default name holds the tenant; the environment names the variable of the contract."""
     stack = small.stack()
@@ -391,6 +409,10 @@ MISTAKES: dict[str, tuple[Callable[[cdk.Stack], object], str]] = {
     "a pin without session tags": (
         lambda s: broker(s, limits=[WorkloadBinding(vpc="vpc-1", task_ip=True)]),
         "sessions are tied to an address they do not carry",
+    ),
+    "a revocation by a tag": (
+        lambda s: broker(s, limits=[Revocation.of_sessions(task_id="T1")]),
+        "got `task_id`, expected no tag",
     ),
     "issuer with its scheme": (lambda _: WebIdentity(f"https://{ISSUER}", SUBJECT), "that is no issuer"),
     "issuer known at deployment": (

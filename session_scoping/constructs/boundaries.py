@@ -18,8 +18,8 @@ def boundary_checks(role: iam.IRole, actions: Sequence[str]) -> Iterable[Check]:
     """
     Check that a role's permissions boundary leaves it these actions.
 
-    NOT PROTECTED: a boundary put on by an aspect (`PermissionsBoundary.of`) is no property of the role; the verifier
-    reads it from the template. A boundary whose document is not in this app is warned of.
+    NOT PROTECTED: a boundary put on by an aspect (`PermissionsBoundary.of`) is no property of the role, so it is not
+    seen here. A boundary whose document is not in this app is warned of.
     """
     arn = _boundary_of(role)
     if arn is None:

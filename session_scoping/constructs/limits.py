@@ -35,8 +35,8 @@ class Limit:
     """
     A restriction on every session of a role. It only ever takes away.
 
-    Each method's default adds nothing; a limit says what it adds to the trust, to the guards, and which promise the
-    verifier holds the role to.
+    Each method's default adds nothing. A role calls `check` first; then `trust_conditions`, `guards` and `promises`
+    while it is made, and `checks` when the tree is finished.
     """
 
     def check(self, scope: Construct, tag_keys: Sequence[str]) -> None:
@@ -59,28 +59,47 @@ class Limit:
         return ()
 
 
-def trust_conditions_of(limits: Iterable[Limit], site: Site, base: Conditions) -> Conditions:
-    """
-    Return what the trust policy demands: the base and what every limit adds.
+@dataclass(frozen=True)
+class Limits(Limit):
+    """All limits of one role, as one limit."""
 
-    Two limits may refuse values of one key: `StringNotEquals` with several values refuses each of them, so the
-    values stand together. Any other repetition is refused by `merge`, because it would widen the trust.
-    """
-    refused: dict[str, list[str]] = {}
-    others: list[Conditions] = []
-    for limit in limits:
-        conditions = dict(limit.trust_conditions(site))
-        for key, values in conditions.pop("StringNotEquals", {}).items():
-            known = refused.setdefault(key, [])
-            known += [value for value in values if value not in known]
-        others.append(conditions)
-    return merge(base, *others, {"StringNotEquals": refused} if refused else {})
+    limits: tuple[Limit, ...]
 
+    def check(self, scope: Construct, tag_keys: Sequence[str]) -> None:
+        """Let each refuse what it cannot narrow."""
+        for limit in self.limits:
+            limit.check(scope, tag_keys)
 
-def promises_of(limits: Iterable[Limit], site: Site) -> Mapping[str, Any]:
-    """Return the entries of the role's Metadata; lists under one key are joined."""
-    found: dict[str, Any] = {}
-    for limit in limits:
-        for key, value in limit.promises(site).items():
-            found[key] = [*found[key], *value] if isinstance(value, list) and key in found else value
-    return found
+    def trust_conditions(self, site: Site) -> Conditions:
+        """
+        Return what all of them demand.
+
+        Two limits may refuse values of one key: `StringNotEquals` with several values refuses each of them, so the
+        values stand together. Any other repetition is refused by `merge`, because it would widen the trust.
+        """
+        refused: dict[str, list[str]] = {}
+        others: list[Conditions] = []
+        for limit in self.limits:
+            conditions = dict(limit.trust_conditions(site))
+            for key, values in conditions.pop("StringNotEquals", {}).items():
+                known = refused.setdefault(key, [])
+                known += [value for value in values if value not in known]
+            others.append(conditions)
+        return merge(*others, {"StringNotEquals": refused} if refused else {})
+
+    def guards(self, site: Site) -> list[Section]:
+        """Return the Denies of all of them."""
+        return [section for limit in self.limits for section in limit.guards(site)]
+
+    def promises(self, site: Site) -> Mapping[str, Any]:
+        """Return the entries of all of them; lists under one key are joined."""
+        found: dict[str, Any] = {}
+        for limit in self.limits:
+            for key, value in limit.promises(site).items():
+                found[key] = [*found[key], *value] if isinstance(value, list) and key in found else value
+        return found
+
+    def checks(self, limited: Limited) -> Iterable[Check]:
+        """Return the checks of all of them."""
+        for limit in self.limits:
+            yield from limit.checks(limited)

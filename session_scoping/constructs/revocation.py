@@ -27,9 +27,11 @@ class Revocation(Limit):
     A Deny of everything stands with the role's guards, and explicit denies win over every grant, now and later. A
     revoked tag is also refused at the door: the trust policy admits no new session that carries it.
 
-    NOT PROTECTED: what a session has read already; credentials of other roles it obtained (a tool role needs a
-    revocation of its own). `issued_before` stops no new session: whoever may mint, mints anew. Cut the minter off
-    first, or revoke the tag.
+    A ToolScopedRole holds its session role's revocations too. On a SessionBrokerRole, whose sessions carry no declared
+    tag, only `issued_before` without tags is possible.
+
+    NOT PROTECTED: what a session has read already; credentials of other roles it went on to. `issued_before` stops no
+    new session: whoever may mint, mints anew. Cut the minter off first, or revoke the tag.
 
     Attributes:
         sessions: Whom it ends.
@@ -74,9 +76,9 @@ class Revocation(Limit):
             raise InvalidInputError(
                 "a revocation names a tag that sessions of this role do not carry",
                 got=", ".join(f"`{key}`" for key in unknown),
-                expected=f"some of {', '.join(tag_keys)}, spelled as declared",
+                expected=f"some of {', '.join(tag_keys)}, spelled as declared" if tag_keys else "no tag",
                 why="the Deny would never fire and look as if it did",
-                fix="name a declared tag",
+                fix="name a declared tag" if tag_keys else "revoke by time: Revocation.issued_before(...)",
             )
         if is_ahead(self.sessions, datetime.now(UTC)):
             message = (

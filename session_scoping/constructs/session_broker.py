@@ -1,6 +1,5 @@
 """SessionBrokerRole: one tenant's role, assumed with a source identity that every later call carries."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import cast
@@ -33,10 +32,11 @@ from session_scoping.constructs.callers import (
 from session_scoping.constructs.compute_role import ScopedComputeRole
 from session_scoping.constructs.documents import Section
 from session_scoping.constructs.finished import Check, FinishedTree
-from session_scoping.constructs.limits import Limit, Limited, promises_of, trust_conditions_of
+from session_scoping.constructs.limits import Limit, Limited, Limits
 from session_scoping.constructs.minting import AnyRole, underlying
 from session_scoping.constructs.models import Models
 from session_scoping.constructs.policies import PolicySeries, check_attachments, flatten
+from session_scoping.constructs.role_notes import promise, tell_owner
 from session_scoping.constructs.roles import demand_changeable, demand_exact, demand_new
 from session_scoping.constructs.ruler import Ruler
 from session_scoping.constructs.site import Site, properties_of
@@ -113,12 +113,11 @@ class SessionBrokerRole(Construct):
         self._tenant, self._pod_identity = tenant, pod_identity
         self._site = Site.of(scope)
         self._ruler = Ruler.at(self._site)
-        self._limits: tuple[Limit, ...] = limits
+        self._limits = Limits(limits)
         self._models = models
-        for limit in self._limits:
-            limit.check(self, ())
-        limited = trust_conditions_of(self._limits, self._site, {})
-        self._terms = TrustTerms(tenant, limited, pod_identity)
+        # Session tags, where there are any, are the pods' own: no limit may read one.
+        self._limits.check(self, ())
+        self._terms = TrustTerms(tenant, self._limits.trust_conditions(self._site), pod_identity)
         self._callers: list[iam.IRole] = []
         roles = [self._checked(caller) for caller in callers if not isinstance(caller, WebIdentity)]
         self._role = iam.Role(
@@ -197,9 +196,7 @@ class SessionBrokerRole(Construct):
         self._trust(caller)
         statements = self._terms.caller_statements(self._role_arn)
         arn = flatten(self._site.stack.resolve(self._role_arn))
-        readable = json.dumps([{**statement, "Resource": arn} for statement in statements])
-        text = f"add these to role {caller.node.path}, which cannot be changed from here: {readable}"
-        cdk.Annotations.of(self).add_info(text)
+        tell_owner(self, caller, "these to role", [{**statement, "Resource": arn} for statement in statements])
         return statements
 
     def _checked(self, role: AnyRole) -> iam.IRole:
@@ -226,7 +223,7 @@ class SessionBrokerRole(Construct):
     def _write(self, chain_to: Sequence[iam.IRole], callers: Sequence[iam.IRole]) -> None:
         arns = [role.role_arn for role in chain_to]
         guards = guard_sections(self._tenant, arns, pod_identity=self._pod_identity)
-        guards += [section for limit in self._limits for section in limit.guards(self._site)]
+        guards += self._limits.guards(self._site)
         base = identified(self._tenant, "aws:SourceIdentity")
         allowed = [
             *(self._models.sections(self._site, base) if self._models else []),
@@ -255,8 +252,7 @@ class SessionBrokerRole(Construct):
                 policy.add_statements(*statements)
                 continue
             readable = [self._site.stack.resolve(statement.to_statement_json()) for statement in statements]
-            text = f"add this to the trust policy of {role.node.path}, which cannot be changed from here: "
-            cdk.Annotations.of(self).add_info(text + json.dumps(readable))
+            tell_owner(self, role, "this to the trust policy of", readable)
 
     def _let_become(self, caller: Caller) -> None:
         if isinstance(caller, ScopedComputeRole):
@@ -264,10 +260,7 @@ class SessionBrokerRole(Construct):
 
     def _promise(self) -> None:
         """Write down what the verifier holds this role to."""
-        resource = cast(cdk.CfnResource, self._role.node.default_child)
-        resource.add_metadata(ATTRIBUTED_TO, pattern_of(self._tenant))
-        for key, value in promises_of(self._limits, self._site).items():
-            resource.add_metadata(key, value)
+        promise(self._role, {ATTRIBUTED_TO: pattern_of(self._tenant), **self._limits.promises(self._site)})
 
     def _publish(self, name: str | None) -> None:
         self._parameter = ssm.StringParameter(
@@ -287,8 +280,7 @@ class SessionBrokerRole(Construct):
         for caller in self._callers:
             yield from boundary_checks(caller, ASSUME_ACTIONS)
         services = frozenset({"sts", *(["bedrock-runtime"] if self._models else [])})
-        for limit in self._limits:
-            yield from limit.checks(Limited(self, self._site, tuple(self._callers), services))
+        yield from self._limits.checks(Limited(self, self._site, tuple(self._callers), services))
 
     def _series(self, base_id: str) -> PolicySeries:
         return PolicySeries(self, base_id, self._site, self._ruler, _WILDCARD_REASON)

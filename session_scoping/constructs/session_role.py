@@ -1,6 +1,5 @@
 """SessionRole: the role a task assumes with its tags, and the only way to tenant data."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
@@ -9,22 +8,17 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from session_scoping import environment
-from session_scoping.constructs import guards
+from session_scoping.constructs import guards, minting_guards, session_warnings
 from session_scoping.constructs.arguments import check_kinds, listed
 from session_scoping.constructs.documents import Section, document_of, tokens_in
 from session_scoping.constructs.finished import Check, FinishedTree
-from session_scoping.constructs.limits import Limit, Limited, promises_of, trust_conditions_of
+from session_scoping.constructs.limits import Limit, Limited, Limits
 from session_scoping.constructs.minting import MINT_ACTIONS, AnyRole, Minting, checked_roles, demand_open, underlying
-from session_scoping.constructs.minting_guards import (
-    compute_guards,
-    invoke_sections,
-    mint_sections,
-    session_guards,
-    token_promises,
-)
 from session_scoping.constructs.models import Models
-from session_scoping.constructs.objects import TenantObjects, check_others
+from session_scoping.constructs.objects import TenantObjects
+from session_scoping.constructs.objects_apart import check_others
 from session_scoping.constructs.policies import PolicySeries, flatten
+from session_scoping.constructs.role_notes import promise, tell_owner
 from session_scoping.constructs.roles import arn_by_name, demand_apart, demand_changeable, demand_exact, demand_new
 from session_scoping.constructs.ruler import Ruler
 from session_scoping.constructs.session_policies import SessionPolicies
@@ -37,9 +31,6 @@ from session_scoping.constructs.trust_statements import Trust, further, trust_co
 from session_scoping.errors import InvalidInputError, QuotaExceededError
 from session_scoping.promises import SHARED_BY
 from session_scoping.tags import DEFAULT_TAG_KEYS, demand_policy_text, parse_tag_keys
-
-_WARN_COMPUTE_MINTING = "session-scoping:compute-roles-mint"
-_WARN_FENCE_OFF = "session-scoping:compute-roles-reach-tenant-data"
 
 
 class SessionRole(Construct):
@@ -111,13 +102,12 @@ class SessionRole(Construct):
         self._ruler = Ruler.at(self._site)
         self._data = TenantData.bind(self._site, self._tag_keys, tables, objects)
         self._path_tags = self._data.path_tags(self._tag_keys)
-        self._limits: tuple[Limit, ...] = limits
-        for limit in self._limits:
-            limit.check(self, self._tag_keys)
+        self._limits = Limits(limits)
+        self._limits.check(self, self._tag_keys)
         self._demands = Trust(
             minting,
             trust_conditions(self._tag_keys, self._path_tags, self._transitive),
-            trust_conditions_of(self._limits, self._site, {}),
+            self._limits.trust_conditions(self._site),
         )
         self._minters, minter_arns = checked_roles(minting, self._site)
         first, *others = self._demands.statements(minter_arns)
@@ -145,7 +135,7 @@ class SessionRole(Construct):
             minting.credential_broker._serve(self, self._arn, self._tag_keys, self._transitive)
         self._write_policies(models, check_others(other_objects, self._data.objects), minter_arns)
         self._promise()
-        self._warn()
+        session_warnings.warn(self, minting, fence_is_up=self._fence_is_up)
         FinishedTree.of(self._site).reserve(self._tag_keys)
         FinishedTree.of(self._site).ask(self._finished)
 
@@ -155,21 +145,21 @@ class SessionRole(Construct):
         denied = [
             *guards.tag_sections(self._tag_keys, self._path_tags),
             *guards.chaining_sections(),
-            *session_guards(self._minting),
-            *(section for limit in self._limits for section in limit.guards(self._site)),
+            *minting_guards.session_guards(self._minting),
+            *self._limits.guards(self._site),
             *self._data.guards(other_objects),
         ]
         allowed = [*self._data.permissions(base), *(models.sections(self._site, base) if models else [])]
-        mint, exchange = mint_sections(self._minting, self._role_arn), invoke_sections(self._minting)
+        mint = minting_guards.mint_sections(self._minting, self._role_arn)
+        exchange = minting_guards.invoke_sections(self._minting)
         fenced = [
             *(self._data.compute_guards() if self._fence_is_up else []),
-            *compute_guards(self._minting, self._role_arn),
+            *minting_guards.compute_guards(self._minting, self._role_arn),
         ]
         known = tokens_in([*denied, *allowed, *mint, *exchange, *fenced])
         self._site.resolve([*known, *self._data.measurable(), *minter_arns])
-        self._check_trust_size(
-            document_of(self._demands.statements([self._site.resolved_value(arn) for arn in minter_arns]))
-        )
+        resolved = [self._site.resolved_value(arn) for arn in minter_arns]
+        self._check_trust_size(document_of(self._demands.statements(resolved)))
         self._data.teach(self._ruler)
         self._policies.write_own(denied, allowed)
         self._policies.write_mint(mint, self._minters)
@@ -259,10 +249,8 @@ class SessionRole(Construct):
         self._trust(minter)
         statement = allow("MintSessions", MINT_ACTIONS, [self._arn])
         readable = {**statement, "Resource": flatten(self._site.stack.resolve(self._arn))}
-        text = f"add this to role {minter.node.path}, which cannot be changed from here: {json.dumps(readable)}"
-        if self._minting.compute_roles_mint:
-            text += "; nothing here denies it the tenant data itself: its owner must see that it has no such grant"
-        cdk.Annotations.of(self).add_info(text)
+        further = "; nothing here denies it the tenant data itself: its owner must see that it has no such grant"
+        tell_owner(self, minter, "this to role", readable, further if self._minting.compute_roles_mint else "")
         return statement
 
     def deny_tenant_data_to(self, *roles: AnyRole) -> None:
@@ -298,7 +286,7 @@ class SessionRole(Construct):
         shared = self._data.shared_by()
         if shared or self._shares:
             self._shares = True
-            cast(iam.CfnRole, self._role.node.default_child).add_metadata(SHARED_BY, shared)
+            promise(self._role, {SHARED_BY: shared})
 
     def _cover(self, series: PolicySeries, sections: Sequence[Section]) -> None:
         """Deny the compute roles more tenant data; TenantTablePolicy calls it."""
@@ -320,34 +308,16 @@ class SessionRole(Construct):
 
     def _promise(self) -> None:
         """Write down what the verifier holds this role to."""
-        resource = cast(cdk.CfnResource, self._role.node.default_child)
         fenced = [role.role_arn for role in self._policies.fenced] if self._minting.by_token else []
-        for key, value in {**promises_of(self._limits, self._site), **token_promises(self._minting, fenced)}.items():
-            resource.add_metadata(key, value)
-
-    def _warn(self) -> None:
-        warnings = {}
-        if self._minting.compute_roles_mint:
-            warnings[_WARN_COMPUTE_MINTING] = (
-                "compute roles mint sessions: code that reads a compute role's credentials can mint a session for any "
-                "task. This bounds leaked session credentials and honest bugs, not a hijacked agent. "
-                "Minting.by_broker does; or acknowledge this warning."
-            )
-        if not self._fence_is_up:
-            warnings[_WARN_FENCE_OFF] = (
-                "compute roles are not denied tenant data: a grant that an old task still uses, or a new one added by "
-                "mistake, reaches every tenant. Turn deny_tenant_data_to_compute_roles on once the old tasks ended."
-            )
-        for warning_id, message in warnings.items():
-            cdk.Validations.of(self).add_warning(warning_id, message)
+        by_token = minting_guards.token_promises(self._minting, fenced)
+        promise(self._role, {**self._limits.promises(self._site), **by_token})
 
     def _finished(self) -> Iterable[Check]:
         own = self._demands.statements([role.role_arn for role in self._minters]) if self._minting.by_token else None
         document = iam.PolicyDocument.from_json(document_of(own)) if own else None
         yield from role_checks(self._role, self._ruler, self._tag_keys, document)
         yield from self._policies.finished()
-        for limit in self._limits:
-            yield from limit.checks(Limited(self, self._site, tuple(self._policies.fenced), self._services()))
+        yield from self._limits.checks(Limited(self, self._site, tuple(self._policies.fenced), self._services()))
 
     def _services(self) -> frozenset[str]:
         """Return the services a session calls, by the last part of their VPC endpoints' names."""

@@ -7,6 +7,7 @@ from session_scoping.constructs import objects as tenant_objects
 from session_scoping.constructs import tables as tenant_tables
 from session_scoping.constructs.documents import Section
 from session_scoping.constructs.objects import BoundObjects, BucketFacts, TenantObjects
+from session_scoping.constructs.objects_apart import check_disjoint
 from session_scoping.constructs.ruler import Ruler
 from session_scoping.constructs.site import Site, is_token
 from session_scoping.constructs.statements import Conditions, deny
@@ -43,7 +44,7 @@ class TenantData:
         buckets = {id(entry.bucket): entry.bucket for entry in objects}  # several entries often share one
         facts = {key: BucketFacts.of(bucket, home_of) for key, bucket in buckets.items()}
         bound_objects = tuple(entry.bind(tag_keys, facts[id(entry.bucket)]) for entry in objects)
-        tenant_objects.check_disjoint(bound_objects)
+        check_disjoint(bound_objects)
         bound_tables = tuple(entry.bind(site, tag_keys, home_of) for entry in tables)
         tenant_tables.check_distinct(bound_tables)
         return cls(bound_tables, bound_objects, site)

@@ -13,16 +13,18 @@ from session_scoping.constructs.arguments import check_kinds, listed
 from session_scoping.constructs.chaining import ONWARD_ACTIONS
 from session_scoping.constructs.documents import Section, tokens_in
 from session_scoping.constructs.finished import Check, FinishedTree
-from session_scoping.constructs.limits import Limit, promises_of, trust_conditions_of
+from session_scoping.constructs.limits import Limit, Limits
 from session_scoping.constructs.minting_guards import session_guards
 from session_scoping.constructs.models import Models
-from session_scoping.constructs.objects import TenantObjects, check_disjoint, check_others
+from session_scoping.constructs.objects import TenantObjects
+from session_scoping.constructs.objects_apart import check_disjoint, check_others
+from session_scoping.constructs.role_notes import promise
 from session_scoping.constructs.roles import demand_changeable
 from session_scoping.constructs.ruler import Ruler
 from session_scoping.constructs.session_policies import SessionPolicies
 from session_scoping.constructs.session_role import SessionRole
 from session_scoping.constructs.site import Site, is_token
-from session_scoping.constructs.statements import allow, tags_present
+from session_scoping.constructs.statements import allow, merge, tags_present
 from session_scoping.constructs.tables import TenantTable
 from session_scoping.constructs.tenant_data import TenantData
 from session_scoping.constructs.tool_trust import assume_conditions, tool_trust_checks, trusting
@@ -100,9 +102,8 @@ class ToolScopedRole(Construct):
         self._ruler = Ruler.at(self._site)
         self._data = TenantData.bind(self._site, self._tag_keys, tables, objects)
         check_disjoint([*session_role._data.objects, *self._data.objects])
-        self._limits = (*session_role._limits, *limits)
-        for limit in limits:
-            limit.check(self, self._tag_keys)
+        Limits(limits).check(self, self._tag_keys)
+        self._limits = Limits((session_role._limits, *limits))
         self._role = self._make_role(
             name_tag,
             role_name=role_name,
@@ -122,7 +123,7 @@ class ToolScopedRole(Construct):
     def _make_role(self, name_tag: str | None, **options: object) -> iam.Role:
         path_tags = self._data.path_tags(self._tag_keys)
         demanded = assume_conditions(self._tag_keys, path_tags, name_tag)
-        assume = trust_conditions_of(self._limits, self._site, demanded)
+        assume = merge(demanded, self._limits.trust_conditions(self._site))
         statements = trusting(self._session_role.role_arn, assume, self._tag_keys)
         principal = iam.ArnPrincipal(self._session_role.role_arn).with_conditions(assume)
         role = iam.Role(
@@ -142,7 +143,7 @@ class ToolScopedRole(Construct):
             *guards.tag_sections(self._tag_keys, self._data.path_tags(self._tag_keys)),
             *guards.chaining_sections(),
             *session_guards(self._session_role._minting),
-            *(section for limit in self._limits for section in limit.guards(self._site)),
+            *self._limits.guards(self._site),
             *self._data.guards(other_objects),
             # What the session reaches and the tool was not given, whatever is granted to the tool later.
             *self._session_role._data.without(self._data).compute_guards(),
@@ -164,11 +165,9 @@ class ToolScopedRole(Construct):
         promises = {TOOL_OF: self._session_role.role_arn}
         if name_tag:
             promises[TOOL_NAME_TAG] = name_tag
-        resource = cast(cdk.CfnResource, self._role.node.default_child)
-        for key, value in {**promises, **promises_of(self._limits, self._site)}.items():
-            resource.add_metadata(key, value)
+        promise(self._role, {**promises, **self._limits.promises(self._site)})
         if shared := self._data.shared_by():
-            resource.add_metadata(SHARED_BY, shared)
+            promise(self._role, {SHARED_BY: shared})
 
     @property
     def role(self) -> iam.Role:

@@ -1,0 +1,22 @@
+"""What is written beside a role: promises to the verifier, and what another role's owner must add."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, cast
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+
+def promise(role: iam.Role, entries: Mapping[str, Any]) -> None:
+    """Write down in the role's Metadata what the verifier holds it to; the keys are those of `promises`."""
+    resource = cast(cdk.CfnResource, role.node.default_child)
+    for key, value in entries.items():
+        resource.add_metadata(key, value)
+
+
+def tell_owner(scope: Construct, role: iam.IRole, what: str, document: object, more: str = "") -> None:
+    """Print at synth what the owner of a role that cannot be changed from here must add."""
+    text = f"add {what} {role.node.path}, which cannot be changed from here: {json.dumps(document)}{more}"
+    cdk.Annotations.of(scope).add_info(text)
