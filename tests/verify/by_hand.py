@@ -1,3 +1,4 @@
+# ruff: noqa: ARG005 - a table of changes, each a function of the template
 """Weakenings written by hand, one by one, where `weakenings` makes them by rule: what a reviewer would try."""
 
 import copy
@@ -458,3 +459,29 @@ def _allows_document(template: Template) -> list[Body]:
 def _not_principal(statement: Body) -> None:
     del statement["Principal"]
     statement["NotPrincipal"] = {"AWS": "arn:aws:iam::999999999999:root"}
+
+
+def _claim(claim: str, operator: str, value: Any) -> Change:
+    """Return a change that compares a claim of the token in another way."""
+
+    def change(template: Template) -> None:
+        for statement in trust(template):
+            block = statement["Condition"]
+            found = [(o, k) for o, keys in block.items() for k in keys if k.endswith(f":{claim}")]
+            for old, key in found:
+                del block[old][key]
+                block.setdefault(operator, {})[key] = value(key) if callable(value) else value
+
+    return change
+
+
+OIDC_CHANGES: dict[str, Change] = {
+    "the subject compared with itself": _claim("sub", "StringEquals", lambda key: f"${{{key}}}"),
+    "the audience compared with itself": _claim("aud", "StringEquals", lambda key: f"${{{key}}}"),
+    "the subject if there is one": _claim("sub", "StringEqualsIfExists", "orchestrator"),
+    "all subjects of none": _claim("sub", "ForAllValues:StringEquals", "orchestrator"),
+    "any subject but one": _claim("sub", "StringNotEquals", "orchestrator"),
+    "a subject in any letter case": _claim("sub", "StringEqualsIgnoreCase", "orchestrator"),
+    "a subject by a pattern": _claim("sub", "StringLike", "orch?strator"),
+    "some subject": _claim("sub", "Null", "false"),
+}
