@@ -54,6 +54,11 @@ def rewritings(template: Template) -> Iterator[Mutation]:
     )
     yield edit(template, "a permissions boundary", lambda t: _boundary(t, role))
     yield edit(template, "another role that has nothing to do with it", _bystander)
+    yield edit(template, "nested Fn::Join", lambda t: _replace_values(t, _nest_join))
+    yield edit(template, "Fn::Sub with a map", lambda t: _replace_values(t, _join_to_mapped_sub))
+    yield edit(template, "an Fn::If of two equal halves", lambda t: _same_either_way(t, role))
+    yield edit(template, "inline policies behind Fn::If", lambda t: _inline_either_way(t, role))
+    yield edit(template, "IfExists where Null asks for the key", lambda t: _each_statement(t, role, _if_exists))
     yield edit(
         template,
         "repeated statement",
@@ -172,6 +177,44 @@ def _join_to_sub(value: Body) -> Any:
         else:
             return None
     return {"Fn::Sub": "".join(pieces)}
+
+
+def _nest_join(value: Body) -> Any:
+    if set(value) != {"Fn::Join"} or value["Fn::Join"][0] != "" or len(value["Fn::Join"][1]) < 2:
+        return None
+    first, *rest = value["Fn::Join"][1]
+    return {"Fn::Join": ["", [first, {"Fn::Join": ["", rest]}]]}
+
+
+def _join_to_mapped_sub(value: Body) -> Any:
+    if set(value) != {"Fn::Join"} or value["Fn::Join"][0] != "":
+        return None
+    names = {f"V{i}": part for i, part in enumerate(value["Fn::Join"][1]) if not isinstance(part, str)}
+    pieces = [
+        part.replace("${", "${!") if isinstance(part, str) else f"${{V{i}}}"
+        for i, part in enumerate(value["Fn::Join"][1])
+    ]
+    return {"Fn::Sub": ["".join(pieces), names]} if names else None
+
+
+def _same_either_way(template: Template, role: str) -> None:
+    template.setdefault("Conditions", {})["Either"] = {"Fn::Equals": [{"Ref": "AWS::Region"}, "eu-west-1"]}
+    for document in documents(template, role):
+        whole = listed(document["Statement"])
+        document["Statement"] = {"Fn::If": ["Either", whole, copy.deepcopy(whole)]}
+
+
+def _inline_either_way(template: Template, role: str) -> None:
+    _inline(template, role)
+    template.setdefault("Conditions", {})["Either"] = {"Fn::Equals": [{"Ref": "AWS::Region"}, "eu-west-1"]}
+    properties = template["Resources"][role]["Properties"]
+    properties["Policies"] = {"Fn::If": ["Either", properties["Policies"], copy.deepcopy(properties["Policies"])]}
+
+
+def _if_exists(statement: Body) -> None:
+    block = statement.get("Condition", {})
+    if statement["Effect"] == "Allow" and "dynamodb:LeadingKeys" in block.get("Null", {}):
+        block["ForAllValues:StringEqualsIfExists"] = block.pop("ForAllValues:StringEquals")
 
 
 def _getatt_string(value: Body) -> Any:
