@@ -184,7 +184,9 @@ def _names_caller(statement: Statement, request: Request) -> str:
 
 def _names(kind: str, name: str, request: Request) -> str:
     if kind == "*":
-        # A boundary does not limit what is granted to everybody, as it does not limit what is granted to a session.
+        # "Permissions boundaries and session policies do not limit permissions granted using the aws:PrincipalArn
+        # condition key with a wildcard(*) in the Principal element": IAM reference_policies_elements_principal, "IAM
+        # role principals". The prover goes further: to it no boundary limits what any resource policy grants.
         return "session"
     if kind != "AWS" or not request.principal:
         return ""

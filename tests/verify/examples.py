@@ -93,6 +93,8 @@ def merged(stacks: Mapping[str, Template]) -> Template:
 def spread(template: Template, homes: Mapping[str, str]) -> dict[str, Template]:
     """Lay a template out over several stacks; what refers to another stack becomes an import of its export."""
     names = sorted(set(homes.values()))
+    # What a change adds lives in the first stack, and is imported from there as well.
+    homes = {key: homes.get(key, names[0]) for key in template["Resources"]}
     stacks: dict[str, Template] = {name: {"Resources": {}, "Outputs": {}} for name in names}
     for name in names:
         stacks[name] |= {key: copy.deepcopy(template[key]) for key in ("Parameters", "Conditions") if key in template}

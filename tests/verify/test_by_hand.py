@@ -93,8 +93,7 @@ def _ordinary() -> dict[str, Any]:
     table.grant_read_write_data(function)
     s3.Bucket(stack, "Site", enforce_ssl=True).grant_read(function)
     sqs.Queue(stack, "Queue", enforce_ssl=True).grant_send_messages(function)
-    found: dict[str, Any] = cdk.assertions.Template.from_stack(stack).to_json()
-    return found
+    return dict(cdk.assertions.Template.from_stack(stack).to_json())
 
 
 def test_an_ordinary_app_is_told_that_there_is_nothing_to_prove(
