@@ -16,6 +16,19 @@ from typing import Any
 
 SIZES = ((5, 20), (10, 40), (25, 100), (50, 200))
 KEYS = ("user_id", "task_id")
+VARIANTS: tuple[dict[str, str], ...] = (
+    {},
+    {"minting": "broker"},
+    {"minting": "credentialBroker"},
+    {"minting": "webIdentity"},
+    {"tools": "on"},
+    {"binding": "vpc"},
+    {"sessionBroker": "acme"},
+    {"tokenVault": "on"},
+    {"revokedBefore": "2026-01-01T00:00:00Z", "revokedTasks": "T1,T2"},
+    {"minting": "webIdentity", "tools": "on", "binding": "vpc", "sessionBroker": "acme", "tokenVault": "on"},
+)
+"""Context switches of the reference stack; the last is everything that goes together."""
 
 
 def app(roles: int, tables: int) -> dict[str, Any]:
@@ -87,6 +100,13 @@ def _role(index: int, tables: list[str]) -> dict[str, Any]:
     }
 
 
+def synthesize(context: dict[str, str], folder: Path) -> Path:
+    """Return the assembly of the reference stack with these switches."""
+    more = {"CDK_VALIDATION": "false", "CDK_OUTDIR": str(folder), "CDK_CONTEXT_JSON": json.dumps(context)}
+    subprocess.run([sys.executable, "app.py"], env={**os.environ, **more}, check=True, capture_output=True)
+    return folder
+
+
 def measure(path: Path) -> tuple[float, float, str]:
     """Return seconds and MiB of one run of the command in a process of its own, and its last line."""
     begin = time.perf_counter()
@@ -113,10 +133,11 @@ def main() -> None:
     """Print one row per size."""
     print("| app | session roles | tables | seconds | MiB | outcome |\n|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
-        reference = Path("cdk.out")
-        if reference.exists():
-            seconds, memory, summary = measure(reference)
-            print(f"| reference stack | 1 | 4 | {seconds:.1f} | {memory:.0f} | {summary.split(',')[0]} |")
+        for number, context in enumerate(VARIANTS):
+            seconds, memory, summary = measure(synthesize(context, Path(folder, str(number))))
+            roles = 1 + ("tools" in context) + ("sessionBroker" in context)
+            name = " ".join(f"{key}={value}" for key, value in context.items()) or "as it is"
+            print(f"| reference, {name} | {roles} | 4 | {seconds:.1f} | {memory:.0f} | {summary.split(',')[0]} |")
         for roles, tables in SIZES:
             path = Path(folder) / f"{roles}.template.json"
             path.write_text(json.dumps(app(roles, tables)))
