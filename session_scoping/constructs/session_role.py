@@ -122,7 +122,8 @@ class SessionRole(Construct):
             # Role chaining is capped at one hour whatever is set here (STS API_AssumeRole).
             max_session_duration=minting.max_session or cdk.Duration.hours(1),
         )
-        cast(iam.PolicyDocument, self._role.assume_role_policy).add_statements(*further(others))
+        if others:
+            cast(iam.PolicyDocument, self._role.assume_role_policy).add_statements(*further(others))
         self._role_arn = self._role.role_arn
         self._arn = arn_by_name(self._site, role_name, path) or self._role_arn
         self._shares = False
