@@ -30,15 +30,18 @@ class SessionPolicies:
         site: Where it stands.
         ruler: Measures documents.
         role: The role itself.
+        role_arn: Its ARN, which its owner has asked for already.
         compute_roles_mint: Whether compute roles mint; where they do not, they may become no role at all.
     """
 
-    def __init__(self, owner: Construct, site: Site, ruler: Ruler, role: iam.Role, *, compute_roles_mint: bool) -> None:
+    def __init__(
+        self, owner: Construct, site: Site, ruler: Ruler, role: iam.Role, role_arn: str, *, compute_roles_mint: bool
+    ) -> None:
         self._owner, self._site, self._ruler, self._role = owner, site, ruler, role
         self._guards, self._permissions, self._mint = map(self.series, ("Guards", "Permissions", "Mint"))
         self._fence = ComputeFence()
         self.chaining = ChainingGuard(owner, self._guards, role, ruler)
-        self._roles_guard = RolesGuard(owner, role.role_arn, mints=compute_roles_mint)
+        self._roles_guard = RolesGuard(owner, role_arn, mints=compute_roles_mint)
 
     @property
     def fenced(self) -> Sequence[iam.IRole]:

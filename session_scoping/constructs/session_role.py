@@ -130,7 +130,7 @@ class SessionRole(Construct):
         self._declare_sharing()
         self._fence_is_up = deny_tenant_data_to_compute_roles
         self._policies = SessionPolicies(
-            self, self._site, self._ruler, self._role, compute_roles_mint=minting.compute_roles_mint
+            self, self._site, self._ruler, self._role, self._role_arn, compute_roles_mint=minting.compute_roles_mint
         )
         if minting.credential_broker:
             minting.credential_broker._serve(self, self._arn, self._tag_keys, self._transitive)

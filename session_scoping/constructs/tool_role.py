@@ -111,7 +111,9 @@ class ToolScopedRole(Construct):
             permissions_boundary=permissions_boundary,
             description=description or f"Tool {tool}: one task's own data; assumed by its session only",
         )
-        self._policies = SessionPolicies(self, self._site, self._ruler, self._role, compute_roles_mint=False)
+        self._policies = SessionPolicies(
+            self, self._site, self._ruler, self._role, self._role.role_arn, compute_roles_mint=False
+        )
         self._promise(name_tag)
         self._write(models, check_others(other_objects, self._data.objects))
         name = None if role_name is None or is_token(role_name) else role_name
