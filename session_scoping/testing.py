@@ -22,7 +22,7 @@ Source = Mapping[str, Any] | str | Path
 """A parsed template, or the path of a template or a cdk.out directory. A CDK `Stack` or `Template` works too."""
 
 
-def verify(source: Source | object, **scope: tuple[str, ...]) -> "Report":
+def verify(source: Source | object, **scope: Any) -> "Report":
     """
     Prove a template and return the report.
 
@@ -56,7 +56,7 @@ def verify(source: Source | object, **scope: tuple[str, ...]) -> "Report":
     return prove(collect(scopes), Options(**scope))
 
 
-def assert_sessions_isolated(source: Source | object, **scope: tuple[str, ...]) -> None:
+def assert_sessions_isolated(source: Source | object, **scope: Any) -> None:
     """
     Fail unless every property of every session role is PROVED.
 

@@ -24,7 +24,7 @@ _STORES = {
 def collect(scopes: Iterable[Scope]) -> Estate:
     """Return everything in the templates that decides who may do what."""
     scopes = list(scopes)
-    estate = Estate()
+    estate = Estate(accounts=frozenset(scope.account for scope in scopes if scope.account))
     policies: dict[Text, tuple[Statement, ...]] = {}
     for scope in scopes:
         _notice_macros(scope, estate)

@@ -52,6 +52,10 @@ def add_scope_arguments(parser: argparse.ArgumentParser) -> None:
         "--allow", action="append", default=[], metavar="ACTION", help="a further action a session may hold"
     )
     parser.add_argument(
+        "--trusted", action="append", default=[], metavar="PRINCIPAL", help="an outsider a store's policy may name"
+    )
+    parser.add_argument("--masked-grants", action="store_true", help="pass grants that only a Deny holds back")
+    parser.add_argument(
         "--parameter", action="append", default=[], metavar="NAME=VALUE", help="the value of a template parameter"
     )
 
@@ -83,6 +87,8 @@ def options_from(arguments: argparse.Namespace) -> "Options":
         tags=tuple(arguments.tag),
         shared_by=tuple(arguments.shared_by),
         allow=tuple(arguments.allow),
+        trusted=tuple(arguments.trusted),
+        masked_grants=arguments.masked_grants,
     )
 
 

@@ -1,5 +1,6 @@
 """Finds out what a template means to isolate: session roles, their tags, their tables, prefixes and keys."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from session_scoping.layout import telling_apart
@@ -32,6 +33,9 @@ class Options:
             Metadata says.
         allow: Further action patterns a session role may hold. Default: none.
         session_policies: Session policies, as JSON, to hold against every session role. Default: none.
+        trusted: Principals outside the templates that a policy of tenant data may name, as it spells them: an ARN or an
+            account id. Default: none.
+        masked_grants: Whether a grant may reach too far as long as a Deny stops it. Default: it may not.
     """
 
     session_roles: tuple[str, ...] = ()
@@ -41,6 +45,8 @@ class Options:
     shared_by: tuple[str, ...] = ()
     allow: tuple[str, ...] = ()
     session_policies: tuple[str, ...] = ()
+    trusted: tuple[str, ...] = ()
+    masked_grants: bool = False
 
 
 @dataclass
@@ -92,6 +98,11 @@ def scope_of(role: Role, estate: Estate, options: Options) -> Scoped:
         scoped.formats[store.id] = formats_of(store, role, declared)
     scoped.identity = _identity(scoped)
     return scoped
+
+
+def stores_of(scoped: Iterable[Scoped]) -> list[Store]:
+    """Return every table and bucket that session roles are granted, each once."""
+    return list({store.id: store for item in scoped for store in item.stores}.values())
 
 
 def _spellings(role: Role, estate: Estate) -> dict[str, str]:

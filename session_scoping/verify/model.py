@@ -129,12 +129,14 @@ class Estate:
     Attributes:
         problems: What was found and is not understood, and may touch any role.
         notes: Assumptions made while reading.
+        accounts: Ids of the accounts it deploys to, as far as they are known.
     """
 
     roles: dict[str, Role] = field(default_factory=dict)
     stores: dict[str, Store] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     notes: set[str] = field(default_factory=set)
+    accounts: frozenset[str] = frozenset()
 
     def of_kind(self, kind: str) -> list[Store]:
         """Return the tables, buckets or keys."""

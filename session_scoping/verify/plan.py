@@ -8,8 +8,8 @@ from functools import partial
 from session_scoping.agent.policy import parse_session_policy
 from session_scoping.promises import ATTRIBUTED_TO, BOUND_TO
 from session_scoping.verify.documents import statements_of
-from session_scoping.verify.infer import Options, Scoped, find_session_roles, scope_of
-from session_scoping.verify.model import Estate, Role
+from session_scoping.verify.infer import Options, Scoped, find_session_roles, scope_of, stores_of
+from session_scoping.verify.model import Estate, Role, Store
 from session_scoping.verify.properties.allowed_actions import RULE as ACTIONS
 from session_scoping.verify.properties.allowed_actions import prove_allowed_actions
 from session_scoping.verify.properties.attribution import RULE as ATTRIBUTION
@@ -23,12 +23,16 @@ from session_scoping.verify.properties.compute_roles import ComputeRoles, find_c
 from session_scoping.verify.properties.derivation import RULE as DERIVATION
 from session_scoping.verify.properties.derivation import prove_derivation, tool_of
 from session_scoping.verify.properties.isolation import OBJECTS, PARTITION, prove_store
+from session_scoping.verify.properties.masked import RULE as MASKED
+from session_scoping.verify.properties.masked import prove_compute_grants, prove_session_grants
 from session_scoping.verify.properties.revocation import RULE as REVOCATION
 from session_scoping.verify.properties.revocation import promises_revocation, prove_revocation
 from session_scoping.verify.properties.session_policy import RULE as POLICY
 from session_scoping.verify.properties.session_policy import prove_session_policy
 from session_scoping.verify.properties.session_tags import RULE as TAGS
 from session_scoping.verify.properties.session_tags import prove_session_tags
+from session_scoping.verify.properties.strangers import RULE as STRANGERS
+from session_scoping.verify.properties.strangers import TENANT_DATA, prove_no_strangers
 from session_scoping.verify.properties.token_minting import RULE as TOKENS
 from session_scoping.verify.properties.token_minting import mode_of, prove_token_minting
 from session_scoping.verify.properties.token_vault import RULE as VAULT
@@ -89,7 +93,8 @@ def plan(estate: Estate, options: Options) -> Plan:
         *(step for item in scoped for step in _session_steps(estate, item, options)),
         *promised,
         *_token_steps(estate, scoped, compute),
-        *_compute_steps(estate, scoped, compute),
+        *_compute_steps(estate, scoped, compute, options),
+        *_stranger_steps(estate, scoped, options),
         *_vault_steps(estate, scoped, compute.roles, options),
     ]
     return Plan(tuple(steps), tuple(compute.notes), tuple(scoped))
@@ -113,6 +118,8 @@ def _session_steps(estate: Estate, item: Scoped, options: Options) -> Iterator[S
         yield step(rule, partial(prove_store, proof, store), f"{item.role.label} → {store.label}")
     yield step(ACTIONS, partial(prove_allowed_actions, proof))
     yield step(CHAINING, partial(prove_no_chaining, proof))
+    if not options.masked_grants:
+        yield step(MASKED, partial(prove_session_grants, proof))
     if promises_revocation(item.role):
         yield step(REVOCATION, partial(prove_revocation, proof))
     if (owner := tool_of(item.role)) is not None:
@@ -153,15 +160,31 @@ def _token_steps(estate: Estate, scoped: Sequence[Scoped], compute: ComputeRoles
         yield _step(estate, item.role, TOKENS, attempt, (estate,))
 
 
-def _compute_steps(estate: Estate, scoped: Sequence[Scoped], compute: ComputeRoles) -> Iterator[Step]:
-    stores = list({store.id: store for item in scoped for store in item.stores}.values())
+def _compute_steps(estate: Estate, scoped: Sequence[Scoped], compute: ComputeRoles, options: Options) -> Iterator[Step]:
+    stores = stores_of(scoped)
+    proofs = [(COMPUTE, prove_compute), *([] if options.masked_grants else [(MASKED, prove_compute_grants)])]
     for role in compute.roles:
         perhaps = role.id in compute.perhaps_brokers
-        attempt = partial(prove_compute, estate, role, stores, perhaps_broker=perhaps)
-        yield _step(estate, role, COMPUTE, attempt, (role, stores, perhaps))
+        for rule, prove in proofs:
+            attempt = partial(prove, estate, role, stores, perhaps_broker=perhaps)
+            yield _step(estate, role, rule, attempt, (role, stores, perhaps))
     for text in compute.outside:
         detail = "it may mint sessions, and whether it holds tenant data itself is not in these templates"
         yield _known(Result(COMPUTE, show(text), Status.UNKNOWN, detail))
+
+
+def _stranger_steps(estate: Estate, scoped: Sequence[Scoped], options: Options) -> Iterator[Step]:
+    stores = [*stores_of(scoped), *_keys_used(estate, scoped)]
+    if stores:
+        attempt = partial(prove_no_strangers, estate, stores, options.trusted)
+        run = partial(_run, attempt, STRANGERS, TENANT_DATA, "", estate.problems)
+        yield Step(STRANGERS, TENANT_DATA, run, (stores, estate.accounts, estate.problems))
+
+
+def _keys_used(estate: Estate, scoped: Sequence[Scoped]) -> list[Store]:
+    """Return the keys that sessions are granted by name."""
+    named = {text for item in scoped for s in item.role.identity if s.allow for text in s.resources or ()}
+    return [key for key in estate.of_kind("key") if key.arn in named]
 
 
 def _vault_steps(estate: Estate, scoped: Sequence[Scoped], compute: Sequence[Role], options: Options) -> Iterator[Step]:
@@ -189,12 +212,12 @@ def _step(
 ) -> Step:
     problems = [*estate.problems, *role.problems]
     subject = role.label if subject is None else subject
-    return Step(rule, subject, partial(_run, attempt, rule, subject, role, problems), (*reads, problems))
+    return Step(rule, subject, partial(_run, attempt, rule, subject, role.id, problems), (*reads, problems))
 
 
-def _run(attempt: Callable[[], Result], rule: str, subject: str, role: Role, problems: list[str]) -> Result:
+def _run(attempt: Callable[[], Result], rule: str, subject: str, location: str, problems: list[str]) -> Result:
     def failed(status: Status, detail: str) -> Result:
-        return Result(rule, subject, status, detail, location=role.id)
+        return Result(rule, subject, status, detail, location=location)
 
     def step() -> Result:
         result = attempt()

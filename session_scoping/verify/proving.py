@@ -5,8 +5,8 @@ from pathlib import Path
 
 from session_scoping.errors import InvalidInputError
 from session_scoping.verify.collecting import collect
-from session_scoping.verify.infer import Options, Scoped
-from session_scoping.verify.model import Estate, Store
+from session_scoping.verify.infer import Options, Scoped, stores_of
+from session_scoping.verify.model import Estate
 from session_scoping.verify.plan import plan
 from session_scoping.verify.report import Report, Result
 from session_scoping.verify.stores import named
@@ -83,8 +83,3 @@ def _demand_known(estate: Estate, scoped: Sequence[Scoped], options: Options) ->
                     why="what it was meant to cover would be left out of the proof silently",
                     fix="look the id up in the template, or leave the option out",
                 )
-
-
-def stores_of(scoped: Sequence[Scoped]) -> list[Store]:
-    """Return every table and bucket that session roles are granted, each once."""
-    return list({store.id: store for item in scoped for store in item.stores}.values())

@@ -49,6 +49,12 @@ RULES = (
         "No session can assume a role of the templates, by its own policies or by a trust policy alone.",
     ),
     Rule(
+        "no-masked-grants",
+        "What keeps data apart is what is allowed, not a Deny alone",
+        "Without any Deny on the role or on tenant data the same holds: no grant reaches further and is only stopped by"
+        " a Deny, which is gone as soon as somebody detaches it.",
+    ),
+    Rule(
         "derivation",
         "A tool's role is reached by its own sessions, each under its own tags",
         "Only sessions of the session role a tool names can assume it, and only with the tags they carry; where the"
@@ -92,6 +98,12 @@ RULES = (
         "compute-isolation",
         "Agent code's own role reaches no tenant data",
         "A role that mints sessions or runs agent code reaches no tenant table or bucket and changes no role.",
+    ),
+    Rule(
+        "no-strangers",
+        "Nobody from outside reaches tenant data by a policy on it",
+        "No policy of a tenant table, bucket or key lets in anybody, any account, a service that works for any account,"
+        " or a principal of which these templates say nothing.",
     ),
     Rule(
         "token-vault",

@@ -21,6 +21,7 @@ class Scope:
         arguments: Parameter name -> value expression and scope, for a nested stack or from the user.
         children: Logical id of a nested stack -> its scope.
         env: Name of the account and Region the stack deploys to; stacks with the same name share them.
+        account: Id of the account it deploys to; empty where the template leaves it open.
         notes: Assumptions made on the way.
     """
 
@@ -30,6 +31,7 @@ class Scope:
     arguments: "dict[str, tuple[Any, Scope | None]]" = field(default_factory=dict)
     children: "dict[str, Scope]" = field(default_factory=dict)
     env: str = ""
+    account: str = ""
     notes: set[str] = field(default_factory=set)
     choices: Mapping[str, bool] = field(default_factory=dict)
 

@@ -63,10 +63,16 @@ def load(path: Path, parameters: Mapping[str, str] | None = None) -> list[Scope]
     envs = {env for _, _, env in files}
     for name, file, env in files:
         # Stacks whose Region and account differ must not share the tokens that stand for them.
-        scope = Scope(name, read_template(file), env=f"@{env}" if len(envs) > 1 else "")
+        scope = Scope(name, read_template(file), env=f"@{env}" if len(envs) > 1 else "", account=_account_in(env))
         scope.arguments = {key: (value, None) for key, value in (parameters or {}).items()}
         scopes += [scope, *nested_scopes(scope, file.parent)]
     return link(scopes)
+
+
+def _account_in(environment: str) -> str:
+    """Return the account of an environment as CDK writes it, `aws://account/region`; empty when it is left open."""
+    account = environment.removeprefix("aws://").partition("/")[0]
+    return account if account.isdigit() else ""
 
 
 def link(scopes: list[Scope]) -> list[Scope]:
@@ -143,7 +149,7 @@ def nested_scopes(scope: Scope, directory: Path, *, depth: int = 0) -> list[Scop
         # A template outside the assembly is not ours to read: the path comes from the template itself.
         if not asset or depth > 8 or directory.resolve() not in file.resolve().parents or not file.exists():
             continue
-        child = Scope(f"{scope.name}/{logical_id}", read_template(file), env=scope.env)
+        child = Scope(f"{scope.name}/{logical_id}", read_template(file), env=scope.env, account=scope.account)
         arguments = scope.properties(logical_id).get("Parameters")
         child.arguments = {
             key: (value, scope) for key, value in (arguments.items() if isinstance(arguments, dict) else ())

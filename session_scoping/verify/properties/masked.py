@@ -1,0 +1,84 @@
+"""`no-masked-grants`: what keeps data apart is what is allowed; no grant is stopped by a Deny alone."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+
+from session_scoping.verify.model import Estate, Role, Statement, Store
+from session_scoping.verify.properties.allowed_actions import prove_allowed_actions
+from session_scoping.verify.properties.base import Proof, guarded
+from session_scoping.verify.properties.chaining import prove_no_chaining
+from session_scoping.verify.properties.compute import prove_compute
+from session_scoping.verify.properties.isolation import prove_store
+from session_scoping.verify.report import Result, Status
+
+RULE = "no-masked-grants"
+_Attempt = Callable[[], Result]
+
+
+def prove_session_grants(proof: Proof) -> Result:
+    """
+    Prove that a session role's isolation holds without any Deny.
+
+    Source:
+        DynamoDB guide, best-practices for Deny in fine-grained access control: the Allow is the control, because a Deny
+        is lost as soon as somebody detaches it or its condition does not match.
+    """
+    bare = _without_denies(proof)
+    pairs: list[tuple[_Attempt, _Attempt]] = [
+        (partial(prove_store, bare, mine), partial(prove_store, proof, store))
+        for mine, store in zip(bare.scoped.stores, proof.scoped.stores, strict=True)
+    ]
+    pairs += [(partial(prove, bare), partial(prove, proof)) for prove in (prove_allowed_actions, prove_no_chaining)]
+    return _first_masked(proof.role, pairs)
+
+
+def prove_compute_grants(estate: Estate, role: Role, stores: list[Store], *, perhaps_broker: bool = False) -> Result:
+    """Prove that a compute role reaches no tenant data even without the Denies on it."""
+    alone = partial(prove_compute, estate, _bare_role(role), list(map(_bare_store, stores)))
+    return _first_masked(
+        role,
+        [
+            (
+                partial(alone, perhaps_broker=perhaps_broker),
+                partial(prove_compute, estate, role, stores, perhaps_broker=perhaps_broker),
+            )
+        ],
+    )
+
+
+def _first_masked(role: Role, pairs: Sequence[tuple[_Attempt, _Attempt]]) -> Result:
+    def failed(status: Status, detail: str) -> Result:
+        return Result(RULE, role.label, status, detail, location=role.id)
+
+    for bare, full in pairs:
+        found = guarded(bare, failed)
+        # What the Denies do not stop either is reported under its own rule.
+        if found.status is not Status.PROVED and guarded(full, failed).status is Status.PROVED:
+            return replace(
+                failed(found.status, f"only a Deny stops it: {found.detail}"), counterexample=found.counterexample
+            )
+    return failed(Status.PROVED, "all of it holds by what is allowed alone, without any Deny")
+
+
+def _without_denies(proof: Proof) -> Proof:
+    estate, scoped = proof.estate, proof.scoped
+    role = _bare_role(scoped.role)
+    return Proof(
+        replace(estate, stores={key: _bare_store(store) for key, store in estate.stores.items()}),
+        replace(scoped, role=role, stores=list(map(_bare_store, scoped.stores))),
+        proof.allow,
+    )
+
+
+def _bare_role(role: Role) -> Role:
+    """Return the role without the Denies of its own policies; a boundary is a limit, not a guard, and stays."""
+    return replace(role, identity=tuple(_allows(role.identity)))
+
+
+def _bare_store(store: Store) -> Store:
+    return replace(store, policy=tuple(_allows(store.policy)))
+
+
+def _allows(statements: Sequence[Statement]) -> Iterator[Statement]:
+    return (statement for statement in statements if statement.allow)

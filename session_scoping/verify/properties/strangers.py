@@ -1,0 +1,129 @@
+"""`no-strangers`: the policies of tenant tables, buckets and keys let nobody in from outside."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import z3
+
+from session_scoping.verify.actions import BUCKET, FUTURE, KEY_USE, KEYED, OBJECT, OBJECT_ADMIN, PARTIQL, UNKEYED
+from session_scoping.verify.decision import PolicySet, Request, decide
+from session_scoping.verify.model import Estate, Statement, Store
+from session_scoping.verify.properties.base import classes
+from session_scoping.verify.properties.outsiders import STRANGERS, Stranger, as_seen, outsider_of
+from session_scoping.verify.reach import covers_action
+from session_scoping.verify.report import Counterexample, Result, Status
+from session_scoping.verify.symbolic.calls import Call
+from session_scoping.verify.symbolic.conditions import UnmodelledError
+from session_scoping.verify.symbolic.policies import Target, encode_statement
+from session_scoping.verify.symbolic.replay import binding_of, free_context
+from session_scoping.verify.symbolic.solver import solve
+from session_scoping.verify.symbolic.strings import Key, disjunction, negation
+from session_scoping.verify.symbolic.targets import store_target
+from session_scoping.verify.text import show
+
+RULE = "no-strangers"
+TENANT_DATA = "tenant data"
+_DIRECT = {"table": (*KEYED, *PARTIQL, *UNKEYED, FUTURE[0]), "bucket": BUCKET, "key": KEY_USE}
+_DELIVERY = ("s3:PutObject", "s3:PutObjectAcl")
+_INSIDE = {"table": (*KEYED, *PARTIQL, *UNKEYED, FUTURE[0]), "bucket": (*OBJECT, *OBJECT_ADMIN, FUTURE[1]), "key": ()}
+
+
+def prove_no_strangers(estate: Estate, stores: Sequence[Store], trusted: Sequence[str]) -> Result:
+    """
+    Prove that nobody outside these templates reaches tenant data by a policy on the data itself.
+
+    Args:
+        estate: What the templates deploy.
+        stores: Tenant tables and buckets, and the keys their sessions use.
+        trusted: Principals the user lets in: ARNs, account ids or services as the policy spells them.
+    """
+    notes: list[str] = []
+    for store in stores:
+        if store.problems:
+            raise UnmodelledError(store.problems[0])
+        for statement in store.policy:
+            if statement.problem:
+                raise UnmodelledError(statement.problem)
+        for stranger in STRANGERS:
+            if found := _entering(store, stranger):
+                return _result(Status.VIOLATED, found.summary, found, store)
+        for statement in (s for s in store.policy if s.allow and _on_data(s, store)):
+            for kind, text in statement.principals:
+                outsider = outsider_of(kind, text, estate)
+                if outsider is None or show(text) in trusted:
+                    continue
+                if outsider.of_the_account:
+                    notes.append(
+                        f"{show(text)} may reach {store.label} by its policy, and agent code is not run with it"
+                    )
+                    continue
+                detail = f"{statement.where}: {outsider.what} may reach {store.label}; --trusted says that it may"
+                return _result(Status.UNKNOWN, detail, None, store)
+    detail = f"no policy of the {len(stores)} tables, buckets and keys lets anybody in from outside"
+    return replace(_result(Status.PROVED, detail), assumptions=tuple(dict.fromkeys(notes)))
+
+
+def _result(
+    status: Status, detail: str, counterexample: Counterexample | None = None, store: Store | None = None
+) -> Result:
+    subject = store.label if store else TENANT_DATA
+    return Result(RULE, subject, status, detail, counterexample, location=store.id if store else "")
+
+
+def _on_data(statement: Statement, store: Store) -> bool:
+    return any(covers_action(statement, action) for action in (*_DIRECT[store.kind], *_INSIDE[store.kind]))
+
+
+def _entering(store: Store, stranger: Stranger) -> Counterexample | None:
+    """Look for a request of a stranger that the store's policy lets through."""
+    seen = tuple(as_seen(store.policy, stranger))
+    if not any(statement.allow for statement in seen) or (stranger.service and store.kind == "key"):
+        # A service decrypts what is its own with a key.
+        return None
+    key = Key(f"of a stranger inside {store.id}", frozenset(), 0)
+    for action, inside in _attempts(store, seen, stranger):
+        call = Call("stranger")
+        row = Key("of a stranger", frozenset(), 0)
+        call.leading_keys = [(z3.Bool("a stranger names a key"), row)]
+        target = store_target(store, key if inside else None, call.lookup)
+        model = solve(target.domain, call.domain(), *_lets_through(seen, call, action, target))
+        if model is None:
+            continue
+        end = "/" + key.read(model) if inside else ""
+        named = z3.is_true(model.eval(call.leading_keys[0][0], model_completion=True))
+        context: dict[str, str | list[str]] = {**free_context(call, model)}
+        context |= {"dynamodb:LeadingKeys": [row.read(model)]} if named else {}
+        return _replayed(store, stranger, seen, model, action, end, context)
+    return None
+
+
+def _attempts(store: Store, seen: Sequence[Statement], stranger: Stranger) -> Iterator[tuple[str, bool]]:
+    for actions, inside in ((_DIRECT[store.kind], False), (_INSIDE[store.kind], True)):
+        # Services deliver logs and reports by writing, which shows them nothing.
+        wanted = [action for action in actions if not (stranger.service and action in _DELIVERY)]
+        yield from ((action, inside) for action in classes(seen, wanted))
+
+
+def _lets_through(seen: Sequence[Statement], call: Call, action: str, target: Target) -> tuple[z3.BoolRef, z3.BoolRef]:
+    allows, denies = (
+        disjunction([encode_statement(s, call, action, target) for s in seen if s.allow == effect])
+        for effect in (True, False)
+    )
+    return allows, negation(denies)
+
+
+def _replayed(
+    store: Store, stranger: Stranger, seen: tuple[Statement, ...], model: z3.ModelRef, action: str, end: str,
+    context: dict[str, str | list[str]],
+) -> Counterexample:  # fmt: skip
+    """Return the request, after `decide` let it through."""
+    binding = binding_of(model)
+    resource = binding.text(store.arn) + end
+    summary = f"{stranger.who} may {action} on {store.label}, by its own policy"
+    decision = decide(Request(action, resource, context), PolicySet(resource=binding.statements(seen)))
+    if not decision.allowed or decision.statement is None:
+        raise UnmodelledError(f"{summary}, as far as an over-approximation can tell; `decide` does not confirm it")
+    return Counterexample(
+        summary, action=action, resource=resource, context=dict(context), decided_by=decision.statement.where,
+        values=dict(binding.used),
+    )  # fmt: skip

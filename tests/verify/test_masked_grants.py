@@ -1,0 +1,125 @@
+"""`no-masked-grants`: a grant that reaches too far fails, even while a Deny stops it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from session_scoping.cli import main
+from session_scoping.testing import verify
+from session_scoping.verify.infer import Options
+from session_scoping.verify.plan import plan
+from session_scoping.verify.report import Result, Status
+from tests.verify.corpus import estate_of
+from tests.verify.examples import example
+from tests.verify.mutations import Template, compute_roles, edit, grant, session_role, suffixed
+from tests.verify.weaken_additions import _bucket_policy, bucket_arn, table_arn
+
+Change = Callable[[Template], object]
+
+
+def changed(change: Change) -> Template:
+    """Return the small example, guards in place, with a change."""
+    return edit(example("small").template, "change", change).template
+
+
+def to_session(**body: Any) -> Change:
+    """Return a change that grants the session role something, as a colleague would."""
+    return lambda t: grant(t, session_role(t), "Extra", **body)
+
+
+def to_compute(**body: Any) -> Change:
+    """Return a change that grants the compute role something."""
+    return lambda t: grant(t, compute_roles(t)[0], "Extra", **body)
+
+
+def for_session_in_bucket_policy(template: Template) -> None:
+    """Let the bucket's own policy read every object to the session role."""
+    principal = {"AWS": {"Fn::GetAtt": [session_role(template), "Arn"]}}
+    objects = suffixed(bucket_arn(template), "/*")
+    _bucket_policy(
+        template, {"Effect": "Allow", "Principal": principal, "Action": "s3:GetObject", "Resource": objects}
+    )  # fmt: skip
+
+
+MASKED: dict[str, Change] = {
+    "all of a table": lambda t: to_session(Action="dynamodb:GetItem", Resource=table_arn(t))(t),
+    "a table by the beginning of its name": lambda t: to_session(
+        Action="dynamodb:GetItem", Resource=suffixed(table_arn(t), "*")
+    )(t),
+    "all objects of a bucket": lambda t: to_session(
+        Action="s3:GetObject", Resource=suffixed(bucket_arn(t), "/*")
+    )(t),
+    "any role": to_session(Action="sts:AssumeRole", Resource="*"),
+    "all objects, by the bucket's policy": for_session_in_bucket_policy,
+    "every table, to the compute role": to_compute(Action="dynamodb:*", Resource="*"),
+    "every object, to the compute role": to_compute(Action="s3:Get*", Resource="*"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", MASKED)
+def test_a_grant_that_only_a_guard_stops_is_found(case: str) -> None:
+    """Isolation still holds, and says so; what the grant would open without its guard is shown beside it."""
+    failures = verify(changed(MASKED[case])).failures()
+    assert [(result.rule, result.status) for result in failures] == [("no-masked-grants", Status.VIOLATED)]
+    (failure,) = failures
+    assert failure.detail.startswith("only a Deny stops it: ")
+    assert failure.counterexample is not None
+    assert "Extra" in failure.counterexample.decided_by or "Policy" in failure.counterexample.decided_by
+
+
+def test_masked_grants_pass_when_somebody_says_so(tmp_path: Any) -> None:
+    """An adopter whose design is a broad Allow under a Deny says it with `--masked-grants`."""
+    import json
+
+    template = changed(MASKED["all of a table"])
+    assert verify(template, masked_grants=True).proved
+    path = tmp_path / "t.template.json"
+    path.write_text(json.dumps(template))
+    assert [main(["verify", str(path)]), main(["verify", str(path), "--masked-grants"])] == [1, 0]
+
+
+def test_what_no_deny_stops_is_reported_under_its_own_rule_only() -> None:
+    """An open crossing is not said twice."""
+    bare = changed(lambda t: to_session(Action="logs:PutLogEvents", Resource="*")(t))
+    assert [result.rule for result in verify(bare).failures()] == ["allowed-actions"]
+
+
+def masked(template: Template) -> list[Result]:
+    """Return what is said of masked grants alone."""
+    return [s.run() for s in plan(estate_of(template), Options()).steps if s.rule == "no-masked-grants"]
+
+
+def test_a_boundary_is_a_limit_and_not_a_mask() -> None:
+    """A permissions boundary limits every later grant as well, its Denies included."""
+    unkeyed = {"Effect": "Deny", "Action": "dynamodb:*", "Resource": "*"}
+    keyed_only = {"Null": {"dynamodb:LeadingKeys": "true"}}
+
+    def bounded(template: Template) -> None:
+        statements = [
+            {"Effect": "Allow", "Action": "*", "Resource": "*"},
+            {**unkeyed, "Condition": keyed_only},
+            {"Effect": "Deny", "NotAction": ["dynamodb:GetItem", "s3:*"], "Resource": "*"},
+            {**unkeyed, "Resource": suffixed(table_arn(template), "/*")},
+            {
+                **unkeyed, "Resource": "*",
+                "Condition": {
+                    "ForAnyValue:StringNotEquals": {"dynamodb:LeadingKeys": "${aws:PrincipalTag/task_id}"},
+                    "Null": {"aws:PrincipalTag/task_id": "false"},
+                },
+            },
+        ]  # fmt: skip
+        template["Resources"]["Boundary"] = {
+            "Type": "AWS::IAM::ManagedPolicy",
+            "Properties": {"PolicyDocument": {"Version": "2012-10-17", "Statement": statements}},
+        }
+        template["Resources"][session_role(template)]["Properties"]["PermissionsBoundary"] = {"Ref": "Boundary"}
+        to_session(Action="dynamodb:GetItem", Resource=table_arn(template))(template)
+
+    assert {result.status for result in masked(changed(bounded))} == {Status.PROVED}
+
+
+def test_a_grant_that_nothing_masks_is_none() -> None:
+    """As synthesized, the Allows alone isolate."""
+    results = masked(example("small").template)
+    assert [result.status for result in results] == [Status.PROVED, Status.PROVED]
