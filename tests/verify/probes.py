@@ -14,6 +14,7 @@ from tests.verify.simulator import Policies, request
 OTHER_ACCOUNT = "999988887777"
 TAGS = {"user_id": "u1", "repo": "r1", "task_id": "T1"}
 _MAY_ASSUME: Body = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:*", "Resource": "*"}]}
+_MAY_ALL: Body = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 
 
 @dataclass(frozen=True)
@@ -69,12 +70,21 @@ def probes(deployed: Deployed, session: str, compute: list[str]) -> Iterator[Pro
             yield from _on_store(caller, store, deployed.stores)
         yield from _elsewhere(caller)
     yield from _assume_more(deployed, session)
+    for stranger, store in product(_strangers(), deployed.stores):
+        yield from _on_store(stranger, store, deployed.stores)
 
 
 def _caller(deployed: Deployed, role: str, tags: dict[str, str]) -> _Caller:
     principal = f"arn:aws:sts::{ACCOUNT}:assumed-role/{deployed.name(role)}/one"
     tags = {"aws:PrincipalArn": deployed.arn(role), **tags}
     return _Caller(role, principal, tuple(deployed.policies(role)), deployed.boundary(role), tags)
+
+
+def _strangers() -> Iterator[_Caller]:
+    """Yield an administrator of another account, and a service that works for a resource of that account."""
+    arn = f"arn:aws:iam::{OTHER_ACCOUNT}:role/stranger"
+    yield _Caller("stranger", arn, (_MAY_ALL,), None, {"aws:PrincipalArn": arn, "aws:PrincipalAccount": OTHER_ACCOUNT})
+    yield _Caller("service", "cloudfront.amazonaws.com", (), None, {"aws:SourceAccount": OTHER_ACCOUNT})
 
 
 def _probe(caller: _Caller, action: str, resource: str, more: dict[str, Any], policies: Policies) -> Probe:

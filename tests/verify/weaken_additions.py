@@ -136,7 +136,12 @@ def _only_known_later(template: Template, role: str, whose: str) -> Iterator[Mut
 
 def _resource_policies(template: Template, session: str) -> Iterator[Mutation]:
     objects = suffixed(bucket_arn(template), "/*")
-    for name, who in (("the session role", {"AWS": {"Fn::GetAtt": [session, "Arn"]}}), ("anybody", "*")):
+    for name, who in (
+        ("the session role", {"AWS": {"Fn::GetAtt": [session, "Arn"]}}),
+        ("anybody", "*"),
+        ("another account", {"AWS": "arn:aws:iam::999988887777:root"}),
+        ("a service that works for anybody", {"Service": "cloudfront.amazonaws.com"}),
+    ):
         body = {"Effect": "Allow", "Principal": who}
         row = {**body, "Action": "dynamodb:GetItem", "Resource": "*"}
         item = {**body, "Action": "s3:GetObject", "Resource": objects}
