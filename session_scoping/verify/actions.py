@@ -159,3 +159,9 @@ EVERYTHING = tuple(
          *ASSUME, *OTHER_STS, *ELSEWHERE, *S3_ELSEWHERE, *FUTURE)
     )
 )  # fmt: skip
+_SPELLING = {action.lower(): action for action in EVERYTHING}
+
+
+def spelled(action: str) -> str:
+    """Return an action as AWS writes it, where it is known here: IAM ignores letter case, and reports read better."""
+    return _SPELLING.get(action.lower(), action)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import product
 from typing import Any
 
+from session_scoping.verify.actions import spelled
 from session_scoping.verify.intrinsics import items_of, text_of
 from session_scoping.verify.model import Condition, Statement
 from session_scoping.verify.scope import NO_VALUE, Scope, choose, conditions_used, intrinsic
@@ -165,7 +166,7 @@ def _texts(value: Any, scope: Scope) -> tuple[Text, ...] | Unmodelled:
 
 def _actions(texts: tuple[Text, ...]) -> tuple[str, ...] | None:
     names = [plain(text) for text in texts]
-    return None if None in names else tuple(name for name in names if name is not None)
+    return None if None in names else tuple(spelled(name) for name in names if name is not None)
 
 
 def _conditions(block: Any, scope: Scope) -> tuple[Condition, ...] | Unmodelled:

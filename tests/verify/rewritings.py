@@ -66,6 +66,23 @@ def rewritings(template: Template) -> Iterator[Mutation]:
     )
 
 
+def all_at_once(template: Template) -> Mutation:
+    """Return a template rewritten in many ways, one on top of another."""
+    for name in TOGETHER:
+        template = next(mutation.template for mutation in rewritings(template) if mutation.name == name)
+    return Mutation("many rewritings together", template)
+
+
+# Those that leave the text of a template as others expect to find it, in an order in which each still finds its place.
+TOGETHER = (
+    "no Sids", "one statement per action", "one statement per resource", "trust: one statement per action",
+    "trust: one statement per principal", "a Deny more", "an unused parameter, condition and output",
+    "another role that has nothing to do with it", "statements reversed", "resources in another order",
+    "IfExists where Null asks for the key", "condition keys in another case", "actions in another case",
+    "nested Fn::Join", "keys in another order", "other logical ids", "scalars as lists",
+)  # fmt: skip
+
+
 def _reverse(template: Template, role: str) -> None:
     for document in documents(template, role):
         document["Statement"] = listed(document["Statement"])[::-1]
@@ -272,9 +289,10 @@ def _split_trust(template: Template) -> None:
 def _split_trust_principals(template: Template) -> None:
     document = _trust_document(template)
     document["Statement"] = [
-        {**copy.deepcopy(statement), "Principal": {"AWS": principal}}
+        {**copy.deepcopy(statement), "Principal": {kind: principal}}
         for statement in listed(document["Statement"])
-        for principal in listed(statement["Principal"]["AWS"])
+        for kind, principals in statement["Principal"].items()
+        for principal in listed(principals)
     ]
 
 

@@ -15,6 +15,7 @@ from tests.verify.by_hand import CHANGES, OIDC_CHANGES
 from tests.verify.corpus import estate_of
 from tests.verify.examples import Example
 from tests.verify.mutations import Template, edit, without_guards
+from tests.verify.rewritings import all_at_once
 from tests.verify.weakening_suite import first_failure
 
 VARIANTS: dict[str, dict[str, str]] = {
@@ -42,6 +43,13 @@ def test_each_variant_is_proved(name: str) -> None:
     """Whatever is switched on in the reference stack, by itself or with all that goes together, it isolates."""
     report = prove(estate_of(variant(name)))
     assert report.proved, [result.detail for result in report.failures()]
+
+
+@pytest.mark.parametrize("name", [*VARIANTS, "all"])
+def test_each_variant_stays_proved_under_many_rewritings_at_once(name: str) -> None:
+    """Split, renamed, reordered and respelled, whatever is switched on, it says the same."""
+    report = prove(estate_of(all_at_once(variant(name)).template))
+    assert report.proved, [(result.rule, result.detail) for result in report.failures()]
 
 
 @pytest.mark.parametrize("change", CHANGES)
