@@ -1,6 +1,5 @@
 """Gathers roles, policies and resource policies of all stacks into one `Estate`."""
 
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
@@ -12,6 +11,7 @@ from session_scoping.verify.model import Estate, Role, Statement, Store
 from session_scoping.verify.scope import NO_VALUE, Scope, choose
 from session_scoping.verify.statements import parse_policy, tied, variants
 from session_scoping.verify.text import Text, Token, Unmodelled, lit, plain, show
+from session_scoping.verify.unread import notice_macros, notice_other_policies
 
 _STORES = {
     "AWS::DynamoDB::Table": "table",
@@ -27,7 +27,7 @@ def collect(scopes: Iterable[Scope]) -> Estate:
     estate = Estate(accounts=frozenset(scope.account for scope in scopes if scope.account))
     policies: dict[Text, tuple[Statement, ...]] = {}
     for scope in scopes:
-        _notice_macros(scope, estate)
+        notice_macros(scope, estate)
         for logical_id, resource in scope.resources.items():
             kind = str(resource.get("Type", ""))
             if kind == "AWS::IAM::Role":
@@ -44,53 +44,9 @@ def collect(scopes: Iterable[Scope]) -> Estate:
             if handler:
                 handler(logical_id, scope, estate, policies)
     for scope in scopes:
-        _notice_other_policies(scope, estate)
+        notice_other_policies(scope, estate)
         estate.notes |= scope.notes
     return estate
-
-
-def _notice_macros(scope: Scope, estate: Estate) -> None:
-    transform = scope.template.get("Transform")
-    if transform:
-        estate.problems.append(f"{scope.name}: the transform {transform} may add roles and policies")
-    for logical_id, resource in scope.resources.items():
-        kind = str(resource.get("Type", ""))
-        if kind.endswith("::MODULE") or '"Fn::Transform"' in json.dumps(resource, default=str):
-            estate.problems.append(f"{scope.name}.{logical_id}: what it adds when it deploys is not in the template")
-        if kind == "AWS::CloudFormation::Stack" and logical_id not in scope.children:
-            estate.problems.append(f"{scope.name}.{logical_id}: the template of this nested stack was not found")
-    for logical_id in scope.template["Resources"]:
-        if logical_id not in scope.resources or str(logical_id).startswith("Fn::"):
-            estate.problems.append(f"{scope.name}: `{logical_id}` in Resources is not understood")
-
-
-# Resource types whose policies are read above, or that hold no policy of their own.
-_READ = {*_STORES, "AWS::S3::BucketPolicy", "AWS::S3::AccessPoint"}
-
-
-# Resource types that are a statement of a resource policy rather than hold one.
-_GRANTS = {"AWS::Lambda::Permission", "AWS::Lambda::LayerVersionPermission", "AWS::Events::EventBusPolicy"}
-
-
-def _mentions(text: str, role: Role) -> bool:
-    """Whether a part of a template speaks of a role, by reference or by a name the template gives it."""
-    logical_id, name = role.id.rpartition(".")[2], plain(role.name)
-    by_name = name is not None and f"/{name}" in text
-    return f'"{logical_id}"' in text or f"${{{logical_id}." in text or by_name
-
-
-def _notice_other_policies(scope: Scope, estate: Estate) -> None:
-    """A resource policy of another service that names a role is not modelled, so the role is UNKNOWN."""
-    for logical_id, resource in scope.resources.items():
-        kind = str(resource.get("Type", ""))
-        if kind.startswith("AWS::IAM::") or kind in _READ:
-            continue
-        for name, value in scope.properties(logical_id).items():
-            is_policy = "polic" in name.lower() or kind in _GRANTS
-            text = json.dumps(value, default=str) if is_policy else ""
-            for role in estate.roles.values() if text else ():
-                if _mentions(text, role):
-                    role.problems += (f"{scope.name}.{logical_id}: policies of {kind} are not modelled",)
 
 
 def _guarded(statements: tuple[Statement, ...], logical_id: str, scope: Scope) -> tuple[Statement, ...]:

@@ -130,7 +130,7 @@ def test_a_deny_of_the_same_policy_counts() -> None:
 
 
 def _key_of(template: Template, resource: Any) -> str:
-    return next(key for key, body in template["Resources"].items() if body is resource)
+    return next(str(key) for key, body in template["Resources"].items() if body is resource)
 
 
 def test_delivery_by_a_service_shows_it_nothing() -> None:

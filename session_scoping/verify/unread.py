@@ -1,0 +1,94 @@
+"""What a template holds beside what is read: macros, modules, missing nested stacks, policies of other services."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from session_scoping.verify.intrinsics import text_of
+from session_scoping.verify.model import Estate, Role
+from session_scoping.verify.scope import Scope, intrinsic
+from session_scoping.verify.text import Text, Unmodelled, plain
+
+# Resource types whose policies are read elsewhere, or that hold no policy of their own.
+_READ = {
+    "AWS::DynamoDB::GlobalTable",
+    "AWS::DynamoDB::Table",
+    "AWS::KMS::Key",
+    "AWS::S3::AccessPoint",
+    "AWS::S3::Bucket",
+    "AWS::S3::BucketPolicy",
+}
+# Resource types that are a statement of a resource policy rather than hold one.
+_GRANTS = {
+    "AWS::Events::EventBusPolicy",
+    "AWS::LakeFormation::Permissions",
+    "AWS::LakeFormation::PrincipalPermissions",
+    "AWS::Lambda::LayerVersionPermission",
+    "AWS::Lambda::Permission",
+    "AWS::S3::AccessGrant",
+}
+
+
+def notice_macros(scope: Scope, estate: Estate) -> None:
+    """Add to the problems of an estate whatever changes a template when it deploys."""
+    transform = scope.template.get("Transform")
+    if transform:
+        estate.problems.append(f"{scope.name}: the transform {transform} may add roles and policies")
+    for logical_id, resource in scope.resources.items():
+        kind = str(resource.get("Type", ""))
+        if kind.endswith("::MODULE") or '"Fn::Transform"' in json.dumps(resource, default=str):
+            estate.problems.append(f"{scope.name}.{logical_id}: what it adds when it deploys is not in the template")
+        if kind == "AWS::CloudFormation::Stack" and logical_id not in scope.children:
+            estate.problems.append(f"{scope.name}.{logical_id}: the template of this nested stack was not found")
+    for logical_id in scope.template["Resources"]:
+        if logical_id not in scope.resources or str(logical_id).startswith("Fn::"):
+            estate.problems.append(f"{scope.name}: `{logical_id}` in Resources is not understood")
+
+
+def notice_other_policies(scope: Scope, estate: Estate) -> None:
+    """Make a role UNKNOWN that a policy of another service names; note a policy that lets everybody in."""
+    for logical_id, resource in scope.resources.items():
+        kind, where = str(resource.get("Type", "")), f"{scope.name}.{logical_id}"
+        if kind.startswith("AWS::IAM::") or kind in _READ:
+            continue
+        for name, value in scope.properties(logical_id).items():
+            if "polic" not in name.lower() and kind not in _GRANTS:
+                continue
+            if _for_everybody(value):
+                scope.notes.add(f"{where} ({kind}) lets everybody in, sessions too: no tenant data is behind it")
+            text, named = json.dumps(value, default=str), list(_texts(value, scope))
+            for role in estate.roles.values():
+                if _mentions(text, role) or any(_names(found, role) for found in named):
+                    role.problems += (f"{where}: policies of {kind} are not modelled",)
+
+
+def _for_everybody(value: Any) -> bool:
+    """Whether an Allow for everybody stands anywhere in a part of a template."""
+    if isinstance(value, list):
+        return any(map(_for_everybody, value))
+    if not isinstance(value, dict):
+        return False
+    everybody = value.get("Principal") in ("*", {"AWS": "*"}, {"AWS": ["*"]})
+    return (everybody and value.get("Effect") == "Allow") or any(map(_for_everybody, value.values()))
+
+
+def _mentions(text: str, role: Role) -> bool:
+    """Whether a part of a template speaks of a role, by reference or by a name the template gives it."""
+    logical_id, name = role.id.rpartition(".")[2], plain(role.name)
+    by_name = name is not None and f"/{name}" in text
+    return f'"{logical_id}"' in text or f"${{{logical_id}." in text or by_name
+
+
+def _texts(value: Any, scope: Scope) -> Iterator[Text]:
+    """Yield what the references in a part of a template lead to, those to other stacks included."""
+    if intrinsic(value):
+        text = text_of(value, scope)
+        if not isinstance(text, Unmodelled):
+            yield text
+            return
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _texts(item, scope)
+
+
+def _names(text: Text, role: Role) -> bool:
+    return any(part in text for part in role.name if not isinstance(part, str))

@@ -1,0 +1,73 @@
+"""Policies of other services: one that names a role makes it UNKNOWN, one for everybody is listed."""
+
+from typing import Any
+
+import pytest
+
+from session_scoping.verify.proving import prove
+from session_scoping.verify.report import Report, Status
+from tests.verify.corpus import estate_of_stacks
+from tests.verify.examples import example
+from tests.verify.mutations import Template, edit, session_role
+
+
+def with_resource(kind: str, **properties: Any) -> Report:
+    """Return the report on the small example beside a stack with one resource, which knows its role by an export."""
+    base = example("small").template
+
+    def export(template: Template) -> None:
+        value = {"Fn::GetAtt": [session_role(base), "Arn"]}
+        template["Outputs"] = {"Arn": {"Value": value, "Export": {"Name": "shared-role"}}}
+
+    more = {"Resources": {"More": {"Type": kind, "Properties": properties}}}
+    return prove(estate_of_stacks({"Small": edit(base, "export", export).template, "More": more}))
+
+
+ROLE = {"Fn::ImportValue": "shared-role"}
+ALLOW = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+NAMING: dict[str, tuple[str, dict[str, Any]]] = {
+    "a secret": (
+        "AWS::SecretsManager::ResourcePolicy",
+        {"SecretId": "s", "ResourcePolicy": {"Statement": [{**ALLOW, "Principal": {"AWS": ROLE}}]}},
+    ),
+    "a queue, by the role's ARN in text": (
+        "AWS::SQS::QueuePolicy",
+        {"Queues": [], "PolicyDocument": {"Statement": [
+            {**ALLOW, "Principal": "*", "Condition": {"ArnEquals": {
+                "aws:PrincipalArn": {"Fn::Sub": ["${Who}", {"Who": ROLE}]}}}},
+        ]}},
+    ),
+    "a function": ("AWS::Lambda::Permission", {"Action": "lambda:InvokeFunction", "Principal": ROLE}),
+    "an access grant": (
+        "AWS::S3::AccessGrant",
+        {"Permission": "READ", "Grantee": {"GranteeType": "IAM", "GranteeIdentifier": ROLE}},
+    ),
+    "a data lake": (
+        "AWS::LakeFormation::PrincipalPermissions", {"Principal": {"DataLakePrincipalIdentifier": ROLE}},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", NAMING)
+def test_a_policy_of_another_service_that_names_the_role_is_unknown(case: str) -> None:
+    """What it grants is not modelled; the role is found through an import too."""
+    kind, properties = NAMING[case]
+    report = with_resource(kind, **properties)
+    assert {result.status for result in report.failures()} == {Status.UNKNOWN}
+    assert any(kind in result.detail for result in report.failures())
+
+
+def test_a_policy_of_another_service_for_everybody_is_listed() -> None:
+    """A public queue crosses no sessions; that nothing of tenants is in it is an assumption, and is said."""
+    policy = {"Statement": [{**ALLOW, "Principal": "*"}]}
+    report = with_resource("AWS::SQS::QueuePolicy", Queues=["q"], PolicyDocument=policy)
+    assert report.proved, report.failures()
+    assert any("More.More (AWS::SQS::QueuePolicy) lets everybody in" in text for text in report.assumptions)
+
+
+def test_a_policy_that_names_somebody_else_says_nothing() -> None:
+    """A queue for a topic has nothing to do with sessions."""
+    policy = {"Statement": [{**ALLOW, "Principal": {"Service": "sns.amazonaws.com"}}]}
+    report = with_resource("AWS::SQS::QueuePolicy", Queues=["q"], PolicyDocument=policy)
+    assert report.proved, report.failures()
+    assert not any("lets everybody in" in text for text in report.assumptions)
