@@ -49,12 +49,13 @@ def _story(scoped: Scoped, estate: Estate, compute: ComputeRoles, report: Report
         tuple(scoped.spelling[key] for key in scoped.declared),
         (*_reaches(scoped), *goes_on_to(role, estate)),
         tuple(facts_of(role, estate)),
-        _verdict(report, role.id),
+        # Its data is open too where a compute role reaches it, or a store's own policy lets others in.
+        _verdict(report, {role.id, *(store.id for store in scoped.stores), *(one.id for one in compute.roles)}),
     )
 
 
-def _verdict(report: Report, location: str) -> str:
-    bad = [result for result in report.results if result.location == location and result.status is not Status.PROVED]
+def _verdict(report: Report, locations: set[str]) -> str:
+    bad = [result for result in report.results if result.location in locations and result.status is not Status.PROVED]
     return "PROVED" if not bad else ", ".join(dict.fromkeys(f"{result.rule} {result.status.value}" for result in bad))
 
 

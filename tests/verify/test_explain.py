@@ -9,6 +9,11 @@ import pytest
 
 from session_scoping.cli import main
 from tests.conftest import synthesize_reference
+from tests.verify.examples import example
+from tests.verify.mutations import compute_roles, edit, grant
+from tests.verify.weaken_additions import _bucket_policy
+
+READ = {"Effect": "Allow", "Action": "s3:GetObject"}
 
 PARTS: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
     "compute": ({}, ("agent code can mint any task",)),
@@ -57,3 +62,20 @@ def test_a_revocation_that_cannot_be_read_is_told_as_that(
     told = capsys.readouterr()
     assert "revocation" in told.out
     assert "Traceback" not in told.err
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda t: _bucket_policy(t, {**READ, "Principal": "*", "Resource": "*"}), "no-strangers VIOLATED"),
+        (lambda t: grant(t, compute_roles(t)[0], "Extra", Action="s3:*", Resource="*"), "no-masked-grants VIOLATED"),
+    ],
+)
+def test_a_verdict_counts_who_else_reaches_a_session_s_data(
+    change: Callable[[Any], Any], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A public bucket and a compute role's grant stand in the verdict of the session role whose data it is."""
+    file = tmp_path / "App.template.json"
+    file.write_text(json.dumps(edit(example("small").template, "change", change).template))
+    main(["explain", str(file)])
+    assert said in " ".join(capsys.readouterr().out.split())
