@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from os.path import commonprefix
 
 Wild = str
 STAR: Wild = "*"
@@ -59,6 +60,43 @@ def plain(text: Text) -> str | None:
 def show(text: Text) -> str:
     """Return the text for a reader: a token as `{name}`."""
     return "".join(part if isinstance(part, str) else f"{{{part.name}}}" for part in text)
+
+
+def apart(one: Text, two: Text) -> bool:
+    """
+    Whether two texts can never be equal, as far as their shapes tell: they differ in a literal at an end they share.
+
+    `b-{account}-rows` and `b-{account}-files` are apart, whatever the account is.
+    """
+    one, two = _without_common_head(one, two)
+    one, two = (text[::-1] for text in _without_common_head(_reversed(one), _reversed(two)))
+    if not one or not two:
+        # A token stands for at least one character, unless it is free.
+        return any(isinstance(part, str) or part.kind != "free" for part in (*one, *two))
+    ends = ((one[0], two[0], 0), (one[-1], two[-1], -1))
+    return any(isinstance(a, str) and isinstance(b, str) and a[at] != b[at] for a, b, at in ends)
+
+
+def _reversed(text: Text) -> Text:
+    return tuple(part[::-1] if isinstance(part, str) else part for part in text[::-1])
+
+
+def _without_common_head(one: Text, two: Text) -> tuple[Text, Text]:
+    left, right = list(one), list(two)
+    while left and right:
+        a, b = left[0], right[0]
+        if isinstance(a, str) and isinstance(b, str):
+            shared = len(commonprefix([a, b]))
+            if not shared:
+                break
+            left[0:1] = [a[shared:]] if a[shared:] else []
+            right[0:1] = [b[shared:]] if b[shared:] else []
+        elif a == b:
+            left.pop(0)
+            right.pop(0)
+        else:
+            break
+    return tuple(left), tuple(right)
 
 
 # What CDK appends to a logical id to make it unique.
