@@ -5,12 +5,13 @@ from dataclasses import replace
 from typing import Any
 
 from session_scoping.promises import MINTING_FUNCTIONS, PREFIX
-from session_scoping.verify.intrinsics import arn_of, items_of, name_of, text_of
+from session_scoping.verify.intrinsics import arn_of, items_of, name_of, partition_of, text_of
 from session_scoping.verify.managed import managed_policy
 from session_scoping.verify.model import Estate, Role, Statement, Store
+from session_scoping.verify.naming import in_this_partition, may_be_named
 from session_scoping.verify.scope import NO_VALUE, Scope, choose
 from session_scoping.verify.statements import parse_policy, tied, variants
-from session_scoping.verify.text import Text, Token, Unmodelled, lit, plain, show
+from session_scoping.verify.text import Text, Token, Unmodelled, join_text, lit, plain, show
 from session_scoping.verify.unread import notice_macros, notice_other_policies
 
 _STORES = {
@@ -37,7 +38,10 @@ def collect(scopes: Iterable[Scope]) -> Estate:
             elif kind == "AWS::IAM::ManagedPolicy":
                 where = f"{scope.name}.{logical_id}"
                 document = scope.properties(logical_id).get("PolicyDocument")
-                policies[(Token(where, "policy"),)] = _guarded(parse_policy(document, scope, where), logical_id, scope)
+                statements = _guarded(parse_policy(document, scope, where), logical_id, scope)
+                policies[(Token(where, "policy"),)] = statements
+                if (arn := _arn_by_name(logical_id, scope)) is not None:
+                    policies[arn] = statements
     for scope in scopes:
         for logical_id, resource in scope.resources.items():
             handler = _HANDLERS.get(str(resource.get("Type", "")))
@@ -47,6 +51,17 @@ def collect(scopes: Iterable[Scope]) -> Estate:
         notice_other_policies(scope, estate)
         estate.notes |= scope.notes
     return estate
+
+
+def _arn_by_name(logical_id: str, scope: Scope) -> Text | None:
+    """Return the ARN of a managed policy that has a name of its own, as others may spell it."""
+    properties = scope.properties(logical_id)
+    name = text_of(properties["ManagedPolicyName"], scope) if "ManagedPolicyName" in properties else ()
+    path = properties.get("Path", "/")
+    if isinstance(name, Unmodelled) or not name or not isinstance(path, str):
+        return None
+    prefix = text_of({"Fn::Sub": f"arn:${{AWS::Partition}}:iam::${{AWS::AccountId}}:policy{path}"}, scope)
+    return None if isinstance(prefix, Unmodelled) else join_text(prefix, name)
 
 
 def _guarded(statements: tuple[Statement, ...], logical_id: str, scope: Scope) -> tuple[Statement, ...]:
@@ -89,7 +104,7 @@ def _add_role(logical_id: str, scope: Scope, estate: Estate) -> None:
         role.problems += (f"{where}: {tags.reason}",)
     metadata = scope.resources[logical_id].get("Metadata")
     role.promises = {
-        key: [_promised(key, item, scope) for item in value] if isinstance(value, list) else text_of(value, scope)
+        key: [_promised(key, item, scope) for item in value] if isinstance(value, list) else _promised("", value, scope)
         for key, value in (metadata.items() if isinstance(metadata, dict) else ())
         if str(key).startswith(PREFIX)
     }
@@ -98,7 +113,8 @@ def _add_role(logical_id: str, scope: Scope, estate: Estate) -> None:
 
 def _promised(key: str, item: Any, scope: Scope) -> Text | Unmodelled:
     if key != MINTING_FUNCTIONS or not isinstance(item, str) or item.startswith("arn:"):
-        return text_of(item, scope)
+        text = text_of(item, scope)
+        return text if isinstance(text, Unmodelled) else in_this_partition(text, partition_of(scope))
     return arn_of(item, scope) if item in scope.resources else Unmodelled(f"`{item}` is no resource of {scope.name}")
 
 
@@ -198,6 +214,7 @@ def _policy_by_arn(value: Any, scope: Scope, policies: _Policies) -> tuple[tuple
     arn = value if isinstance(value, tuple) else text_of(value, scope)
     if isinstance(arn, Unmodelled):
         return (), arn.reason
+    arn = in_this_partition(arn, partition_of(scope))
     if arn in policies:
         return policies[arn], None
     document = managed_policy(arn)
@@ -229,10 +246,18 @@ def _attach_to(
         if isinstance(name, Unmodelled):
             estate.problems.append(f"{where}: {name.reason}, so it may attach to any role")
             continue
-        roles = [role for role in estate.roles.values() if role.name == name]
-        for role in roles:
-            role.add(statements)
-        if not roles and plain(name) is None and any(statement.allow for statement in statements):
+        grants = tuple(statement for statement in statements if statement.allow)
+        found = False
+        for role in estate.roles.values():
+            if role.name == name:
+                role.add(statements)
+            elif may_be_named(name, role.name, role.id):
+                # Another spelling of the name, perhaps: what it grants may count, what it denies may not.
+                role.add(grants)
+            else:
+                continue
+            found = True
+        if not found and plain(name) is None and grants:
             estate.problems.append(f"{where} attaches to {show(name)}, which may be any role")
 
 
@@ -249,9 +274,14 @@ def _to_store(
     kind: str, name: Text | Unmodelled, statements: tuple[Statement, ...], where: str, estate: Estate
 ) -> None:
     found = [store for store in estate.of_kind(kind) if store.name == name]
-    for store in found:
-        estate.stores[store.id] = store.with_policy(statements)
-    if found or (isinstance(name, tuple) and not any(statement.allow for statement in statements)):
+    grants = tuple(statement for statement in statements if statement.allow)
+    for store in estate.of_kind(kind):
+        if store in found:
+            estate.stores[store.id] = store.with_policy(statements)
+        elif isinstance(name, tuple) and may_be_named(name, store.name, store.id):
+            # Another spelling of the name, perhaps: what it grants may count, what it denies may not.
+            estate.stores[store.id] = store.with_policy(grants)
+    if found or (isinstance(name, tuple) and not grants):
         return
     # The bucket is not in these templates; keep what is said about it, under its own name.
     if isinstance(name, tuple) and all(isinstance(part, str) or part.kind != "free" for part in name):

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from session_scoping.verify.evaluating import handles, items_of, text_of
-from session_scoping.verify.scope import NO_VALUE, Scope, choose
+from session_scoping.verify.scope import NO_VALUE, Scope, choose, intrinsic
 from session_scoping.verify.text import Text, Unmodelled, join_text, lit, plain
 
 _SUB = re.compile(r"\$\{(!?)([^}]*)\}")
@@ -41,6 +41,10 @@ def _sub(argument: Any, scope: Scope) -> Text | Unmodelled:
 def _join(argument: Any, scope: Scope) -> Text | Unmodelled:
     if not (isinstance(argument, list) and len(argument) == 2 and isinstance(argument[0], str)):
         return Unmodelled(f"{scope.name}: a malformed Fn::Join")
+    split = intrinsic(argument[1])
+    if split and split[0] == "Fn::Split" and isinstance(split[1], list) and split[1][:1] == argument[:1]:
+        # Split and joined by the same characters: the text itself, whatever it holds.
+        return text_of(split[1][1], scope) if len(split[1]) == 2 else Unmodelled(f"{scope.name}: a malformed Fn::Split")
     items = items_of(argument[1], scope)
     if isinstance(items, Unmodelled):
         return items

@@ -16,4 +16,4 @@ def statements_of(document: dict[str, Any], name: str = "policy", *, trust: bool
         name: What to call it when one of its statements decides. Default: `policy`.
         trust: Whether it is a trust policy, whose statements name no resource. Default: it is not.
     """
-    return parse_policy(document, Scope(name, {"Resources": {}}), name, trust=trust)
+    return parse_policy(document, Scope(name, {"Resources": {}}, deployed=False), name, trust=trust)

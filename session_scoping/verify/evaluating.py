@@ -26,7 +26,7 @@ def text_of(value: Any, scope: Scope) -> Text | Unmodelled:
     if isinstance(value, bool):
         return lit(str(value).lower())
     if isinstance(value, str | int | float):
-        return lit(str(value))
+        return _looked_up(lit(str(value)), scope)
     call = intrinsic(value)
     if call is None:
         return Unmodelled(f"{scope.name}: expected text, got {type(value).__name__}")
@@ -34,7 +34,19 @@ def text_of(value: Any, scope: Scope) -> Text | Unmodelled:
     handler = HANDLERS.get(name)
     if handler is None:
         return Unmodelled(f"{scope.name}: the intrinsic {name} is not understood")
-    return handler(argument, scope)
+    found = handler(argument, scope)
+    return found if isinstance(found, Unmodelled) else _looked_up(found, scope)
+
+
+def _looked_up(text: Text, scope: Scope) -> Text:
+    """
+    Return text that CloudFormation looks up elsewhere as a token that may hold anything.
+
+    Source:
+        CloudFormation guide, dynamic-references: `{{resolve:service-name:reference-key}}`.
+    """
+    literal = "".join(part if isinstance(part, str) else "?" for part in text)
+    return (Token(f"{scope.name}.{literal}", "free"),) if "{{resolve:" in literal else text
 
 
 def items_of(value: Any, scope: Scope) -> list[Any] | Unmodelled:

@@ -5,7 +5,7 @@ from session_scoping.verify.matching import parsed
 from session_scoping.verify.model import Role, Store
 from session_scoping.verify.reach import PRINCIPAL_TAG, covers_action
 from session_scoping.verify.stores import begins_with
-from session_scoping.verify.symbolic.targets import strip
+from session_scoping.verify.symbolic.targets import strip_loosely
 from session_scoping.verify.text import Pattern, Unmodelled, Variable, Wildcard
 
 
@@ -28,7 +28,7 @@ def formats_of(store: Store, role: Role, declared: tuple[str, ...]) -> list[Patt
             pattern = parsed(text, True, True)
             if isinstance(pattern, Unmodelled):
                 continue
-            left = strip(pattern, store.arn)
+            left = strip_loosely(pattern, store)
             if left and isinstance(left[0], str) and left[0].startswith("/") and tags_in(left):
                 found.append(tuple(part for part in (left[0][1:], *left[1:]) if part != ""))
     return list(dict.fromkeys(found))

@@ -17,6 +17,7 @@ ASSUMPTIONS = (
     "tag values hold only what STS accepts, so neither `*` nor `?` nor `$`",
     "whoever may mint carries no transitive tag of its own under a declared key",
     "every account and Region partition of the same name is one account and Region",
+    "a partition that is spelled out is the one the stacks deploy to: IAM refuses another",
     "organization policies, session policies and VPC endpoint policies only take away",
     "a generated resource name holds its logical id; two resources never share a name",
 )

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from session_scoping.promises import ATTRIBUTED_TO
 from session_scoping.verify.matching import action_matches, parsed
 from session_scoping.verify.model import Role, Statement
+from session_scoping.verify.naming import may_be_named, role_name_in
 from session_scoping.verify.text import Pattern, Text, Token, Unmodelled, Variable, plain
 
 PRINCIPAL_TAG = "aws:principaltag/"
@@ -33,14 +34,12 @@ def may_be_role(text: Text, role: Role) -> bool:
     tokens = [part for part in text if isinstance(part, Token)]
     if literal.endswith(":root") or (plain(text) or "").isdigit():
         return False
-    if any(token.kind in {"free", "plain"} for token in tokens):
-        return True
     if len(tokens) == 1 and not literal and tokens[0].kind == "account":
         return False
-    known = plain(role.name)
-    if known is not None:
-        return f"/{known}" in literal
-    return role.name[0] in tokens or role.id.rpartition(".")[2][:20] in literal
+    name = role_name_in(text)
+    if name is not None:
+        return may_be_named(name, role.name, role.id)
+    return any(token.kind in {"free", "plain"} for token in tokens) or role.name[0] in tokens
 
 
 def uses_tags(role: Role) -> bool:

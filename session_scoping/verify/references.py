@@ -25,6 +25,11 @@ def _pseudo(name: str, scope: Scope) -> Text:
     return (Token(f"{name}{scope.env}", _PSEUDO_KIND[name]),)
 
 
+def partition_of(scope: Scope) -> Token:
+    """Return the partition a stack deploys to."""
+    return Token(f"AWS::Partition{scope.env}", "partition")
+
+
 @handles("Ref")
 def _ref(name: Any, scope: Scope) -> Text | Unmodelled:
     if not isinstance(name, str):
@@ -34,12 +39,12 @@ def _ref(name: Any, scope: Scope) -> Text | Unmodelled:
     if name == "AWS::URLSuffix":
         return (Token(f"{name}{scope.env}", "plain"),)
     if name in {"AWS::StackName", "AWS::StackId"}:
-        return (Token(f"{scope.name}.{name}", "plain"),)
+        return (Token(f"{scope.name}.{name}", "stack" if name == "AWS::StackName" else "plain"),)
     if name in scope.resources:
         return name_of(name, scope)
     if name in scope.arguments:
         value, outer = scope.arguments[name]
-        return text_of(value, outer or scope)
+        return _stored(name, scope) or text_of(value, outer or scope)
     if name in (scope.template.get("Parameters") or {}):
         return _parameter(name, scope)
     return Unmodelled(f"{scope.name}: Ref {name} points at nothing in the template")
@@ -48,10 +53,43 @@ def _ref(name: Any, scope: Scope) -> Text | Unmodelled:
 def _parameter(name: str, scope: Scope) -> Text | Unmodelled:
     declared = scope.template["Parameters"][name]
     allowed = declared.get("AllowedValues") if isinstance(declared, dict) else None
+    if stored := _stored(name, scope):
+        return stored
     if isinstance(allowed, list) and len(allowed) == 1 and isinstance(allowed[0], str):
         return lit(allowed[0])
-    # A parameter may hold `*` at deploy time, whatever its default says.
-    return (Token(f"{scope.name}.{name}", "free"),)
+    # A parameter may hold `*` at deploy time, whatever its default says, unless a resource is named by it.
+    return (Token(f"{scope.name}.{name}", "part" if name in _naming(scope) else "free"),)
+
+
+def _naming(scope: Scope) -> frozenset[str]:
+    """Return the parameters that stand in the name of a resource, which no wildcard can."""
+    if scope.naming is None:
+        names: set[str] = set()
+        for logical_id, resource in scope.resources.items():
+            attribute = _NAME_KIND.get(str(resource.get("Type", "")), ("", ""))[0]
+            if attribute and "Condition" not in resource:
+                names |= _referred_to(scope.properties(logical_id).get(attribute))
+        scope.naming = frozenset(names)
+    return scope.naming
+
+
+def _referred_to(value: Any) -> set[str]:
+    """Return what a name refers to; one that depends on a template condition may not be used."""
+    if isinstance(value, list):
+        return set().union(*map(_referred_to, value))
+    if not isinstance(value, dict) or "Fn::If" in value:
+        return set()
+    text = value.get("Fn::Sub")
+    found = set(re.findall(r"\$\{(\w+)\}", text)) if isinstance(text, str) else set()
+    found |= {value["Ref"]} if isinstance(value.get("Ref"), str) else set()
+    return found.union(*map(_referred_to, value.values()))
+
+
+def _stored(name: str, scope: Scope) -> Text | None:
+    """Return what a parameter holds whose value is looked up in the parameter store by what is given for it."""
+    declared = (scope.template.get("Parameters") or {}).get(name)
+    kind = str(declared.get("Type", "")) if isinstance(declared, dict) else ""
+    return (Token(f"{scope.name}.{name}", "free"),) if kind.startswith("AWS::SSM::Parameter::Value") else None
 
 
 def name_of(logical_id: str, scope: Scope) -> Text | Unmodelled:
@@ -66,8 +104,8 @@ def name_of(logical_id: str, scope: Scope) -> Text | Unmodelled:
     attribute, shape = _NAME_KIND.get(kind, ("", "plain"))
     given = scope.properties(logical_id).get(attribute) if attribute else None
     if conditions_used(given):
-        # One of several names, told apart from every other resource's by its logical id.
-        given = None
+        # One of several names: not known which, and not one that CloudFormation makes up.
+        return (Token(f"{scope.name}.{logical_id}.{attribute}", "chosen"),)
     if given is not None and choose(given, scope) is not NO_VALUE:
         return text_of(choose(given, scope), scope)
     return (Token(f"{scope.name}.{logical_id}", shape),)
@@ -133,7 +171,14 @@ def _get_att(argument: Any, scope: Scope) -> Text | Unmodelled:
         base = arn_of(logical_id, scope)
         label = (Token(f"{scope.name}.{logical_id}.StreamLabel", "plain"),)
         return base if isinstance(base, Unmodelled) else join_text(base, lit("/stream/"), label)
-    return (Token(f"{scope.name}.{logical_id}.{attribute}", "plain"),)
+    if kind == "AWS::SSM::Parameter" and attribute == "Value":
+        return text_of(scope.properties(logical_id).get("Value", ""), scope)
+    # Names and ids that services make up hold no wildcard; what an attribute repeats of somebody's input may.
+    kind = "plain" if attribute.endswith(_MADE_UP) else "free"
+    return (Token(f"{scope.name}.{logical_id}.{attribute}", kind),)
+
+
+_MADE_UP = ("Address", "Arn", "Arns", "Endpoint", "Id", "Name", "Port", "URL", "Uri", "Url")
 
 
 @handles("Fn::ImportValue")

@@ -23,6 +23,9 @@ class Scope:
         env: Name of the account and Region the stack deploys to; stacks with the same name share them.
         account: Id of the account it deploys to; empty where the template leaves it open.
         notes: Assumptions made on the way.
+        choices: Template conditions whose value is settled.
+        deployed: Whether it is a template; a policy document by itself keeps the partition it is written for.
+        naming: The parameters that stand in names of resources; None until they are looked for.
     """
 
     name: str
@@ -34,6 +37,8 @@ class Scope:
     account: str = ""
     notes: set[str] = field(default_factory=set)
     choices: Mapping[str, bool] = field(default_factory=dict)
+    deployed: bool = True
+    naming: frozenset[str] | None = None
 
     @property
     def resources(self) -> dict[str, dict[str, Any]]:

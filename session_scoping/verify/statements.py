@@ -6,10 +6,12 @@ from itertools import product
 from typing import Any
 
 from session_scoping.verify.actions import spelled
-from session_scoping.verify.intrinsics import items_of, text_of
+from session_scoping.verify.intrinsics import items_of, partition_of, text_of
+from session_scoping.verify.matching import split_fields
 from session_scoping.verify.model import Condition, Statement
+from session_scoping.verify.naming import in_this_partition
 from session_scoping.verify.scope import NO_VALUE, Scope, choose, conditions_used, intrinsic
-from session_scoping.verify.text import Text, Unmodelled, lit, plain
+from session_scoping.verify.text import Text, Unmodelled, join_text, lit, plain
 
 # More template conditions in one statement than this would mean more variants than anyone reads.
 _CHOICES_MAX = 6
@@ -124,7 +126,8 @@ def _statement(body: dict[str, Any], scope: Scope, where: str, variables: bool, 
         texts = _texts(body[element], scope)
         if isinstance(texts, Unmodelled):
             return broken(texts.reason)
-        lists[element] = texts
+        texts = _as_deployed(texts, scope)
+        lists[element] = tuple(map(_completed, texts)) if allow and element == "Resource" else texts
     actions = {name: _actions(lists.get(name, ())) for name in ("Action", "NotAction")}
     if None in actions.values():
         return broken("an action is only known at deploy time")
@@ -149,6 +152,25 @@ def _statement(body: dict[str, Any], scope: Scope, where: str, variables: bool, 
         variables=variables,
         any_resource=trust or not ("Resource" in lists or "NotResource" in lists),
     )
+
+
+def _as_deployed(texts: tuple[Text, ...], scope: Scope) -> tuple[Text, ...]:
+    return tuple(in_this_partition(text, partition_of(scope)) for text in texts) if scope.deployed else texts
+
+
+def _completed(text: Text) -> Text:
+    """
+    Return an ARN with the fields it leaves out as wildcards, which is how AWS reads one with fewer than six.
+
+    For Allows only: a Deny is not made wider than it is written.
+
+    Source:
+        IAM guide, reference_policies_elements_resource, on incomplete ARNs.
+    """
+    missing = 6 - len(split_fields(text))
+    is_short = bool(text) and isinstance(text[0], str) and text[0].startswith("arn:") and missing > 0
+    ends_open = bool(text) and isinstance(text[-1], str) and text[-1].endswith("*")
+    return join_text(text, lit(":*" * missing)) if is_short and not ends_open else text
 
 
 def _texts(value: Any, scope: Scope) -> tuple[Text, ...] | Unmodelled:
@@ -207,5 +229,6 @@ def _principals(value: Any, scope: Scope) -> tuple[tuple[str, Text], ...] | Unmo
         texts = _texts(entries, scope)
         if isinstance(texts, Unmodelled):
             return texts
+        texts = _as_deployed(texts, scope)
         found += [("*" if kind == "AWS" and text == ("*",) else kind, text) for text in texts]
     return tuple(found)

@@ -6,8 +6,9 @@ from session_scoping.promises import MINTING_BUCKETS, MINTING_TABLES, TOOL_OF
 from session_scoping.verify.actions import KEYED, OBJECT, PARTIQL, UNKEYED
 from session_scoping.verify.matching import parsed, split_fields
 from session_scoping.verify.model import Estate, Role, Statement, Store
+from session_scoping.verify.naming import may_be_named
 from session_scoping.verify.reach import covers_action, may_be_role
-from session_scoping.verify.symbolic.targets import is_open, strip
+from session_scoping.verify.symbolic.targets import is_open, strip, strip_loosely
 from session_scoping.verify.text import (
     Pattern,
     Text,
@@ -107,21 +108,27 @@ def _reached(text: Text, kind: str, statement: Statement, known: list[Store]) ->
     if any(isinstance(part, Wildcard | Variable) for part in name):
         return [*stores, _another(kind)]
     arn = _join_fields((*fields[:5], ("table/", *name) if kind == "table" else name))
-    return [_foreign(kind, arn)] if arn is not None else [*stores, _another(kind)]
+    if arn is None:
+        return [*stores, _another(kind)]
+    written = tuple(part for part in name if isinstance(part, str | Token))
+    return [*(store for store in stores if may_be_named(written, store.name, store.id)), _foreign(kind, arn)]
 
 
 def begins_with(pattern: Pattern, store: Store) -> bool:
     """Whether a resource pattern names a store, or something inside it."""
-    left = strip(pattern, store.arn)
+    left = strip_loosely(pattern, store)
     return left is not None and (not left or (isinstance(left[0], str) and left[0].startswith("/")) or is_open(left))
 
 
 def _name_field(path: Pattern, kind: str) -> Pattern | None:
     parts = list(path)
     if kind == "table":
-        if not parts or not isinstance(parts[0], str) or not parts[0].startswith("table/"):
-            return (Wildcard("*"),) if parts and isinstance(parts[0], Wildcard) else None
-        parts[0] = parts[0].removeprefix("table/")
+        head = parts[0] if parts and isinstance(parts[0], str) else ""
+        if not head.startswith("table/"):
+            # A wildcard or variable before the slash may stand for the rest of `table/` and for any name.
+            is_whole = len(parts) == (1 if head else 0)
+            return None if is_whole or not "table/".startswith(head) else (Wildcard("*"),)
+        parts[0] = head.removeprefix("table/")
     found: list[str | Token | Variable | Wildcard] = []
     for part in parts:
         if isinstance(part, str) and "/" in part:

@@ -17,7 +17,7 @@ from session_scoping.verify.proving import prove
 from session_scoping.verify.reach import covers_action
 from session_scoping.verify.render import short
 from session_scoping.verify.report import Report, Status
-from session_scoping.verify.symbolic.targets import is_open, strip
+from session_scoping.verify.symbolic.targets import is_open, strip_loosely
 from session_scoping.verify.template import load
 from session_scoping.verify.text import Pattern, Unmodelled, show
 
@@ -93,7 +93,7 @@ def _scopes(statement: Statement, store: Store) -> list[str]:
         pattern = parsed(text, statement.variables, True)
         if isinstance(pattern, Unmodelled):
             continue
-        left = strip(pattern, store.arn)
+        left = strip_loosely(pattern, store)
         if left is None and not is_open(pattern):
             continue
         if store.kind == "table":

@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass
-from os.path import commonprefix
 
 Wild = str
 STAR: Wild = "*"
@@ -17,8 +16,8 @@ class Token:
     Attributes:
         name: Unique within one verification, such as `App.Table` or `AWS::Region`.
         kind: What the text can look like, which limits how it can be matched: `table`, `bucket`, `role`, `key`,
-            `function`, `region`, `account`, `partition`, `plain` (anything without wildcards), or `free` (anything at
-            all).
+            `function`, `region`, `account`, `partition`, `stack`, `part` (of a name), `chosen` (one of several names),
+            `plain` (anything without wildcards), or `free` (anything at all).
     """
 
     name: str
@@ -86,7 +85,7 @@ def _without_common_head(one: Text, two: Text) -> tuple[Text, Text]:
     while left and right:
         a, b = left[0], right[0]
         if isinstance(a, str) and isinstance(b, str):
-            shared = len(commonprefix([a, b]))
+            shared = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
             if not shared:
                 break
             left[0:1] = [a[shared:]] if a[shared:] else []

@@ -31,7 +31,7 @@ from session_scoping.verify.symbolic.conditions import UnmodelledError
 from session_scoping.verify.symbolic.policies import Target, allowed, resource_pattern
 from session_scoping.verify.symbolic.solver import solve
 from session_scoping.verify.symbolic.strings import Key
-from session_scoping.verify.symbolic.targets import is_open, store_target
+from session_scoping.verify.symbolic.targets import is_open, store_target, where_granted
 from session_scoping.verify.text import Pattern, Text, lit, plain
 
 RULE = "allowed-actions"
@@ -142,11 +142,12 @@ def _store_attempts(proof: Proof, store: Store) -> Iterator[_Attempt]:
     lookup = call.lookup
     inside = Key(f"inside {store.id}", frozenset(), 0)
     if store.kind == "table":
+        place = where_granted(store, statements)
         for action in classes(statements, _ON_TABLE):
-            yield action, store_target(store, None, lookup), store.arn, "", f"{action} is allowed on {store.label}"
+            yield action, store_target(place, None, lookup), place.arn, "", f"{action} is allowed on {store.label}"
         for action in classes(statements, _INSIDE_TABLE):
             what = f"{action} is allowed on an index, stream or backup of {store.label}"
-            yield action, store_target(store, inside, lookup), store.arn, "/", what
+            yield action, store_target(place, inside, lookup), place.arn, "/", what
         return
     for action in classes(statements, _ON_BUCKET):
         yield action, store_target(store, None, lookup), store.arn, "", f"{action} is allowed on {store.label}"

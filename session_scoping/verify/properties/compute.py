@@ -17,7 +17,7 @@ from session_scoping.verify.symbolic.conditions import UnmodelledError
 from session_scoping.verify.symbolic.policies import Target, allowed, resource_pattern
 from session_scoping.verify.symbolic.solver import solve
 from session_scoping.verify.symbolic.strings import TRUE, Key
-from session_scoping.verify.symbolic.targets import store_target
+from session_scoping.verify.symbolic.targets import store_target, where_granted
 from session_scoping.verify.text import Text, lit
 
 RULE = "compute-isolation"
@@ -64,13 +64,14 @@ def _attempts(proof: Proof) -> Iterator[tuple[str, Target, Text, str, str]]:
             # Neither its own policies nor the store's grant anything of the kind.
             continue
         statements = [*proof.role.identity, *store.policy]
+        place = where_granted(store, statements)
         inside = Key(f"inside {store.id}", frozenset(), 0)
         direct, deeper = (_TABLE, _TABLE) if store.kind == "table" else (BUCKET, _OBJECT)
         for action in classes(statements, direct):
-            yield action, store_target(store, None, lookup), store.arn, "", f"{action} is allowed on {store.label}"
+            yield action, store_target(place, None, lookup), place.arn, "", f"{action} is allowed on {store.label}"
         for action in classes(statements, deeper):
             what = f"{action} is allowed inside {store.label}"
-            yield action, store_target(store, inside, lookup), store.arn, "/", what
+            yield action, store_target(place, inside, lookup), place.arn, "/", what
     for statement in proof.role.identity:
         if not statement.allow or statement.problem:
             continue

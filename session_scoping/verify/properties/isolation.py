@@ -17,7 +17,7 @@ from session_scoping.verify.symbolic.conditions import LEADING_KEYS, UnmodelledE
 from session_scoping.verify.symbolic.policies import Target, allowed
 from session_scoping.verify.symbolic.solver import solve
 from session_scoping.verify.symbolic.strings import TRUE, Bool, Key, conjunction, disjunction, key_for, negation
-from session_scoping.verify.symbolic.targets import in_any_region, store_target, strip
+from session_scoping.verify.symbolic.targets import store_target, strip_loosely, where_granted
 from session_scoping.verify.symbolic.trust import tag_may_hold
 from session_scoping.verify.text import Pattern, Text, Unmodelled, Variable, Wildcard, show
 
@@ -67,7 +67,7 @@ def _patterns_of(statements: Sequence[Statement], proof: Proof, store: Store) ->
 
 
 def _inner(pattern: Pattern, store: Store) -> Pattern:
-    left = strip(pattern, store.arn)
+    left = strip_loosely(pattern, store)
     if left is None:
         fields = split_fields(pattern)
         return _after_slash(fields[5], 1 if store.kind == "table" else 0) if len(fields) == 6 else ()
@@ -117,19 +117,9 @@ def _may_hold(proof: Proof) -> Callable[[Variable, str], bool]:
     return lambda variable, character: tag_may_hold(proof.role, variable, character)
 
 
-def _any_region(store: Store, statements: Sequence[Statement]) -> Store:
-    """Look at replicas in every Region when a grant leaves the Region open."""
-    for statement in statements:
-        for text in statement.resources or ():
-            fields = split_fields(parsed(text, True, True))
-            if statement.allow and len(fields) == 6 and any(isinstance(part, Wildcard) for part in fields[3]):
-                return in_any_region(store)
-    return store
-
-
 def _partition(proof: Proof, store: Store) -> _Outcome:
     statements = _relevant(proof, store)
-    place = _any_region(store, statements)
+    place = where_granted(store, statements)
     a, b = proof.admission("A"), proof.admission("B")
     actions = classes(statements, (*KEYED, FUTURE[0]))
     bare = proof.call("A bare", a.session)

@@ -1,5 +1,6 @@
 """`no-strangers`: the policies of tenant tables, buckets and keys let nobody in from outside."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -50,7 +51,7 @@ def prove_no_strangers(estate: Estate, stores: Sequence[Store], trusted: Sequenc
         for statement in (s for s in store.policy if s.allow and _on_data(s, store)):
             for kind, text in statement.principals:
                 outsider = outsider_of(kind, text, estate)
-                if outsider is None or show(text) in trusted:
+                if outsider is None or _in_any_partition(show(text)) in map(_in_any_partition, trusted):
                     continue
                 if outsider.of_the_account:
                     notes.append(
@@ -61,6 +62,10 @@ def prove_no_strangers(estate: Estate, stores: Sequence[Store], trusted: Sequenc
                 return _result(Status.UNKNOWN, detail, None, store)
     detail = f"no policy of the {len(stores)} tables, buckets and keys lets anybody in from outside"
     return replace(_result(Status.PROVED, detail), assumptions=tuple(dict.fromkeys(notes)))
+
+
+def _in_any_partition(principal: str) -> str:
+    return re.sub(r"^arn:(\{[^}]*\}|[^:]*):", "arn:*:", principal)
 
 
 def _result(

@@ -12,6 +12,7 @@ from session_scoping.verify.symbolic.strings import (
     Bool,
     Key,
     conjunction,
+    constant,
     disjunction,
     negation,
     string_value,
@@ -54,7 +55,7 @@ class Session:
         fallback = self.role_tags.get(key)
         if fallback is None:
             return self.carried(key), self.value(key)
-        terms = [token_constant(p) if isinstance(p, Token) else z3.StringVal(p) for p in fallback]
+        terms = [token_constant(p) if isinstance(p, Token) else constant(p) for p in fallback]
         text = terms[0] if len(terms) == 1 else z3.Concat(*terms) if terms else z3.StringVal("")
         return TRUE, z3.If(self.carried(key), self.value(key), text)
 
@@ -113,7 +114,7 @@ class Call:
                 return self.minted.carried(name), self.minted.value(name)
             return FALSE, z3.StringVal("")
         if key in self.fixed:
-            terms = [token_constant(p) if isinstance(p, Token) else z3.StringVal(p) for p in self.fixed[key]]
+            terms = [token_constant(p) if isinstance(p, Token) else constant(p) for p in self.fixed[key]]
             return TRUE, terms[0] if len(terms) == 1 else z3.Concat(*terms)
         return self._free(key)
 

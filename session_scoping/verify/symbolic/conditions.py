@@ -24,7 +24,7 @@ from session_scoping.verify.symbolic.strings import (
     match_string,
     negation,
 )
-from session_scoping.verify.text import Pattern, Text, Unmodelled, Variable, plain
+from session_scoping.verify.text import Pattern, Text, Token, Unmodelled, Variable, plain
 
 LEADING_KEYS = "dynamodb:leadingkeys"
 _TAG_LISTS = {"aws:tagkeys", "sts:transitivetagkeys"}
@@ -150,6 +150,8 @@ def _elements(key: str, patterns: list[Pattern], base: str, call: Call) -> list[
 
 def _match_key(pattern: Pattern, base: str, key: Key, call: Call) -> Match:
     match = key.match(pattern, call.lookup)
+    if _may_be_wide(pattern, base):
+        return Match(TRUE, FALSE, match.present)
     if base in {"stringequals", "stringnotequals", "stringlike", "stringnotlike"}:
         return match
     # Without letter case more keys match; under ARN operators fewer do, as for single values.
@@ -191,10 +193,18 @@ def instant_of(text: Text) -> Decimal | None:
         return None
 
 
+def _may_be_wide(pattern: Pattern, base: str) -> bool:
+    """Whether a part that is only known at deploy time may hold a wildcard that this operator heeds."""
+    heeds = base.endswith("like") or base.startswith("arn")
+    return heeds and any(isinstance(part, Token) and part.kind == "free" for part in pattern)
+
+
 def _match_value(pattern: Pattern, base: str, value: z3.SeqRef, call: Call) -> Match:
     if base == "bool" or base.endswith("ignorecase"):
         return _ignoring_case(pattern, value)
     match = match_string(pattern, value, call.lookup)
+    if _may_be_wide(pattern, base):
+        return Match(TRUE, FALSE, match.present)
     # ARN operators compare six fields, each within its colons; matching the whole text allows more.
     return match if base.startswith("string") else Match(match.over, FALSE, match.present)
 

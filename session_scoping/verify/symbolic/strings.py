@@ -80,8 +80,26 @@ _CHARS = {
     "bucket": "abcdefghijklmnopqrstuvwxyz0123456789.-",
     "role": "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+=,.@-",
     "key": "abcdef0123456789-mrk",
+    "part": "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+=,.@-",
+    "stack": "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-",
     "function": "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-",
 }
+
+
+_LAST = 0x2FFFF
+"""z3's last character."""
+
+
+def constant(text: str) -> z3.SeqRef:
+    r"""
+    Return text as a z3 string: to z3 `\u{31}` is an escape, to IAM it is six characters.
+
+    Raises:
+        ValueError: A character is beyond those of z3.
+    """
+    if any(ord(character) > _LAST for character in text):
+        raise ValueError("a policy holds a character the solver does not know")
+    return z3.StringVal(text.replace("\\", "\\u{5c}"))
 
 
 def token_may_hold(token: Token, character: str) -> bool:
@@ -131,7 +149,7 @@ def concat(parts: Pattern, lookup: Lookup) -> tuple[z3.SeqRef, Bool]:
     present: list[Bool] = []
     for part in parts:
         if isinstance(part, str):
-            terms.append(z3.StringVal(part))
+            terms.append(constant(part))
         elif isinstance(part, Token):
             terms.append(token_constant(part))
         elif isinstance(part, Variable):
@@ -146,7 +164,7 @@ def as_regex(parts: Pattern) -> z3.ReRef:
     """Return a pattern of literals and wildcards as a z3 regular expression."""
     any_one = z3.AllChar(z3.ReSort(z3.StringSort()))
     pieces = [
-        z3.Re(z3.StringVal(part)) if isinstance(part, str) else z3.Star(any_one) if part == Wildcard("*") else any_one
+        z3.Re(constant(part)) if isinstance(part, str) else z3.Star(any_one) if part == Wildcard("*") else any_one
         for part in parts
     ]
     return z3.Re(z3.StringVal("")) if not pieces else pieces[0] if len(pieces) == 1 else z3.Concat(*pieces)
@@ -180,7 +198,7 @@ def _special(parts: Pattern, value: z3.SeqRef) -> Bool:
     if sorted(str(part) for part in parts) == sorted([str(Wildcard("?")), str(star)]):
         return value != z3.StringVal("")
     if len(parts) == 3 and parts[0] == star and parts[2] == star and isinstance(parts[1], str):
-        return z3.Contains(value, z3.StringVal(parts[1]))
+        return z3.Contains(value, constant(parts[1]))
     return z3.InRe(value, as_regex(parts))
 
 
@@ -208,7 +226,7 @@ class Key:
             rules.append(disjunction([cut == code for code in codes]) if codes else TRUE)
         # The last piece holds whatever follows the deepest cut any pattern looks at, separators included.
         for piece in self.pieces[:-1]:
-            rules += [z3.Not(z3.Contains(piece, z3.StringVal(character))) for character in sorted(self.separators)]
+            rules += [z3.Not(z3.Contains(piece, constant(character))) for character in sorted(self.separators)]
         return conjunction(rules if self.separators else [self.count == 0])
 
     def match(self, parts: Pattern, lookup: Lookup) -> Match:

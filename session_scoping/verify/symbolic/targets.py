@@ -1,11 +1,13 @@
 """How resource patterns match one store, part by part: ARN fields, name, and what follows the name."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import z3
 
-from session_scoping.verify.matching import split_fields
-from session_scoping.verify.model import Store
+from session_scoping.verify.matching import parsed, split_fields
+from session_scoping.verify.model import Statement, Store
+from session_scoping.verify.naming import fields_may_agree, may_be_named
 from session_scoping.verify.symbolic.policies import Target
 from session_scoping.verify.symbolic.strings import (
     FALSE,
@@ -19,7 +21,7 @@ from session_scoping.verify.symbolic.strings import (
     match_string,
     token_domain,
 )
-from session_scoping.verify.text import Pattern, Text, Token, Wildcard, plain
+from session_scoping.verify.text import Pattern, Text, Token, Unmodelled, Variable, Wildcard
 
 Rest = Key | None
 """What follows the store's name in the resource: nothing, or `/` and a key."""
@@ -51,8 +53,38 @@ def strip(pattern: Pattern, text: Text) -> Pattern | None:
     return tuple(rest)
 
 
-def in_any_region(store: Store) -> Store:
-    """Return the store with its Region replaced by one of the caller's choice: a replica holds the same items."""
+def strip_loosely(pattern: Pattern, store: Store) -> Pattern | None:
+    """
+    Return what follows a store's ARN in a pattern that may mean this store, however partition, Region and account are
+    spelled; None when it means another one.
+    """
+    left = strip(pattern, store.arn)
+    ours, theirs = split_fields(pattern), split_fields(store.arn)
+    if left is not None or len(ours) != 6 or len(theirs) != 6:
+        return left
+    if ours[2] != theirs[2] or not all(fields_may_agree(ours[i], theirs[i]) for i in (1, 3, 4)):
+        return None
+    return strip(ours[5], theirs[5])  # type: ignore[arg-type]
+
+
+def where_granted(store: Store, statements: Iterable[Statement]) -> Store:
+    """Return a table as it stands in any Region when a grant names another one: replicas hold the same items."""
+    home = split_fields(store.arn)[3:4]
+    texts = [text for s in statements if s.allow and store.kind == "table" for text in s.resources or ()]
+    for text in texts:
+        pattern = parsed(text, True, True)
+        fields = () if isinstance(pattern, Unmodelled) else split_fields(pattern)
+        if len(fields) == 6 and _may_be_dynamodb(fields[2]) and fields[3:4] != home:
+            return _in_any_region(store)
+    return store
+
+
+def _may_be_dynamodb(service: Pattern) -> bool:
+    return service == ("dynamodb",) or any(isinstance(part, Wildcard) for part in service)
+
+
+def _in_any_region(store: Store) -> Store:
+    """Return the store with its Region replaced by one of the caller's choice."""
     fields = split_fields(store.arn)
     if len(fields) != 6:
         return store
@@ -104,11 +136,14 @@ def match_store(pattern: Pattern, store: Store, rest: Rest, lookup: Lookup) -> M
     if len(ours) != 6:
         return _match_short(pattern, store)
     matches = [_match_field(ours[i], theirs[i], lookup) for i in range(5)]
-    if any(z3.is_false(match.over) for match in matches):
+    # "If the * wildcard is the last character of a resource ARN segment, it can expand to match beyond the colon
+    # boundaries": IAM guide, reference_policies_elements_resource. Object keys may hold colons, names may not.
+    beyond = rest is not None and store.kind == "bucket" and any(field[-1:] == (Wildcard("*"),) for field in ours[:5])
+    if not beyond and any(z3.is_false(match.over) for match in matches):
         return NEVER
     matches.append(_match_path(ours[5], store, rest, lookup))
     return Match(
-        conjunction([match.over for match in matches]),
+        TRUE if beyond else conjunction([match.over for match in matches]),
         conjunction([match.under for match in matches]),
         conjunction([match.present for match in matches]),
     )
@@ -168,7 +203,8 @@ def _match_path(ours: Pattern, store: Store, rest: Rest, lookup: Lookup) -> Matc
     name, inner = _split_at_slash(named)
     if inner is None and any(isinstance(part, Wildcard) for part in name):
         return _match_open_name(name, store, rest, lookup)
-    if any(isinstance(part, Wildcard) for part in name):
+    # A variable in the name may hold a `/`, and then reaches into what follows.
+    if any(isinstance(part, Wildcard | Variable) for part in name) and (rest is not None or inner is not None):
         return MAYBE
     same = _match_name(name, store, lookup)
     if z3.is_false(same.over):
@@ -206,16 +242,8 @@ def _match_open_name(name: Pattern, store: Store, rest: Rest, lookup: Lookup) ->
 def _match_name(name: Pattern, store: Store, lookup: Lookup) -> Match:
     if name == store.name:
         return ALWAYS
-    known = plain(store.name)
-    if all(isinstance(part, str) for part in name):
-        literal = "".join(str(part) for part in name)
-        if known is not None:
-            return ALWAYS if literal == known else NEVER
-        # A generated name holds the logical id, so a literal without it names something else.
-        if len(store.name) == 1 and store.id.rpartition(".")[2][:20] not in literal:
-            return NEVER
-    elif len(name) == len(store.name) == 1 and isinstance(name[0], Token) and isinstance(store.name[0], Token):
-        # Another resource's name, or an import from a stack that is not here: two resources never share a name.
+    written = tuple(part for part in name if isinstance(part, str | Token))
+    if len(written) == len(name) and not may_be_named(written, store.name, store.id):
         return NEVER
     value, _ = concat(store.name, lookup)
     return match_string(name, value, lookup)

@@ -1,0 +1,90 @@
+"""Whether names and ARNs that are spelled differently may still be the same, or are so for sure."""
+
+from session_scoping.verify.matching import split_fields
+from session_scoping.verify.text import Pattern, Text, Token, Wildcard, apart, join_text, lit
+
+_PARTITIONS = {"aws", "aws-cn", "aws-us-gov"}
+_GENERATED = {"table", "bucket", "role", "key", "function"}
+"""Kinds of tokens that are names CloudFormation makes up. Two resources never share one."""
+_SHARED_LENGTH = 20
+"""How much of its logical id a generated name holds at least; CloudFormation cuts both off."""
+
+
+def is_generated(name: Text, identifier: str) -> bool:
+    """Whether a resource's name is the one CloudFormation makes up for it, which holds its logical id."""
+    return len(name) == 1 and isinstance(name[0], Token) and name[0].name == identifier
+
+
+def may_be_named(text: Text, name: Text, identifier: str) -> bool:
+    """
+    Whether a text may be the name of a resource.
+
+    Args:
+        text: What is written where a name stands.
+        name: The resource's name.
+        identifier: Stack and logical id of the resource.
+    """
+    text, name = _folded(text), _folded(name)
+    if text == name:
+        return True
+    if any(isinstance(part, Token) and part.kind in {"free", "plain"} for part in text):
+        return not apart(text, name)
+    if len(text) == len(name) == 1 and all(_is_made_up(part) for part in (*text, *name)):
+        return False
+    if is_generated(name, identifier):
+        literal = "".join(part for part in text if isinstance(part, str))
+        return identifier.rpartition(".")[2][:_SHARED_LENGTH].lower() in literal
+    return not apart(text, name)
+
+
+def _folded(text: Text) -> Text:
+    # Two roles may not differ in letter case alone. Source: IAM guide, reference_iam-quotas, "IAM name requirements".
+    return tuple(part.lower() if isinstance(part, str) else part for part in text)
+
+
+def _is_made_up(part: str | Token) -> bool:
+    return isinstance(part, Token) and part.kind in _GENERATED
+
+
+def in_this_partition(text: Text, partition: Token) -> Text:
+    """
+    Return an ARN with its literal partition as the one that is deployed to.
+
+    Source:
+        IAM refuses a policy whose ARNs name another partition with `MalformedPolicyDocument`.
+    """
+    head = text[0] if text and isinstance(text[0], str) else ""
+    name = head.removeprefix("arn:").partition(":")[0]
+    if name not in _PARTITIONS or not head.startswith(f"arn:{name}:"):
+        return text
+    return join_text(lit("arn:"), (partition,), lit(head.removeprefix(f"arn:{name}")), text[1:])
+
+
+def fields_may_agree(one: Pattern, two: Pattern) -> bool:
+    """Whether partition, Region or account of a pattern and of an ARN may be the same."""
+    if one == two or any(isinstance(part, Wildcard) for part in one):
+        return True
+    return not all(isinstance(part, str) for part in (*one, *two))
+
+
+def role_name_in(arn: Text) -> Text | None:
+    """Return the name of the role whose ARN, or whose session's ARN, this is; None when it is neither."""
+    fields = split_fields(arn)
+    if len(fields) != 6 or not fields[5] or not isinstance(fields[5][0], str):
+        return None
+    kind, slash, rest = fields[5][0].partition("/")
+    if not slash or kind not in {"role", "assumed-role"}:
+        return None
+    path = _pieces((rest, *fields[5][1:]))
+    return path[-1] if kind == "role" else path[0]
+
+
+def _pieces(parts: Pattern) -> list[Text]:
+    """Split text at its literal slashes."""
+    found: list[list[str | Token]] = [[]]
+    for part in parts:
+        first, *more = part.split("/") if isinstance(part, str) else (part,)
+        found[-1] += [first] if first != "" and isinstance(first, str | Token) else []
+        for piece in more:
+            found.append([piece] if piece else [])
+    return [tuple(piece) for piece in found]
