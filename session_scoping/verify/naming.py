@@ -29,8 +29,8 @@ def may_be_named(text: Text, name: Text, identifier: str) -> bool:
         return True
     if any(isinstance(part, Token) and part.kind in {"free", "plain"} for part in text):
         return not apart(text, name)
-    if len(text) == len(name) == 1 and all(_is_made_up(part) for part in (*text, *name)):
-        return False
+    if len(text) == 1 and _is_made_up(text[0]):
+        return False  # the name of another resource
     if is_generated(name, identifier):
         literal = "".join(part for part in text if isinstance(part, str))
         return identifier.rpartition(".")[2][:_SHARED_LENGTH].lower() in literal

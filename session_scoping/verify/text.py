@@ -68,7 +68,7 @@ def apart(one: Text, two: Text) -> bool:
     `b-{account}-rows` and `b-{account}-files` are apart, whatever the account is.
     """
     one, two = _without_common_head(one, two)
-    one, two = (text[::-1] for text in _without_common_head(_reversed(one), _reversed(two)))
+    one, two = map(_reversed, _without_common_head(_reversed(one), _reversed(two)))
     if not one or not two:
         # A token stands for at least one character, unless it is free.
         return any(isinstance(part, str) or part.kind != "free" for part in (*one, *two))
