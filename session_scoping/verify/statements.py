@@ -94,6 +94,9 @@ def _document(document: Any, scope: Scope, where: str, trust: bool) -> Iterator[
     if not isinstance(document, dict) or intrinsic(document):
         yield Statement(where, allow=True, problem=f"{where} is not a policy document")
         return
+    if unknown := set(map(str, document)) - {"Version", "Id", "Statement"}:
+        yield Statement(where, allow=True, problem=f"{where}: the element {min(unknown)} is not understood")
+        return
     version = document.get("Version", "2008-10-17")
     statements = items_of(document.get("Statement", []), scope)
     if isinstance(statements, Unmodelled):

@@ -119,6 +119,9 @@ NOT_PROVED: dict[str, Change] = {
             },
         ))),
     ),
+    "statements under a key in lower case": more(
+        "AWS::IAM::Policy", PolicyName="p", Roles=[{"Ref": "Session"}], PolicyDocument={"statement": [SCAN]}
+    ),
     # ARNs
     "all of S3 by an incomplete ARN": to("Session", allow("s3:GetObject", "arn:aws:s3")),
     "all tables by an incomplete ARN": to("Compute", allow("dynamodb:Scan", "arn:aws:dynamodb:us-east-1")),
