@@ -46,6 +46,16 @@ def test_opening_weakenings_of_each_example_are_caught(name: str, simulator: Sim
     assert sum(outcome.witness is not None for outcome in outcomes) >= len(outcomes) // 2
 
 
+def test_opening_weakenings_are_caught_under_the_guards_too(simulator: Simulator) -> None:
+    """What the guards leave open of a weakening is not PROVED either; `make weakenings` asks it of every example."""
+    of = example("small")
+    witnesses = Witnesses(of.template, simulator)
+    mutations = one_of_each_kind(list(weakenings(of.template)))
+    outcomes = [judge(of, mutation, witnesses, closed=False) for mutation in mutations]
+    assert [outcome for outcome in outcomes if outcome.missed] == []
+    assert sum(outcome.witness is not None for outcome in outcomes) >= len(outcomes) // 4
+
+
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_each_example_is_weakened_in_every_way_asked_for(name: str) -> None:
     """Drop a condition, a Null, a set operator; widen; add; attach; a default: each is among the weakenings."""
