@@ -1,21 +1,23 @@
 """Finds out what a template means to isolate: session roles, their tags, their tables, prefixes and keys."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from session_scoping.layout import telling_apart
 from session_scoping.verify.formats import formats_of, tags_in
-from session_scoping.verify.model import Estate, Role, Store, parse_shared_by
+from session_scoping.verify.model import Estate, Role, Statement, Store, parse_shared_by
 from session_scoping.verify.reach import (
     OTHER_TAG,
     PRINCIPAL_TAG,
     REQUEST_TAG,
     TAG_LISTS,
+    covers_action,
     keys_used,
     patterns_of,
     uses_tags,
 )
 from session_scoping.verify.stores import named, stores_of_role
+from session_scoping.verify.symbolic.trust import TAG_SESSION
 from session_scoping.verify.text import Pattern, Variable, plain
 
 
@@ -100,6 +102,18 @@ def scope_of(role: Role, estate: Estate, options: Options) -> Scoped:
     return scoped
 
 
+def scope_without_tags(role: Role, estate: Estate, stores: list[Store]) -> Scoped:
+    """
+    Return a role whose own sessions no policy isolates, such as a compute role.
+
+    Services pass no session tags of the caller's choice: only the role's own tags count. Where its trust lets somebody
+    pass tags, they may be any.
+    """
+    tagged = any(s.allow and (s.problem or covers_action(s, TAG_SESSION)) for s in role.trust)
+    spelling = _spellings(role, estate) if tagged else {}
+    return Scoped(role, (), {**spelling, OTHER_TAG: OTHER_TAG}, stores)
+
+
 def stores_of(scoped: Iterable[Scoped]) -> list[Store]:
     """Return every table and bucket that session roles are granted, each once."""
     return list({store.id: store for item in scoped for store in item.stores}.values())
@@ -107,24 +121,38 @@ def stores_of(scoped: Iterable[Scoped]) -> list[Store]:
 
 def _spellings(role: Role, estate: Estate) -> dict[str, str]:
     found: dict[str, str] = {}
-    statements = [*role.identity, *(role.boundary or ()), *role.trust]
-    statements += [s for store in estate.stores.values() for s in store.policy]
-    for statement in statements:
-        for condition in statement.conditions:
-            key = condition.key.lower()
-            for prefix in (PRINCIPAL_TAG, REQUEST_TAG):
-                if key.startswith(prefix):
-                    found.setdefault(key.removeprefix(prefix), condition.key[len(prefix) :])
-            if key in TAG_LISTS and condition.operator.lower() != "null":
-                for value in condition.values:
-                    name = "".join(part for part in value if isinstance(part, str)).replace("*", "zz").replace("?", "z")
-                    found.setdefault(name.lower(), name)
-        for pattern in patterns_of(statement):
-            for part in pattern:
-                if isinstance(part, Variable) and part.key.startswith(PRINCIPAL_TAG):
-                    name = part.key.removeprefix(PRINCIPAL_TAG)
-                    found.setdefault(name, name)
+    own = [*role.identity, *(role.boundary or ()), *role.trust]
+    others = [s for store in estate.stores.values() for s in store.policy]
+    # A trust policy may let the role's sessions in by their tags. What it asks of the session it makes is not theirs.
+    others += [s for other in estate.roles.values() if other is not role for s in other.trust]
+    for statement in own:
+        for name in (*_passed(statement), *_tested(statement)):
+            found.setdefault(name.lower(), name)
+    for name in (name for statement in others for name in _tested(statement)):
+        found.setdefault(name.lower(), name)
     return {key: value for key, value in found.items() if key}
+
+
+def _passed(statement: Statement) -> Iterator[str]:
+    """Yield the tag keys a statement asks of a session that is made."""
+    for condition in statement.conditions:
+        key = condition.key.lower()
+        if key.startswith(REQUEST_TAG):
+            yield condition.key[len(REQUEST_TAG) :]
+        if key in TAG_LISTS and condition.operator.lower() != "null":
+            for value in condition.values:
+                name = "".join(part for part in value if isinstance(part, str))
+                yield name.replace("*", "zz").replace("?", "z")
+
+
+def _tested(statement: Statement) -> Iterator[str]:
+    """Yield the tag keys a statement looks at in the session that calls."""
+    for condition in statement.conditions:
+        if condition.key.lower().startswith(PRINCIPAL_TAG):
+            yield condition.key[len(PRINCIPAL_TAG) :]
+    for part in (part for pattern in patterns_of(statement) for part in pattern):
+        if isinstance(part, Variable) and part.key.startswith(PRINCIPAL_TAG):
+            yield part.key.removeprefix(PRINCIPAL_TAG)
 
 
 def _declared(role: Role) -> tuple[str, ...]:

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import z3
 
 from session_scoping.verify.actions import BUCKET, ESCALATION, FUTURE, KEYED, OBJECT, OBJECT_ADMIN, PARTIQL, UNKEYED
-from session_scoping.verify.infer import Scoped
+from session_scoping.verify.infer import scope_without_tags
 from session_scoping.verify.model import Estate, Role, Statement, Store
 from session_scoping.verify.properties.base import Proof, Witness, classes, confirm
 from session_scoping.verify.properties.entries import entry_arn, entry_target
 from session_scoping.verify.properties.samples import sample_attempt
-from session_scoping.verify.reach import OTHER_TAG, covers_action
+from session_scoping.verify.reach import covers_action
 from session_scoping.verify.report import Counterexample, Result, Status
 from session_scoping.verify.symbolic.calls import Call, Session
 from session_scoping.verify.symbolic.conditions import UnmodelledError
@@ -36,8 +36,7 @@ def prove_compute(estate: Estate, role: Role, stores: list[Store], *, perhaps_br
         perhaps_broker: Whether the templates leave open that agent code runs with it. Then what it reaches is
             UNKNOWN, because a broker may hold tenant data.
     """
-    scoped = Scoped(role, (), {OTHER_TAG: OTHER_TAG}, stores)
-    proof = Proof(estate, scoped)
+    proof = Proof(estate, scope_without_tags(role, estate, stores))
     if role.problems:
         raise UnmodelledError(role.problems[0])
     for action, target, arn, suffix, what in _attempts(proof):
@@ -84,7 +83,6 @@ def _attempts(proof: Proof) -> Iterator[tuple[str, Target, Text, str, str]]:
 
 
 def _call(proof: Proof) -> Call:
-    # Which tags a compute role's own session carries is not known here: leave them all open.
     session = Session("compute", proof.scoped.spelling, proof.role.tags)
     call = proof.call("compute", session)
     call.leading_keys = [(z3.Bool("compute names a key"), Key("compute key", frozenset(), 0))]

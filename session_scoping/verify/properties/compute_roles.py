@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from session_scoping.verify.infer import Options, Scoped
 from session_scoping.verify.model import Estate, Role
-from session_scoping.verify.reach import covers_action, may_be_role
+from session_scoping.verify.reach import covers_action, is_account, may_be_role
 from session_scoping.verify.stores import named
 from session_scoping.verify.text import Text, show
 
@@ -88,19 +88,21 @@ def _distinct(roles: list[Role]) -> list[Role]:
 
 
 def _with_assumable(found: list[Role], others: list[Role]) -> list[Role]:
-    """Add the roles whose trust policies name a compute role, or its account when the role may assume roles."""
+    """Add the roles whose trust policies name a compute role, everybody, or its account when it may assume roles."""
     found = list(found)
     for role in found:
         assumes = any(s.allow and not s.problem and covers_action(s, "sts:AssumeRole") for s in role.identity)
         for other in others:
-            if other not in found and (mints(role, other) or (assumes and _trusts_account(other))):
+            if other not in found and (mints(role, other) or _lets_in(other, assumes)):
                 found.append(other)
     return found
 
 
-def _trusts_account(role: Role) -> bool:
-    texts = [text for s in role.trust if s.allow for kind, text in s.principals if kind == "AWS"]
-    return any("".join(part for part in text if isinstance(part, str)).endswith(":root") for text in texts)
+def _lets_in(role: Role, assumes: bool) -> bool:
+    """Whether a role's trust policy lets in callers of the account whom it does not name."""
+    pairs = [pair for s in role.trust if s.allow and covers_action(s, "sts:AssumeRole") for pair in s.principals]
+    # Everybody is named by `*`, so that nobody of the account needs a policy of his own besides.
+    return any(kind == "*" or (assumes and kind == "AWS" and is_account(text)) for kind, text in pairs)
 
 
 def _outside_minters(estate: Estate, scoped: Sequence[Scoped]) -> tuple[Text, ...]:

@@ -12,7 +12,7 @@ from session_scoping.verify.model import Statement
 from session_scoping.verify.properties.base import Proof, request_tags
 from session_scoping.verify.properties.derivation import tool_of
 from session_scoping.verify.properties.federation import unpinned
-from session_scoping.verify.reach import covers_action
+from session_scoping.verify.reach import covers_action, is_account
 from session_scoping.verify.report import Counterexample, Result, Status
 from session_scoping.verify.symbolic.calls import Session
 from session_scoping.verify.symbolic.conditions import UnmodelledError
@@ -20,7 +20,7 @@ from session_scoping.verify.symbolic.replay import binding_of, free_context
 from session_scoping.verify.symbolic.solver import solve
 from session_scoping.verify.symbolic.strings import Bool
 from session_scoping.verify.symbolic.trust import TAG_SESSION, must_carry
-from session_scoping.verify.text import Text, Token, plain, show
+from session_scoping.verify.text import Token, plain, show
 
 RULE = "session-tags"
 
@@ -103,18 +103,12 @@ def _stranger(proof: Proof) -> tuple[Status, str] | None:
             enters = any(covers_action(statement, action) for action in ASSUME)
             if kind == "Federated" and enters and (problem := unpinned(statement, text)):
                 return problem
-            if kind == "AWS" and _is_account(text):
+            if kind == "AWS" and is_account(text):
                 detail = f"{statement.where}: any principal of {show(text)} that its policies allow may make a session"
                 return Status.UNKNOWN, f"{detail}, and those policies are not all in the templates"
             if kind == "AWS" and any(isinstance(part, Token) and part.kind == "free" for part in text):
                 return Status.UNKNOWN, f"{statement.where}: who may make a session is only known at deploy time"
     return None
-
-
-def _is_account(text: Text) -> bool:
-    literal = "".join(part for part in text if isinstance(part, str))
-    only_account = len(text) == 1 and isinstance(text[0], Token) and text[0].kind == "account"
-    return literal.endswith(":root") or literal.isdigit() or only_account
 
 
 def replay_mint(proof: Proof, model: z3.ModelRef, summary: str) -> Counterexample | None:

@@ -7,11 +7,11 @@ import z3
 from z3 import z3util
 
 from session_scoping import promises
-from session_scoping.verify.infer import Scoped
+from session_scoping.verify.infer import Scoped, scope_without_tags
 from session_scoping.verify.model import Estate, Role, Statement
 from session_scoping.verify.properties.base import Proof, Witness, classes, confirm
 from session_scoping.verify.properties.derivation import role_target
-from session_scoping.verify.reach import OTHER_TAG, REQUEST_TAG, covers_action
+from session_scoping.verify.reach import REQUEST_TAG, covers_action
 from session_scoping.verify.report import Counterexample, Result, Status
 from session_scoping.verify.symbolic.calls import Call, Session
 from session_scoping.verify.symbolic.conditions import UnmodelledError
@@ -187,9 +187,8 @@ def _call(proof: Proof, attacker: Role, session: Proof | None) -> Call:
     if session:
         call = session.call("A", session.admission("A").session)
     else:
-        call = Proof(proof.estate, Scoped(attacker, (), {OTHER_TAG: OTHER_TAG}, [])).call(
-            "compute", Session("compute", {OTHER_TAG: OTHER_TAG}, attacker.tags)
-        )
+        alone = Proof(proof.estate, scope_without_tags(attacker, proof.estate, []))
+        call = alone.call("compute", Session("compute", alone.scoped.spelling, attacker.tags))
     call.leading_keys = [(z3.Bool("a key is named"), Key("row", frozenset(), 0))]
     return call
 

@@ -49,15 +49,18 @@ class Session:
         return z3.String(f"{self.label} {key}")
 
     def principal_tag(self, key: str) -> tuple[Bool, z3.SeqRef]:
-        """Return whether `aws:PrincipalTag/key` is in a request of the session, and its value."""
-        if key not in self.keys:
-            return FALSE, z3.StringVal("")
+        """
+        Return whether `aws:PrincipalTag/key` is in a request of the session, and its value.
+
+        Source: IAM guide, id_session-tags: the role's own tags are principal tags of its sessions, and a session tag
+        of the same key takes their place.
+        """
         fallback = self.role_tags.get(key)
         if fallback is None:
-            return self.carried(key), self.value(key)
+            return (self.carried(key), self.value(key)) if key in self.keys else (FALSE, z3.StringVal(""))
         terms = [token_constant(p) if isinstance(p, Token) else constant(p) for p in fallback]
         text = terms[0] if len(terms) == 1 else z3.Concat(*terms) if terms else z3.StringVal("")
-        return TRUE, z3.If(self.carried(key), self.value(key), text)
+        return TRUE, z3.If(self.carried(key), self.value(key), text) if key in self.keys else text
 
     def domain(self) -> Bool:
         """Return what STS guarantees: a transitive tag is one of the tags passed."""
