@@ -1,14 +1,13 @@
 """Gathers roles, policies and resource policies of all stacks into one `Estate`."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any
 
 from session_scoping.promises import MINTING_FUNCTIONS, PREFIX
 from session_scoping.verify.intrinsics import arn_of, items_of, name_of, text_of
 from session_scoping.verify.managed import managed_policy
 from session_scoping.verify.model import Estate, Role, Statement, Store
-from session_scoping.verify.scope import NO_VALUE, Scope, choose
+from session_scoping.verify.scope import NO_VALUE, Scope, choose, existence
 from session_scoping.verify.statements import parse_policy, tied, variants
 from session_scoping.verify.text import Text, Token, Unmodelled, lit, plain, show
 from session_scoping.verify.unread import notice_macros, notice_other_policies
@@ -50,12 +49,8 @@ def collect(scopes: Iterable[Scope]) -> Estate:
 
 
 def _guarded(statements: tuple[Statement, ...], logical_id: str, scope: Scope) -> tuple[Statement, ...]:
-    """Tie statements to the template condition of the resource that carries them."""
-    condition = scope.resources[logical_id].get("Condition")
-    if not isinstance(condition, str):
-        return statements
-    tie = (f"{scope.name}.{condition}", True)
-    return tuple(replace(statement, given=(*statement.given, tie)) for statement in statements)
+    """Tie statements to the template conditions of the resource that carries them."""
+    return tied(statements, existence(logical_id, scope))
 
 
 def _label(logical_id: str, scope: Scope) -> str:
