@@ -32,9 +32,10 @@ from session_scoping.revocations import ISSUE_TIME
 from session_scoping.verify.binding import Binding, tag_context
 from session_scoping.verify.collecting import collect
 from session_scoping.verify.decision import Decision, PolicySet, Request, decide
+from session_scoping.verify.links import link
 from session_scoping.verify.model import Role, Store
 from session_scoping.verify.scope import Scope
-from session_scoping.verify.template import link, load
+from session_scoping.verify.template import load
 
 MOTO_ACCOUNT = "123456789012"
 _FREE = {"sts:GetCallerIdentity"}

@@ -15,10 +15,13 @@ import aws_cdk as cdk
 import jsii
 
 from session_scoping.errors import InvalidInputError
+from session_scoping.verify.assembly import stack_name_of
 from session_scoping.verify.collecting import collect
 from session_scoping.verify.findings import NAG_RULES, Finding, findings
+from session_scoping.verify.links import link
+from session_scoping.verify.reading import read_template
 from session_scoping.verify.scope import Scope
-from session_scoping.verify.template import link, nested_scopes, read_template
+from session_scoping.verify.template import nested_scopes
 
 DOCUMENTATION = "docs/verify.md#rule-pack"
 
@@ -58,8 +61,11 @@ class SessionScopingChecks:
             except InvalidInputError:
                 # A stack without resources has no `Resources` section and nothing to check.
                 continue
-            name = path.name.removesuffix(".json").removesuffix(".template")
-            scope = Scope(name, template)
+            name = stack_name_of(path)
+            if name in owners:
+                # Of a stack in another Stage: neither may stand in the other's place.
+                name = f"{name}#{len(owners)}"
+            scope = Scope(name, template, stack_name=stack_name_of(path))
             owners[name] = str(path)
             scopes += [scope, *nested_scopes(scope, path.parent)]
         found = [_violation(finding, owners) for finding in findings(collect(link(scopes)))]

@@ -35,16 +35,17 @@ def verify(source: Source | object, **scope: Any) -> "Report":
     """
     from session_scoping.verify.collecting import collect
     from session_scoping.verify.infer import Options
+    from session_scoping.verify.links import link
     from session_scoping.verify.proving import prove
     from session_scoping.verify.scope import Scope
-    from session_scoping.verify.template import link, load
+    from session_scoping.verify.template import load
 
     to_json = getattr(source, "to_json", None)
     content = to_json() if callable(to_json) else source
     if isinstance(content, str | Path):
         scopes = load(Path(content))
     elif isinstance(content, Mapping) and isinstance(content.get("Resources"), Mapping):
-        scopes = link([Scope("Template", dict(content))])
+        scopes = link([Scope("Template", _plain(content))])
     else:
         raise InvalidInputError(
             "there is no template to verify",
@@ -54,6 +55,22 @@ def verify(source: Source | object, **scope: Any) -> "Report":
             fix="pass Template.from_stack(stack) or the path of cdk.out",
         )
     return prove(collect(scopes), Options(**scope))
+
+
+def _plain(template: Mapping[str, Any]) -> dict[str, Any]:
+    from session_scoping.verify.reading import OddInputError, ordinary
+
+    try:
+        found: dict[str, Any] = ordinary(template)
+    except OddInputError as error:
+        raise InvalidInputError(
+            "the template cannot be read",
+            got=str(error),
+            expected="what JSON can hold",
+            why="CloudFormation would not deploy it",
+            fix="pass the template as `cdk synth` writes it",
+        ) from error
+    return found
 
 
 def assert_sessions_isolated(source: Source | object, **scope: Any) -> None:

@@ -1,7 +1,6 @@
 """Gathers roles, policies and resource policies of all stacks into one `Estate`."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any
 
 from session_scoping.promises import MINTING_FUNCTIONS, PREFIX
@@ -9,7 +8,7 @@ from session_scoping.verify.intrinsics import arn_of, items_of, name_of, partiti
 from session_scoping.verify.managed import managed_policy
 from session_scoping.verify.model import Estate, Role, Statement, Store
 from session_scoping.verify.naming import in_this_partition, may_be_named
-from session_scoping.verify.scope import NO_VALUE, Scope, choose
+from session_scoping.verify.scope import NO_VALUE, Scope, choose, existence
 from session_scoping.verify.statements import parse_policy, tied, variants
 from session_scoping.verify.text import Text, Token, Unmodelled, join_text, lit, plain, show
 from session_scoping.verify.unread import notice_macros, notice_other_policies
@@ -65,12 +64,8 @@ def _arn_by_name(logical_id: str, scope: Scope) -> Text | None:
 
 
 def _guarded(statements: tuple[Statement, ...], logical_id: str, scope: Scope) -> tuple[Statement, ...]:
-    """Tie statements to the template condition of the resource that carries them."""
-    condition = scope.resources[logical_id].get("Condition")
-    if not isinstance(condition, str):
-        return statements
-    tie = (f"{scope.name}.{condition}", True)
-    return tuple(replace(statement, given=(*statement.given, tie)) for statement in statements)
+    """Tie statements to the template conditions of the resource that carries them."""
+    return tied(statements, existence(logical_id, scope))
 
 
 def _label(logical_id: str, scope: Scope) -> str:

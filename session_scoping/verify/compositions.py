@@ -64,7 +64,8 @@ def _select(argument: Any, scope: Scope) -> Text | Unmodelled:
     items = items_of(argument[1], scope)
     if isinstance(items, Unmodelled):
         return items
-    index = int(argument[0]) if str(argument[0]).isdigit() else -1
+    # Python takes more characters for digits than CloudFormation does, and no list has 10,000 items.
+    index = int(argument[0]) if re.fullmatch("[0-9]{1,4}", str(argument[0])) else -1
     if not 0 <= index < len(items):
         return Unmodelled(f"{scope.name}: Fn::Select outside its list")
     item = items[index]

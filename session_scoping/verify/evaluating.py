@@ -34,7 +34,13 @@ def text_of(value: Any, scope: Scope) -> Text | Unmodelled:
     handler = HANDLERS.get(name)
     if handler is None:
         return Unmodelled(f"{scope.name}: the intrinsic {name} is not understood")
-    found = handler(argument, scope)
+    if id(value) in scope.active:
+        return Unmodelled(f"{scope.name}: an {name} that leads back to itself")
+    scope.active.add(id(value))
+    try:
+        found = handler(argument, scope)
+    finally:
+        scope.active.discard(id(value))
     return found if isinstance(found, Unmodelled) else _looked_up(found, scope)
 
 
@@ -74,7 +80,7 @@ def items_of(value: Any, scope: Scope) -> list[Any] | Unmodelled:
 
 
 def _is_list_parameter(name: str, scope: Scope) -> bool:
-    declared = scope.template.get("Parameters", {}).get(name, {})
+    declared = scope.section("Parameters").get(name)
     kind = str(declared.get("Type", "")) if isinstance(declared, dict) else ""
     return kind.startswith("List<") or kind == "CommaDelimitedList"
 

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from session_scoping.verify.evaluating import handles, text_of
+from session_scoping.verify.exports import Output, find
 from session_scoping.verify.scope import NO_VALUE, Scope, choose, conditions_used
 from session_scoping.verify.text import Text, Token, Unmodelled, join_text, lit, plain
 
@@ -45,13 +46,13 @@ def _ref(name: Any, scope: Scope) -> Text | Unmodelled:
     if name in scope.arguments:
         value, outer = scope.arguments[name]
         return _stored(name, scope) or text_of(value, outer or scope)
-    if name in (scope.template.get("Parameters") or {}):
+    if name in scope.section("Parameters"):
         return _parameter(name, scope)
     return Unmodelled(f"{scope.name}: Ref {name} points at nothing in the template")
 
 
 def _parameter(name: str, scope: Scope) -> Text | Unmodelled:
-    declared = scope.template["Parameters"][name]
+    declared = scope.section("Parameters")[name]
     allowed = declared.get("AllowedValues") if isinstance(declared, dict) else None
     if stored := _stored(name, scope):
         return stored
@@ -87,7 +88,7 @@ def _referred_to(value: Any) -> set[str]:
 
 def _stored(name: str, scope: Scope) -> Text | None:
     """Return what a parameter holds whose value is looked up in the parameter store by what is given for it."""
-    declared = (scope.template.get("Parameters") or {}).get(name)
+    declared = scope.section("Parameters").get(name)
     kind = str(declared.get("Type", "")) if isinstance(declared, dict) else ""
     return (Token(f"{scope.name}.{name}", "free"),) if kind.startswith("AWS::SSM::Parameter::Value") else None
 
@@ -158,7 +159,7 @@ def _get_att(argument: Any, scope: Scope) -> Text | Unmodelled:
         return Unmodelled(f"{scope.name}: Fn::GetAtt {logical_id} points at nothing in the template")
     if logical_id in scope.children and attribute.startswith("Outputs."):
         child = scope.children[logical_id]
-        output = (child.template.get("Outputs") or {}).get(attribute.removeprefix("Outputs."))
+        output = child.section("Outputs").get(attribute.removeprefix("Outputs."))
         if isinstance(output, dict) and "Value" in output:
             return text_of(output["Value"], child)
         return Unmodelled(f"{scope.name}: {logical_id} has no output {attribute}")
@@ -187,25 +188,36 @@ def _import(argument: Any, scope: Scope) -> Text | Unmodelled:
     key = None if isinstance(name, Unmodelled) else plain(name)
     if key is None:
         return Unmodelled(f"{scope.name}: an Fn::ImportValue whose name is computed")
-    return _exported(key, scope)
+    return _exported(key, find(key, scope.exports, scope.account, scope.region), scope)
 
 
-def _exported(key: str, scope: Scope) -> Text | Unmodelled:
-    if key in scope.exports:
-        value, owner = scope.exports[key]
-        return text_of(value, owner)
+def _exported(key: str, found: Output | Unmodelled | None, scope: Scope) -> Text | Unmodelled:
+    if isinstance(found, Unmodelled):
+        return Unmodelled(f"{scope.name}: {found.reason}")
+    if found is not None:
+        return text_of(found.value, found.owner)
     if _CDK_EXPORT.search(key):
         scope.notes.add(f"the import `{key}` is the name or ARN of one resource, as CDK writes it")
-        return (Token(key, "plain"),)
-    return (Token(key, "free"),)
+        return (Token(f"{key}{scope.env}", "plain"),)
+    return (Token(f"{key}{scope.env}", "free"),)
 
 
 @handles("Fn::GetStackOutput")
 def _stack_output(argument: Any, scope: Scope) -> Text | Unmodelled:
-    """An output of another stack by name: what CDK writes for references between stacks since its weak exports."""
-    names = [argument.get(part) for part in ("StackName", "OutputName")] if isinstance(argument, dict) else []
-    texts = [text_of(name, scope) for name in names]
-    known = [None if isinstance(text, Unmodelled) else plain(text) for text in texts]
-    if len(known) != 2 or None in known:
+    """
+    An output of another stack by name: what CDK writes for references between stacks since its weak exports.
+
+    It may say another Region, and a role of another account to read the output with.
+    """
+    if not isinstance(argument, dict):
+        return Unmodelled(f"{scope.name}: a malformed Fn::GetStackOutput")
+    stack, output, region = (
+        None if isinstance(text, Unmodelled) else plain(text)
+        for text in (text_of(argument.get(part, ""), scope) for part in ("StackName", "OutputName", "Region"))
+    )
+    if not stack or not output:
         return Unmodelled(f"{scope.name}: an Fn::GetStackOutput whose names are computed")
-    return _exported(f"{known[0]}.{known[1]}", scope)
+    key = f"{stack}.{output}"
+    account = "" if "RoleArn" in argument else scope.account
+    region = (region or "") if "Region" in argument else scope.region
+    return _exported(key, find(key, scope.stack_outputs, account, region), scope)

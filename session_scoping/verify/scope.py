@@ -2,11 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from session_scoping.verify.text import Unmodelled
 
+if TYPE_CHECKING:
+    from session_scoping.verify.exports import Output
+
 NO_VALUE = object()
+
+Given = tuple[tuple[str, bool], ...]
+"""Template conditions, each with the value it has."""
 
 
 @dataclass
@@ -15,42 +21,61 @@ class Scope:
     One template with what is needed to evaluate its intrinsics.
 
     Attributes:
-        name: Name of the stack; prefixes its tokens.
+        name: Name of the stack, which no other has; prefixes its tokens.
         template: The parsed template.
-        exports: Export name -> the value expression and the scope it belongs to, over all stacks read.
+        exports: What the stacks read export, all of them.
+        stack_outputs: Their outputs, named `stack.output`.
         arguments: Parameter name -> value expression and scope, for a nested stack or from the user.
         children: Logical id of a nested stack -> its scope.
         env: Name of the account and Region the stack deploys to; stacks with the same name share them.
+        stack_name: Name it is deployed under, where that is another one.
         account: Id of the account it deploys to; empty where the template leaves it open.
+        region: Name of the Region it deploys to; empty where the template leaves it open.
+        given: Template conditions under which it exists: those of a nested stack, and of the stacks around it.
         notes: Assumptions made on the way.
-        choices: Template conditions whose value is settled.
+        choices: Template conditions of this template -> the value each is taken to have.
+        active: Ids of the intrinsic calls that are being evaluated, each of which may not lead to itself.
         deployed: Whether it is a template; a policy document by itself keeps the partition it is written for.
         naming: The parameters that stand in names of resources; None until they are looked for.
     """
 
     name: str
     template: dict[str, Any]
-    exports: "dict[str, tuple[Any, Scope]]" = field(default_factory=dict)
+    exports: "tuple[Output, ...]" = ()
+    stack_outputs: "tuple[Output, ...]" = ()
     arguments: "dict[str, tuple[Any, Scope | None]]" = field(default_factory=dict)
     children: "dict[str, Scope]" = field(default_factory=dict)
     env: str = ""
+    stack_name: str = ""
     account: str = ""
+    region: str = ""
+    given: Given = ()
     notes: set[str] = field(default_factory=set)
     choices: Mapping[str, bool] = field(default_factory=dict)
+    active: set[int] = field(default_factory=set)
     deployed: bool = True
     naming: frozenset[str] | None = None
+
+    def section(self, name: str) -> dict[str, Any]:
+        """Return a section of the template, such as `Outputs`; empty when it is missing or malformed."""
+        found = self.template.get(name)
+        return found if isinstance(found, dict) else {}
 
     @property
     def resources(self) -> dict[str, dict[str, Any]]:
         """Logical id -> resource; anything that is not a resource is left out."""
-        found = self.template.get("Resources")
-        entries = found.items() if isinstance(found, dict) else ()
-        return {key: value for key, value in entries if isinstance(value, dict)}
+        return {key: value for key, value in self.section("Resources").items() if isinstance(value, dict)}
 
     def properties(self, logical_id: str) -> dict[str, Any]:
         """Return a resource's properties; empty when it has none."""
         found = self.resources.get(logical_id, {}).get("Properties")
         return found if isinstance(found, dict) else {}
+
+
+def existence(logical_id: str, scope: Scope) -> Given:
+    """Return the template conditions under which a resource exists, those of the nested stacks it is in included."""
+    condition = scope.resources[logical_id].get("Condition")
+    return scope.given if condition is None else (*scope.given, (f"{scope.name}.{condition}", True))
 
 
 def intrinsic(value: Any) -> tuple[str, Any] | None:

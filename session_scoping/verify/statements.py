@@ -10,7 +10,7 @@ from session_scoping.verify.intrinsics import items_of, partition_of, text_of
 from session_scoping.verify.matching import split_fields
 from session_scoping.verify.model import Condition, Statement
 from session_scoping.verify.naming import in_this_partition
-from session_scoping.verify.scope import NO_VALUE, Scope, choose, conditions_used, intrinsic
+from session_scoping.verify.scope import NO_VALUE, Given, Scope, choose, conditions_used, intrinsic
 from session_scoping.verify.text import Text, Unmodelled, join_text, lit, plain
 
 # More template conditions in one statement than this would mean more variants than anyone reads.
@@ -31,7 +31,8 @@ def parse_policy(document: Any, scope: Scope, where: str, *, trust: bool = False
         trust: Whether it is a trust policy, whose statements name no resource.
 
     Returns:
-        Its statements. One that depends on a template condition comes once per value of that condition.
+        Its statements. One that depends on a template condition comes once per value of that condition. In a nested
+        stack with a condition of its own all depend on that one.
     """
     found: list[Statement] = []
     names = conditions_used(document) - set(scope.choices)
@@ -39,11 +40,7 @@ def parse_policy(document: Any, scope: Scope, where: str, *, trust: bool = False
         return (Statement(where, allow=True, problem=f"{where} depends on {len(names)} template conditions"),)
     for chosen, given in _choices(names, scope):
         found += [replace(statement, given=given) for statement in _document(document, chosen, where, trust)]
-    return _drop_equal(found) if names else tuple(found)
-
-
-Given = tuple[tuple[str, bool], ...]
-"""Template conditions, each with the value it has."""
+    return tied(_drop_equal(found) if names else tuple(found), scope.given)
 
 
 def variants(value: Any, scope: Scope) -> Iterator[tuple[Scope, Given]]:
@@ -116,7 +113,7 @@ def _statement(body: dict[str, Any], scope: Scope, where: str, variables: bool, 
     def broken(reason: str) -> Statement:
         return Statement(where, allow, problem=f"{where}: {reason}")
 
-    if unknown := sorted(set(body) - _ELEMENTS):
+    if unknown := sorted(map(str, set(body) - _ELEMENTS)):
         return broken(f"the element {unknown[0]} is not understood")
     if all(body.get("Effect") != effect for effect in ("Allow", "Deny")):
         return broken("its Effect is neither Allow nor Deny")

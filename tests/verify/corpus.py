@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from session_scoping.verify.collecting import collect
+from session_scoping.verify.links import link
 from session_scoping.verify.model import Estate
 from session_scoping.verify.scope import Scope
-from session_scoping.verify.template import link
 
 
 def estate_of(template: dict[str, Any]) -> Estate:

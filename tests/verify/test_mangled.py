@@ -13,9 +13,9 @@ from session_scoping.cli import main
 from session_scoping.verify.collecting import collect
 from session_scoping.verify.findings import findings
 from session_scoping.verify.infer import Options, find_session_roles, scope_of
+from session_scoping.verify.links import link
 from session_scoping.verify.properties.compute_roles import find_compute_roles
 from session_scoping.verify.scope import Scope
-from session_scoping.verify.template import link
 from tests import small
 from tests.verify.peers import peer
 

@@ -15,10 +15,10 @@ from session_scoping.tags import DEFAULT_TAG_KEYS
 from session_scoping.testing import verify
 from session_scoping.verify.collecting import collect
 from session_scoping.verify.infer import Options
+from session_scoping.verify.links import link
 from session_scoping.verify.plan import plan
 from session_scoping.verify.report import Result, Status
 from session_scoping.verify.scope import Scope
-from session_scoping.verify.template import link
 from tests import small
 
 Template = dict[str, Any]

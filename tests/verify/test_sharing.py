@@ -9,10 +9,10 @@ import pytest
 from session_scoping import TenantObjects, TenantTable, TenantTablePolicy
 from session_scoping.testing import verify
 from session_scoping.verify.collecting import collect
+from session_scoping.verify.links import link
 from session_scoping.verify.model import Role
 from session_scoping.verify.report import Report, Status
 from session_scoping.verify.scope import Scope
-from session_scoping.verify.template import link
 from session_scoping.verify.text import Token
 from tests import small
 from tests.verify.mutations import session_role

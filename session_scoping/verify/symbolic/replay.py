@@ -1,5 +1,6 @@
 """Fills a template's deploy-time parts with the values of a counterexample and asks `decide`."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import z3
@@ -40,6 +41,10 @@ def date_text(seconds: z3.RatNumRef) -> str:
         return str(float(value))
 
 
+# Python takes more characters for digits than IAM, and refuses to read thousands of them.
+_WHOLE = re.compile("-?[0-9]{1,100}")
+
+
 def _satisfying(condition: Condition) -> str | None:
     """Return a value that satisfies a condition z3 saw as true or false at will."""
     if not condition.values or any(isinstance(part, Token) for part in condition.values[0]):
@@ -49,9 +54,9 @@ def _satisfying(condition: Condition) -> str | None:
     if "ipaddress" in operator:
         return wanted.partition("/")[0]
     if "lessthan" in operator and not operator.endswith("equals"):
-        return str(int(wanted) - 1) if wanted.lstrip("-").isdigit() else None
+        return str(int(wanted) - 1) if _WHOLE.fullmatch(wanted) else None
     if "greaterthan" in operator and not operator.endswith("equals"):
-        return str(int(wanted) + 1) if wanted.lstrip("-").isdigit() else None
+        return str(int(wanted) + 1) if _WHOLE.fullmatch(wanted) else None
     return None if "not" in operator else wanted
 
 

@@ -1,0 +1,130 @@
+"""Which stacks lie under a path: one template, a directory of templates, or what `cdk synth` wrote."""
+
+import re
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from session_scoping.verify.reading import read_json, read_template, template_in, unreadable
+
+_SUFFIXES = (".json", ".template", ".yaml", ".yml")
+_NESTED = ".nested.template.json"
+
+
+@dataclass(frozen=True)
+class StackFile:
+    """
+    One stack to verify.
+
+    Attributes:
+        name: What reports call it; no two stacks have the same.
+        stack_name: The name it is deployed under, which stacks in other Regions and accounts may share.
+        environment: Account and Region as CDK writes them, `aws://account/region`; empty where nothing says it.
+        artifact: What the manifest, or the directory, calls it.
+    """
+
+    name: str
+    stack_name: str
+    file: Path
+    template: dict[str, Any]
+    environment: str = ""
+    artifact: str = ""
+
+    @property
+    def account(self) -> str:
+        """Id of the account; empty when it is left open."""
+        account = self.environment.removeprefix("aws://").partition("/")[0]
+        return account if account.isascii() and account.isdigit() else ""
+
+    @property
+    def region(self) -> str:
+        """Name of the Region; empty when it is left open."""
+        region = self.environment.removeprefix("aws://").partition("/")[2]
+        return "" if region == "unknown-region" else region
+
+
+def stacks_under(path: Path) -> list[StackFile]:
+    """
+    Read every stack under a path, each under a name of its own.
+
+    Raises:
+        InvalidInputError: There is none, or what looks like one cannot be read.
+    """
+    try:
+        found = _directory(path, set()) if path.is_dir() else [_stack(path, read_template(path))]
+    except OSError as error:
+        raise unreadable(path, type(error).__name__) from error
+    if not found:
+        raise unreadable(path, "no template in it")
+    return _told_apart(found)
+
+
+def stack_name_of(path: Path) -> str:
+    """Return what a template's file calls its stack."""
+    name = path.name
+    for suffix in (*_SUFFIXES, ".template"):
+        name = name.removesuffix(suffix)
+    return name
+
+
+def _stack(file: Path, template: dict[str, Any]) -> StackFile:
+    return StackFile("", stack_name_of(file), file, template, artifact=file.name)
+
+
+def _directory(path: Path, seen: set[Path]) -> list[StackFile]:
+    manifest = path / "manifest.json"
+    if manifest.exists():
+        return _from_manifest(path, manifest, seen)
+    found: list[StackFile] = []
+    for file in sorted(path.iterdir()):
+        if file.suffix.lower() in _SUFFIXES and not file.name.endswith(_NESTED) and file.is_file():
+            template = template_in(file)
+            found += [] if template is None else [_stack(file, template)]
+    return found
+
+
+def _from_manifest(path: Path, manifest: Path, seen: set[Path]) -> list[StackFile]:
+    if path.resolve() in seen:
+        # Its stacks would be read twice, or for ever.
+        raise unreadable(manifest, "an assembly that lists a directory twice, or holds itself")
+    seen.add(path.resolve())
+    content = read_json(manifest)
+    try:
+        artifacts = sorted(content.get("artifacts", {}).items())
+        found: list[StackFile] = []
+        for name, artifact in artifacts:
+            properties = artifact.get("properties", {})
+            if artifact.get("type") == "aws:cloudformation:stack":
+                file = path / properties["templateFile"]
+                stack_name, environment = properties.get("stackName", name), artifact.get("environment", "")
+                stack = StackFile("", str(stack_name), file, read_template(file), str(environment), name)
+                found.append(stack)
+            elif artifact.get("type") == "cdk:cloud-assembly":
+                found += _directory(path / properties["directoryName"], seen)
+    except (KeyError, AttributeError, TypeError) as error:
+        raise unreadable(manifest, "a manifest that is not CDK's") from error
+    return found
+
+
+def _told_apart(stacks: list[StackFile]) -> list[StackFile]:
+    """Name the stacks; those whose name occurs more than once get a hint behind it, the most telling first."""
+    names = [_slug(stack.stack_name) for stack in stacks]
+    for hints in (
+        [stack.environment.removeprefix("aws://") for stack in stacks],
+        [stack.artifact for stack in stacks],
+    ):
+        counts = Counter(names)
+        names = [
+            f"{name}@{_slug(hint)}" if counts[name] > 1 and hint else name
+            for name, hint in zip(names, hints, strict=True)
+        ]
+    counts = Counter(names)
+    # `#` is in no name so far: where all else is the same, the number makes them different for certain.
+    names = [f"{name}#{number}" if counts[name] > 1 else name for number, name in enumerate(names)]
+    return [replace(stack, name=name) for name, stack in zip(names, stacks, strict=True)]
+
+
+def _slug(text: str) -> str:
+    """Return a text without `/`, `.`, `@` and `#`, which divide the name of a resource into its stacks and its own."""
+    return re.sub(r"[^\w-]", "-", text)

@@ -1,0 +1,165 @@
+"""Reads one file: a template as JSON or YAML, or a JSON file CDK writes beside it. Odd input is refused here."""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from session_scoping.errors import InvalidInputError
+
+# CloudFormation takes templates of 1 MB; nothing a person or CDK writes is nested this deep.
+_DEPTH_MAX, _VALUES_MAX, _BITS_MAX = 200, 500_000, 10_000
+_RESOURCES = re.compile(r"""(?:^|[\s{,\ufeff])["']?Resources["']?\s*:""", re.MULTILINE)
+
+
+def read_template(path: Path) -> dict[str, Any]:
+    """
+    Return one parsed CloudFormation template.
+
+    Raises:
+        InvalidInputError: The file is missing, is no JSON or YAML, holds what no template holds, or has no `Resources`.
+    """
+    return _with_resources(path, _parse(path, _text(path)))
+
+
+def _with_resources(path: Path, parsed: Any) -> dict[str, Any]:
+    if not isinstance(parsed, dict) or not isinstance(parsed.get("Resources"), dict):
+        raise unreadable(path, "a file without a `Resources` section")
+    return parsed
+
+
+def template_in(path: Path) -> dict[str, Any] | None:
+    """
+    Return the template in a file, or None for a file that is something else.
+
+    Raises:
+        InvalidInputError: The file looks like a template and cannot be read, so that what it deploys would be left out.
+    """
+    try:
+        # UTF-16 without its zero bytes still shows the word.
+        text = path.read_bytes().replace(b"\0", b"").decode("utf-8", errors="replace")
+    except OSError as error:
+        raise unreadable(path, type(error).__name__) from error
+    if not looks_like_template(text):
+        return None
+    parsed = _parse(path, _text(path))
+    return _with_resources(path, parsed) if isinstance(parsed, dict) and "Resources" in parsed else None
+
+
+def looks_like_template(text: str) -> bool:
+    """Whether a text has a key `Resources`, quoted or not."""
+    return _RESOURCES.search(text) is not None
+
+
+def read_json(path: Path) -> Any:
+    """
+    Return what a JSON file holds.
+
+    Raises:
+        InvalidInputError: It cannot be read, or holds what CDK never writes.
+    """
+    try:
+        return ordinary(json.loads(_text(path)))
+    except (ValueError, RecursionError) as error:
+        raise unreadable(path, str(error) if isinstance(error, OddInputError) else "text that is not JSON") from error
+
+
+def unreadable(
+    path: Path, got: str, *, fix: str = "run `cdk synth` and pass cdk.out or one *.template.json"
+) -> InvalidInputError:
+    """Return the error for a file or directory there is nothing to prove about."""
+    return InvalidInputError(
+        f"cannot read `{path}`",
+        got=got,
+        expected="a CloudFormation template or a cdk.out directory",
+        why="there is nothing to prove about it",
+        fix=fix,
+    )
+
+
+class OddInputError(ValueError):
+    """A value no template holds; the message says what it is."""
+
+
+def ordinary(value: Any) -> Any:
+    """
+    Return parsed input as a tree of its own, of what JSON knows: a YAML alias becomes a copy of what it stands for.
+
+    Raises:
+        OddInputError: It is endless, or so deep or big that reading it further would fail or never end, or holds
+            something that is no JSON, such as half of a surrogate pair, which no file and no terminal takes.
+    """
+    return _copy(value, _DEPTH_MAX, [_VALUES_MAX])
+
+
+def _copy(value: Any, depth: int, left: list[int]) -> Any:
+    left[0] -= 1
+    if depth < 0 or left[0] < 0:
+        raise OddInputError(
+            f"more than {_DEPTH_MAX} levels, or a value that holds itself" if depth < 0
+            else f"more than {_VALUES_MAX:,} values"
+        )  # fmt: skip
+    if isinstance(value, Mapping):
+        if not all(isinstance(key, str) for key in value):
+            raise OddInputError("a key that is not text")
+        return {_text_copy(key): _copy(item, depth - 1, left) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_copy(item, depth - 1, left) for item in value]
+    if isinstance(value, str):
+        return _text_copy(value)
+    if isinstance(value, int) and value.bit_length() > _BITS_MAX:
+        raise OddInputError("a number of thousands of digits")
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    raise OddInputError(f"a value of the type {type(value).__name__}, which CloudFormation does not know")
+
+
+def _text_copy(text: str) -> str:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise OddInputError("text with half of a surrogate pair") from error
+    return text
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        # ValueError: a path with a NUL character, or text that is not UTF-8.
+        raise unreadable(path, type(error).__name__) from error
+
+
+def _parse(path: Path, text: str) -> Any:
+    try:
+        parsed = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        if path.suffix.lower() != ".json":
+            parsed = _parse_yaml(path, text)
+        elif looks_like_template(text) and not text.lstrip().startswith("{"):
+            raise unreadable(path, "YAML in a file named `.json`", fix="name it `.yaml`") from error
+        else:
+            raise unreadable(path, "text that is not JSON") from error
+    try:
+        return ordinary(parsed)
+    except OddInputError as error:
+        raise unreadable(path, str(error)) from error
+
+
+def _parse_yaml(path: Path, text: str) -> Any:
+    try:
+        from session_scoping.verify.yaml_text import parse_yaml
+    except ImportError as error:
+        raise InvalidInputError(
+            f"cannot read `{path}`",
+            got="YAML, and no YAML reader is installed",
+            expected="JSON, as `cdk synth` writes it",
+            why="PyYAML is not a dependency of session-scoping",
+            fix="pip install pyyaml, or convert the template to JSON",
+        ) from error
+    try:
+        return parse_yaml(text)
+    except Exception as error:
+        # PyYAML lets errors of every type through where an explicit tag stands on odd text, such as `!!int ''`.
+        raise unreadable(path, "text that is neither JSON nor YAML") from error
