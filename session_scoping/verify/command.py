@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from session_scoping.agent.policy import parse_session_policy
-from session_scoping.errors import InvalidInputError, MissingExtraError
+from session_scoping.errors import InvalidInputError, MissingExtraError, SessionScopingError
 
 if TYPE_CHECKING:
     from session_scoping.verify.infer import Options
@@ -122,10 +122,10 @@ def run(arguments: argparse.Namespace) -> int:
     from session_scoping.verify.render import as_json, as_sarif, print_table
     from session_scoping.verify.template import load
 
-    estate = collect(load(arguments.path, parameters_from(arguments)))
     options = replace(options_from(arguments), session_policies=tuple(map(_read_policy, arguments.session_policy)))
-    with progress(quiet=arguments.json) as tell:
-        report = prove(estate, options, tell)
+    parameters = parameters_from(arguments)
+    with progress(quiet=arguments.json) as tell, no_traceback(arguments.path):
+        report = prove(collect(load(arguments.path, parameters)), options, tell)
     if arguments.sarif:
         _write(arguments.sarif, json.dumps(as_sarif(report, arguments.path), indent=2) + "\n")
     if arguments.json:
@@ -158,6 +158,28 @@ def _write(path: Path, text: str) -> None:
             expected="a file in a directory that exists",
             why="the report would be lost",
             fix="give another path",
+        ) from error
+
+
+@contextmanager
+def no_traceback(path: Path) -> Iterator[None]:
+    """
+    Turn what nobody foresaw in an input into a sentence.
+
+    Raises:
+        InvalidInputError: In place of any exception that is not one of ours.
+    """
+    try:
+        yield
+    except SessionScopingError:
+        raise
+    except Exception as error:
+        raise InvalidInputError(
+            f"cannot verify `{path}`",
+            got=f"{type(error).__name__} on the way",
+            expected="templates as `cdk synth` writes them",
+            why="nothing is proved about it",
+            fix="verify its templates one by one to find the one, and report it",
         ) from error
 
 

@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from textwrap import wrap
 
-from session_scoping.verify.command import _write, add_scope_arguments, options_from, parameters_from, require_extra
+from session_scoping.verify.command import (
+    _write,
+    add_scope_arguments,
+    no_traceback,
+    options_from,
+    parameters_from,
+    require_extra,
+)
 
 
 @dataclass(frozen=True)
@@ -79,7 +86,9 @@ def run(arguments: argparse.Namespace) -> int:
     from session_scoping.verify.picture import as_html, as_svg
     from session_scoping.verify.story import tell
 
-    stories = tell(arguments.path, options_from(arguments), parameters_from(arguments))
+    options, parameters = options_from(arguments), parameters_from(arguments)
+    with no_traceback(arguments.path):
+        stories = tell(arguments.path, options, parameters)
     _print(stories)
     if arguments.html:
         _write(arguments.html, as_html(stories))

@@ -27,6 +27,13 @@ _GRANTS = {
     "AWS::Lambda::Permission",
     "AWS::S3::AccessGrant",
 }
+_CUSTOM = ("Custom::", "AWS::CloudFormation::CustomResource")
+# IAM's calls that change what a role may do, without letter case: SDKs differ in it. Source: IAM API reference.
+_CALLS = (
+    "putrolepolicy", "attachrolepolicy", "detachrolepolicy", "deleterolepolicy", "updateassumerolepolicy",
+    "putrolepermissionsboundary", "deleterolepermissionsboundary", "createpolicyversion", "setdefaultpolicyversion",
+    "tagrole", "untagrole",
+)  # fmt: skip
 
 
 def notice_macros(scope: Scope, estate: Estate) -> None:
@@ -40,6 +47,8 @@ def notice_macros(scope: Scope, estate: Estate) -> None:
             estate.problems.append(f"{scope.name}.{logical_id}: what it adds when it deploys is not in the template")
         if kind == "AWS::CloudFormation::Stack" and logical_id not in scope.children:
             estate.problems.append(f"{scope.name}.{logical_id}: the template of this nested stack was not found")
+        if kind == "AWS::CloudFormation::StackSet":
+            estate.problems.append(f"{scope.name}.{logical_id}: what a stack set deploys is not in the template")
     for logical_id in scope.template["Resources"]:
         if logical_id not in scope.resources or str(logical_id).startswith("Fn::"):
             estate.problems.append(f"{scope.name}: `{logical_id}` in Resources is not understood")
@@ -51,15 +60,28 @@ def notice_other_policies(scope: Scope, estate: Estate) -> None:
         kind, where = str(resource.get("Type", "")), f"{scope.name}.{logical_id}"
         if kind.startswith("AWS::IAM::") or kind in _READ:
             continue
+        if kind.startswith(_CUSTOM) and _calls_iam(scope.properties(logical_id)):
+            _add_problem(estate, scope.properties(logical_id), scope, f"{where}: it changes roles when it deploys")
         for name, value in scope.properties(logical_id).items():
             if "polic" not in name.lower() and kind not in _GRANTS:
                 continue
             if _for_everybody(value):
                 scope.notes.add(f"{where} ({kind}) lets everybody in, sessions too: no tenant data is behind it")
-            text, named = json.dumps(value, default=str), list(_texts(value, scope))
-            for role in estate.roles.values():
-                if _mentions(text, role) or any(_names(found, role) for found in named):
-                    role.problems += (f"{where}: policies of {kind} are not modelled",)
+            _add_problem(estate, value, scope, f"{where}: policies of {kind} are not modelled")
+
+
+def _add_problem(estate: Estate, value: Any, scope: Scope, problem: str) -> None:
+    """Add a problem to every role that a part of a template names."""
+    text, named = json.dumps(value, default=str), list(_texts(value, scope))
+    for role in estate.roles.values():
+        if _mentions(text, role) or any(_names(found, role) for found in named):
+            role.problems += (problem,)
+
+
+def _calls_iam(value: Any) -> bool:
+    """Whether a custom resource makes a call that changes what a role may do, as AwsCustomResource writes it."""
+    text = json.dumps(value, default=str).lower()
+    return "iam" in text and any(call in text for call in _CALLS)
 
 
 def _for_everybody(value: Any) -> bool:

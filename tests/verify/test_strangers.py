@@ -169,6 +169,22 @@ def test_the_policy_of_a_key_that_sessions_use_is_looked_at(condition: Any, stat
     assert judged(template).status is status
 
 
+def test_a_service_may_decrypt_with_a_key_when_somebody_says_so() -> None:
+    """Which data a service was handed is not in the template; a source or an encryption context of one's own tells."""
+    stack = small.stack()
+    bucket = small.bucket(stack, encryption=s3.BucketEncryption.KMS, encryption_key=kms.Key(stack, "Key"))
+    small.session_role(stack, objects=[TenantObjects.attachments(bucket)])
+    service = {"Service": "logs.us-east-1.amazonaws.com"}
+    statement = {"Effect": "Allow", "Principal": service, "Action": "kms:*", "Resource": "*"}
+    base = small.template(stack)
+    open_to_all = edit(base, "key", lambda t: _key_policy(t, statement)).template
+    assert judged(open_to_all).status is Status.UNKNOWN
+    assert judged(open_to_all, trusted=(service["Service"],)).status is Status.PROVED
+    context = {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": {"Fn::Sub": "arn:aws:logs:*:${AWS::AccountId}:*"}}}
+    fenced = edit(base, "key", lambda t: _key_policy(t, {**statement, "Condition": context})).template
+    assert judged(fenced).status is Status.PROVED
+
+
 def test_a_pattern_given_at_deploy_time_is_unknown() -> None:
     """A parameter compared with a pattern operator may hold `*`."""
     template = on_bucket("*", {"StringLike": {"aws:PrincipalOrgID": {"Ref": "Org"}}})

@@ -198,3 +198,21 @@ def test_a_missing_extra_is_said_in_one_line(tmp_path: Path) -> None:
     assert run.returncode == 2
     assert "session-scoping[verify]" in run.stderr
     assert run.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["verify", "explain"])
+def test_what_nobody_foresaw_is_a_sentence(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mistake in the verifier itself is exit code 2, never a traceback and never a pass."""
+    import session_scoping.verify.template as reading
+
+    def broken(*_: object) -> None:
+        raise RecursionError
+
+    path = tmp_path / "t.template.json"
+    path.write_text('{"Resources": {}}')
+    monkeypatch.setattr(reading, "load", broken)
+    monkeypatch.setattr("session_scoping.verify.story.load", broken)
+    assert main([command, str(path)]) == 2
+    assert "got RecursionError on the way" in capsys.readouterr().err

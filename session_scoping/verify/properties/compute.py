@@ -6,6 +6,7 @@ import z3
 
 from session_scoping.verify.actions import BUCKET, ESCALATION, FUTURE, KEYED, OBJECT, OBJECT_ADMIN, PARTIQL, UNKEYED
 from session_scoping.verify.infer import scope_without_tags
+from session_scoping.verify.matching import split_fields
 from session_scoping.verify.model import Estate, Role, Statement, Store
 from session_scoping.verify.properties.base import Proof, Witness, classes, confirm
 from session_scoping.verify.properties.entries import entry_arn, entry_target
@@ -18,7 +19,7 @@ from session_scoping.verify.symbolic.policies import Target, allowed, resource_p
 from session_scoping.verify.symbolic.solver import solve
 from session_scoping.verify.symbolic.strings import TRUE, Key
 from session_scoping.verify.symbolic.targets import store_target, where_granted
-from session_scoping.verify.text import Text, lit
+from session_scoping.verify.text import Pattern, Text, lit
 
 RULE = "compute-isolation"
 _TABLE = (*KEYED, *PARTIQL, *UNKEYED, FUTURE[0])
@@ -71,15 +72,21 @@ def _attempts(proof: Proof) -> Iterator[tuple[str, Target, Text, str, str]]:
         for action in classes(statements, deeper):
             what = f"{action} is allowed inside {store.label}"
             yield action, store_target(place, inside, lookup), place.arn, "/", what
-    for statement in proof.role.identity:
-        if not statement.allow or statement.problem:
-            continue
-        for action in ESCALATION:
-            if covers_action(statement, action):
-                for text in statement.resources if statement.resources is not None else (lit("*"),):
-                    pattern = resource_pattern(text, statement)
-                    arn = entry_arn(pattern)
-                    yield action, entry_target(pattern, lookup), arn, "", f"{action} is allowed"
+    for statement in (s for s in proof.role.identity if s.allow):
+        for text in statement.resources if statement.resources is not None else (lit("*"),):
+            pattern = resource_pattern(text, statement)
+            target, arn = entry_target(pattern, lookup), entry_arn(pattern)
+            for action in (action for action in ESCALATION if covers_action(statement, action)):
+                yield action, target, arn, "", f"{action} is allowed"
+            if _is_access_point(pattern) and any(store.kind == "bucket" for store in proof.scoped.stores):
+                for action in (action for action in OBJECT if covers_action(statement, action)):
+                    yield action, target, arn, "", f"{action} is allowed through an access point, whatever its bucket"
+
+
+def _is_access_point(pattern: Pattern) -> bool:
+    fields = split_fields(pattern)
+    path = fields[5][0] if len(fields) == 6 and fields[5] else ""
+    return isinstance(path, str) and path.startswith("accesspoint")
 
 
 def _call(proof: Proof) -> Call:

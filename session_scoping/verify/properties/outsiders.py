@@ -47,7 +47,9 @@ class Stranger:
 
     def knows(self, key: str) -> bool:
         """Whether what a condition key holds for it is known."""
-        return key in _SET_BY_AWS or (not self.tagged and key.startswith(PRINCIPAL_TAG))
+        # A service names what it works for in the encryption context, and that is somebody else's.
+        in_context = self.service and key.startswith("kms:encryptioncontext")
+        return key in _SET_BY_AWS or in_context or (not self.tagged and key.startswith(PRINCIPAL_TAG))
 
 
 _INTERNET: Values = {"aws:sourceip": ("198.51.100.7",)}
