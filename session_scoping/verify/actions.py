@@ -5,6 +5,9 @@ A pattern such as `dynamodb:Get*` is expanded over these lists. An action AWS ad
 `FUTURE`, which only patterns ending in `:*` or a bare `*` cover.
 """
 
+import re
+from collections.abc import Iterable
+
 # Actions that carry dynamodb:LeadingKeys. Source: service authorization reference, list_amazondynamodb.
 KEYED = (
     "dynamodb:BatchGetItem",
@@ -112,20 +115,39 @@ KEY_USE = (
     "kms:ReEncryptFrom",
     "kms:ReEncryptTo",
 )
-# What would let a role change its own or another role's permissions. Source: list_identityandaccessmanagement.
+# What would let a role change what it or another principal may do, or become one that may more.
+# Source: list_identityandaccessmanagement.
 ESCALATION = (
+    "iam:AddClientIDToOpenIDConnectProvider",
+    "iam:AddRoleToInstanceProfile",
+    "iam:AddUserToGroup",
+    "iam:AttachGroupPolicy",
     "iam:AttachRolePolicy",
+    "iam:AttachUserPolicy",
+    "iam:CreateAccessKey",
+    "iam:CreateLoginProfile",
+    "iam:CreateOpenIDConnectProvider",
     "iam:CreatePolicyVersion",
+    "iam:CreateRole",
+    "iam:CreateSAMLProvider",
+    "iam:CreateUser",
     "iam:DeleteRolePermissionsBoundary",
     "iam:DeleteRolePolicy",
+    "iam:DeleteUserPermissionsBoundary",
     "iam:DetachRolePolicy",
     "iam:PassRole",
+    "iam:PutGroupPolicy",
     "iam:PutRolePermissionsBoundary",
     "iam:PutRolePolicy",
+    "iam:PutUserPermissionsBoundary",
+    "iam:PutUserPolicy",
     "iam:SetDefaultPolicyVersion",
     "iam:TagRole",
     "iam:UntagRole",
     "iam:UpdateAssumeRolePolicy",
+    "iam:UpdateLoginProfile",
+    "iam:UpdateOpenIDConnectProviderThumbprint",
+    "iam:UpdateSAMLProvider",
 )
 ASSUME = ("sts:AssumeRole", "sts:AssumeRoleWithWebIdentity", "sts:AssumeRoleWithSAML")
 OTHER_STS = (
@@ -151,7 +173,9 @@ FUTURE = (
     "bedrock:ZzFutureAction",
     "zz:FutureAction",
 )
-S3_ELSEWHERE = ("s3:ListAllMyBuckets", "s3:CreateJob", "s3:CreateAccessPoint", "s3:GetDataAccess")
+# Ways to objects that do not name their bucket: jobs, access points and access grants do.
+ROUNDABOUT = ("s3:CreateJob", "s3:CreateAccessPoint", "s3:CreateAccessPointForObjectLambda", "s3:GetDataAccess")
+S3_ELSEWHERE = ("s3:ListAllMyBuckets", *ROUNDABOUT)
 
 EVERYTHING = tuple(
     dict.fromkeys(
@@ -159,6 +183,17 @@ EVERYTHING = tuple(
          *ASSUME, *OTHER_STS, *ELSEWHERE, *S3_ELSEWHERE, *FUTURE)
     )
 )  # fmt: skip
+# What tells of a table or bucket without its contents, as far as a name can say it.
+_PASSIVE = re.compile(r"dynamodb:(describe|list)\w+|s3:(getbucket|getaccount|list)\w+|s3:get\w+configuration", re.I)
+
+
+def further(patterns: Iterable[str], service: str) -> list[str]:
+    """Return the actions of a service that patterns spell out and no list here has, those that describe left out."""
+    found = [pattern for pattern in patterns if "*" not in pattern and "?" not in pattern]
+    ours = [action for action in found if action.lower().startswith(f"{service}:") and action.lower() not in _SPELLING]
+    return [action for action in dict.fromkeys(ours) if not _PASSIVE.fullmatch(action)]
+
+
 _SPELLING = {action.lower(): action for action in EVERYTHING}
 
 

@@ -4,7 +4,18 @@ from collections.abc import Iterator
 
 import z3
 
-from session_scoping.verify.actions import BUCKET, ESCALATION, FUTURE, KEYED, OBJECT, OBJECT_ADMIN, PARTIQL, UNKEYED
+from session_scoping.verify.actions import (
+    BUCKET,
+    ESCALATION,
+    FUTURE,
+    KEYED,
+    OBJECT,
+    OBJECT_ADMIN,
+    PARTIQL,
+    ROUNDABOUT,
+    UNKEYED,
+    further,
+)
 from session_scoping.verify.infer import scope_without_tags
 from session_scoping.verify.matching import split_fields
 from session_scoping.verify.model import Estate, Role, Statement, Store
@@ -18,7 +29,7 @@ from session_scoping.verify.symbolic.conditions import UnmodelledError
 from session_scoping.verify.symbolic.policies import Target, allowed, resource_pattern
 from session_scoping.verify.symbolic.solver import solve
 from session_scoping.verify.symbolic.strings import TRUE, Key
-from session_scoping.verify.symbolic.targets import store_target, where_granted
+from session_scoping.verify.symbolic.targets import is_open, store_target, where_granted
 from session_scoping.verify.text import Pattern, Text, lit
 
 RULE = "compute-isolation"
@@ -55,32 +66,45 @@ def _attempts(proof: Proof) -> Iterator[tuple[str, Target, Text, str, str]]:
     broken = next((s.problem for s in proof.role.identity if s.problem), None)
     if broken:
         raise UnmodelledError(broken)
-    granting = {
-        kind: any(s.allow and any(covers_action(s, action) for action in actions) for s in proof.role.identity)
-        for kind, actions in (("table", _TABLE), ("bucket", (*BUCKET, *_OBJECT)))
-    }
     for store in proof.scoped.stores:
-        if not (granting.get(store.kind) or any(s.allow for s in store.policy) or store.problems):
+        statements = [*proof.role.identity, *store.policy]
+        direct, deeper = _actions_on(store, statements)
+        if not (store.problems or any(s.allow and covers_action(s, a) for s in statements for a in (*direct, *deeper))):
             # Neither its own policies nor the store's grant anything of the kind.
             continue
-        statements = [*proof.role.identity, *store.policy]
         place = where_granted(store, statements)
         inside = Key(f"inside {store.id}", frozenset(), 0)
-        direct, deeper = (_TABLE, _TABLE) if store.kind == "table" else (BUCKET, _OBJECT)
         for action in classes(statements, direct):
             yield action, store_target(place, None, lookup), place.arn, "", f"{action} is allowed on {store.label}"
         for action in classes(statements, deeper):
             what = f"{action} is allowed inside {store.label}"
             yield action, store_target(place, inside, lookup), place.arn, "/", what
+    buckets = any(store.kind == "bucket" for store in proof.scoped.stores)
     for statement in (s for s in proof.role.identity if s.allow):
         for text in statement.resources if statement.resources is not None else (lit("*"),):
             pattern = resource_pattern(text, statement)
             target, arn = entry_target(pattern, lookup), entry_arn(pattern)
-            for action in (action for action in ESCALATION if covers_action(statement, action)):
+            changing = (*ESCALATION, *(ROUNDABOUT if _names_no_bucket(pattern) and buckets else ()))
+            for action in (action for action in changing if covers_action(statement, action)):
                 yield action, target, arn, "", f"{action} is allowed"
-            if _is_access_point(pattern) and any(store.kind == "bucket" for store in proof.scoped.stores):
+            if _is_access_point(pattern) and buckets:
                 for action in (action for action in OBJECT if covers_action(statement, action)):
                     yield action, target, arn, "", f"{action} is allowed through an access point, whatever its bucket"
+
+
+def _actions_on(store: Store, statements: list[Statement]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return what may be done to a table or bucket and to what is in it, with what statements spell out besides."""
+    spelt = [pattern for s in statements if s.allow for pattern in s.actions or ()]
+    if store.kind == "table":
+        return ((*_TABLE, *further(spelt, "dynamodb")),) * 2
+    more = further(spelt, "s3")
+    return (*BUCKET, *more), (*_OBJECT, *more)
+
+
+def _names_no_bucket(pattern: Pattern) -> bool:
+    """Whether a resource is everything, or something of an account's: a bucket's ARN has no account."""
+    fields = split_fields(pattern)
+    return is_open(pattern) or (len(fields) == 6 and bool(fields[4]))
 
 
 def _is_access_point(pattern: Pattern) -> bool:

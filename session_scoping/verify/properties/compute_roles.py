@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from session_scoping.verify.infer import Options, Scoped
 from session_scoping.verify.model import Estate, Role
+from session_scoping.verify.properties.outsiders import is_trusted, outsider_of
 from session_scoping.verify.reach import covers_action, is_account, may_be_role
 from session_scoping.verify.stores import named
 from session_scoping.verify.text import Text, show
@@ -52,15 +53,24 @@ def find_compute_roles(estate: Estate, scoped: Sequence[Scoped], options: Option
     if kept_out:
         brokers = [role for role in minters if role not in kept_out]
         found = [role for role in _distinct([*kept_out, *runtimes]) if role not in brokers]
-        labels = [*(role.label for role in brokers), *map(show, outside)]
+        # A broker of one's own account is taken at the Deny's word; of another account nothing here says anything.
+        strangers = tuple(
+            text for text in outside if not _of_the_account(text, estate) and not is_trusted(text, options.trusted)
+        )
+        labels = [*(role.label for role in brokers), *(show(text) for text in outside if text not in strangers)]
         notes = tuple(f"{label} mints sessions and agent code does not run with it" for label in labels)
-        return ComputeRoles(tuple(_with_assumable(found, others)), notes=notes)
+        return ComputeRoles(tuple(_with_assumable(found, others)), outside=strangers, notes=notes)
     notes = tuple(
         f"{role.label} may mint any session: code that reads its credentials is not contained" for role in minters
     )
     idle = [role for role in runtimes if role not in minters]
     perhaps = frozenset(role.id for role in minters if idle and role not in runtimes)
     return ComputeRoles(tuple(_with_assumable(_distinct([*minters, *runtimes]), others)), perhaps, outside, notes)
+
+
+def _of_the_account(text: Text, estate: Estate) -> bool:
+    outsider = outsider_of("AWS", text, estate)
+    return outsider is None or outsider.of_the_account
 
 
 def mints(role: Role, session_role: Role) -> bool:

@@ -1,6 +1,7 @@
 """Who may come from outside: callers no policy here knows, and principals of resource policies that are not here."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from session_scoping.verify.binding import Binding
@@ -152,6 +153,15 @@ def outsider_of(kind: str, text: Text, estate: Estate) -> Outsider | None:
     if own and path in {"", "root"}:
         return None
     return Outsider(name if account else f"{name}, which is not in these templates,", own)
+
+
+def is_trusted(principal: Text, trusted: Iterable[str]) -> bool:
+    """Whether the user lets a principal in, in whatever partition."""
+    return _in_any_partition(show(principal)) in map(_in_any_partition, trusted)
+
+
+def _in_any_partition(name: str) -> str:
+    return re.sub(r"^arn:(\{[^}]*\}|[^:]*):", "arn:*:", name)
 
 
 def _account_of(text: Text) -> tuple[str | Token, str]:

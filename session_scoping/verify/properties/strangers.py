@@ -1,6 +1,5 @@
 """`no-strangers`: the policies of tenant tables, buckets and keys let nobody in from outside."""
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -10,7 +9,7 @@ from session_scoping.verify.actions import BUCKET, FUTURE, KEY_USE, KEYED, OBJEC
 from session_scoping.verify.decision import PolicySet, Request, decide
 from session_scoping.verify.model import Estate, Statement, Store
 from session_scoping.verify.properties.base import classes
-from session_scoping.verify.properties.outsiders import STRANGERS, Stranger, as_seen, outsider_of
+from session_scoping.verify.properties.outsiders import STRANGERS, Stranger, as_seen, is_trusted, outsider_of
 from session_scoping.verify.reach import covers_action
 from session_scoping.verify.report import Counterexample, Result, Status
 from session_scoping.verify.symbolic.calls import Call
@@ -54,7 +53,7 @@ def prove_no_strangers(estate: Estate, stores: Sequence[Store], trusted: Sequenc
         for statement in (s for s in store.policy if s.allow and _on_data(s, store)):
             for kind, text in statement.principals:
                 outsider = outsider_of(kind, text, estate)
-                if outsider is None or _in_any_partition(show(text)) in map(_in_any_partition, trusted):
+                if outsider is None or is_trusted(text, trusted):
                     continue
                 if outsider.of_the_account:
                     notes.append(
@@ -69,12 +68,8 @@ def prove_no_strangers(estate: Estate, stores: Sequence[Store], trusted: Sequenc
 
 def _without_services(policy: tuple[Statement, ...], trusted: Sequence[str]) -> Iterator[Statement]:
     for statement in policy:
-        kept = tuple(pair for pair in statement.principals if pair[0] != "Service" or show(pair[1]) not in trusted)
+        kept = tuple(pair for pair in statement.principals if pair[0] != "Service" or not is_trusted(pair[1], trusted))
         yield replace(statement, principals=kept) if statement.allow else statement
-
-
-def _in_any_partition(principal: str) -> str:
-    return re.sub(r"^arn:(\{[^}]*\}|[^:]*):", "arn:*:", principal)
 
 
 def _result(

@@ -17,7 +17,7 @@ from session_scoping.verify.symbolic.calls import Call, Session
 from session_scoping.verify.symbolic.conditions import UnmodelledError
 from session_scoping.verify.symbolic.policies import Target, allowed
 from session_scoping.verify.symbolic.solver import solve
-from session_scoping.verify.symbolic.strings import TRUE, Bool, Key
+from session_scoping.verify.symbolic.strings import TRUE, Bool, Key, negation
 from session_scoping.verify.symbolic.targets import other_target, store_target
 from session_scoping.verify.symbolic.trust import TAG_SESSION
 from session_scoping.verify.text import Text, show
@@ -101,6 +101,8 @@ def prove_token_minting(estate: Estate, item: Scoped, compute: list[Role], tools
     role, mode = item.role, mode_of(item.role)
     if opened := _other_way(role, str(mode), item.declared):
         return proof.result(RULE, role.label, Status.VIOLATED, opened)
+    if _can_lack_identity(proof):
+        return proof.result(RULE, role.label, Status.VIOLATED, "a session can be made without a source identity")
     arns = promised(role, promises.COMPUTE_ROLES)
     if absent := next((arn for arn in arns if estate.role_by_arn(arn) is None), None):
         detail = f"what {show(absent)} may do is not in these templates"
@@ -145,6 +147,13 @@ def _other_way(role: Role, mode: str, declared: tuple[str, ...]) -> str | None:
         if entries and "sts:sourceidentity" not in keys:
             return f"{statement.where}: a session can be made without a source identity"
     return None
+
+
+def _can_lack_identity(proof: Proof) -> bool:
+    """Whether the trust policy admits a session without a source identity, whatever its statements speak of."""
+    admission = proof.admission("A")
+    there, _ = admission.call.single("sts:sourceidentity")
+    return solve(admission.formula, negation(there)) is not None
 
 
 def _forges(proof: Proof, attacker: Role, session: Proof | None) -> Counterexample | None:

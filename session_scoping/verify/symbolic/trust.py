@@ -15,7 +15,7 @@ from session_scoping.verify.symbolic.strings import TRUE, Bool, Match, conjuncti
 from session_scoping.verify.text import Unmodelled, Variable, Wildcard
 
 TAG_SESSION = "sts:TagSession"
-_NOT_LIKE = {"stringnotlike", "stringnotlikeifexists"}
+_LIKE, _NOT_LIKE = {"stringlike"}, {"stringnotlike", "stringnotlikeifexists"}
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,8 @@ def tag_may_hold(role: Role, variable: Variable, character: str) -> bool:
     Whether a policy variable's value can hold a character, as far as STS and the trust policy say.
 
     Every way to make a session must exclude it: each Allow statement for AssumeRole carries
-    `StringNotLike aws:RequestTag/<key>` with a value `*<character>*`, or each one for TagSession does.
+    `StringNotLike aws:RequestTag/<key>` with a value `*<character>*`, or each one for TagSession does; or a Deny for
+    everybody refuses such a value.
     """
     if not variable.key.startswith(PRINCIPAL_TAG):
         return True
@@ -77,15 +78,30 @@ def tag_may_hold(role: Role, variable: Variable, character: str) -> bool:
         return True
     assume = [s for s in role.trust if s.allow and any(covers_action(s, action) for action in ASSUME)]
     tagging = [s for s in role.trust if s.allow and covers_action(s, TAG_SESSION)]
+    if any(_refuses(statement, key, character) for statement in role.trust if not statement.allow):
+        return False
     return not any(
         group and all(_excludes(statement, key, character) for statement in group) for group in (assume, tagging)
     )
 
 
+def _refuses(statement: Statement, key: str, character: str) -> bool:
+    """Whether a Deny keeps every session out whose tag holds a character, and rests on nothing else."""
+    actions = covers_action(statement, TAG_SESSION) or all(covers_action(statement, action) for action in ASSUME)
+    if statement.problem or statement.given or not (actions and _for_everybody(statement)):
+        return False
+    return len(statement.conditions) == 1 and _compares(statement, key, character, _LIKE)
+
+
 def _excludes(statement: Statement, key: str, character: str) -> bool:
+    return _compares(statement, key, character, _NOT_LIKE)
+
+
+def _compares(statement: Statement, key: str, character: str, operators: set[str]) -> bool:
+    """Whether a statement compares a tag with the pattern of every value that holds a character."""
     star = Wildcard("*")
     for condition in statement.conditions:
-        if condition.key.lower() != f"{REQUEST_TAG}{key}" or condition.operator.lower() not in _NOT_LIKE:
+        if condition.key.lower() != f"{REQUEST_TAG}{key}" or condition.operator.lower() not in operators:
             continue
         for value in condition.values:
             pattern = parsed(value, statement.variables, True)
