@@ -12,7 +12,7 @@ from session_scoping.verify.infer import Options, Scoped, find_session_roles, sc
 from session_scoping.verify.matching import parsed, split_fields
 from session_scoping.verify.model import Estate, Statement, Store
 from session_scoping.verify.properties.compute_roles import ComputeRoles, find_compute_roles
-from session_scoping.verify.properties.isolation import show_pattern
+from session_scoping.verify.properties.sharing import show_pattern
 from session_scoping.verify.proving import prove
 from session_scoping.verify.reach import covers_action
 from session_scoping.verify.render import short

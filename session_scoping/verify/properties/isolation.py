@@ -10,6 +10,7 @@ from session_scoping.verify.matching import parsed, split_fields
 from session_scoping.verify.model import Statement, Store
 from session_scoping.verify.properties.base import Proof, Witness, classes, confirm
 from session_scoping.verify.properties.samples import sample_attempt, sample_crossing
+from session_scoping.verify.properties.sharing import doubt_about_sharing, show_pattern, unused_tags
 from session_scoping.verify.reach import covers_action
 from session_scoping.verify.report import Counterexample, Result, Status
 from session_scoping.verify.symbolic.calls import Call, Session
@@ -19,7 +20,7 @@ from session_scoping.verify.symbolic.solver import solve
 from session_scoping.verify.symbolic.strings import TRUE, Bool, Key, conjunction, disjunction, key_for, negation
 from session_scoping.verify.symbolic.targets import store_target, strip_loosely, where_granted
 from session_scoping.verify.symbolic.trust import tag_may_hold
-from session_scoping.verify.text import Pattern, Text, Unmodelled, Variable, Wildcard, show
+from session_scoping.verify.text import Pattern, Unmodelled, Variable
 
 PARTITION = "partition-isolation"
 OBJECTS = "object-isolation"
@@ -35,6 +36,8 @@ def prove_store(proof: Proof, store: Store) -> Result:
     if status is Status.PROVED and not proof.scoped.identity:
         status = Status.VACUOUS
         detail = "nothing tells two sessions apart: neither keys nor policies nor the trust speak of a tag"
+    if status is Status.PROVED and (doubt := doubt_about_sharing(proof.scoped, store)):
+        status, detail = Status.UNKNOWN, doubt
     return proof.result(
         rule,
         f"{proof.role.label} → {store.label}",
@@ -231,24 +234,12 @@ def _formats(proof: Proof, store: Store) -> str:
     return ", ".join(show_pattern(pattern) for pattern in found) or "of its own"
 
 
-def show_pattern(pattern: Pattern) -> str:
-    """Return a pattern for a reader."""
-    pieces: list[str] = []
-    for part in pattern:
-        if isinstance(part, Variable):
-            pieces.append("{" + part.key.rpartition("/")[2] + "}")
-        elif isinstance(part, Wildcard):
-            pieces.append(part.symbol)
-        else:
-            text: Text = (part,)
-            pieces.append(show(text))
-    return "`" + "".join(pieces) + "`"
-
-
 def _assumptions(proof: Proof, store: Store) -> tuple[str, ...]:
     found = []
     identity = ", ".join(sorted(proof.scoped.identity)) or "nothing"
     found.append(f"two sessions are different when they differ in {identity}")
+    if unused := [proof.scoped.spelling[tag] for tag in unused_tags(proof.scoped)]:
+        found.append(f"sessions that differ in {', '.join(unused)} alone may share data: no key has it")
     if store.kind == "table" and store.partition_key:
         found.append(f"the partition key of {store.label} is {store.partition_key}")
     for pattern in proof.scoped.formats[store.id]:

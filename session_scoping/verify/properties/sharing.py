@@ -1,0 +1,53 @@
+"""What the keys of one role leave open: whether sessions that share some were meant to."""
+
+from session_scoping.verify.formats import tags_in
+from session_scoping.verify.infer import Scoped
+from session_scoping.verify.model import Store
+from session_scoping.verify.text import Pattern, Text, Variable, Wildcard, show
+
+
+def doubt_about_sharing(scoped: Scoped, store: Store) -> str | None:
+    """
+    Return why a table's keys may be shared by sessions that were meant to be apart; None when nothing says so.
+
+    What tells sessions apart is inferred from the grants, which may be the mistake. Two traces of a tag that got lost
+    are looked for: a wildcard stands in the leading keys, or another leading key of the table has one more tag.
+    """
+    formats = scoped.formats[store.id]
+    meant = [pattern for pattern in formats if not _declared_shared(scoped, tags_in(pattern))]
+    if not meant or store.kind != "table":
+        return None
+    unused = unused_tags(scoped)
+    wild = next((p for p in meant if any(isinstance(part, Wildcard) for part in p)), None)
+    if unused and wild is not None:
+        return f"{show_pattern(wild)} leaves open what no key says: {scoped.spelling[unused[0]]}; {_fix(wild)}"
+    narrow = next((p for p in meant if any(tags_in(p) < tags_in(other) for other in formats)), None)
+    return f"{show_pattern(narrow)} has fewer tags than another key of the table; {_fix(narrow)}" if narrow else None
+
+
+def unused_tags(scoped: Scoped) -> list[str]:
+    """Return the declared tags that are in no key: sessions that differ in one of them alone are taken for the same."""
+    used = {tag for formats in scoped.formats.values() for pattern in formats for tag in tags_in(pattern)}
+    return sorted(set(scoped.declared) - used)
+
+
+def _fix(pattern: Pattern) -> str:
+    return f"if sessions are to share it, say so with --shared-by {','.join(sorted(tags_in(pattern)))}"
+
+
+def _declared_shared(scoped: Scoped, tags: frozenset[str]) -> bool:
+    return any(agreed <= tags for agreed in scoped.shared_by)
+
+
+def show_pattern(pattern: Pattern) -> str:
+    """Return a pattern for a reader."""
+    pieces: list[str] = []
+    for part in pattern:
+        if isinstance(part, Variable):
+            pieces.append("{" + part.key.rpartition("/")[2] + "}")
+        elif isinstance(part, Wildcard):
+            pieces.append(part.symbol)
+        else:
+            text: Text = (part,)
+            pieces.append(show(text))
+    return "`" + "".join(pieces) + "`"
