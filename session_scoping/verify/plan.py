@@ -22,9 +22,10 @@ from session_scoping.verify.properties.compute import prove_compute
 from session_scoping.verify.properties.compute_roles import ComputeRoles, find_compute_roles
 from session_scoping.verify.properties.derivation import RULE as DERIVATION
 from session_scoping.verify.properties.derivation import prove_derivation, tool_of
-from session_scoping.verify.properties.isolation import OBJECTS, PARTITION, prove_store
+from session_scoping.verify.properties.isolation import OBJECTS, PARTITION
 from session_scoping.verify.properties.masked import RULE as MASKED
 from session_scoping.verify.properties.masked import prove_compute_grants, prove_session_grants
+from session_scoping.verify.properties.neighbours import neighbours_of, prove_beside
 from session_scoping.verify.properties.revocation import RULE as REVOCATION
 from session_scoping.verify.properties.revocation import promises_revocation, prove_revocation
 from session_scoping.verify.properties.session_policy import RULE as POLICY
@@ -90,7 +91,7 @@ def plan(estate: Estate, options: Options) -> Plan:
     promised = list(_promise_steps(estate, options))
     steps = [
         *([] if scoped or promised else [_nothing(estate)]),
-        *(step for item in scoped for step in _session_steps(estate, item, options)),
+        *(step for item in scoped for step in _session_steps(estate, item, scoped, options)),
         *promised,
         *_token_steps(estate, scoped, compute),
         *_compute_steps(estate, scoped, compute, options),
@@ -105,7 +106,7 @@ def _nothing(estate: Estate) -> Step:
     return _known(Result("session-roles", "the templates", Status.VACUOUS, detail))
 
 
-def _session_steps(estate: Estate, item: Scoped, options: Options) -> Iterator[Step]:
+def _session_steps(estate: Estate, item: Scoped, scoped: Sequence[Scoped], options: Options) -> Iterator[Step]:
     proof = Proof(estate, item, options.allow)
     trusts = [(role.id, role.label, role.arn, role.trust, role.promises) for role in estate.roles.values()]
 
@@ -115,7 +116,11 @@ def _session_steps(estate: Estate, item: Scoped, options: Options) -> Iterator[S
     yield step(TAGS, partial(prove_session_tags, proof))
     for store in item.stores:
         rule = PARTITION if store.kind == "table" else OBJECTS
-        yield step(rule, partial(prove_store, proof, store), f"{item.role.label} → {store.label}")
+        neighbours = neighbours_of(item, scoped, store)
+        beside = [Proof(estate, neighbour) for neighbour in neighbours]
+        attempt = partial(prove_beside, proof, beside, store)
+        reads = (item, trusts, estate.of_kind("key"), neighbours)
+        yield _step(estate, item.role, rule, attempt, reads, f"{item.role.label} → {store.label}")
     yield step(ACTIONS, partial(prove_allowed_actions, proof))
     yield step(CHAINING, partial(prove_no_chaining, proof))
     if not options.masked_grants:

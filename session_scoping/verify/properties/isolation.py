@@ -51,11 +51,12 @@ def prove_store(proof: Proof, store: Store) -> Result:
 _Outcome = tuple[Status, str, Counterexample | None]
 
 
-def _relevant(proof: Proof, store: Store) -> list[Statement]:
+def relevant(proof: Proof, store: Store) -> list[Statement]:
+    """Return the statements that decide over requests of a role's sessions on a store."""
     return [*proof.role.identity, *(proof.role.boundary or ()), *store.policy]
 
 
-def _patterns_of(statements: Sequence[Statement], proof: Proof, store: Store) -> list[Pattern]:
+def object_patterns(statements: Sequence[Statement], proof: Proof, store: Store) -> list[Pattern]:
     """Return everything keys of the store may be compared with."""
     found: list[Pattern] = list(proof.scoped.formats[store.id])
     for statement in statements:
@@ -87,7 +88,8 @@ def _after_slash(parts: Pattern, skip: int) -> Pattern:
     return ()
 
 
-def _leading_patterns(statements: Sequence[Statement], proof: Proof, store: Store) -> list[Pattern]:
+def leading_patterns(statements: Sequence[Statement], proof: Proof, store: Store) -> list[Pattern]:
+    """Return everything partition keys of the store may be compared with."""
     found: list[Pattern] = list(proof.scoped.formats[store.id])
     for statement in statements:
         for condition in statement.conditions:
@@ -99,7 +101,7 @@ def _leading_patterns(statements: Sequence[Statement], proof: Proof, store: Stor
     return found
 
 
-def _elements_needed(statements: Sequence[Statement]) -> int:
+def elements_needed(statements: Sequence[Statement]) -> int:
     """
     Return how many elements of dynamodb:LeadingKeys a smallest counterexample can need.
 
@@ -116,12 +118,13 @@ def _elements_needed(statements: Sequence[Statement]) -> int:
     return needed
 
 
-def _may_hold(proof: Proof) -> Callable[[Variable, str], bool]:
+def may_hold(proof: Proof) -> Callable[[Variable, str], bool]:
+    """Return whether a policy variable's value may hold a character, for sessions of a role."""
     return lambda variable, character: tag_may_hold(proof.role, variable, character)
 
 
 def _partition(proof: Proof, store: Store) -> _Outcome:
-    statements = _relevant(proof, store)
+    statements = relevant(proof, store)
     place = where_granted(store, statements)
     a, b = proof.admission("A"), proof.admission("B")
     actions = classes(statements, (*KEYED, FUTURE[0]))
@@ -138,8 +141,8 @@ def _partition(proof: Proof, store: Store) -> _Outcome:
         model = solve(target.domain, a.formula, reach)
         if model is not None:
             return _verdict(proof, bare, model, [Witness(action, place.arn)], summary, None, store)
-    patterns = _leading_patterns(statements, proof, store)
-    keys = [key_for(f"key{i}", patterns, _may_hold(proof)) for i in range(_elements_needed(statements))]
+    patterns = leading_patterns(statements, proof, store)
+    keys = [key_for(f"key{i}", patterns, may_hold(proof)) for i in range(elements_needed(statements))]
     call, other = proof.call("A", a.session), proof.call("B", b.session)
     call.leading_keys = [(z3.Bool(f"A uses {i}") if i else TRUE, key) for i, key in enumerate(keys)]
     other.leading_keys = [(TRUE, keys[0])]
@@ -166,10 +169,10 @@ def _partition(proof: Proof, store: Store) -> _Outcome:
 
 
 def _objects(proof: Proof, store: Store) -> _Outcome:
-    statements = _relevant(proof, store)
+    statements = relevant(proof, store)
     a, b = proof.admission("A"), proof.admission("B")
     actions = classes(statements, (*OBJECT, FUTURE[1]))
-    key = key_for("key", _patterns_of(statements, proof, store), _may_hold(proof))
+    key = key_for("key", object_patterns(statements, proof, store), may_hold(proof))
     call, other = proof.call("A", a.session), proof.call("B", b.session)
     target = store_target(store, key, call.lookup)
     theirs = _belongs(proof, store, key, b.session, other)

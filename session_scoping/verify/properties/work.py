@@ -5,7 +5,7 @@ import z3
 from session_scoping.verify.actions import KEYED, OBJECT
 from session_scoping.verify.model import Store
 from session_scoping.verify.properties.base import Proof, Witness, confirm
-from session_scoping.verify.properties.isolation import _leading_patterns, _may_hold, _patterns_of
+from session_scoping.verify.properties.isolation import leading_patterns, may_hold, object_patterns
 from session_scoping.verify.properties.samples import sample_works
 from session_scoping.verify.report import Result, Status
 from session_scoping.verify.symbolic.conditions import UnmodelledError
@@ -44,11 +44,11 @@ def _possible(proof: Proof, store: Store) -> bool:
     for action in KEYED if store.kind == "table" else OBJECT:
         call = proof.call("A", admission.session)
         if store.kind == "table":
-            key = key_for("own", _leading_patterns(statements, proof, store), _may_hold(proof))
+            key = key_for("own", leading_patterns(statements, proof, store), may_hold(proof))
             call.leading_keys = [(TRUE, key)]
             target = store_target(store, None, call.lookup)
         else:
-            key = key_for("own", _patterns_of(statements, proof, store), _may_hold(proof))
+            key = key_for("own", object_patterns(statements, proof, store), may_hold(proof))
             target = store_target(store, key, call.lookup)
         reach = allowed(proof.role, call, action, target)
         if z3.is_false(reach):

@@ -1,0 +1,139 @@
+"""Sessions of two session roles that share a table or bucket: neither reaches what is the other's."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import z3
+
+from session_scoping.verify.actions import FUTURE, KEYED, OBJECT
+from session_scoping.verify.formats import tags_in
+from session_scoping.verify.infer import Scoped
+from session_scoping.verify.model import Role, Store
+from session_scoping.verify.properties.base import Proof, Witness, classes, confirm
+from session_scoping.verify.properties.derivation import tool_of
+from session_scoping.verify.properties.isolation import (
+    elements_needed,
+    leading_patterns,
+    may_hold,
+    object_patterns,
+    prove_store,
+    relevant,
+)
+from session_scoping.verify.report import Counterexample, Result, Status
+from session_scoping.verify.symbolic.calls import Call, Session
+from session_scoping.verify.symbolic.conditions import UnmodelledError
+from session_scoping.verify.symbolic.policies import allowed
+from session_scoping.verify.symbolic.solver import solve
+from session_scoping.verify.symbolic.strings import TRUE, Bool, Key, conjunction, disjunction, key_for
+from session_scoping.verify.symbolic.targets import store_target, where_granted
+from session_scoping.verify.text import Variable
+
+
+def neighbours_of(item: Scoped, everybody: Sequence[Scoped], store: Store) -> list[Scoped]:
+    """
+    Return the session roles whose sessions have keys of their own in a store, other keys than this role's sessions.
+
+    Where keys and trust are the same, what is proved of one role's sessions is proved of both. A role and its tools are
+    left to `derivation`. Of several that are alike one is enough: fifty roles on one bucket are not 2,450 pairs.
+    """
+    found: dict[object, Scoped] = {}
+    for other in everybody:
+        if other is item or store.id not in other.formats or _of_one_family(item.role, other.role):
+            continue
+        if _likeness(other, store) != _likeness(item, store):
+            found.setdefault(_likeness(other, store), other)
+    return list(found.values())
+
+
+def _of_one_family(one: Role, two: Role) -> bool:
+    return (tool_of(one) or one.arn) == (tool_of(two) or two.arn)
+
+
+def _likeness(item: Scoped, store: Store) -> object:
+    admitted = frozenset(statement.conditions for statement in item.role.trust if statement.allow)
+    return frozenset(item.formats[store.id]), admitted
+
+
+def prove_beside(proof: Proof, neighbours: Sequence[Proof], store: Store) -> Result:
+    """Prove isolation in a table or bucket: of a role's sessions from one another, and from those of its neighbours."""
+    result = prove_store(proof, store)
+    for neighbour in neighbours if result.status is Status.PROVED else ():
+        if found := crossing_between(proof, neighbour, store):
+            return replace(result, status=Status.VIOLATED, detail=found.summary, counterexample=found)
+    return result
+
+
+def crossing_between(proof: Proof, neighbour: Proof, store: Store) -> Counterexample | None:
+    """
+    Look for a session that reaches a key of another role's session, and has not all the tags of that key.
+
+    Args:
+        proof: The role whose session asks.
+        neighbour: The role whose session the key belongs to.
+        store: The table or bucket both have keys in.
+
+    Raises:
+        UnmodelledError: There may be one, as far as an over-approximation can tell.
+    """
+    statements = [*relevant(proof, store), *neighbour.role.identity]
+    a, b = proof.admission("A"), neighbour.admission("B")
+    call, other = proof.call("A", a.session), neighbour.call("B", b.session)
+    keys = list(_keys(proof, neighbour, store))
+    if store.kind == "table":
+        call.leading_keys = [(z3.Bool(f"A uses {i}") if i else TRUE, key) for i, key in enumerate(keys)]
+    theirs = _theirs(neighbour, store, keys[0], a.session, b.session, other)
+    place = where_granted(store, statements)
+    actions = (*KEYED, FUTURE[0]) if store.kind == "table" else (*OBJECT, FUTURE[1])
+    for action in classes(relevant(proof, store), actions):
+        target = store_target(place, None if store.kind == "table" else keys[0], call.lookup)
+        reach = allowed(proof.role, call, action, target)
+        if z3.is_false(reach):
+            continue
+        domains = [key.domain() for key in keys]
+        model = solve(target.domain, *domains, reach, a.formula, b.formula, theirs)
+        if model is not None:
+            return _confirmed(proof, neighbour, store, call, model, action, keys)
+    return None
+
+
+def _keys(proof: Proof, neighbour: Proof, store: Store) -> Iterator[Key]:
+    def holds(variable: Variable, character: str) -> bool:
+        return any(may_hold(one)(variable, character) for one in (proof, neighbour))
+
+    formats = neighbour.scoped.formats[store.id]
+    if store.kind == "bucket":
+        yield key_for("key", [*object_patterns(relevant(proof, store), proof, store), *formats], holds)
+        return
+    patterns = [*leading_patterns(relevant(proof, store), proof, store), *formats]
+    for index in range(elements_needed(relevant(proof, store))):
+        yield key_for(f"key{index}", patterns, holds)
+
+
+def _theirs(neighbour: Proof, store: Store, key: Key, mine: Session, owner: Session, call: Call) -> Bool:
+    """Return the formula that a key is the owner's, and that the caller differs from the owner in one of its tags."""
+    ways: list[Bool] = []
+    for pattern in neighbour.scoped.formats[store.id]:
+        same = [_same(mine, owner, tag) for tag in sorted(tags_in(pattern))]
+        ways.append(conjunction([key.match(pattern, call.lookup).over, z3.Not(conjunction(same))]))
+    return disjunction(ways)
+
+
+def _same(one: Session, two: Session, tag: str) -> Bool:
+    (here, mine), (there, theirs) = one.principal_tag(tag), two.principal_tag(tag)
+    return conjunction([here, there, mine == theirs])
+
+
+def _confirmed(
+    proof: Proof, neighbour: Proof, store: Store, call: Call, model: z3.ModelRef, action: str, keys: list[Key]
+) -> Counterexample:
+    summary = f"a session reaches what belongs to a session of {neighbour.role.label} in {store.label}"
+    if store.kind == "bucket":
+        witness = Witness(action, store.arn, "/" + keys[0].read(model))
+    else:
+        named = [key for there, key in call.leading_keys if z3.is_true(model.eval(there, model_completion=True))]
+        witness = Witness(action, store.arn, "", tuple(key.read(model) for key in named))
+    victim = neighbour.admission("B").session
+    found = confirm(proof, call, model, [witness], summary, victim=victim, policy=store.policy)
+    if found is None:
+        raise UnmodelledError(f"{summary}, as far as an over-approximation can tell; `decide` does not confirm it")
+    return found
