@@ -151,7 +151,7 @@ def test_an_odd_manifest_is_a_sentence(case: str, tmp_path: Path, capsys: pytest
 def test_a_mangled_template_is_never_a_traceback(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Two hundred templates in which one value became another kind of value, or odd text."""
     chance = random.Random(7)
-    odd = [
+    odd: list[Any] = [
         None,
         [],
         {},
