@@ -11,6 +11,7 @@ from session_scoping.verify.infer import Scoped
 from session_scoping.verify.model import Role, Store
 from session_scoping.verify.properties.base import Proof, Witness, classes, confirm
 from session_scoping.verify.properties.derivation import tool_of
+from session_scoping.verify.properties.entries import disjoint
 from session_scoping.verify.properties.isolation import (
     elements_needed,
     leading_patterns,
@@ -19,14 +20,15 @@ from session_scoping.verify.properties.isolation import (
     prove_store,
     relevant,
 )
+from session_scoping.verify.reach import covers_action
 from session_scoping.verify.report import Counterexample, Result, Status
 from session_scoping.verify.symbolic.calls import Call, Session
 from session_scoping.verify.symbolic.conditions import UnmodelledError
-from session_scoping.verify.symbolic.policies import allowed
+from session_scoping.verify.symbolic.policies import allowed, resource_pattern
 from session_scoping.verify.symbolic.solver import solve
 from session_scoping.verify.symbolic.strings import TRUE, Bool, Key, conjunction, disjunction, key_for
-from session_scoping.verify.symbolic.targets import store_target, where_granted
-from session_scoping.verify.text import Variable
+from session_scoping.verify.symbolic.targets import store_target, strip_loosely, where_granted
+from session_scoping.verify.text import Pattern, Variable, lit
 
 
 def neighbours_of(item: Scoped, everybody: Sequence[Scoped], store: Store) -> list[Scoped]:
@@ -57,10 +59,32 @@ def _likeness(item: Scoped, store: Store) -> object:
 def prove_beside(proof: Proof, neighbours: Sequence[Proof], store: Store) -> Result:
     """Prove isolation in a table or bucket: of a role's sessions from one another, and from those of its neighbours."""
     result = prove_store(proof, store)
-    for neighbour in neighbours if result.status is Status.PROVED else ():
+    if result.status is not Status.PROVED or not neighbours:
+        return result
+    reached = _reached(proof, store)
+    for neighbour in neighbours:
+        if reached is not None and all(disjoint(p, q) for p in reached for q in neighbour.scoped.formats[store.id]):
+            continue
         if found := crossing_between(proof, neighbour, store):
             return replace(result, status=Status.VIOLATED, detail=found.summary, counterexample=found)
     return result
+
+
+def _reached(proof: Proof, store: Store) -> list[Pattern] | None:
+    """Return the object keys a role is granted in a bucket, as patterns; None where that is not plain to see."""
+    found: list[Pattern] = []
+    lookup = proof.call("A", proof.admission("A").session).lookup
+    target = store_target(store, Key("any", frozenset(), 0), lookup)
+    grants = [s for s in relevant(proof, store) if s.allow and any(covers_action(s, a) for a in (*OBJECT, FUTURE[1]))]
+    for statement in grants if store.kind == "bucket" else ():
+        for text in statement.resources or (lit("*"),):
+            pattern = resource_pattern(text, statement)
+            left = strip_loosely(pattern, store)
+            if left and isinstance(left[0], str) and left[0].startswith("/"):
+                found.append(tuple(part for part in (left[0][1:], *left[1:]) if part != ""))
+            elif not z3.is_false(target.match(pattern).over):
+                return None
+    return found if store.kind == "bucket" else None
 
 
 def crossing_between(proof: Proof, neighbour: Proof, store: Store) -> Counterexample | None:
