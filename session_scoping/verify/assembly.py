@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from session_scoping.errors import InvalidInputError
 from session_scoping.verify.reading import read_json, read_template, template_in, unreadable
 
 _SUFFIXES = (".json", ".template", ".yaml", ".yml")
@@ -53,7 +54,10 @@ def stacks_under(path: Path) -> list[StackFile]:
     """
     try:
         found = _directory(path, set()) if path.is_dir() else [_stack(path, read_template(path))]
-    except OSError as error:
+    except InvalidInputError:
+        raise
+    except (OSError, ValueError) as error:
+        # ValueError: the manifest names a directory with a NUL character.
         raise unreadable(path, type(error).__name__) from error
     if not found:
         raise unreadable(path, "no template in it")

@@ -1,5 +1,6 @@
-"""Several templates as one deployment: what has one name is told apart, and no file is missed."""
+"""Which stacks are read, and what one stack says to another: environments, exports, nested stacks, directories."""
 
+import copy
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,164 +10,371 @@ import pytest
 import yaml
 
 from session_scoping.cli import main
-from session_scoping.verify.proving import prove_path
-from session_scoping.verify.report import Status
-from tests.verify.mutations import Template
-from tests.verify.plain_template import TASK, allow, document, plain_template, policy
+from session_scoping.testing import verify
+from session_scoping.verify.report import Report, Status
+from tests.verify.mutations import Body, Template
+from tests.verify.plain_template import TASK, allow, arn, document, keyed, plain_template, policy
 
-SCAN = allow("dynamodb:Scan", "*")
 EAST, WEST = "aws://111122223333/us-east-1", "aws://111122223333/us-west-2"
+OTHER_ACCOUNT, OPEN = "aws://444455556666/us-east-1", "aws://unknown-account/unknown-region"
+SCAN = allow("dynamodb:Scan", "*")
 
 
-def assembly(path: Path, stacks: Mapping[str, tuple[str, str, Template]]) -> Path:
-    """Write an assembly: artifact -> stack name, environment and template."""
+def assembly(directory: Path, *stacks: tuple[str, str, Template]) -> Path:
+    """Write stacks, each with its name and environment, as `cdk synth` does; return the directory."""
     artifacts = {}
-    for artifact, (name, environment, template) in stacks.items():
-        file = f"{artifact}.template.json"
-        (path / file).write_text(json.dumps(template))
-        properties = {"templateFile": file, "stackName": name}
-        artifacts[artifact] = {
-            "type": "aws:cloudformation:stack", "environment": environment, "properties": properties,
+    for number, (name, environment, template) in enumerate(stacks):
+        file = f"Stack{number}.template.json"
+        (directory / file).write_text(json.dumps(template))
+        artifacts[f"Stack{number}"] = {
+            "type": "aws:cloudformation:stack", "environment": environment,
+            "properties": {"templateFile": file, "stackName": name},
         }  # fmt: skip
-    (path / "manifest.json").write_text(json.dumps({"version": "1", "artifacts": artifacts}))
-    return path
+    (directory / "manifest.json").write_text(json.dumps({"version": "1", "artifacts": artifacts}))
+    return directory
 
 
-def role(template: Template) -> dict[str, Any]:
-    """Return the session role's properties."""
-    properties: dict[str, Any] = template["Resources"]["Session"]["Properties"]
-    return properties
+def files(directory: Path, contents: Mapping[str, str]) -> Path:
+    """Write files beside each other, without a manifest; return the directory."""
+    for name, content in contents.items():
+        (directory / name).write_text(content)
+    return directory
 
 
-def without_conditions(template: Template) -> None:
-    """Let sessions be made without tags."""
-    role(template)["AssumeRolePolicyDocument"]["Statement"][0].pop("Condition")
+def failures(report: Report) -> list[tuple[str, str]]:
+    """Return what is not PROVED, to be read when a test fails."""
+    return [(result.rule, result.detail) for result in report.failures()]
 
 
-def public(template: Template) -> None:
-    """Let everybody read the bucket."""
-    template["Resources"]["Bucket"]["Properties"]["AccessControl"] = "PublicRead"
+def statuses(report: Report) -> set[Status]:
+    """Return the statuses that occur in a report."""
+    return {result.status for result in report.results}
 
 
-def scanning(template: Template) -> None:
-    """Let sessions scan."""
+def weakened() -> Template:
+    """Return the plain template with a Scan on the session role."""
+    template = plain_template()
     template["Resources"]["More"] = policy("Session", SCAN)
+    return template
 
 
-@pytest.mark.parametrize("weaken", [without_conditions, public, scanning])
-@pytest.mark.parametrize("which", [0, 1])
-def test_two_stacks_of_one_name_are_both_judged(weaken: Any, which: int, tmp_path: Path) -> None:
-    """An app deployed to two Regions is as good as the worse of the two."""
-    templates = [plain_template(), plain_template()]
-    weaken(templates[which])
-    path = assembly(tmp_path, {"East": ("App", EAST, templates[0]), "West": ("App", WEST, templates[1])})
-    assert not prove_path(path).proved
+# Stacks of one name
 
 
-def test_a_sound_app_in_two_regions_is_proved(tmp_path: Path) -> None:
-    """Nothing is said twice and nothing mixed up."""
-    path = assembly(tmp_path, {"East": ("App", EAST, plain_template()), "West": ("App", WEST, plain_template())})
-    report = prove_path(path)
-    assert report.proved, [(result.rule, result.subject, result.detail) for result in report.failures()]
+@pytest.mark.parametrize("second", [EAST, WEST, OTHER_ACCOUNT, OPEN])
+@pytest.mark.parametrize("weak", [None, 0, 1])
+def test_stacks_of_one_name_are_all_judged(second: str, weak: int | None, tmp_path: Path) -> None:
+    """A weakened stack fails whichever of the two it is, and a sound pair is PROVED."""
+    one, two = (weakened() if number == weak else plain_template() for number in range(2))
+    report = verify(assembly(tmp_path, ("App", EAST, one), ("App", second, two)))
+    assert report.proved is (weak is None), failures(report)
+    assert len({result.subject for result in report.results if result.rule == "session-tags"}) == 2
 
 
-def exporting(logical_id: str, template: Template) -> Template:
-    """Return a template that exports the name of a role."""
-    return {**template, "Outputs": {"Out": {"Value": {"Ref": logical_id}, "Export": {"Name": "role-name"}}}}
+# Exports
 
 
-def somebody() -> Template:
-    """Return a template with a role that has nothing to do with sessions."""
-    service = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}}
-    body = {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": document(service)}}
-    return exporting("Other", {"Resources": {"Other": body}})
+def exporting(logical_id: str, name: str = "shared") -> Template:
+    """Return the plain template that exports a role's name."""
+    output = {"Value": {"Ref": logical_id}, "Export": {"Name": name}}
+    return {**plain_template(), "Outputs": {"O": output}}
 
 
-def attaching(name: Any) -> Template:
-    """Return a template with a policy that attaches to a role by name."""
-    properties = {"PolicyName": "p", "Roles": [name], "PolicyDocument": document(SCAN)}
-    return {"Resources": {"More": {"Type": "AWS::IAM::Policy", "Properties": properties}}}
+def bystander() -> Template:
+    """Return a template with a role of a service, which exports that role's name."""
+    service = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "events.amazonaws.com"}}
+    role = {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": document(service)}}
+    output = {"Value": {"Ref": "Other"}, "Export": {"Name": "shared"}}
+    return {"Resources": {"Other": role}, "Outputs": {"O": output}}
 
 
-@pytest.mark.parametrize("environment", [EAST, WEST])
-def test_an_export_is_the_one_of_the_own_environment(environment: str, tmp_path: Path) -> None:
-    """Exports have one name in each account and Region; a policy imports from its own."""
-    importer = attaching({"Fn::ImportValue": "role-name"})
-    path = assembly(tmp_path, {
-        "A": ("A", EAST, exporting("Session", plain_template())), "B": ("B", WEST, somebody()),
-        "C": ("C", environment, importer),
-    })  # fmt: skip
-    assert prove_path(path).proved is (environment == WEST)
+def attaching(role: Any) -> Template:
+    """Return a template that puts a Scan on a role."""
+    properties = {"PolicyName": "p", "Roles": [role], "PolicyDocument": document(SCAN)}
+    return {"Resources": {"P": {"Type": "AWS::IAM::Policy", "Properties": properties}}}
 
 
-def test_a_guard_in_a_nested_stack_counts_only_when_the_stack_is_there(tmp_path: Path) -> None:
-    """What hangs on the condition of a nested stack is proved for both of its values."""
+IMPORT = {"Fn::ImportValue": "shared"}
+
+
+@pytest.mark.parametrize("elsewhere", [WEST, OTHER_ACCOUNT])
+@pytest.mark.parametrize("order", [1, -1])
+def test_an_import_leads_to_the_export_of_its_own_environment(elsewhere: str, order: int, tmp_path: Path) -> None:
+    """An export of the same name elsewhere hides nothing, whichever is read first."""
+    stacks = [("A", EAST, exporting("Session")), ("B", elsewhere, bystander())][::order]
+    report = verify(assembly(tmp_path, *stacks, ("C", EAST, attaching(IMPORT))))
+    assert Status.VIOLATED in statuses(report)
+
+
+@pytest.mark.parametrize("elsewhere", [WEST, OTHER_ACCOUNT])
+def test_an_import_of_another_environment_changes_no_role_here(elsewhere: str, tmp_path: Path) -> None:
+    """The same policy imported where the other role is exported leaves the session role PROVED."""
+    stacks = ("A", EAST, exporting("Session")), ("B", elsewhere, bystander())
+    report = verify(assembly(tmp_path, *stacks, ("C", elsewhere, attaching(IMPORT))))
+    assert report.proved, failures(report)
+
+
+def test_an_import_that_two_exports_may_answer_is_unknown(tmp_path: Path) -> None:
+    """Where the environment is left open, either of two exports may be meant, and nothing is guessed."""
+    stacks = ("A", EAST, exporting("Session")), ("B", WEST, bystander()), ("C", OPEN, attaching(IMPORT))
+    report = verify(assembly(tmp_path, *stacks))
+    assert Status.PROVED not in statuses(report)
+    assert "exported by 2" in " ".join(result.detail for result in report.results)
+
+
+def test_an_import_that_one_export_may_answer_is_followed(tmp_path: Path) -> None:
+    """Without the second export the same policy lands on the role that is exported."""
+    report = verify(assembly(tmp_path, ("A", EAST, exporting("Session")), ("C", OPEN, attaching(IMPORT))))
+    assert Status.VIOLATED in statuses(report)
+
+
+def output_of(stack: str, **more: Any) -> Body:
+    """Return a reference to the output O of a stack."""
+    return {"Fn::GetStackOutput": {"StackName": stack, "OutputName": "O", **more}}
+
+
+@pytest.mark.parametrize(
+    ("reference", "proved"),
+    [
+        (output_of("App"), True),
+        (output_of("App", Region="us-east-1"), True),
+        (output_of("App", Region="us-west-2"), False),
+        (output_of("App", Region={"Fn::Sub": "us-west-2"}), False),
+        (output_of("App", Region={"Ref": "AWS::Region"}), False),
+        (output_of({"Ref": "AWS::StackName"}), False),  # type: ignore[arg-type]
+    ],
+)
+def test_an_output_is_looked_up_in_the_region_it_names(reference: Body, proved: bool, tmp_path: Path) -> None:
+    """Two stacks of one name have outputs of one name; the Region tells them apart, or nothing does."""
+    stacks = ("App", EAST, bystander()), ("App", WEST, exporting("Session"))
+    report = verify(assembly(tmp_path, *stacks, ("C", EAST, attaching(reference))))
+    assert report.proved is proved, failures(report)
+
+
+# Nested stacks and conditions of resources
+
+
+def guarded() -> Template:
+    """Return the plain template whose session reads all rows but for a Deny that stands elsewhere."""
+    template = plain_template()
+    template["Resources"]["Rows"] = policy("Session", allow(["dynamodb:GetItem", "dynamodb:Query"], arn("Table")))
+    template["Conditions"] = {"C": {"Fn::Equals": [{"Ref": "AWS::Region"}, "us-east-1"]}}
+    return template
+
+
+def guard(role: Any) -> Body:
+    """Return a policy that denies all rows but the task's own."""
     deny = {"Effect": "Deny", "Action": "dynamodb:*", "Resource": "*"}
-    denies = [
-        {**deny, "Condition": {"Null": {"dynamodb:LeadingKeys": "true"}}},
-        {**deny, "Condition": {"ForAnyValue:StringNotEquals": {"dynamodb:LeadingKeys": TASK}}},
-    ]
-    child = attaching({"Ref": "Role"})
-    child["Resources"]["More"]["Properties"]["PolicyDocument"] = document(*denies)
-    child["Parameters"] = {"Role": {"Type": "String"}}
-    parent = plain_template()
-    parent["Resources"]["Rows"]["Properties"]["PolicyDocument"]["Statement"][0].pop("Condition")
-    parent["Conditions"] = {"Here": {"Fn::Equals": [{"Ref": "AWS::Region"}, "us-east-1"]}}
-    nested = {
+    others = {"ForAnyValue:StringNotEquals": {"dynamodb:LeadingKeys": TASK}}
+    statements = [{**deny, "Condition": others}, {**deny, "Condition": {"Null": {"dynamodb:LeadingKeys": "true"}}}]
+    properties = {"PolicyName": "g", "Roles": [role], "PolicyDocument": document(*statements)}
+    return {"Type": "AWS::IAM::Policy", "Properties": properties}
+
+
+def nested(directory: Path, template: Template, child: Template, **more: Any) -> Path:
+    """Write a template with a nested stack whose template lies beside it; return the directory."""
+    template["Resources"]["Nest"] = {
         "Type": "AWS::CloudFormation::Stack", "Metadata": {"aws:asset:path": "child.nested.template.json"},
-        "Properties": {"TemplateURL": "x", "Parameters": {"Role": {"Ref": "Session"}}},
+        "Properties": {"TemplateURL": "x", "Parameters": {"Role": {"Ref": "Session"}}}, **more,
     }  # fmt: skip
-    parent["Resources"]["Nested"] = nested
-    (tmp_path / "child.nested.template.json").write_text(json.dumps(child))
-    statuses = []
-    for condition in ({}, {"Condition": "Here"}):
-        parent["Resources"]["Nested"] = {**nested, **condition}
-        (tmp_path / "App.template.json").write_text(json.dumps(parent))
-        results = prove_path(tmp_path).results
-        statuses.append({result.status for result in results if result.rule == "partition-isolation"})
-    assert statuses == [{Status.PROVED}, {Status.VIOLATED}]
+    (directory / "child.nested.template.json").write_text(json.dumps(child))
+    return assembly(directory, ("App", EAST, template))
 
 
-FILES = [
-    ("a.template.json", "b.yaml"),
-    ("a.json", "b.yaml"),
-    ("a.template.json", "b.json"),
-    ("a.yaml", "b.template.yaml"),
-]
+def child_of(resource: Body) -> Template:
+    """Return a nested template that takes a role's name."""
+    return {"Parameters": {"Role": {"Type": "String"}}, "Resources": {"G": resource}}
 
 
-@pytest.mark.parametrize("names", FILES, ids=" ".join)
-@pytest.mark.parametrize("attached", ["sessions", "somebody-else"])
-def test_every_template_of_a_directory_is_read(names: tuple[str, str], attached: str, tmp_path: Path) -> None:
-    """A policy in the second file counts, whatever the two are called and written in."""
-    first = plain_template()
-    role(first)["RoleName"] = "sessions"
-    for name, template in zip(names, (first, attaching(attached)), strict=True):
-        text = json.dumps(template) if name.endswith("json") else yaml.safe_dump(template)
-        (tmp_path / name).write_text(text)
-    assert prove_path(tmp_path).proved is (attached != "sessions")
+MALFORMED: list[Any] = ["Gone", "", 5, False, [], ["C"], {}, {"Fn::Equals": ["a", "a"]}]
 
 
-def test_yaml_in_a_json_file_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It is not guessed what was meant."""
-    (tmp_path / "t.template.json").write_text(yaml.safe_dump(plain_template()))
-    assert main(["verify", str(tmp_path / "t.template.json")]) == 2
-    assert len(capsys.readouterr().err.splitlines()) == 1
+@pytest.mark.parametrize("condition", ["C", "Gone", 5, {}])
+def test_a_deny_in_a_nested_stack_with_a_condition_may_be_missing(condition: Any, tmp_path: Path) -> None:
+    """What holds sessions back counts only where it is deployed for certain."""
+    path = nested(tmp_path, guarded(), child_of(guard({"Ref": "Role"})), Condition=condition)
+    assert not verify(path, masked_grants=True).proved
 
 
-def test_a_condition_that_is_none_makes_nothing_certain(tmp_path: Path) -> None:
-    """A policy whose Condition cannot be read does not stand there for sure, its Denies least of all."""
+def test_a_deny_in_a_nested_stack_without_condition_counts(tmp_path: Path) -> None:
+    """The same stack is PROVED when it is always there."""
+    report = verify(nested(tmp_path, guarded(), child_of(guard({"Ref": "Role"}))), masked_grants=True)
+    assert report.proved, failures(report)
+
+
+def test_a_deny_below_a_nested_stack_with_a_condition_may_be_missing(tmp_path: Path) -> None:
+    """The condition of a stack holds for the stacks in it."""
+    inner = child_of(guard({"Ref": "Role"}))
+    (tmp_path / "inner.nested.template.json").write_text(json.dumps(inner))
+    stack = {
+        "Type": "AWS::CloudFormation::Stack", "Metadata": {"aws:asset:path": "inner.nested.template.json"},
+        "Properties": {"TemplateURL": "x", "Parameters": {"Role": {"Ref": "Role"}}},
+    }  # fmt: skip
+    assert verify(nested(tmp_path, guarded(), child_of(stack)), masked_grants=True).proved
+    assert not verify(nested(tmp_path, guarded(), child_of(stack), Condition="C"), masked_grants=True).proved
+
+
+def test_a_grant_in_a_nested_stack_with_a_condition_counts(tmp_path: Path) -> None:
+    """What opens counts whenever it may be deployed."""
+    grant = attaching({"Ref": "Role"})["Resources"]["P"]
+    assert not verify(nested(tmp_path, plain_template(), child_of(grant), Condition="C")).proved
+
+
+@pytest.mark.parametrize("condition", ["C", *MALFORMED])
+def test_a_malformed_condition_makes_no_policy_certain(condition: Any) -> None:
+    """A Deny with a condition nobody can read is like one with a condition that may be false."""
+    template = guarded()
+    template["Resources"]["Guard"] = {**guard({"Ref": "Session"}), "Condition": condition}
+    assert not verify(template, masked_grants=True).proved
+
+
+def test_a_deny_without_condition_counts() -> None:
+    """The same policy is always there."""
+    template = guarded()
+    template["Resources"]["Guard"] = guard({"Ref": "Session"})
+    report = verify(template, masked_grants=True)
+    assert report.proved, failures(report)
+
+
+# Directories without a manifest
+
+
+def two(directory: Path, first: str, second: str, role: str) -> Path:
+    """Write the plain template beside one that puts a Scan on a role, each as its file's name says."""
     template = plain_template()
-    template["Resources"]["Rows"]["Properties"]["PolicyDocument"]["Statement"][0].pop("Condition")
-    deny = {"Effect": "Deny", "Action": "dynamodb:*", "Resource": "*"}
-    template["Resources"]["Guard"] = {**policy("Session", deny), "Condition": ["Here"]}
-    (tmp_path / "t.template.json").write_text(json.dumps(template))
-    assert not prove_path(tmp_path).proved
+    template["Resources"]["Session"]["Properties"]["RoleName"] = "sessions"
+    both = {first: template, second: attaching(role)}
+    return files(directory, {
+        name: json.dumps(content) if name.endswith(".json") else yaml.safe_dump(content)
+        for name, content in both.items()
+    })  # fmt: skip
 
 
-def test_a_name_that_leads_to_itself_is_no_endless_search(tmp_path: Path) -> None:
-    """A role named by itself cannot be deployed, and is UNKNOWN."""
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("a.template.json", "b.yaml"),
+        ("a.template.json", "b.json"),
+        ("a.template.json", "b.template.yaml"),
+        ("a.template.json", "b.yml"),
+        ("a.template.json", "b.template"),
+        ("a.template.json", "b.YAML"),
+        ("a.template.json", "a.yaml"),
+        ("a.json", "b.yaml"),
+        ("a.yaml", "b.yaml"),
+    ],
+)
+def test_every_template_in_a_directory_counts(first: str, second: str, tmp_path: Path) -> None:
+    """A policy in the second file opens the role of the first; on somebody else's role it changes nothing."""
+    report = verify(two(tmp_path, first, second, "deploy-pipeline"))
+    assert report.proved, failures(report)
+    assert not verify(two(tmp_path, first, second, "sessions")).proved
+
+
+def test_files_that_are_no_templates_are_left_out(tmp_path: Path) -> None:
+    """Settings and packages lie beside templates in most directories."""
+    others = {
+        "package.json": '{"name": "x"}',
+        "settings.yaml": "a: [1, 2",
+        "list.json": "[1]",
+        "notes.txt": "Resources:",
+    }
+    report = verify(files(tmp_path, {"a.template.json": json.dumps(plain_template()), **others}))
+    assert report.proved, failures(report)
+
+
+@pytest.mark.parametrize("broken", ["Resources: {a: [", "Resources:\n  A: &a\n    B: *a\n"])
+def test_a_template_that_cannot_be_read_is_not_left_out(
+    broken: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What looks like a template may attach policies, so the directory cannot be judged without it."""
+    path = files(tmp_path, {"a.template.json": json.dumps(plain_template()), "b.yaml": broken})
+    assert main(["verify", str(path)]) == 2
+    assert "b.yaml" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["a.yaml", "a.yml", "a.template.yaml", "a.template"])
+def test_yaml_alone_is_read(name: str, tmp_path: Path) -> None:
+    """A template in YAML is judged as the same one in JSON, by its file and by its directory."""
+    files(tmp_path, {name: yaml.safe_dump(plain_template())})
+    assert verify(tmp_path / name).proved
+    assert verify(tmp_path).proved
+    files(tmp_path, {name: yaml.safe_dump(weakened())})
+    assert not verify(tmp_path).proved
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_yaml_in_a_file_named_json_is_exit_code_2(
+    whole: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One sentence that says what to do."""
+    files(tmp_path, {"a.json": yaml.safe_dump(plain_template())})
+    assert main(["verify", str(tmp_path if whole else tmp_path / "a.json")]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "name it `.yaml`" in error
+
+
+# Names that refer to themselves
+
+
+def cyclic(*, closed: bool) -> Template:
+    """Return the plain template with a policy on a role whose name leads through outputs, perhaps to itself."""
     template = plain_template()
-    role(template)["RoleName"] = {"Ref": "Session"}
-    (tmp_path / "t.template.json").write_text(json.dumps(template))
-    assert not prove_path(tmp_path).proved
+    one = {"Value": {"Fn::ImportValue": "two"}, "Export": {"Name": "one"}}
+    end: Any = {"Fn::ImportValue": "one"} if closed else "deploy-pipeline"
+    template["Outputs"] = {"One": one, "Two": {"Value": end, "Export": {"Name": "two"}}}
+    template["Resources"]["P"] = attaching({"Fn::ImportValue": "one"})["Resources"]["P"]
+    return template
+
+
+def self_named(*, closed: bool) -> Template:
+    """Return the plain template with a second role, whose name is perhaps made of itself."""
+    template = plain_template()
+    other = copy.deepcopy(bystander()["Resources"]["Other"])
+    other["Properties"]["RoleName"] = {"Fn::Sub": "x-${Other}" if closed else "x-${AWS::StackName}"}
+    template["Resources"]["Other"] = other
+    template["Resources"]["P"] = policy("Other", allow("logs:PutLogEvents", "*"))
+    return template
+
+
+def self_exported(*, closed: bool) -> Template:
+    """Return the plain template with an export, whose name is perhaps made of itself."""
+    template = plain_template()
+    name: Any = {"Fn::ImportValue": {"Fn::ImportValue": "one"}} if closed else "one"
+    template["Outputs"] = {"One": {"Value": "deploy-pipeline", "Export": {"Name": name}}}
+    template["Resources"]["P"] = attaching({"Fn::ImportValue": "one"})["Resources"]["P"]
+    return template
+
+
+@pytest.mark.parametrize("build", [cyclic, self_named])
+def test_names_that_lead_to_themselves_are_unknown(build: Any) -> None:
+    """Nothing hangs, and nothing is PROVED of a name that has no end; a name with an end stays PROVED."""
+    report = verify(build(closed=False))
+    assert report.proved, failures(report)
+    assert Status.UNKNOWN in statuses(verify(build(closed=True)))
+
+
+def test_an_export_named_after_itself_is_not_proved() -> None:
+    """Nobody knows what the import is then: it may be the session role; under an ordinary name it is not."""
+    report = verify(self_exported(closed=False))
+    assert report.proved, failures(report)
+    assert not verify(self_exported(closed=True)).proved
+
+
+def test_a_nested_stack_that_holds_itself_is_unknown(tmp_path: Path) -> None:
+    """A template that deploys itself for ever deploys nowhere."""
+    child = child_of({
+        "Type": "AWS::CloudFormation::Stack", "Metadata": {"aws:asset:path": "child.nested.template.json"},
+        "Properties": {"TemplateURL": "x", "Parameters": {"Role": {"Ref": "Role"}}},
+    })  # fmt: skip
+    assert Status.PROVED not in statuses(verify(nested(tmp_path, plain_template(), child)))
+
+
+def test_rows_that_are_keyed_need_no_deny() -> None:
+    """The guarded template is the plain one but for the condition on its rows."""
+    template = guarded()
+    statement = template["Resources"]["Rows"]["Properties"]["PolicyDocument"]["Statement"][0]
+    assert not verify(template).proved
+    statement["Condition"] = keyed(TASK)
+    assert verify(template).proved
