@@ -53,7 +53,7 @@ MASKED: dict[str, Change] = {
     "any role": to_session(Action="sts:AssumeRole", Resource="*"),
     "all objects, by the bucket's policy": for_session_in_bucket_policy,
     "every table, to the compute role": to_compute(Action="dynamodb:*", Resource="*"),
-    "every object, to the compute role": to_compute(Action="s3:Get*", Resource="*"),
+    "every object, to the compute role": to_compute(Action="s3:Get*", Resource="arn:aws:s3:::*"),
 }  # fmt: skip
 
 
