@@ -174,7 +174,15 @@ FUTURE = (
     "zz:FutureAction",
 )
 # Ways to objects that do not name their bucket: jobs, access points and access grants do.
-ROUNDABOUT = ("s3:CreateJob", "s3:CreateAccessPoint", "s3:CreateAccessPointForObjectLambda", "s3:GetDataAccess")
+ROUNDABOUT = (
+    "s3:CreateAccessGrant",
+    "s3:CreateAccessPoint",
+    "s3:CreateAccessPointForObjectLambda",
+    "s3:CreateJob",
+    "s3:DeleteAccessPointPolicy",
+    "s3:GetDataAccess",
+    "s3:PutAccessPointPolicy",
+)
 S3_ELSEWHERE = ("s3:ListAllMyBuckets", *ROUNDABOUT)
 
 EVERYTHING = tuple(

@@ -291,7 +291,7 @@ def _access_point(logical_id: str, scope: Scope, estate: Estate, _: _Policies) -
     where = f"{scope.name}.{logical_id}"
     name = text_of(scope.properties(logical_id).get("Bucket", ""), scope)
     for store in estate.of_kind("bucket"):
-        if store.name == name or isinstance(name, Unmodelled):
+        if isinstance(name, Unmodelled) or store.name == name or may_be_named(name, store.name, store.id):
             problem = f"{where}: policies of access points are not modelled"
             estate.stores[store.id] = store.with_policy((), problem)
 

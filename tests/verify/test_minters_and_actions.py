@@ -33,6 +33,10 @@ FORBIDDEN = [
     ("s3:CreateJob", "*"),
     ("s3:GetDataAccess", "arn:aws:s3:*:111122223333:access-grants/default"),
     ("s3:GetObject", "arn:aws:s3:us-east-1:111122223333:accesspoint/*"),
+    ("s3:GetObject", "arn:aws:s3:us-east-1:111122223333:access*"),
+    ("s3:GetObject", "arn:aws:s3:us-east-1:111122223333:*"),
+    ("s3:PutAccessPointPolicy", "arn:aws:s3:us-east-1:111122223333:accesspoint/*"),
+    ("s3:CreateJob", "arn:aws:s3*"),
 ]
 HARMLESS = [
     ("dynamodb:DescribeTable", arn("Table")),
@@ -62,6 +66,28 @@ def test_a_compute_role_may_not_reach_tenant_data_roundabout(action: str, resour
 def test_what_only_describes_or_lies_elsewhere_is_harmless(action: str, resource: Any) -> None:
     """Descriptions hold no rows, and other buckets no tenants."""
     assert granted(action, resource) is Status.PROVED
+
+
+@pytest.mark.parametrize("options", [{}, {"compute_roles": ("Compute",)}])
+def test_a_role_that_a_compute_role_may_assume_counts_when_it_is_named_too(options: dict[str, Any]) -> None:
+    """Saying which roles agent code runs with never makes the proof weaker than saying nothing."""
+
+    def chained(template: Template) -> None:
+        trusting = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": arn("Compute")}}
+        document = {"Version": "2012-10-17", "Statement": [trusting]}
+        role = {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": document}}
+        template["Resources"] |= {"Data": role, "Extra": policy("Data", allow("dynamodb:Scan", arn("Table")))}
+
+    changed = edit(plain_template(), "chained", chained).template
+    assert Status.VIOLATED in {result.status for result in judged(changed, "compute-isolation", **options)}
+
+
+@pytest.mark.parametrize("pattern", ["access*", "*"])
+def test_a_session_s_objects_are_not_reached_through_any_access_point(pattern: str) -> None:
+    """A wildcard that covers access points covers every bucket behind them."""
+    extra = policy("Session", allow("s3:GetObject", f"arn:aws:s3:us-east-1:111122223333:{pattern}"))
+    changed = edit(plain_template(), "grant", lambda t: t["Resources"].update(Extra=extra)).template
+    assert {result.status for result in judged(changed, "allowed-actions")} != {Status.PROVED}
 
 
 @pytest.mark.parametrize("mode", ["credentialBroker", "webIdentity"])

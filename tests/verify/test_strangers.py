@@ -169,6 +169,29 @@ def test_the_policy_of_a_key_that_sessions_use_is_looked_at(condition: Any, stat
     assert judged(template).status is status
 
 
+@pytest.mark.parametrize("action", ["kms:CreateGrant", "kms:PutKeyPolicy", "kms:*"])
+def test_whoever_may_grant_a_key_s_use_may_use_it(action: str) -> None:
+    """A grant, or another policy, gives a stranger what the policy does not."""
+    stack = small.stack()
+    bucket = small.bucket(stack, encryption=s3.BucketEncryption.KMS, encryption_key=kms.Key(stack, "Key"))
+    small.session_role(stack, objects=[TenantObjects.attachments(bucket)])
+    base = small.template(stack)
+    for principal, status in (("*", Status.VIOLATED), ({"AWS": "arn:aws:iam::444455556666:root"}, Status.UNKNOWN)):
+        statement = {"Effect": "Allow", "Principal": principal, "Action": action, "Resource": "*"}
+        assert judged(edit(base, "key", lambda t, s=statement: _key_policy(t, s)).template).status is status  # type: ignore[misc]
+
+
+def test_an_access_point_of_a_bucket_spelt_another_way_is_seen() -> None:
+    """Its policy is not modelled, whatever way its bucket is written."""
+    point = {"Type": "AWS::S3::AccessPoint", "Properties": {"Bucket": {"Ref": "P"}}}
+
+    def change(template: Template) -> None:
+        template["Parameters"] = {"P": {"Type": "String"}}
+        template["Resources"]["Point"] = point
+
+    assert judged(edit(example("small").template, "point", change).template).status is Status.UNKNOWN
+
+
 def test_a_service_may_decrypt_with_a_key_when_somebody_says_so() -> None:
     """Which data a service was handed is not in the template; a source or an encryption context of one's own tells."""
     stack = small.stack()

@@ -22,7 +22,7 @@ from session_scoping.verify.matching import action_matches, split_fields
 from session_scoping.verify.model import Statement, Store
 from session_scoping.verify.properties.base import Proof, Witness, classes, confirm
 from session_scoping.verify.properties.derivation import BECOMING, tools_of
-from session_scoping.verify.properties.entries import entry_arn, entry_target
+from session_scoping.verify.properties.entries import entry_arn, entry_target, may_be_access_point
 from session_scoping.verify.properties.samples import sample_attempt
 from session_scoping.verify.properties.use import key_faults, key_policy_faults, model_faults
 from session_scoping.verify.reach import covers_action
@@ -132,7 +132,7 @@ def _handled(action: str, pattern: Pattern) -> bool:
     if service in {"dynamodb", "s3"}:
         wide = is_open(pattern) or len(fields) < 6
         item = action in (*KEYED, *OBJECT)
-        return item and (wide or "accesspoint" not in str(fields[5]))
+        return item and (wide or not may_be_access_point(pattern))
     return False
 
 

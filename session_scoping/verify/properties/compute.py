@@ -20,7 +20,7 @@ from session_scoping.verify.infer import scope_without_tags
 from session_scoping.verify.matching import split_fields
 from session_scoping.verify.model import Estate, Role, Statement, Store
 from session_scoping.verify.properties.base import Proof, Witness, classes, confirm
-from session_scoping.verify.properties.entries import entry_arn, entry_target
+from session_scoping.verify.properties.entries import entry_arn, entry_target, may_be_access_point
 from session_scoping.verify.properties.samples import sample_attempt
 from session_scoping.verify.reach import covers_action
 from session_scoping.verify.report import Counterexample, Result, Status
@@ -29,8 +29,8 @@ from session_scoping.verify.symbolic.conditions import UnmodelledError
 from session_scoping.verify.symbolic.policies import Target, allowed, resource_pattern
 from session_scoping.verify.symbolic.solver import solve
 from session_scoping.verify.symbolic.strings import TRUE, Key
-from session_scoping.verify.symbolic.targets import is_open, store_target, where_granted
-from session_scoping.verify.text import Pattern, Text, lit
+from session_scoping.verify.symbolic.targets import store_target, where_granted
+from session_scoping.verify.text import Pattern, Text, Wildcard, lit
 
 RULE = "compute-isolation"
 _TABLE = (*KEYED, *PARTIQL, *UNKEYED, FUTURE[0])
@@ -87,7 +87,7 @@ def _attempts(proof: Proof) -> Iterator[tuple[str, Target, Text, str, str]]:
             changing = (*ESCALATION, *(ROUNDABOUT if _names_no_bucket(pattern) and buckets else ()))
             for action in (action for action in changing if covers_action(statement, action)):
                 yield action, target, arn, "", f"{action} is allowed"
-            if _is_access_point(pattern) and buckets:
+            if may_be_access_point(pattern) and buckets:
                 for action in (action for action in OBJECT if covers_action(statement, action)):
                     yield action, target, arn, "", f"{action} is allowed through an access point, whatever its bucket"
 
@@ -102,15 +102,11 @@ def _actions_on(store: Store, statements: list[Statement]) -> tuple[tuple[str, .
 
 
 def _names_no_bucket(pattern: Pattern) -> bool:
-    """Whether a resource is everything, or something of an account's: a bucket's ARN has no account."""
+    """Whether a resource may be something of an account's in S3, which a bucket and its objects are not."""
     fields = split_fields(pattern)
-    return is_open(pattern) or (len(fields) == 6 and bool(fields[4]))
-
-
-def _is_access_point(pattern: Pattern) -> bool:
-    fields = split_fields(pattern)
-    path = fields[5][0] if len(fields) == 6 and fields[5] else ""
-    return isinstance(path, str) and path.startswith("accesspoint")
+    if len(fields) < 6:
+        return any(isinstance(part, Wildcard) for part in pattern)
+    return bool(fields[4]) and (fields[2] == ("s3",) or any(isinstance(part, Wildcard) for part in fields[2]))
 
 
 def _call(proof: Proof) -> Call:

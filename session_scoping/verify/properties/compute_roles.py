@@ -44,8 +44,10 @@ def find_compute_roles(estate: Estate, scoped: Sequence[Scoped], options: Option
     others = [role for role in estate.roles.values() if role.id not in sessions]
     if options.compute_roles:
         given = tuple(role for role in others if named(options.compute_roles, role.id, role.label))
-        note = f"agent code runs with {', '.join(role.label for role in given)} only, as given"
-        return ComputeRoles(given, notes=(note,))
+        note = (
+            f"agent code runs with {', '.join(role.label for role in given)} only, as given, and what those may assume"
+        )
+        return ComputeRoles(tuple(_with_assumable(list(given), others)), notes=(note,))
     minters = [role for role in others if any(mints(role, item.role) for item in scoped)]
     runtimes = [role for role in others if scoped and any(name.startswith(_RUNTIMES) for name in role.services)]
     kept_out = [role for role in others if any(_denied_to_mint(role, item.role) for item in scoped)]

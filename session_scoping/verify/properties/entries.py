@@ -2,6 +2,7 @@
 
 import re
 
+from session_scoping.verify.matching import split_fields
 from session_scoping.verify.symbolic.policies import Target
 from session_scoping.verify.symbolic.strings import Lookup, Match, concat, match_string
 from session_scoping.verify.symbolic.targets import ALWAYS, MAYBE, NEVER, is_open
@@ -42,6 +43,18 @@ def entry_target(pattern: Pattern, lookup: Lookup) -> Target:
         return MAYBE
 
     return Target(match)
+
+
+def may_be_access_point(pattern: Pattern) -> bool:
+    """Whether a pattern of six fields may name an access point, or something behind one; a bucket's has no account."""
+    fields = split_fields(pattern)
+    if len(fields) != 6 or not fields[4] or not fields[5]:
+        return False
+    if fields[2] != ("s3",) and not any(isinstance(part, Wildcard) for part in fields[2]):
+        return False
+    head = fields[5][0] if isinstance(fields[5][0], str) else ""
+    name = "accesspoint"
+    return head.startswith(name) or (name.startswith(head) and fields[5] != (head,))
 
 
 _WILD = {"*": "\ue000", "?": "\ue001"}

@@ -23,7 +23,16 @@ from session_scoping.verify.text import show
 
 RULE = "no-strangers"
 TENANT_DATA = "tenant data"
-_DIRECT = {"table": (*KEYED, *PARTIQL, *UNKEYED, FUTURE[0]), "bucket": BUCKET, "key": KEY_USE}
+# Who may grant a key's use, or write its policy, may use it.
+_ON_KEY = (
+    *KEY_USE,
+    "kms:CreateGrant",
+    "kms:DeriveSharedSecret",
+    "kms:GenerateDataKeyPair",
+    "kms:PutKeyPolicy",
+    FUTURE[2],
+)
+_DIRECT = {"table": (*KEYED, *PARTIQL, *UNKEYED, FUTURE[0]), "bucket": (*BUCKET, FUTURE[1]), "key": _ON_KEY}
 _DELIVERY = ("s3:PutObject", "s3:PutObjectAcl", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey")
 _INSIDE = {"table": (*KEYED, *PARTIQL, *UNKEYED, FUTURE[0]), "bucket": (*OBJECT, *OBJECT_ADMIN, FUTURE[1]), "key": ()}
 
