@@ -120,7 +120,7 @@ def _add_store(logical_id: str, kind: str, scope: Scope, estate: Estate) -> None
         estate.problems.append(f"{where}: the name of this {kind} is not understood")
         return
     properties = scope.properties(logical_id)
-    store = Store(kind, where, _label(logical_id, scope), arn, name, _partition_key(properties))
+    store = Store(kind, where, _label(logical_id, scope), arn, name, _partition_key(properties), env=scope.env)
     if kind == "bucket" and properties.get("AccessControl", "Private") not in _OWN_ACLS:
         store = store.with_policy((), f"{where}: its access control list lets others in, which is not modelled")
     documents = [properties.get("ResourcePolicy"), *_replica_policies(properties, scope)]
@@ -262,11 +262,11 @@ def _bucket_policy(logical_id: str, scope: Scope, estate: Estate, _: _Policies) 
     statements = _guarded(parse_policy(properties.get("PolicyDocument"), scope, where), logical_id, scope)
     for chosen, given in variants(properties.get("Bucket", ""), scope):
         name = text_of(properties.get("Bucket", ""), chosen)
-        _to_store("bucket", name, tied(statements, given), where, estate)
+        _to_store("bucket", name, tied(statements, given), where, estate, scope.env)
 
 
 def _to_store(
-    kind: str, name: Text | Unmodelled, statements: tuple[Statement, ...], where: str, estate: Estate
+    kind: str, name: Text | Unmodelled, statements: tuple[Statement, ...], where: str, estate: Estate, env: str
 ) -> None:
     found = [store for store in estate.of_kind(kind) if store.name == name]
     grants = tuple(statement for statement in statements if statement.allow)
@@ -282,7 +282,7 @@ def _to_store(
     if isinstance(name, tuple) and all(isinstance(part, str) or part.kind != "free" for part in name):
         partition = (Token("AWS::Partition", "partition"),)
         arn = (*lit("arn:"), *partition, *lit(":s3:::"), *name)
-        estate.stores[where] = Store(kind, where, show(name), arn, name, policy=statements)
+        estate.stores[where] = Store(kind, where, show(name), arn, name, policy=statements, env=env)
     else:
         estate.problems.append(f"{where}: it may belong to any {kind}")
 

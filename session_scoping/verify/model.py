@@ -104,6 +104,7 @@ class Store:
         partition_key: Attribute name of the table's partition key, when the template says it.
         policy: Statements of its resource policy.
         problems: What is attached to it and cannot be read.
+        env: Name of the account and Region it stands in, as in its scope.
     """
 
     kind: str
@@ -114,6 +115,7 @@ class Store:
     partition_key: str | None = None
     policy: tuple[Statement, ...] = ()
     problems: tuple[str, ...] = ()
+    env: str = ""
 
     def with_policy(self, statements: tuple[Statement, ...], problem: str | None = None) -> "Store":
         """Return the store with further resource policy statements."""

@@ -114,17 +114,21 @@ def _session_steps(estate: Estate, item: Scoped, scoped: Sequence[Scoped], optio
         return _step(estate, item.role, rule, attempt, (item, trusts, estate.of_kind("key")), subject)
 
     yield step(TAGS, partial(prove_session_tags, proof))
+    beside = {
+        store.id: [Proof(estate, neighbour) for neighbour in neighbours_of(item, scoped, store)]
+        for store in item.stores
+    }
+    near = [one.scoped for proofs in beside.values() for one in proofs]
     for store in item.stores:
         rule = PARTITION if store.kind == "table" else OBJECTS
-        neighbours = neighbours_of(item, scoped, store)
-        beside = [Proof(estate, neighbour) for neighbour in neighbours]
-        attempt = partial(prove_beside, proof, beside, store)
-        reads = (item, trusts, estate.of_kind("key"), neighbours)
+        attempt = partial(prove_beside, proof, beside[store.id], store)
+        reads = (item, trusts, estate.of_kind("key"), [one.scoped for one in beside[store.id]])
         yield _step(estate, item.role, rule, attempt, reads, f"{item.role.label} → {store.label}")
     yield step(ACTIONS, partial(prove_allowed_actions, proof))
     yield step(CHAINING, partial(prove_no_chaining, proof))
     if not options.masked_grants:
-        yield step(MASKED, partial(prove_session_grants, proof))
+        attempt = partial(prove_session_grants, proof, beside)
+        yield _step(estate, item.role, MASKED, attempt, (item, trusts, estate.of_kind("key"), near))
     if promises_revocation(item.role):
         yield step(REVOCATION, partial(prove_revocation, proof))
     if (owner := tool_of(item.role)) is not None:

@@ -75,3 +75,13 @@ def test_roles_with_keys_of_their_own_share_a_store(case: str) -> None:
     statement, tags = APART[case]
     results = judged(with_second(statement, tags=tags))
     assert {result.status for result in results} == {Status.PROVED}, json.dumps([r.detail for r in results])
+
+
+def test_a_deny_that_keeps_off_a_neighbour_is_a_mask() -> None:
+    """A grant into another role's prefix fails, even while a Deny stops it."""
+    grant = objects(f"other/{PREFIX % 'task_id'}/*")
+    template = with_second(objects(f"other/{PREFIX % 'user_id'}/*"), tags=("user_id",))
+    deny = {"Effect": "Deny", "Action": "s3:*", "Resource": sub("${Bucket.Arn}/other/*")}
+    template["Resources"]["More"] = policy("Session", grant, deny)
+    masks = [step.run() for step in plan(estate_of(template), Options()).steps if step.rule == "no-masked-grants"]
+    assert [result.status for result in masks if result.subject.endswith("/Session")] == [Status.VIOLATED]

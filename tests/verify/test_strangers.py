@@ -56,12 +56,23 @@ LETS_IN: dict[str, tuple[Any, Any]] = {
     "a service for any account's distribution": (
         CLOUDFRONT, {"ArnLike": {"aws:SourceArn": "arn:aws:*:*:*:*"}},
     ),
+    "a service for a distribution of that name": (
+        CLOUDFRONT, {"ArnLike": {"aws:SourceArn": "arn:aws:cloudfront::*:distribution/E1"}},
+    ),
+    "any user": ("*", {"StringEquals": {"aws:PrincipalType": "User"}}),
+    "a user of that name": ("*", {"StringEquals": {"aws:username": "alice"}}),
+    "a session of that name": ("*", {"StringLike": {"aws:userid": "*:agent"}}),
+    "roles named so": ("*", {"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/agent-*"}}),
+    "half of the internet": ("*", {"IpAddress": {"aws:SourceIp": "0.0.0.0/1"}}),
     "a service if it names its source": (CLOUDFRONT, {"StringEqualsIfExists": {"aws:SourceOwner": HERE}}),
 }  # fmt: skip
 KEEPS_OUT: dict[str, tuple[Any, Any]] = {
     "an organization": ("*", {"StringEquals": {"aws:PrincipalOrgID": "o-ours"}}),
     "this account": ("*", {"StringEquals": {"aws:PrincipalAccount": HERE}}),
     "one VPC endpoint": ("*", {"StringEquals": {"aws:SourceVpce": "vpce-0ours"}}),
+    "a role by its id": ("*", {"StringLike": {"aws:userid": "AROAOURS:*"}}),
+    "a role by its ARN": ("*", {"ArnEquals": {"aws:PrincipalArn": "arn:aws:iam::111122223333:role/agent"}}),
+    "a bucket's notifications": ({"Service": "s3.amazonaws.com"}, {"ArnLike": {"aws:SourceArn": "arn:aws:s3:::ours"}}),
     "an office": ("*", {"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}}),
     "this account's access points": ("*", {"StringEquals": {"s3:DataAccessPointAccount": HERE}}),
     "the account itself": ({"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}}, None),
@@ -235,6 +246,23 @@ def judged_path(path: Path) -> Result:
     """Return what is said of strangers in an assembly."""
     (result,) = (result for result in verify(path).results if result.rule == "no-strangers")
     return result
+
+
+def test_the_account_of_another_stack_is_another_one(tmp_path: Path) -> None:
+    """A stack beside, with a queue in it, makes its account no owner of the data."""
+    artifacts: dict[str, Any] = {}
+    queue = {"Resources": {"Q": {"Type": "AWS::SQS::Queue"}}}
+    for name, account, template in (
+        ("A", "111122223333", on_bucket({"AWS": "arn:aws:iam::444455556666:root"})), ("B", "444455556666", queue),
+    ):  # fmt: skip
+        (tmp_path / f"{name}.template.json").write_text(json.dumps(template))
+        artifacts[name] = {
+            "type": "aws:cloudformation:stack",
+            "environment": f"aws://{account}/eu-west-1",
+            "properties": {"templateFile": f"{name}.template.json"},
+        }
+    (tmp_path / "manifest.json").write_text(json.dumps({"version": "1", "artifacts": artifacts}))
+    assert judged_path(tmp_path).status is Status.UNKNOWN
 
 
 def test_trusted_is_an_option_of_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from session_scoping.verify.infer import Options, Scoped
 from session_scoping.verify.model import Estate, Role
 from session_scoping.verify.properties.outsiders import is_trusted, outsider_of
 from session_scoping.verify.reach import covers_action, is_account, may_be_role
 from session_scoping.verify.stores import named
-from session_scoping.verify.text import Text, show
+from session_scoping.verify.text import Text, Token, show
 
 _RUNTIMES = ("bedrock-agentcore.", "ecs-tasks.")
 """How the service principals begin whose roles are taken for an agent's. Functions and machines do much besides."""
@@ -57,7 +58,9 @@ def find_compute_roles(estate: Estate, scoped: Sequence[Scoped], options: Option
         found = [role for role in _distinct([*kept_out, *runtimes]) if role not in brokers]
         # A broker of one's own account is taken at the Deny's word; of another account nothing here says anything.
         strangers = tuple(
-            text for text in outside if not _of_the_account(text, estate) and not is_trusted(text, options.trusted)
+            text
+            for text in outside
+            if not _of_the_account(text, estate, scoped) and not is_trusted(text, options.trusted)
         )
         labels = [*(role.label for role in brokers), *(show(text) for text in outside if text not in strangers)]
         notes = tuple(f"{label} mints sessions and agent code does not run with it" for label in labels)
@@ -70,9 +73,14 @@ def find_compute_roles(estate: Estate, scoped: Sequence[Scoped], options: Option
     return ComputeRoles(tuple(_with_assumable(_distinct([*minters, *runtimes]), others)), perhaps, outside, notes)
 
 
-def _of_the_account(text: Text, estate: Estate) -> bool:
-    outsider = outsider_of("AWS", text, estate)
-    return outsider is None or outsider.of_the_account
+def _of_the_account(text: Text, estate: Estate, scoped: Sequence[Scoped]) -> bool:
+    envs = {part.name.removeprefix("AWS::AccountId") for item in scoped for part in item.role.arn if _is_account(part)}
+    outsiders = [outsider_of("AWS", text, estate, env) for env in envs]
+    return all(outsider is None or outsider.of_the_account for outsider in outsiders)
+
+
+def _is_account(part: str | Token) -> TypeGuard[Token]:
+    return isinstance(part, Token) and part.kind == "account"
 
 
 def mints(role: Role, session_role: Role) -> bool:

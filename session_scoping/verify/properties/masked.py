@@ -1,6 +1,6 @@
 """`no-masked-grants`: what keeps data apart is what is allowed; no grant is stopped by a Deny alone."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -9,16 +9,20 @@ from session_scoping.verify.properties.allowed_actions import prove_allowed_acti
 from session_scoping.verify.properties.base import Proof, guarded
 from session_scoping.verify.properties.chaining import prove_no_chaining
 from session_scoping.verify.properties.compute import prove_compute
-from session_scoping.verify.properties.isolation import prove_store
+from session_scoping.verify.properties.neighbours import prove_beside
 from session_scoping.verify.report import Result, Status
 
 RULE = "no-masked-grants"
 _Attempt = Callable[[], Result]
 
 
-def prove_session_grants(proof: Proof) -> Result:
+def prove_session_grants(proof: Proof, neighbours: Mapping[str, Sequence[Proof]]) -> Result:
     """
     Prove that a session role's isolation holds without any Deny.
+
+    Args:
+        proof: The role.
+        neighbours: Store id -> the other roles with keys in it.
 
     Source:
         DynamoDB guide, best-practices for Deny in fine-grained access control: the Allow is the control, because a Deny
@@ -27,10 +31,10 @@ def prove_session_grants(proof: Proof) -> Result:
     if not _has_denies(proof.role, proof.estate.stores.values()):
         return _nothing_masked(proof.role)
     bare = _without_denies(proof)
-    pairs: list[tuple[_Attempt, _Attempt]] = [
-        (partial(prove_store, bare, mine), partial(prove_store, proof, store))
-        for mine, store in zip(bare.scoped.stores, proof.scoped.stores, strict=True)
-    ]
+    pairs: list[tuple[_Attempt, _Attempt]] = []
+    for mine, store in zip(bare.scoped.stores, proof.scoped.stores, strict=True):
+        near = neighbours.get(store.id, ())
+        pairs.append((partial(prove_beside, bare, near, mine), partial(prove_beside, proof, near, store)))
     pairs += [(partial(prove, bare), partial(prove, proof)) for prove in (prove_allowed_actions, prove_no_chaining)]
     return _first_masked(proof.role, pairs)
 
@@ -57,16 +61,18 @@ def _first_masked(role: Role, pairs: Sequence[tuple[_Attempt, _Attempt]]) -> Res
 
     for bare, full in pairs:
         found = guarded(bare, failed)
-        # What the Denies do not stop either is reported under its own rule.
-        if found.status is not Status.PROVED and guarded(full, failed).status is Status.PROVED:
-            return replace(
-                failed(found.status, f"only a Deny stops it: {found.detail}"), counterexample=found.counterexample
-            )
+        if found.status is Status.PROVED:
+            continue
+        if guarded(full, failed).status in {Status.VIOLATED, found.status}:
+            continue  # what the Denies do not stop either is reported under its own rule
+        return replace(
+            failed(found.status, f"only a Deny stops it: {found.detail}"), counterexample=found.counterexample
+        )
     return _nothing_masked(role)
 
 
 def _nothing_masked(role: Role) -> Result:
-    detail = "all of it holds by what is allowed alone, without any Deny"
+    detail = "nothing is held back by a Deny alone"
     return Result(RULE, role.label, Status.PROVED, detail, location=role.id)
 
 

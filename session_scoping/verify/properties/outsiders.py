@@ -1,11 +1,12 @@
 """Who may come from outside: callers no policy here knows, and principals of resource policies that are not here."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from ipaddress import ip_network
 
 from session_scoping.verify.binding import Binding
-from session_scoping.verify.conditions import condition_holds, split_operator
+from session_scoping.verify.conditions import condition_holds, is_negated, split_operator
 from session_scoping.verify.matching import Many, Values, split_fields
 from session_scoping.verify.model import Condition, Estate, Statement
 from session_scoping.verify.reach import PRINCIPAL_TAG
@@ -62,6 +63,7 @@ _ELSEWHERE: Values = {
     "aws:principalorgpaths": Many(("o-stranger/r-1/ou-1/",)),
     "aws:principaltype": ("AssumedRole",),
     "aws:userid": ("AROASTRANGER:s",),
+    "aws:username": ("stranger",),
     "kms:calleraccount": (_ACCOUNT,),
     "s3:dataaccesspointaccount": (_ACCOUNT,),
     "s3:dataaccesspointarn": (f"arn:aws:s3:us-east-1:{_ACCOUNT}:accesspoint/stranger",),
@@ -113,11 +115,60 @@ def _undecided(statement: Statement, stranger: Stranger) -> tuple[Condition, ...
             continue
         if _may_be_wide(condition):
             raise UnmodelledError(f"{statement.where}: {condition.key} may be compared with a wildcard at deploy time")
-        values = tuple((Binding().text(value),) for value in condition.values)
-        concrete = Condition(condition.operator, condition.key, values)
-        if not condition_holds(concrete, stranger.context, variables=statement.variables):
+        if not _holds(condition, statement, stranger):
             return None
     return tuple(left)
+
+
+def _holds(condition: Condition, statement: Statement, stranger: Stranger) -> bool:
+    """Whether a condition on what AWS says of a stranger holds: may hold in an Allow, must in a Deny."""
+    texts = [Binding().text(value) for value in condition.values]
+    base = split_operator(condition.operator)[1]
+    is_theirs = _CHOSEN.get(condition.key.lower())
+    if is_theirs is None or base == "null" or condition.key.lower() not in stranger.context:
+        concrete = Condition(condition.operator, condition.key, tuple((text,) for text in texts))
+        return condition_holds(concrete, stranger.context, variables=statement.variables)
+    may_match = any(map(is_theirs, texts))
+    return may_match or is_negated(base) if statement.allow else is_negated(base) and not may_match
+
+
+def _arn_of_theirs(pattern: str) -> bool:
+    """Whether an ARN pattern may match something of a stranger's, who chooses all of it but the account."""
+    fields = pattern.split(":", 5)
+    if len(fields) < 6:
+        return _is_wide(pattern)
+    # Without an account, as in S3, the name says whose it is.
+    return _is_wide(fields[4] or fields[5])
+
+
+def _id_of_theirs(pattern: str) -> bool:
+    """Whether a pattern of `aws:userid` leaves open whose id it is: behind the colon stands what the caller chooses."""
+    return _is_wide(pattern.partition(":")[0])
+
+
+def _range_of_theirs(network: str) -> bool:
+    """Whether an IP range is wider than anybody owns: the widest that were ever given out are IPv4 /8 and IPv6 /19."""
+    try:
+        found = ip_network(network, strict=False)
+    except ValueError:
+        return True
+    return found.prefixlen < (8 if found.version == 4 else 19)
+
+
+def _is_wide(pattern: str) -> bool:
+    return "*" in pattern or "?" in pattern or "${" in pattern
+
+
+# Keys of which AWS sets a part and the caller chooses the rest: whether a value leaves the part open that is AWS's.
+_CHOSEN: dict[str, Callable[[str], bool]] = {
+    "aws:principalarn": _arn_of_theirs,
+    "aws:principaltype": lambda _: True,
+    "aws:sourcearn": _arn_of_theirs,
+    "aws:sourceip": _range_of_theirs,
+    "aws:userid": _id_of_theirs,
+    "aws:username": lambda _: True,
+    "s3:dataaccesspointarn": _arn_of_theirs,
+}
 
 
 def _may_be_wide(condition: Condition) -> bool:
@@ -136,12 +187,18 @@ class Outsider:
     of_the_account: bool = False
 
 
-def outsider_of(kind: str, text: Text, estate: Estate) -> Outsider | None:
+def outsider_of(kind: str, text: Text, estate: Estate, env: str) -> Outsider | None:
     """
     Return what a principal of a resource policy is when nothing in the templates says what it may do.
 
     None for roles and users of the templates, for their own account, whose policies decide, and for everybody and
     services, which `STRANGERS` stand for.
+
+    Args:
+        kind: The kind of principal.
+        text: The principal.
+        estate: What the templates deploy.
+        env: Name of the account and Region of what the policy is on; the account of another stack is another one.
     """
     if kind in {"*", "Service"} or estate.role_by_arn(text) is not None:
         return None
@@ -149,10 +206,20 @@ def outsider_of(kind: str, text: Text, estate: Estate) -> Outsider | None:
     if kind != "AWS":
         return Outsider(f"{kind} {name}")
     account, path = _account_of(text)
-    own = (isinstance(account, Token) and account.kind == "account") or account in estate.accounts
+    own = _account_id(account, estate) == _account_id(Token(f"AWS::AccountId{env}", "account"), estate)
     if own and path in {"", "root"}:
         return None
     return Outsider(name if account else f"{name}, which is not in these templates,", own)
+
+
+def _account_id(account: str | Token, estate: Estate) -> str:
+    """Return an account's id where it is known, else the name of what stands for it."""
+    if isinstance(account, str):
+        return account
+    _, _, environment = account.name.partition("@aws://")
+    known = environment.partition("/")[0] if environment else next(iter(estate.accounts), "")
+    alone = bool(environment) or len(estate.accounts) == 1
+    return known if alone and known.isdigit() else account.name
 
 
 def is_trusted(principal: Text, trusted: Iterable[str]) -> bool:

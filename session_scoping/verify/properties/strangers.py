@@ -61,7 +61,7 @@ def prove_no_strangers(estate: Estate, stores: Sequence[Store], trusted: Sequenc
                 return _result(Status.UNKNOWN if doubtful else Status.VIOLATED, found.summary, found, store)
         for statement in (s for s in store.policy if s.allow and _on_data(s, store)):
             for kind, text in statement.principals:
-                outsider = outsider_of(kind, text, estate)
+                outsider = outsider_of(kind, text, estate, store.env)
                 if outsider is None or is_trusted(text, trusted):
                     continue
                 if outsider.of_the_account:
