@@ -177,8 +177,13 @@ def telling_apart(rows: Sequence[frozenset[str]], objects: Sequence[frozenset[st
     return frozenset([count.most_common(1)[0][0]])
 
 
-def shared_on_purpose(rows: Iterable[KeyFormat], objects: Iterable[KeyFormat]) -> list[str]:
-    """Return the promise `SHARED_BY`: the tags of every format that does not tell two tasks apart."""
+def shared_on_purpose(rows: Iterable[KeyFormat], objects: Iterable[KeyFormat], tag_keys: Iterable[str]) -> list[str]:
+    """
+    Return the promise `SHARED_BY`: the tags of every format that does not tell two tasks apart.
+
+    Without a table nothing but the formats says what tells tasks apart, and one that lost a tag would say it wrong:
+    then every format that leaves out one of `tag_keys` is part of the promise.
+    """
     of_rows, of_objects = ([frozenset(key_format.tags) for key_format in formats] for formats in (rows, objects))
-    task = telling_apart(of_rows, of_objects)
+    task = telling_apart(of_rows, of_objects) if of_rows else frozenset(tag_keys)
     return sorted({",".join(sorted(tags)) for tags in (*of_rows, *of_objects) if not task <= tags})

@@ -284,7 +284,7 @@ class SessionRole(Construct):
 
     def _declare_sharing(self) -> None:
         """Say in the Metadata which data tasks share by their key formats: the verifier would call it a violation."""
-        shared = self._data.shared_by()
+        shared = self._data.shared_by(self._tag_keys)
         if shared or self._shares:
             self._shares = True
             promise(self._role, {SHARED_BY: shared})

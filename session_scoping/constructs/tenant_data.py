@@ -1,6 +1,6 @@
 """The tenant data of one role: its tables and objects, and the statements about them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from session_scoping.constructs import objects as tenant_objects
@@ -108,10 +108,10 @@ class TenantData:
         used = {tag for entry in self.objects for key_format in entry.formats for tag in key_format.tags}
         return tuple(key for key in tag_keys if key in used | OBJECT_KEY_TAGS)
 
-    def shared_by(self) -> list[str]:
+    def shared_by(self, tag_keys: Iterable[str]) -> list[str]:
         """Return by which tags tasks share data, because a key format that was asked for does not name the task."""
         objects = [key_format for entry in self.objects for key_format in entry.formats]
-        return shared_on_purpose([table.key_format for table in self.tables], objects)
+        return shared_on_purpose([table.key_format for table in self.tables], objects, tag_keys)
 
     def permissions(self, base: Conditions) -> list[Section]:
         """Return the Allows; each demands `base` too."""

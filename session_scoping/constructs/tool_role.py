@@ -168,7 +168,7 @@ class ToolScopedRole(Construct):
         if name_tag:
             promises[TOOL_NAME_TAG] = name_tag
         promise(self._role, {**promises, **self._limits.promises(self._site)})
-        if shared := self._data.shared_by():
+        if shared := self._data.shared_by(self._tag_keys):
             promise(self._role, {SHARED_BY: shared})
 
     @property

@@ -65,6 +65,7 @@ class Role:
         tags: Tags on the role itself, which are principal tags of a session that does not carry them.
         promises: What the role's Metadata says under keys that begin `session-scoping:`, each a text or a list of
             texts. They are the adopter's word: they widen nothing by themselves.
+        env: Name of the account and Region it stands in, as in its scope.
     """
 
     id: str
@@ -80,6 +81,7 @@ class Role:
     tags: dict[str, Text] = field(default_factory=dict)
     promises: dict[str, Any] = field(default_factory=dict)
     services: frozenset[str] = frozenset()
+    env: str = ""
 
     @property
     def shared_by(self) -> frozenset[frozenset[str]]:
@@ -105,6 +107,7 @@ class Store:
         policy: Statements of its resource policy.
         problems: What is attached to it and cannot be read.
         env: Name of the account and Region it stands in, as in its scope.
+        copies: ARNs of the places its contents are copied to.
     """
 
     kind: str
@@ -116,6 +119,7 @@ class Store:
     policy: tuple[Statement, ...] = ()
     problems: tuple[str, ...] = ()
     env: str = ""
+    copies: tuple[Text, ...] = ()
 
     def with_policy(self, statements: tuple[Statement, ...], problem: str | None = None) -> "Store":
         """Return the store with further resource policy statements."""

@@ -1,13 +1,19 @@
 """Whether names and ARNs that are spelled differently may still be the same, or are so for sure."""
 
+import re
+
 from session_scoping.verify.matching import split_fields
 from session_scoping.verify.text import Pattern, Text, Token, Wildcard, apart, join_text, lit
 
 _PARTITIONS = {"aws", "aws-cn", "aws-us-gov"}
 _GENERATED = {"table", "bucket", "role", "key", "function"}
 """Kinds of tokens that are names CloudFormation makes up. Two resources never share one."""
+_PLACES = {"account", "region", "partition"}
+"""Kinds of tokens no generated name ends in."""
 _SHARED_LENGTH = 20
 """How much of its logical id a generated name holds at least; CloudFormation cuts both off."""
+_RANDOM = "[a-z0-9]{8,}"
+"""How a generated name ends, in lower case. Source: CloudFormation guide, "Name type": `stack-id-1ABCDEFGHIJKL`."""
 
 
 def is_generated(name: Text, identifier: str) -> bool:
@@ -32,9 +38,31 @@ def may_be_named(text: Text, name: Text, identifier: str) -> bool:
     if len(text) == 1 and _is_made_up(text[0]):
         return False  # the name of another resource
     if is_generated(name, identifier):
-        literal = "".join(part for part in text if isinstance(part, str))
-        return identifier.rpartition(".")[2][:_SHARED_LENGTH].lower() in literal
+        return _may_be_made_up_from(text, identifier.rpartition(".")[2][:_SHARED_LENGTH].lower())
     return not apart(text, name)
+
+
+def _may_be_made_up_from(text: Text, logical_id: str) -> bool:
+    """Whether a text may be a name CloudFormation made up, which holds the logical id and ends in random letters."""
+    last = text[-1] if text else ""
+    if isinstance(last, str):
+        return re.search(f"{re.escape(logical_id)}[a-z0-9]*-{_RANDOM}$", last) is not None
+    return last.kind not in _PLACES and any(logical_id in part for part in text if isinstance(part, str))
+
+
+def same_account(one: str, two: str) -> bool | None:
+    """
+    Whether two stacks deploy to one account; None when that is open.
+
+    Args:
+        one: Name of the account and Region of a stack, as in its scope.
+        two: That of the other.
+    """
+    ours, theirs = (name.rpartition("/")[0] for name in (one, two))
+    known = ours[-1:].isdigit() and theirs[-1:].isdigit()
+    if one == two or (known and ours == theirs):
+        return True
+    return False if known else None
 
 
 def _folded(text: Text) -> Text:

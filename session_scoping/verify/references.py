@@ -15,6 +15,7 @@ _NAME_KIND = {
     "AWS::S3::Bucket": ("BucketName", "bucket"),
     "AWS::IAM::Role": ("RoleName", "role"),
     "AWS::KMS::Key": ("", "key"),
+    "AWS::KMS::ReplicaKey": ("", "key"),
     "AWS::Lambda::Function": ("FunctionName", "function"),
 }
 _PSEUDO_KIND = {"AWS::Region": "region", "AWS::AccountId": "account", "AWS::Partition": "partition"}
@@ -128,7 +129,7 @@ def arn_of(logical_id: str, scope: Scope) -> Text | Unmodelled:
         if not isinstance(given, str):
             return (Token(f"{scope.name}.{logical_id}.Arn", "plain"),)
         service, owner, path = "iam", join_text(lit(":"), account), f"role{given}"
-    elif kind == "AWS::KMS::Key":
+    elif kind in {"AWS::KMS::Key", "AWS::KMS::ReplicaKey"}:
         service, owner, path = "kms", join_text(region, lit(":"), account), "key/"
     elif kind == "AWS::Lambda::Function":
         service, owner, path = "lambda", join_text(region, lit(":"), account), "function:"
@@ -175,8 +176,8 @@ def _get_att(argument: Any, scope: Scope) -> Text | Unmodelled:
     if kind == "AWS::SSM::Parameter" and attribute == "Value":
         return text_of(scope.properties(logical_id).get("Value", ""), scope)
     # Names and ids that services make up hold no wildcard; what an attribute repeats of somebody's input may.
-    kind = "plain" if attribute.endswith(_MADE_UP) else "free"
-    return (Token(f"{scope.name}.{logical_id}.{attribute}", kind),)
+    shape = "plain" if attribute.endswith(_MADE_UP) else "free"
+    return (Token(f"{scope.name}.{logical_id}.{attribute}", shape),)
 
 
 _MADE_UP = ("Address", "Arn", "Arns", "Endpoint", "Id", "Name", "Port", "URL", "Uri", "Url")

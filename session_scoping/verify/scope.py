@@ -71,11 +71,19 @@ class Scope:
         found = self.resources.get(logical_id, {}).get("Properties")
         return found if isinstance(found, dict) else {}
 
+    def label(self, logical_id: str) -> str:
+        """Return what a reader knows a resource by: its path in the construct tree, else its logical id."""
+        metadata = self.resources[logical_id].get("Metadata")
+        path = metadata.get("aws:cdk:path") if isinstance(metadata, dict) else None
+        return str(path).removesuffix("/Resource") if path else f"{self.name}/{logical_id}"
+
 
 def existence(logical_id: str, scope: Scope) -> Given:
     """Return the template conditions under which a resource exists, those of the nested stacks it is in included."""
-    condition = scope.resources[logical_id].get("Condition")
-    return scope.given if condition is None else (*scope.given, (f"{scope.name}.{condition}", True))
+    resource = scope.resources[logical_id]
+    if "Condition" not in resource:
+        return scope.given
+    return (*scope.given, (f"{scope.name}.{resource['Condition']}", True))
 
 
 def intrinsic(value: Any) -> tuple[str, Any] | None:

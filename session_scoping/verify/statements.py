@@ -10,7 +10,7 @@ from session_scoping.verify.intrinsics import items_of, partition_of, text_of
 from session_scoping.verify.matching import split_fields
 from session_scoping.verify.model import Condition, Statement
 from session_scoping.verify.naming import in_this_partition
-from session_scoping.verify.scope import NO_VALUE, Given, Scope, choose, conditions_used, intrinsic
+from session_scoping.verify.scope import NO_VALUE, Given, Scope, choose, conditions_used, existence, intrinsic
 from session_scoping.verify.text import Text, Unmodelled, join_text, lit, plain
 
 # More template conditions in one statement than this would mean more variants than anyone reads.
@@ -53,6 +53,11 @@ def variants(value: Any, scope: Scope) -> Iterator[tuple[Scope, Given]]:
 def tied(statements: tuple[Statement, ...], given: Given) -> tuple[Statement, ...]:
     """Return statements that count under some values of template conditions only."""
     return tuple(replace(s, given=(*s.given, *given)) for s in statements) if given else statements
+
+
+def if_it_exists(statements: tuple[Statement, ...], logical_id: str, scope: Scope) -> tuple[Statement, ...]:
+    """Tie statements to the template conditions of the resource that carries them."""
+    return tied(statements, existence(logical_id, scope))
 
 
 def _choices(names: set[str], scope: Scope) -> Iterator[tuple[Scope, Given]]:

@@ -14,9 +14,11 @@ _READ = {
     "AWS::DynamoDB::GlobalTable",
     "AWS::DynamoDB::Table",
     "AWS::KMS::Key",
+    "AWS::KMS::ReplicaKey",
     "AWS::S3::AccessPoint",
     "AWS::S3::Bucket",
     "AWS::S3::BucketPolicy",
+    "AWS::S3::MultiRegionAccessPoint",
 }
 # Resource types that are a statement of a resource policy rather than hold one.
 _GRANTS = {
@@ -65,7 +67,7 @@ def notice_other_policies(scope: Scope, estate: Estate) -> None:
         for name, value in scope.properties(logical_id).items():
             if "polic" not in name.lower() and kind not in _GRANTS:
                 continue
-            if _for_everybody(value):
+            if _lets_everybody_in(value):
                 scope.notes.add(f"{where} ({kind}) lets everybody in, sessions too: no tenant data is behind it")
             _add_problem(estate, value, scope, f"{where}: policies of {kind} are not modelled")
 
@@ -84,14 +86,14 @@ def _calls_iam(value: Any) -> bool:
     return "iam" in text and any(call in text for call in _CALLS)
 
 
-def _for_everybody(value: Any) -> bool:
+def _lets_everybody_in(value: Any) -> bool:
     """Whether an Allow for everybody stands anywhere in a part of a template."""
     if isinstance(value, list):
-        return any(map(_for_everybody, value))
+        return any(map(_lets_everybody_in, value))
     if not isinstance(value, dict):
         return False
     everybody = value.get("Principal") in ("*", {"AWS": "*"}, {"AWS": ["*"]})
-    return (everybody and value.get("Effect") == "Allow") or any(map(_for_everybody, value.values()))
+    return (everybody and value.get("Effect") == "Allow") or any(map(_lets_everybody_in, value.values()))
 
 
 def _mentions(text: str, role: Role) -> bool:

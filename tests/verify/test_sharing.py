@@ -15,6 +15,7 @@ from session_scoping.verify.report import Report, Status
 from session_scoping.verify.scope import Scope
 from session_scoping.verify.text import Token
 from tests import small
+from tests.verify.hand_written import allow, by_hand, judged, objects, policy
 from tests.verify.mutations import session_role
 
 KEY = "session-scoping:shared-by"
@@ -123,3 +124,43 @@ def test_every_promise_of_a_role_is_read() -> None:
         "session-scoping:shared-by": [("User_ID",), (Token("AWS::AccountId", "account"),)],
     }
     assert found.shared_by == {frozenset({"user_id"})}
+
+
+WITHOUT_TABLES: dict[tuple[str, ...], list[str] | None] = {
+    ("traces/{user_id}/{repo}/{task_id}/",): None,
+    ("artifacts/{task_id}/",): ["task_id"],
+    ("traces/{user_id}/{repo}/{task_id}/", "logs/{user_id}/"): ["user_id"],
+}
+
+
+@pytest.mark.parametrize("keys", WITHOUT_TABLES)
+def test_without_a_table_every_prefix_that_leaves_out_a_tag_is_declared(keys: tuple[str, ...]) -> None:
+    """Nothing but the prefixes says what tells tasks apart: what was chosen is written down, and proved."""
+    of = objects_alone(*keys)
+    assert declared(of) == WITHOUT_TABLES[keys]
+    report = verify(of)
+    assert report.proved, failed_rules(report)
+
+
+@pytest.mark.parametrize("lost", ["task_id", "user_id"])
+def test_a_prefix_that_lost_a_tag_is_not_proved(lost: str) -> None:
+    """The trust policy asks for the tag still, and no prefix has it."""
+    text = json.dumps(objects_alone("traces/{user_id}/{repo}/{task_id}/"))
+    written = f"${{aws:PrincipalTag/{lost}}}/"
+    assert written in text
+    assert ("object-isolation", Status.UNKNOWN) in failed_rules(verify(json.loads(text.replace(written, ""))))
+
+
+def objects_alone(*keys: str) -> dict[str, Any]:
+    """Return a stack whose session role has objects and no table."""
+    stack = small.stack()
+    small.session_role(stack, tables=[], objects=[TenantObjects(small.bucket(stack), keys, access=("put",))])
+    return small.template(stack)
+
+
+def test_a_prefix_that_lost_a_tag_is_not_proved_by_hand() -> None:
+    """A template without our Metadata is asked which tags were meant; `--shared-by` answers."""
+    statement = allow("s3:GetObject", objects("traces/{user_id}"))
+    alone = by_hand(SessionPolicy=policy("Session", statement))
+    assert {result.status for result in judged(alone, "object-isolation")} == {Status.UNKNOWN}
+    assert {result.status for result in judged(alone, "object-isolation", shared_by=("user_id",))} == {Status.PROVED}

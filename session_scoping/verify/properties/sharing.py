@@ -1,5 +1,7 @@
 """What the keys of one role leave open: whether sessions that share some were meant to."""
 
+from collections.abc import Sequence
+
 from session_scoping.verify.formats import tags_in
 from session_scoping.verify.infer import Scoped
 from session_scoping.verify.model import Store
@@ -8,21 +10,30 @@ from session_scoping.verify.text import Pattern, Text, Variable, Wildcard, show
 
 def doubt_about_sharing(scoped: Scoped, store: Store) -> str | None:
     """
-    Return why a table's keys may be shared by sessions that were meant to be apart; None when nothing says so.
+    Return why a store's keys may be shared by sessions that were meant to be apart; None when nothing says so.
 
-    What tells sessions apart is inferred from the grants, which may be the mistake. Two traces of a tag that got lost
-    are looked for: a wildcard stands in the leading keys, or another leading key of the table has one more tag.
+    What tells sessions apart is inferred from the grants, which may be the mistake. Traces of a tag that got lost are
+    looked for: a wildcard stands in the leading keys, another leading key of the table has one more tag, or a role
+    without tables has object keys that leave out a tag every session carries.
     """
     formats = scoped.formats[store.id]
     meant = [pattern for pattern in formats if not _declared_shared(scoped, tags_in(pattern))]
-    if not meant or store.kind != "table":
-        return None
+    if store.kind != "table":
+        return None if any(other.kind == "table" for other in scoped.stores) else _tag_left_out(scoped, meant)
     unused = unused_tags(scoped)
     wild = next((p for p in meant if any(isinstance(part, Wildcard) for part in p)), None)
     if unused and wild is not None:
         return f"{show_pattern(wild)} leaves open what no key says: {scoped.spelling[unused[0]]}; {_fix(wild)}"
     narrow = next((p for p in meant if any(tags_in(p) < tags_in(other) for other in formats)), None)
     return f"{show_pattern(narrow)} has fewer tags than another key of the table; {_fix(narrow)}" if narrow else None
+
+
+def _tag_left_out(scoped: Scoped, meant: Sequence[Pattern]) -> str | None:
+    for pattern in meant:
+        if left_out := sorted(set(scoped.declared) - tags_in(pattern)):
+            missing = ", ".join(scoped.spelling[tag] for tag in left_out)
+            return f"{show_pattern(pattern)} is one for all sessions that differ in {missing} alone; {_fix(pattern)}"
+    return None
 
 
 def unused_tags(scoped: Scoped) -> list[str]:

@@ -53,6 +53,10 @@ def prove_no_strangers(estate: Estate, stores: Sequence[Store], trusted: Sequenc
         for statement in store.policy:
             if statement.problem:
                 raise UnmodelledError(statement.problem)
+        for text in store.copies:
+            if not is_trusted(text, trusted) and text not in [other.arn for other in stores]:
+                detail = f"it is copied to {show(text)}, whose readers are not looked at; --trusted says that it may be"
+                return _result(Status.UNKNOWN, detail, None, store)
         known = replace(store, policy=tuple(_without_services(store.policy, trusted)))
         for stranger in STRANGERS:
             if found := _entering(known, stranger):
