@@ -32,3 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SessionScopingError as error:
         print(f"session-scoping: {error}", file=sys.stderr)  # noqa: T201 - a command speaks on stderr
         return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -76,8 +76,9 @@ def _add_role(logical_id: str, scope: Scope, estate: Estate) -> None:
         key, value = (
             (text_of(tag.get(part, ""), scope) for part in ("Key", "Value")) if isinstance(tag, dict) else ((), ())
         )
-        if isinstance(key, tuple) and isinstance(value, tuple) and plain(key) is not None:
-            role.tags[str(plain(key)).lower()] = value
+        if isinstance(key, tuple) and plain(key) is not None:
+            unread: Text = (Token(f"{where} tag {plain(key)}", "free"),)
+            role.tags[str(plain(key)).lower()] = unread if isinstance(value, Unmodelled) else value
         else:
             role.problems += (f"{where}: a tag of the role is only known at deploy time",)
     if isinstance(tags, Unmodelled):

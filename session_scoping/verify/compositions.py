@@ -1,11 +1,12 @@
 """Intrinsics that make text of other text."""
 
+import json
 import re
 from typing import Any
 
-from session_scoping.verify.evaluating import handles, items_of, text_of
+from session_scoping.verify.evaluating import handles, items_of, mapped, text_of
 from session_scoping.verify.scope import NO_VALUE, Scope, choose, intrinsic
-from session_scoping.verify.text import Text, Unmodelled, join_text, lit, plain
+from session_scoping.verify.text import Text, Token, Unmodelled, join_text, kind_of_choices, lit
 
 _SUB = re.compile(r"\$\{(!?)([^}]*)\}")
 
@@ -82,11 +83,14 @@ def _if(argument: Any, scope: Scope) -> Text | Unmodelled:
 
 @handles("Fn::FindInMap")
 def _find_in_map(argument: Any, scope: Scope) -> Text | Unmodelled:
-    keys = [text_of(item, scope) for item in argument] if isinstance(argument, list) else []
-    names = [None if isinstance(key, Unmodelled) else plain(key) for key in keys]
-    value: Any = scope.template.get("Mappings")
-    for name in names:
-        value = value.get(name) if isinstance(value, dict) and name is not None else None
-    if len(names) == 3 and isinstance(value, str):
-        return lit(value)
-    return Unmodelled(f"{scope.name}: an Fn::FindInMap that depends on where the stack deploys")
+    values = mapped(argument, scope)
+    if isinstance(values, Unmodelled):
+        return values
+    if isinstance(values[0], str) and all(value == values[0] for value in values):
+        return lit(values[0])
+    kind = kind_of_choices(values)
+    if kind == "free":
+        return Unmodelled(
+            f"{scope.name}: an Fn::FindInMap that depends on where the stack deploys, and may hold a wildcard"
+        )
+    return (Token(f"{scope.name}.{json.dumps(argument, sort_keys=True)}", kind),)

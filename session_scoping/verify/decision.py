@@ -131,6 +131,8 @@ def _first(statements: Iterable[Statement], request: Request, values: Values) ->
 
 def applies(statement: Statement, request: Request, values: Values) -> bool:
     """Whether a statement's action, resource and conditions all match a request; principals are not looked at."""
+    if statement.problem:
+        return not statement.allow and _action_applies(statement, request.action)
     return (
         _action_applies(statement, request.action)
         and _resource_applies(statement, request.resource, values)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from session_scoping.verify.scope import NO_VALUE, Scope, choose, intrinsic
-from session_scoping.verify.text import Text, Token, Unmodelled, join_text, lit
+from session_scoping.verify.text import Text, Token, Unmodelled, join_text, lit, plain
 
 Handler = Callable[[Any, Scope], Text | Unmodelled]
 HANDLERS: dict[str, Handler] = {}
@@ -66,6 +66,8 @@ def items_of(value: Any, scope: Scope) -> list[Any] | Unmodelled:
         call = intrinsic(chosen)
         if call and call[0] == "Fn::Split":
             return _split(call[1], scope)
+        if call and call[0] == "Fn::FindInMap":
+            return _mapped_list(call[1], chosen, scope)
         if call and call[0] == "Ref" and isinstance(call[1], str) and _is_list_parameter(call[1], scope):
             return Unmodelled(f"{scope.name}: the list parameter {call[1]} is only known at deploy time")
         return [chosen]
@@ -77,6 +79,32 @@ def items_of(value: Any, scope: Scope) -> list[Any] | Unmodelled:
         if picked is not NO_VALUE:
             found.extend(picked) if isinstance(picked, list) else found.append(picked)
     return found
+
+
+def mapped(argument: Any, scope: Scope) -> list[Any] | Unmodelled:
+    """Return what an Fn::FindInMap may yield: all of a level, where a key is only known at deploy time."""
+    if not (isinstance(argument, list) and len(argument) == 3):
+        return Unmodelled(f"{scope.name}: a malformed Fn::FindInMap")
+    found: list[Any] = [scope.section("Mappings")]
+    for item in argument:
+        key = text_of(item, scope)
+        if isinstance(key, Unmodelled):
+            return key
+        name = plain(key)
+        levels = [level for level in found if isinstance(level, dict)]
+        found = [value for level in levels for at, value in level.items() if name is None or str(at) == name]
+    return found or Unmodelled(f"{scope.name}: an Fn::FindInMap that finds nothing")
+
+
+def _mapped_list(argument: Any, call: Any, scope: Scope) -> list[Any] | Unmodelled:
+    values = mapped(argument, scope)
+    if isinstance(values, Unmodelled):
+        return values
+    if not any(isinstance(value, list) for value in values):
+        return [call]
+    if any(value != values[0] for value in values):
+        return Unmodelled(f"{scope.name}: an Fn::FindInMap whose list depends on where the stack deploys")
+    return list(values[0])
 
 
 def _is_list_parameter(name: str, scope: Scope) -> bool:

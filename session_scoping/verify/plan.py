@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from session_scoping.agent.policy import parse_session_policy
@@ -172,14 +172,24 @@ def _token_steps(estate: Estate, scoped: Sequence[Scoped], compute: ComputeRoles
 def _compute_steps(estate: Estate, scoped: Sequence[Scoped], compute: ComputeRoles, options: Options) -> Iterator[Step]:
     stores = stores_of(scoped)
     proofs = [(COMPUTE, prove_compute), *([] if options.masked_grants else [(MASKED, prove_compute_grants)])]
+    judged = tuple(role.arn for role in compute.roles)
     for role in compute.roles:
         perhaps = role.id in compute.perhaps_brokers
         for rule, prove in proofs:
-            attempt = partial(prove, estate, role, stores, perhaps_broker=perhaps)
-            yield _step(estate, role, rule, attempt, (role, stores, perhaps))
+            attempt = partial(prove, estate, role, stores, perhaps_broker=perhaps, judged=judged)
+            attempt = partial(_by_service, attempt) if role.id in compute.by_service else attempt
+            yield _step(estate, role, rule, attempt, (role, stores, perhaps, judged, role.id in compute.by_service))
     for text in compute.outside:
         detail = "it may mint sessions, and whether it holds tenant data itself is not in these templates"
         yield _known(Result(COMPUTE, show(text), Status.UNKNOWN, detail))
+
+
+def _by_service(attempt: Callable[[], Result]) -> Result:
+    """Say of a role that fails why it is taken for an agent's, when nothing but its service says so."""
+    result = attempt()
+    if result.status is Status.PROVED:
+        return result
+    return replace(result, detail=f"{result.detail} (by its service it runs agents; --compute-role says which do)")
 
 
 def _stranger_steps(estate: Estate, scoped: Sequence[Scoped], options: Options) -> Iterator[Step]:

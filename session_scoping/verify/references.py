@@ -6,7 +6,7 @@ from typing import Any
 from session_scoping.verify.evaluating import handles, text_of
 from session_scoping.verify.exports import Output, find
 from session_scoping.verify.scope import NO_VALUE, Scope, choose, conditions_used
-from session_scoping.verify.text import Text, Token, Unmodelled, join_text, lit, plain
+from session_scoping.verify.text import Text, Token, Unmodelled, join_text, kind_of_choices, lit, plain
 
 # What the value of Ref or GetAtt of an AWS resource looks like. Names and ARNs never hold `*`, `?` or `${`.
 _NAME_KIND = {
@@ -60,7 +60,8 @@ def _parameter(name: str, scope: Scope) -> Text | Unmodelled:
     if isinstance(allowed, list) and len(allowed) == 1 and isinstance(allowed[0], str):
         return lit(allowed[0])
     # A parameter may hold `*` at deploy time, whatever its default says, unless a resource is named by it.
-    return (Token(f"{scope.name}.{name}", "part" if name in _naming(scope) else "free"),)
+    kind = kind_of_choices(allowed) if isinstance(allowed, list) and allowed else "free"
+    return (Token(f"{scope.name}.{name}", "part" if name in _naming(scope) else kind),)
 
 
 def _naming(scope: Scope) -> frozenset[str]:

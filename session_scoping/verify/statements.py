@@ -115,8 +115,12 @@ def _document(document: Any, scope: Scope, where: str, trust: bool) -> Iterator[
 def _statement(body: dict[str, Any], scope: Scope, where: str, variables: bool, trust: bool) -> Statement:
     allow = body.get("Effect") != "Deny"
 
+    known: dict[str, tuple[str, ...]] = {}
+
     def broken(reason: str) -> Statement:
-        return Statement(where, allow, problem=f"{where}: {reason}")
+        # Of other actions it says nothing, whatever else of it cannot be read.
+        only = known.get("Action") if "NotAction" not in body else None
+        return Statement(where, allow, actions=only, problem=f"{where}: {reason}")
 
     if unknown := sorted(map(str, set(body) - _ELEMENTS)):
         return broken(f"the element {unknown[0]} is not understood")
@@ -132,11 +136,12 @@ def _statement(body: dict[str, Any], scope: Scope, where: str, variables: bool, 
         if isinstance(texts, Unmodelled):
             return broken(texts.reason)
         texts = _as_deployed(texts, scope)
+        if "Action" in element:
+            if (actions := _actions(texts)) is None:
+                return broken("an action is only known at deploy time")
+            known[element] = actions
         lists[element] = tuple(map(_completed, texts)) if allow and element == "Resource" else texts
-    actions = {name: _actions(lists.get(name, ())) for name in ("Action", "NotAction")}
-    if None in actions.values():
-        return broken("an action is only known at deploy time")
-    if ("Action" in lists) == ("NotAction" in lists):
+    if len(known) != 1:
         return broken("it needs exactly one of Action and NotAction")
     conditions = _conditions(body.get("Condition"), scope)
     if isinstance(conditions, Unmodelled):
@@ -147,8 +152,8 @@ def _statement(body: dict[str, Any], scope: Scope, where: str, variables: bool, 
     return Statement(
         where,
         allow,
-        actions=actions["Action"] if "Action" in lists else None,
-        not_actions=actions["NotAction"] or (),
+        actions=known.get("Action"),
+        not_actions=known.get("NotAction", ()),
         resources=lists.get("Resource"),
         not_resources=lists.get("NotResource", ()),
         principals=principals,

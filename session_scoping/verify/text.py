@@ -1,6 +1,7 @@
 """Text whose deploy-time parts stay symbolic: literal characters and named tokens, side by side."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 Wild = str
@@ -49,6 +50,13 @@ def join_text(*pieces: Text) -> Text:
 def lit(text: str) -> Text:
     """Return literal text."""
     return (text,) if text else ()
+
+
+def kind_of_choices(values: Sequence[object]) -> str:
+    """Return the kind of a token that holds one of some values: `part`, `plain`, or `free` where one has a wildcard."""
+    if not all(isinstance(value, str) and value and not set(value) & set("*?$") for value in values):
+        return "free"
+    return "part" if all(re.fullmatch(r"[\w+=,.@-]+", str(value), re.ASCII) for value in values) else "plain"
 
 
 def plain(text: Text) -> str | None:

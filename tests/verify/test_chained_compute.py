@@ -60,3 +60,51 @@ def test_a_role_for_a_service_is_none() -> None:
     """A role that only a service may assume keeps its grants to itself."""
     template = chained({"Service": "lambda.amazonaws.com"}, True)
     assert {result.location for result in judged(template, "compute-isolation")} == {"S.Compute"}
+
+
+def orchestrator(*held: Any, resource: Any = None) -> Template:
+    """Return a stack whose compute role hands a task's role, with some grants, to ECS."""
+    service = allow("sts:AssumeRole", Principal={"Service": "ecs-tasks.amazonaws.com"})
+    hand_on = allow("iam:PassRole", resource or {"Fn::GetAtt": ["Task", "Arn"]})
+    return by_hand(Task=role(service), TaskPolicy=policy("Task", *held), HandOn=policy("Compute", hand_on))
+
+
+def test_a_role_that_is_handed_to_a_service_is_judged_as_agent_code_s() -> None:
+    """Whoever starts a task with a role gains what that role holds, and no more."""
+    held = allow("logs:PutLogEvents", "*")
+    assert {result.status for result in judged(orchestrator(held), "compute-isolation")} == {Status.PROVED}
+    found = {r.location: r.status for r in judged(orchestrator(allow("dynamodb:Scan", TABLE)), "compute-isolation")}
+    assert found["S.Task"] is Status.VIOLATED
+
+
+@pytest.mark.parametrize(
+    "resource", ["*", {"Fn::Sub": "arn:aws:iam::${AWS::AccountId}:role/*"}, "arn:aws:iam::1:role/x"]
+)
+def test_handing_on_any_role_is_not_proved(resource: Any) -> None:
+    """By a wildcard, or by the ARN of a role that is not in the templates, it may be one with tenant data."""
+    results = judged(orchestrator(allow("logs:PutLogEvents", "*"), resource=resource), "compute-isolation")
+    assert {result.location: result.status for result in results}["S.Compute"] is Status.VIOLATED
+
+
+def test_handing_on_a_broker_is_not_proved() -> None:
+    """Who starts a function with the role that mints is the broker."""
+    template = orchestrator(allow("logs:PutLogEvents", "*"), resource={"Fn::GetAtt": ["Broker", "Arn"]})
+    template["Resources"]["Broker"] = role(allow("sts:AssumeRole", Principal={"Service": "lambda.amazonaws.com"}))
+    keep_out = {"Effect": "Deny", "Action": "sts:AssumeRole", "Resource": {"Fn::GetAtt": ["Session", "Arn"]}}
+    template["Resources"]["KeepOut"] = policy("Compute", keep_out)
+    trusting = template["Resources"]["Session"]["Properties"]["AssumeRolePolicyDocument"]["Statement"][0]
+    trusting["Principal"] = {"AWS": {"Fn::GetAtt": ["Broker", "Arn"]}}
+    found = {r.location: r.status for r in judged(template, "compute-isolation")}
+    assert found["S.Compute"] is Status.VIOLATED
+    assert "S.Broker" not in found
+
+
+def test_a_role_that_is_an_agent_s_by_its_service_says_so() -> None:
+    """The verdict names the option that would say otherwise."""
+    service = allow("sts:AssumeRole", Principal={"Service": "ecs-tasks.amazonaws.com"})
+    template = by_hand(Web=role(service), WebPolicy=policy("Web", allow("dynamodb:Scan", TABLE)))
+    found = {result.location: result for result in judged(template, "compute-isolation")}
+    assert found["S.Web"].status is Status.VIOLATED
+    assert "--compute-role" in found["S.Web"].detail
+    named = judged(template, "compute-isolation", compute_roles=("Compute",))
+    assert {result.location for result in named} == {"S.Compute"}

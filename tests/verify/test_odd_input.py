@@ -1,6 +1,8 @@
 """Odd input on the command line: an exit code, at most one sentence on stderr, never a traceback."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -219,3 +221,9 @@ def test_no_report_is_written_about_what_cannot_be_read(tmp_path: Path) -> None:
     sarif = tmp_path / "report.sarif"
     assert run(REFUSED["an empty file"], tmp_path, "verify", "--sarif", str(sarif)) == 2
     assert not sarif.exists()
+
+
+def test_the_module_is_the_command() -> None:
+    """`python -m session_scoping.cli` does what the script does: saying nothing would pass for PROVED."""
+    command = [sys.executable, "-m", "session_scoping.cli", "verify", "no-such-file"]
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 2

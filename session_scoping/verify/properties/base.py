@@ -209,5 +209,5 @@ def classes(statements: Sequence[Statement], actions: Sequence[str]) -> list[str
     """Return one action for each set of statements that cover the same actions."""
     seen: dict[tuple[bool, ...], str] = {}
     for action in actions:
-        seen.setdefault(tuple(covers_action(s, action) for s in statements if not s.problem), action)
+        seen.setdefault(tuple(covers_action(s, action) for s in statements), action)
     return list(seen.values())

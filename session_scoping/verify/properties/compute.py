@@ -1,6 +1,6 @@
 """`compute-isolation`: a role the agent's code runs with reaches no tenant data and changes no role."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import z3
 
@@ -37,7 +37,9 @@ _TABLE = (*KEYED, *PARTIQL, *UNKEYED, FUTURE[0])
 _OBJECT = (*OBJECT, *OBJECT_ADMIN, FUTURE[1])
 
 
-def prove_compute(estate: Estate, role: Role, stores: list[Store], *, perhaps_broker: bool = False) -> Result:
+def prove_compute(
+    estate: Estate, role: Role, stores: list[Store], *, perhaps_broker: bool = False, judged: Collection[Text] = ()
+) -> Result:
     """
     Prove that a compute role reaches none of the stores and cannot change what any role may do.
 
@@ -47,11 +49,15 @@ def prove_compute(estate: Estate, role: Role, stores: list[Store], *, perhaps_br
         stores: Tables and buckets with tenant data.
         perhaps_broker: Whether the templates leave open that agent code runs with it. Then what it reaches is
             UNKNOWN, because a broker may hold tenant data.
+        judged: ARNs of all compute roles. Who hands one of them to a service gains nothing that is not looked at.
+            Default: no role may be handed on.
     """
     proof = Proof(estate, scope_without_tags(role, estate, stores))
     if role.problems:
         raise UnmodelledError(role.problems[0])
     for action, target, arn, suffix, what in _attempts(proof):
+        if action == "iam:PassRole" and arn in judged:
+            continue
         found = _try(proof, action, target, arn, suffix, what)
         if found and perhaps_broker:
             raise UnmodelledError(f"{what}, and whether agent code runs with it is not said; --compute-role says it")

@@ -23,12 +23,14 @@ class ComputeRoles:
     Attributes:
         roles: They must not reach tenant data.
         perhaps_brokers: Ids of those that mint while other runtimes do not, so that they may be brokers.
+        by_service: Ids of those that are taken for an agent's because of the service that assumes them alone.
         outside: Minters whose policies are not in the templates.
         notes: What was assumed.
     """
 
     roles: tuple[Role, ...]
     perhaps_brokers: frozenset[str] = frozenset()
+    by_service: frozenset[str] = frozenset()
     outside: tuple[Text, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -37,7 +39,7 @@ def find_compute_roles(estate: Estate, scoped: Sequence[Scoped], options: Option
     """
     Return the roles agent code runs with.
 
-    Without the user's word: who may mint, and the roles of agent runtimes; also what those may assume. Where a role is
+    Without the user's word: who may mint, and the roles of agent runtimes; also what those may become. Where a role is
     denied to mint by name, it is a compute role, and whoever mints is a broker outside its reach: that is how
     `Minting.by_broker` says it.
     """
@@ -46,13 +48,15 @@ def find_compute_roles(estate: Estate, scoped: Sequence[Scoped], options: Option
     if options.compute_roles:
         given = tuple(role for role in others if named(options.compute_roles, role.id, role.label))
         note = (
-            f"agent code runs with {', '.join(role.label for role in given)} only, as given, and what those may assume"
+            f"agent code runs with {', '.join(role.label for role in given)} only, as given, and what those may become"
         )
-        return ComputeRoles(tuple(_with_assumable(list(given), others)), notes=(note,))
+        return ComputeRoles(tuple(_with_reachable(list(given), others, scoped)), notes=(note,))
     minters = [role for role in others if any(mints(role, item.role) for item in scoped)]
     runtimes = [role for role in others if scoped and any(name.startswith(_RUNTIMES) for name in role.services)]
     kept_out = [role for role in others if any(_denied_to_mint(role, item.role) for item in scoped)]
     outside = _outside_minters(estate, scoped)
+    idle = [role for role in runtimes if role not in (*minters, *kept_out)]
+    by_service = frozenset(role.id for role in idle)
     if kept_out:
         brokers = [role for role in minters if role not in kept_out]
         found = [role for role in _distinct([*kept_out, *runtimes]) if role not in brokers]
@@ -64,13 +68,14 @@ def find_compute_roles(estate: Estate, scoped: Sequence[Scoped], options: Option
         )
         labels = [*(role.label for role in brokers), *(show(text) for text in outside if text not in strangers)]
         notes = tuple(f"{label} mints sessions and agent code does not run with it" for label in labels)
-        return ComputeRoles(tuple(_with_assumable(found, others)), outside=strangers, notes=notes)
+        roles = tuple(_with_reachable(found, others, scoped))
+        return ComputeRoles(roles, by_service=by_service, outside=strangers, notes=notes)
     notes = tuple(
         f"{role.label} may mint any session: code that reads its credentials is not contained" for role in minters
     )
-    idle = [role for role in runtimes if role not in minters]
     perhaps = frozenset(role.id for role in minters if idle and role not in runtimes)
-    return ComputeRoles(tuple(_with_assumable(_distinct([*minters, *runtimes]), others)), perhaps, outside, notes)
+    roles = tuple(_with_reachable(_distinct([*minters, *runtimes]), others, scoped))
+    return ComputeRoles(roles, perhaps, by_service, outside, notes)
 
 
 def _of_the_account(text: Text, estate: Estate, scoped: Sequence[Scoped]) -> bool:
@@ -107,15 +112,27 @@ def _distinct(roles: list[Role]) -> list[Role]:
     return list({role.id: role for role in roles}.values())
 
 
-def _with_assumable(found: list[Role], others: list[Role]) -> list[Role]:
-    """Add the roles whose trust policies name a compute role, everybody, or its account when it may assume roles."""
+def _with_reachable(found: list[Role], others: list[Role], scoped: Sequence[Scoped]) -> list[Role]:
+    """
+    Add the roles a compute role may become: what it may assume, and what it may hand to a service by name.
+
+    Who mints is left out of what it may hand on: `compute-isolation` fails on that.
+    """
     found = list(found)
     for role in found:
         assumes = any(s.allow and not s.problem and covers_action(s, "sts:AssumeRole") for s in role.identity)
+        handed = _handed_on(role)
         for other in others:
-            if other not in found and (mints(role, other) or _lets_in(other, assumes)):
+            passed = other.arn in handed and not any(mints(other, item.role) for item in scoped)
+            if other not in found and (passed or mints(role, other) or _lets_in(other, assumes)):
                 found.append(other)
     return found
+
+
+def _handed_on(role: Role) -> set[Text]:
+    """Return the ARNs a role may pass to a service, as its policies spell them."""
+    grants = (s for s in role.identity if s.allow and not s.problem and covers_action(s, "iam:PassRole"))
+    return {text for statement in grants for text in statement.resources or ()}
 
 
 def _lets_in(role: Role, assumes: bool) -> bool:

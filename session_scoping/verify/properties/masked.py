@@ -1,6 +1,6 @@
 """`no-masked-grants`: what keeps data apart is what is allowed; no grant is stopped by a Deny alone."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -11,6 +11,7 @@ from session_scoping.verify.properties.chaining import prove_no_chaining
 from session_scoping.verify.properties.compute import prove_compute
 from session_scoping.verify.properties.neighbours import prove_beside
 from session_scoping.verify.report import Result, Status
+from session_scoping.verify.text import Text
 
 RULE = "no-masked-grants"
 _Attempt = Callable[[], Result]
@@ -39,20 +40,15 @@ def prove_session_grants(proof: Proof, neighbours: Mapping[str, Sequence[Proof]]
     return _first_masked(proof.role, pairs)
 
 
-def prove_compute_grants(estate: Estate, role: Role, stores: list[Store], *, perhaps_broker: bool = False) -> Result:
+def prove_compute_grants(
+    estate: Estate, role: Role, stores: list[Store], *, perhaps_broker: bool = False, judged: Collection[Text] = ()
+) -> Result:
     """Prove that a compute role reaches no tenant data even without the Denies on it."""
     if not _has_denies(role, stores):
         return _nothing_masked(role)
-    alone = partial(prove_compute, estate, _bare_role(role), list(map(_bare_store, stores)))
-    return _first_masked(
-        role,
-        [
-            (
-                partial(alone, perhaps_broker=perhaps_broker),
-                partial(prove_compute, estate, role, stores, perhaps_broker=perhaps_broker),
-            )
-        ],
-    )
+    prove = partial(prove_compute, estate, perhaps_broker=perhaps_broker, judged=judged)
+    pair = (partial(prove, _bare_role(role), list(map(_bare_store, stores))), partial(prove, role, stores))
+    return _first_masked(role, [pair])
 
 
 def _first_masked(role: Role, pairs: Sequence[tuple[_Attempt, _Attempt]]) -> Result:

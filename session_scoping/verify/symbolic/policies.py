@@ -59,10 +59,10 @@ def encode_statement(statement: Statement, call: Call, action: str, target: Targ
         UnmodelledError: The statement is relevant to the call and not modelled.
     """
     over = statement.allow
-    if statement.problem:
-        raise UnmodelledError(statement.problem)
     if not covers_action(statement, action):
         return FALSE
+    if statement.problem:
+        raise UnmodelledError(statement.problem)
     resource = _encode_resource(statement, target, over)
     if z3.is_false(resource):
         return FALSE

@@ -1,0 +1,106 @@
+"""Values a template leaves open within bounds: maps, lists of allowed values, tags; and statements half understood."""
+
+from typing import Any
+
+import pytest
+
+from session_scoping.verify.proving import prove
+from session_scoping.verify.report import Status
+from session_scoping.verify.text import kind_of_choices
+from tests.verify.corpus import estate_of
+from tests.verify.hand_written import allow, by_hand, judged, policy
+from tests.verify.mutations import Template
+
+BY_REGION = {"Fn::FindInMap": ["Prefix", {"Ref": "AWS::Region"}, "of"]}
+STAGE = {"Ref": "Stage"}
+
+
+def under(prefix: Any, **sections: Any) -> Template:
+    """Return the stack with the sessions' objects under a prefix the deployment chooses."""
+    own = "${aws:PrincipalTag/user_id}/${aws:PrincipalTag/task_id}/*"
+    resource = {"Fn::Join": ["/", [{"Fn::GetAtt": ["Bucket", "Arn"]}, prefix, own]]}
+    return {**by_hand(Objects=policy("Session", allow("s3:GetObject", resource))), **sections}
+
+
+def mapped(*values: Any) -> Any:
+    """Return a map from Regions to prefixes."""
+    return {"Prefix": {f"region-{number}": {"of": value} for number, value in enumerate(values)}}
+
+
+def chosen(**parameter: Any) -> Any:
+    """Return a parameter for the prefix."""
+    return {"Stage": {"Type": "String", **parameter}}
+
+
+HARMLESS: dict[str, Template] = {
+    "the same in every Region": under(BY_REGION, Mappings=mapped("data", "data")),
+    "another in each Region": under(BY_REGION, Mappings=mapped("data", "rows-a")),
+    "one of some stages": under(STAGE, Parameters=chosen(AllowedValues=["dev", "prod"], Default="dev")),
+}
+OPEN: dict[str, Template] = {
+    "a wildcard in one Region": under(BY_REGION, Mappings=mapped("data", "*")),
+    "a map that is not there": under(BY_REGION),
+    "one of some stages and everything": under(STAGE, Parameters=chosen(AllowedValues=["dev", "*"])),
+    "any stage": under(STAGE, Parameters=chosen(Default="dev")),
+}
+
+
+@pytest.mark.parametrize("case", HARMLESS)
+def test_text_that_never_holds_a_wildcard_is_proved(case: str) -> None:
+    """Whichever value is deployed, it is one piece of the prefix."""
+    report = prove(estate_of(HARMLESS[case]))
+    assert report.proved, [(result.rule, result.detail) for result in report.failures()]
+
+
+@pytest.mark.parametrize("case", OPEN)
+def test_text_that_may_hold_a_wildcard_is_not_proved(case: str) -> None:
+    """One value with a wildcard is enough."""
+    statuses = {result.status for result in judged(OPEN[case], "object-isolation")}
+    assert Status.UNKNOWN in statuses
+
+
+KINDS: list[tuple[list[object], str]] = [
+    (["dev", "eu-west-1"], "part"), (["a/b", "c"], "plain"), (["?"], "free"), (["${x}"], "free"), ([""], "free"),
+    ([["a"]], "free"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("values", "kind"), KINDS)
+def test_the_kind_of_a_choice_is_that_of_its_widest_value(values: list[object], kind: str) -> None:
+    """A name's letters, anything without wildcards, or anything."""
+    assert kind_of_choices(values) == kind
+
+
+@pytest.mark.parametrize("actions", [["dynamodb:GetItem", "dynamodb:PutItem"], ["dynamodb:Scan"]])
+def test_a_list_in_a_map_is_read(actions: list[str]) -> None:
+    """Actions may stand in a map: what is in it decides."""
+    template = by_hand()
+    (statement, *_) = template["Resources"]["SessionPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    statement["Action"] = {"Fn::FindInMap": ["Actions", "of", "rows"]}
+    template["Mappings"] = {"Actions": {"of": {"rows": actions}}}
+    proved = {result.status for result in judged(template, "partition-isolation", "allowed-actions")} == {Status.PROVED}
+    assert proved is ("dynamodb:Scan" not in actions)
+
+
+@pytest.mark.parametrize("value", [{"Fn::If": ["C", "a", "b"]}, BY_REGION, {"Fn::Cidr": ["10.0.0.0/8", 1, 1]}])
+def test_a_tag_nobody_asks_for_may_have_any_value(value: Any) -> None:
+    """A cost tag of the role is no session tag, whatever it holds."""
+    template = by_hand()
+    template["Resources"]["Session"]["Properties"]["Tags"] = [{"Key": "cost", "Value": value}]
+    report = prove(estate_of(template))
+    assert report.proved, [(result.rule, result.detail) for result in report.failures()]
+
+
+def test_a_session_tag_on_the_role_is_none_whatever_its_value() -> None:
+    """A session that lacks the tag inherits it, though nobody knows the value yet."""
+    template = by_hand()
+    template["Resources"]["Session"]["Properties"]["Tags"] = [{"Key": "task_id", "Value": {"Fn::If": ["C", "a", "b"]}}]
+    assert not prove(estate_of(template)).proved
+
+
+@pytest.mark.parametrize("rule", ["object-isolation", "partition-isolation"])
+def test_a_statement_half_understood_is_unknown_where_its_action_counts(rule: str) -> None:
+    """It is no proof of an access either: nothing it says is shown as a request that goes through."""
+    extra = policy("Session", allow("s3:GetObject", {"Fn::Nothing": "x"}))
+    statuses = {result.status for result in judged(by_hand(Extra=extra), rule)}
+    assert statuses == {Status.UNKNOWN if rule == "object-isolation" else Status.PROVED}
