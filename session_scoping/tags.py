@@ -15,6 +15,16 @@ DEFAULT_TAG_KEYS = ("user_id", "repo", "task_id")
 OBJECT_KEY_TAGS = frozenset({"user_id", "task_id"})
 """Default tags whose value becomes part of an S3 object key, where `/` would reach into another prefix."""
 
+POD_IDENTITY_TAGS = (
+    "eks-cluster-arn",
+    "eks-cluster-name",
+    "kubernetes-namespace",
+    "kubernetes-service-account",
+    "kubernetes-pod-name",
+    "kubernetes-pod-uid",
+)
+"""Transitive tags on every session EKS Pod Identity makes. Source: EKS guide, pod-id-abac."""
+
 # Source of the four limits: STS API_Tag and API_AssumeRole (botocore's STS model carries the same numbers).
 TAGS_MAX = 50
 TAG_KEY_MAX = 128

@@ -12,18 +12,9 @@ from session_scoping.constructs.site import Site, has_wildcard, is_token
 from session_scoping.constructs.statements import Conditions, Statement, allow, deny, merge
 from session_scoping.errors import InvalidInputError
 from session_scoping.source_identity import ambiguous_pattern_of, pattern_of
+from session_scoping.tags import POD_IDENTITY_TAGS
 
 ASSUME_ACTIONS = ("sts:AssumeRole", "sts:SetSourceIdentity")
-
-# Source: EKS guide, pod-id-abac: transitive tags on every session EKS Pod Identity makes.
-POD_IDENTITY_TAGS = (
-    "eks-cluster-arn",
-    "eks-cluster-name",
-    "kubernetes-namespace",
-    "kubernetes-service-account",
-    "kubernetes-pod-name",
-    "kubernetes-pod-uid",
-)
 
 _ISSUER = re.compile(r"[A-Za-z0-9.-]+(:\d+)?(/[A-Za-z0-9._~/-]*[A-Za-z0-9._~-])?")
 

@@ -17,7 +17,6 @@ from session_scoping.verify.matching import (
 from session_scoping.verify.model import Statement
 from session_scoping.verify.text import Part, Text, Unmodelled, Variable, Wildcard, plain
 
-ANONYMOUS = "*"
 _SESSION_ARN = re.compile(r"arn:([^:]+):sts::(\d+):assumed-role/(.+)/([^/]+)")
 
 

@@ -95,6 +95,13 @@ def fields_may_agree(one: Pattern, two: Pattern) -> bool:
     return not all(isinstance(part, str) for part in (*one, *two))
 
 
+def is_account(text: Text) -> bool:
+    """Whether a principal is a whole account, by its id or its root."""
+    literal = "".join(part for part in text if isinstance(part, str))
+    only_account = len(text) == 1 and isinstance(text[0], Token) and text[0].kind == "account"
+    return literal.endswith(":root") or literal.isdigit() or only_account
+
+
 def role_name_in(arn: Text) -> Text | None:
     """Return the name of the role whose ARN, or whose session's ARN, this is; None when it is neither."""
     fields = split_fields(arn)

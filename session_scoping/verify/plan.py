@@ -180,7 +180,7 @@ def _compute_steps(estate: Estate, scoped: Sequence[Scoped], compute: ComputeRol
             attempt = partial(_by_service, attempt) if role.id in compute.by_service else attempt
             yield _step(estate, role, rule, attempt, (role, stores, perhaps, judged, role.id in compute.by_service))
     for text in compute.outside:
-        detail = "it may mint sessions, and whether it holds tenant data itself is not in these templates"
+        detail = "it may mint sessions and is not in these templates; --compute-role names who runs agents instead"
         yield _known(Result(COMPUTE, show(text), Status.UNKNOWN, detail))
 
 

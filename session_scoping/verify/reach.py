@@ -42,13 +42,6 @@ def may_be_role(text: Text, role: Role) -> bool:
     return any(token.kind in {"free", "plain"} for token in tokens) or role.name[0] in tokens
 
 
-def is_account(text: Text) -> bool:
-    """Whether a principal is a whole account, by its id or its root."""
-    literal = "".join(part for part in text if isinstance(part, str))
-    only_account = len(text) == 1 and isinstance(text[0], Token) and text[0].kind == "account"
-    return literal.endswith(":root") or literal.isdigit() or only_account
-
-
 def uses_tags(role: Role) -> bool:
     """Whether a role's policies speak of principal tags, or its trust of request tags."""
     if any(key.startswith(PRINCIPAL_TAG) for key in keys_used(role.identity)):

@@ -19,6 +19,11 @@ _NAME_KIND = {
     "AWS::Lambda::Function": ("FunctionName", "function"),
 }
 _PSEUDO_KIND = {"AWS::Region": "region", "AWS::AccountId": "account", "AWS::Partition": "partition"}
+# Regular expressions that let in letters, digits, `-` and `_` only. CloudFormation matches the whole value.
+# Source: CloudFormation guide, parameters-section-structure, AllowedPattern.
+_LETTERS_ONLY = re.compile(
+    r"\^?(?:\[(?:[a-z]-[a-z]|[A-Z]-[A-Z]|[0-9]-[0-9]|\w)+-?\](?:[*+?]|\{\d+(?:,\d*)?\})?|[\w-])+\$?", re.ASCII
+)
 # An export that CDK itself makes for a cross-stack reference: the Ref or an attribute of one resource.
 _CDK_EXPORT = re.compile(r"[:.](ExportsOutput|PublishOutput)(Ref|FnGetAtt)")
 
@@ -61,7 +66,9 @@ def _parameter(name: str, scope: Scope) -> Text | Unmodelled:
         return lit(allowed[0])
     # A parameter may hold `*` at deploy time, whatever its default says, unless a resource is named by it.
     kind = kind_of_choices(allowed) if isinstance(allowed, list) and allowed else "free"
-    return (Token(f"{scope.name}.{name}", "part" if name in _naming(scope) else kind),)
+    pattern = declared.get("AllowedPattern") if isinstance(declared, dict) else None
+    harmless = name in _naming(scope) or (isinstance(pattern, str) and _LETTERS_ONLY.fullmatch(pattern))
+    return (Token(f"{scope.name}.{name}", "part" if harmless else kind),)
 
 
 def _naming(scope: Scope) -> frozenset[str]:

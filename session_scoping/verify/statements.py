@@ -1,6 +1,6 @@
 """Policy documents of a template, parsed into statements; what cannot be parsed says why."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -9,9 +9,9 @@ from session_scoping.verify.actions import spelled
 from session_scoping.verify.intrinsics import items_of, partition_of, text_of
 from session_scoping.verify.matching import split_fields
 from session_scoping.verify.model import Condition, Statement
-from session_scoping.verify.naming import in_this_partition
+from session_scoping.verify.naming import in_this_partition, is_account, role_name_in
 from session_scoping.verify.scope import NO_VALUE, Given, Scope, choose, conditions_used, existence, intrinsic
-from session_scoping.verify.text import Text, Unmodelled, join_text, lit, plain
+from session_scoping.verify.text import Text, Unmodelled, is_exact, join_text, lit, plain
 
 # More template conditions in one statement than this would mean more variants than anyone reads.
 _CHOICES_MAX = 6
@@ -149,6 +149,8 @@ def _statement(body: dict[str, Any], scope: Scope, where: str, variables: bool, 
     principals = _principals(body.get("Principal", body.get("NotPrincipal")), scope)
     if isinstance(principals, Unmodelled):
         return broken(principals.reason)
+    if trust and allow:
+        principals = tuple(_narrowed(principals, conditions))
     return Statement(
         where,
         allow,
@@ -162,6 +164,28 @@ def _statement(body: dict[str, Any], scope: Scope, where: str, variables: bool, 
         variables=variables,
         any_resource=trust or not ("Resource" in lists or "NotResource" in lists),
     )
+
+
+def _narrowed(principals: Iterable[tuple[str, Text]], conditions: Sequence[Condition]) -> Iterator[tuple[str, Text]]:
+    """Yield principals, an account as the roles in it that a condition on `aws:PrincipalArn` names."""
+    named = [
+        condition.values
+        for condition in conditions
+        if condition.key.lower() == "aws:principalarn" and condition.operator.lower() in _NAMING_ONE
+    ]
+    exact = next((values for values in named if values and all(map(_is_role_arn, values))), None)
+    for kind, text in principals:
+        if exact is not None and kind == "AWS" and is_account(text):
+            yield from (("AWS", value) for value in exact)
+        else:
+            yield kind, text
+
+
+_NAMING_ONE = {"arnequals", "arnlike", "stringequals", "stringlike"}
+
+
+def _is_role_arn(text: Text) -> bool:
+    return role_name_in(text) is not None and is_exact(text)
 
 
 def _as_deployed(texts: tuple[Text, ...], scope: Scope) -> tuple[Text, ...]:

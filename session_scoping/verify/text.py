@@ -4,10 +4,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-Wild = str
-STAR: Wild = "*"
-ANY_ONE: Wild = "?"
-
 
 @dataclass(frozen=True)
 class Token:
@@ -62,6 +58,11 @@ def kind_of_choices(values: Sequence[object]) -> str:
 def plain(text: Text) -> str | None:
     """Return the text as a string, or None when a part of it is only known at deploy time."""
     return "".join(str(part) for part in text) if all(isinstance(part, str) for part in text) else None
+
+
+def is_exact(text: Text) -> bool:
+    """Whether a text names one thing: it has no wildcard and no policy variable, and cannot get one at deploy time."""
+    return not any(set(part) & set("*?$") if isinstance(part, str) else part.kind == "free" for part in text)
 
 
 def show(text: Text) -> str:

@@ -108,3 +108,41 @@ def test_a_role_that_is_an_agent_s_by_its_service_says_so() -> None:
     assert "--compute-role" in found["S.Web"].detail
     named = judged(template, "compute-isolation", compute_roles=("Compute",))
     assert {result.location for result in named} == {"S.Compute"}
+
+
+def ops(resource: Any) -> Template:
+    """Return a stack with a role for the account's people, and a compute role that may assume something."""
+    root = allow("sts:AssumeRole", Principal={"AWS": ROOT})
+    return by_hand(Ops=role(root), OpsPolicy=policy("Ops", allow("*", "*")),
+                   ComputePolicy=policy("Compute", allow(["sts:AssumeRole", "sts:TagSession"], resource)))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("resource", "reached"),
+    [
+        ({"Fn::GetAtt": ["Session", "Arn"]}, False),
+        ([{"Fn::GetAtt": ["Session", "Arn"]}, {"Fn::GetAtt": ["Ops", "Arn"]}], True),
+        ("arn:aws:iam::111122223333:role/*", True),
+        ("arn:aws:iam::111122223333:role/App-Ops-1ABCDEFGHIJKL", True),
+        ("*", True),
+    ],
+)
+def test_a_role_for_the_account_is_open_to_who_may_assume_it(resource: Any, reached: bool) -> None:
+    """Its trust leaves it to the policies of the account: those of the compute role have to name it."""
+    found = {result.location for result in judged(ops(resource), "compute-isolation")}
+    assert ("S.Ops" in found) is reached
+
+
+def kept_out(held: Any) -> Template:
+    """Return a stack whose compute role mints and holds something, while an unrelated role is denied to mint."""
+    deny = {"Effect": "Deny", "Action": "sts:AssumeRole", "Resource": {"Fn::GetAtt": ["Session", "Arn"]}}
+    other = role(allow("sts:AssumeRole", Principal={"Service": "lambda.amazonaws.com"}))
+    return by_hand(Other=other, KeepOut=policy("Other", deny), Held=policy("Compute", held))
+
+
+def test_a_deny_on_another_role_makes_no_broker_of_an_agent_s() -> None:
+    """A role of an agent runtime that mints is looked at, whoever else is kept from minting."""
+    opened = {r.location: r.status for r in judged(kept_out(allow("dynamodb:Scan", TABLE)), "compute-isolation")}
+    assert opened["S.Compute"] is Status.UNKNOWN
+    closed = {r.location: r.status for r in judged(kept_out(allow("logs:PutLogEvents", "*")), "compute-isolation")}
+    assert closed["S.Compute"] is Status.PROVED

@@ -35,12 +35,15 @@ def chosen(**parameter: Any) -> Any:
 HARMLESS: dict[str, Template] = {
     "the same in every Region": under(BY_REGION, Mappings=mapped("data", "data")),
     "another in each Region": under(BY_REGION, Mappings=mapped("data", "rows-a")),
+    "letters": under(STAGE, Parameters=chosen(AllowedPattern="^[a-z][a-z0-9-]{2,8}$")),
     "one of some stages": under(STAGE, Parameters=chosen(AllowedValues=["dev", "prod"], Default="dev")),
 }
 OPEN: dict[str, Template] = {
     "a wildcard in one Region": under(BY_REGION, Mappings=mapped("data", "*")),
     "a map that is not there": under(BY_REGION),
     "one of some stages and everything": under(STAGE, Parameters=chosen(AllowedValues=["dev", "*"])),
+    "letters or anything": under(STAGE, Parameters=chosen(AllowedPattern="^[a-z]*|.*$")),
+    "a range with more than letters": under(STAGE, Parameters=chosen(AllowedPattern="[ -~]+")),
     "any stage": under(STAGE, Parameters=chosen(Default="dev")),
 }
 

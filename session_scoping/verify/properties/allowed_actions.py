@@ -23,6 +23,7 @@ from session_scoping.verify.model import Statement, Store
 from session_scoping.verify.properties.base import Proof, Witness, classes, confirm
 from session_scoping.verify.properties.derivation import BECOMING, tools_of
 from session_scoping.verify.properties.entries import entry_arn, entry_target, may_be_access_point
+from session_scoping.verify.properties.listing import without_own_listing
 from session_scoping.verify.properties.samples import sample_attempt
 from session_scoping.verify.properties.use import key_faults, key_policy_faults, model_faults
 from session_scoping.verify.reach import covers_action
@@ -43,15 +44,16 @@ _ON_OBJECT = OBJECT_ADMIN
 
 def prove_allowed_actions(proof: Proof) -> Result:
     """Prove that no action outside the allowed set is possible, on any resource."""
-    for action, target, arn, suffix, what in _attempts(proof):
+    rest = without_own_listing(proof)
+    for action, target, arn, suffix, what in _attempts(rest):
         if any(action_matches(pattern, action) for pattern in proof.allow):
             continue
-        found = _try(proof, action, target, arn, suffix, what)
+        found = _try(rest, action, target, arn, suffix, what)
         if found:
             return proof.result(RULE, proof.role.label, Status.VIOLATED, found.summary, counterexample=found)
     for fault in (*model_faults(proof), *key_faults(proof), *key_policy_faults(proof)):
         return proof.result(RULE, proof.role.label, Status.VIOLATED, fault.summary, counterexample=fault)
-    detail = "nothing but keyed items, own objects, named models and the keys of its stores"
+    detail = "nothing but keyed items, own objects and their names, named models and the keys of its stores"
     if proof.allow:
         detail += f", and {', '.join(proof.allow)} as given"
     return proof.result(RULE, proof.role.label, Status.PROVED, detail)

@@ -6,10 +6,11 @@ from typing import TypeGuard
 
 from session_scoping.verify.infer import Options, Scoped
 from session_scoping.verify.model import Estate, Role
+from session_scoping.verify.naming import is_account, role_name_in
 from session_scoping.verify.properties.outsiders import is_trusted, outsider_of
-from session_scoping.verify.reach import covers_action, is_account, may_be_role
+from session_scoping.verify.reach import covers_action, may_be_role
 from session_scoping.verify.stores import named
-from session_scoping.verify.text import Text, Token, show
+from session_scoping.verify.text import Text, Token, is_exact, lit, show
 
 _RUNTIMES = ("bedrock-agentcore.", "ecs-tasks.")
 """How the service principals begin whose roles are taken for an agent's. Functions and machines do much besides."""
@@ -58,8 +59,10 @@ def find_compute_roles(estate: Estate, scoped: Sequence[Scoped], options: Option
     idle = [role for role in runtimes if role not in (*minters, *kept_out)]
     by_service = frozenset(role.id for role in idle)
     if kept_out:
-        brokers = [role for role in minters if role not in kept_out]
-        found = [role for role in _distinct([*kept_out, *runtimes]) if role not in brokers]
+        # Agent runtimes do mint as brokers, too; where one reaches tenant data, --compute-role has to say which it is.
+        brokers = [role for role in minters if role not in (*kept_out, *runtimes)]
+        perhaps = frozenset(role.id for role in minters if role in runtimes and role not in kept_out)
+        found = _distinct([*kept_out, *runtimes])
         # A broker of one's own account is taken at the Deny's word; of another account nothing here says anything.
         strangers = tuple(
             text
@@ -69,7 +72,7 @@ def find_compute_roles(estate: Estate, scoped: Sequence[Scoped], options: Option
         labels = [*(role.label for role in brokers), *(show(text) for text in outside if text not in strangers)]
         notes = tuple(f"{label} mints sessions and agent code does not run with it" for label in labels)
         roles = tuple(_with_reachable(found, others, scoped))
-        return ComputeRoles(roles, by_service=by_service, outside=strangers, notes=notes)
+        return ComputeRoles(roles, perhaps, by_service, strangers, notes)
     notes = tuple(
         f"{role.label} may mint any session: code that reads its credentials is not contained" for role in minters
     )
@@ -120,13 +123,19 @@ def _with_reachable(found: list[Role], others: list[Role], scoped: Sequence[Scop
     """
     found = list(found)
     for role in found:
-        assumes = any(s.allow and not s.problem and covers_action(s, "sts:AssumeRole") for s in role.identity)
         handed = _handed_on(role)
         for other in others:
             passed = other.arn in handed and not any(mints(other, item.role) for item in scoped)
-            if other not in found and (passed or mints(role, other) or _lets_in(other, assumes)):
+            if other not in found and (passed or mints(role, other) or _lets_in(other, _may_assume(role, other))):
                 found.append(other)
     return found
+
+
+def _may_assume(role: Role, other: Role) -> bool:
+    """Whether a role's own policies may let it assume another."""
+    grants = (s for s in role.identity if s.allow and not s.problem and covers_action(s, "sts:AssumeRole"))
+    texts = [text for statement in grants for text in statement.resources or (lit("*"),)]
+    return any(not is_exact(text) or role_name_in(text) is None or may_be_role(text, other) for text in texts)
 
 
 def _handed_on(role: Role) -> set[Text]:

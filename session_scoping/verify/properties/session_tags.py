@@ -9,10 +9,11 @@ from session_scoping.verify.binding import Binding
 from session_scoping.verify.decision import PolicySet, Request, decide
 from session_scoping.verify.formats import tags_in
 from session_scoping.verify.model import Statement
+from session_scoping.verify.naming import is_account
 from session_scoping.verify.properties.base import Proof, request_tags
 from session_scoping.verify.properties.derivation import tool_of
 from session_scoping.verify.properties.federation import unpinned
-from session_scoping.verify.reach import covers_action, is_account
+from session_scoping.verify.reach import covers_action
 from session_scoping.verify.report import Counterexample, Result, Status
 from session_scoping.verify.symbolic.calls import Session
 from session_scoping.verify.symbolic.conditions import UnmodelledError

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from session_scoping.tags import POD_IDENTITY_TAGS
 from session_scoping.verify.formats import tags_in
 from session_scoping.verify.infer import Scoped
 from session_scoping.verify.model import Store
@@ -30,7 +31,8 @@ def doubt_about_sharing(scoped: Scoped, store: Store) -> str | None:
 
 def _tag_left_out(scoped: Scoped, meant: Sequence[Pattern]) -> str | None:
     for pattern in meant:
-        if left_out := sorted(set(scoped.declared) - tags_in(pattern)):
+        # A pod's session carries these whatever they are meant for.
+        if left_out := sorted(set(scoped.declared) - tags_in(pattern) - set(POD_IDENTITY_TAGS)):
             missing = ", ".join(scoped.spelling[tag] for tag in left_out)
             return f"{show_pattern(pattern)} is one for all sessions that differ in {missing} alone; {_fix(pattern)}"
     return None

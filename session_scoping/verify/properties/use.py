@@ -45,7 +45,7 @@ def model_faults(proof: Proof) -> Iterator[Counterexample]:
             proof, call, action, pattern, conjunction([reach, _fenced_somehow(statement), through]),
             "a model can be called through an inference profile that no grant names",
         )  # fmt: skip
-        if region_open or name in profiled:
+        if (region_open and profiled) or name in profiled:
             yield from _fault(
                 proof, call, action, pattern, conjunction([reach, z3.Not(there)]),
                 "a model can be called outside its inference profile",

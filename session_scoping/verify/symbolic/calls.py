@@ -14,7 +14,6 @@ from session_scoping.verify.symbolic.strings import (
     conjunction,
     constant,
     disjunction,
-    negation,
     string_value,
     token_constant,
 )
@@ -146,7 +145,3 @@ class Call:
     def has_leading_keys(self) -> Bool:
         """Whether the request carries `dynamodb:LeadingKeys` at all."""
         return disjunction([there for there, _ in self.leading_keys])
-
-    def no_leading_keys(self) -> Bool:
-        """Whether the request carries none."""
-        return negation(self.has_leading_keys())

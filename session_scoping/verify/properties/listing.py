@@ -1,0 +1,61 @@
+"""Listing of a bucket by prefix: a session may see the names of its own objects."""
+
+from dataclasses import replace
+
+from session_scoping.verify.formats import tags_in
+from session_scoping.verify.infer import Scoped
+from session_scoping.verify.matching import parsed
+from session_scoping.verify.model import Condition, Statement, Store
+from session_scoping.verify.properties.base import Proof
+from session_scoping.verify.text import Pattern, Unmodelled, Wildcard
+
+# Source: service authorization reference, "Amazon S3": the actions with the condition key s3:prefix.
+_LISTING = {"s3:listbucket", "s3:listbucketversions"}
+_COMPARING = {"stringequals", "stringlike"}
+
+
+def without_own_listing(proof: Proof) -> Proof:
+    """
+    Return the proof without the statements that list a session's own prefixes and nothing else.
+
+    What is listed under a prefix lies inside it, and `object-isolation` proves that the prefix is one session's.
+    """
+    role = proof.role
+    kept = tuple(statement for statement in role.identity if not _lists_its_own(statement, proof.scoped))
+    return replace(
+        proof, scoped=replace(proof.scoped, role=replace(role, identity=kept)), _admissions={}, _samples=None
+    )
+
+
+def _lists_its_own(statement: Statement, scoped: Scoped) -> bool:
+    if not statement.allow or statement.problem or not statement.resources:
+        return False
+    if not statement.actions or not {action.lower() for action in statement.actions} <= _LISTING:
+        return False
+    buckets = [store for store in scoped.stores if store.kind == "bucket" and store.arn in statement.resources]
+    if {store.arn for store in buckets} != set(statement.resources):
+        return False
+    return any(_names_own(condition, statement, buckets, scoped) for condition in statement.conditions)
+
+
+def _names_own(condition: Condition, statement: Statement, buckets: list[Store], scoped: Scoped) -> bool:
+    operator = condition.operator.lower()
+    if condition.key.lower() != "s3:prefix" or operator not in _COMPARING or not condition.values:
+        return False
+    patterns = [parsed(value, statement.variables, operator == "stringlike") for value in condition.values]
+    return all(_is_below(pattern, bucket, scoped) for pattern in patterns for bucket in buckets)
+
+
+def _is_below(pattern: Pattern | Unmodelled, bucket: Store, scoped: Scoped) -> bool:
+    """Whether a prefix begins with one that belongs to a session alone, up to a slash."""
+    if isinstance(pattern, Unmodelled):
+        return False
+    for own in scoped.formats[bucket.id]:
+        *head, end = own[:-1] if own[-1:] == (Wildcard("*"),) else own
+        apart = scoped.identity <= tags_in(own) or scoped.shares(own)
+        if not (apart and head and isinstance(end, str) and end.endswith("/")):
+            continue
+        last = pattern[len(head)] if len(pattern) > len(head) else ""
+        if list(pattern[: len(head)]) == head and isinstance(last, str) and last.startswith(end):
+            return True
+    return False
