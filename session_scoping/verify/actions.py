@@ -7,6 +7,9 @@ A pattern such as `dynamodb:Get*` is expanded over these lists. An action AWS ad
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
+
+from session_scoping.verify.matching import action_matches
 
 # Actions that carry dynamodb:LeadingKeys. Source: service authorization reference, list_amazondynamodb.
 KEYED = (
@@ -196,13 +199,24 @@ _PASSIVE = re.compile(r"dynamodb:(describe|list)\w+|s3:(getbucket|getaccount|lis
 
 
 def further(patterns: Iterable[str], service: str) -> list[str]:
-    """Return the actions of a service that patterns spell out and no list here has, those that describe left out."""
-    found = [pattern for pattern in patterns if "*" not in pattern and "?" not in pattern]
-    ours = [action for action in found if action.lower().startswith(f"{service}:") and action.lower() not in _SPELLING]
+    """Return the actions of a service that patterns cover and no list here has, those that describe left out."""
+    found = [instance_of(pattern) for pattern in patterns if not covers_listed(pattern)]
+    ours = [action for action in found if action.lower().startswith(f"{service}:")]
     return [action for action in dict.fromkeys(ours) if not _PASSIVE.fullmatch(action)]
 
 
 _SPELLING = {action.lower(): action for action in EVERYTHING}
+
+
+@lru_cache(maxsize=65536)
+def covers_listed(pattern: str) -> bool:
+    """Whether an action, or a pattern of actions, is or covers one of those listed here."""
+    return any(action_matches(pattern, action) for action in EVERYTHING)
+
+
+def instance_of(pattern: str) -> str:
+    """Return an action that a pattern covers."""
+    return pattern.replace("*", "Zz").replace("?", "z")
 
 
 def spelled(action: str) -> str:

@@ -1,6 +1,7 @@
 """Gathers roles, policies and resource policies of all stacks into one `Estate`."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from session_scoping.promises import MINTING_FUNCTIONS, PREFIX
@@ -8,7 +9,7 @@ from session_scoping.verify.collecting_stores import ON_STORES, STORES, add_stor
 from session_scoping.verify.intrinsics import arn_of, items_of, name_of, partition_of, text_of
 from session_scoping.verify.managed import managed_policy
 from session_scoping.verify.model import Estate, Role, Statement
-from session_scoping.verify.naming import in_this_partition, may_be_named, same_account
+from session_scoping.verify.naming import in_this_partition, is_made_up, may_be_named, same_account
 from session_scoping.verify.scope import NO_VALUE, Scope, choose
 from session_scoping.verify.statements import if_it_exists, parse_policy, tied, variants
 from session_scoping.verify.text import Text, Token, Unmodelled, join_text, plain, show
@@ -66,7 +67,7 @@ def _add_role(logical_id: str, scope: Scope, estate: Estate) -> None:
     if isinstance(name, Unmodelled) or isinstance(arn, Unmodelled):
         estate.problems.append(f"{where}: the name of this role is not understood")
         return
-    role = Role(where, scope.name, name, arn, scope.label(logical_id), env=scope.env)
+    role = Role(where, scope.name, name, arn, scope.label(logical_id), env=scope.env, account=scope.account)
     role.trust = parse_policy(properties.get("AssumeRolePolicyDocument"), scope, f"{where} trust", trust=True)
     role.services = frozenset(
         show(text) for statement in role.trust for kind, text in statement.principals if kind == "Service"
@@ -178,11 +179,12 @@ def _attach_to(
             near = same_account(role.env, scope.env)
             if near is False:
                 continue
-            if role.name == name and near:
+            if role.name == name and (near or is_made_up(name)):
                 role.add(statements)
             elif may_be_named(name, role.name, role.id):
                 # Another spelling of the name, perhaps: what it grants may count, what it denies may not.
-                role.add(grants)
+                doubt = f"{where} attaches to {show(name)}, which may be this role"
+                role.add(tuple(replace(statement, problem=statement.problem or doubt) for statement in grants))
             else:
                 continue
             found = True

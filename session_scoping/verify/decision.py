@@ -191,8 +191,9 @@ def _names(kind: str, name: str, request: Request) -> str:
         return "session"
     if kind != "AWS" or not request.principal:
         return ""
-    account = request.principal.split(":")[4]
-    if name in {account, ":".join([*request.principal.split(":")[:4], account, "root"])}:
+    fields = request.principal.split(":")
+    account = fields[4] if len(fields) > 4 else ""
+    if name in {account, ":".join([*fields[:4], account, "root"])}:
         return "account"
     if name == request.principal:
         return "role"

@@ -27,6 +27,8 @@ def text_of(value: Any, scope: Scope) -> Text | Unmodelled:
         return lit(str(value).lower())
     if isinstance(value, str | int | float):
         return _looked_up(lit(str(value)), scope)
+    if isinstance(value, Unmodelled):
+        return value
     call = intrinsic(value)
     if call is None:
         return Unmodelled(f"{scope.name}: expected text, got {type(value).__name__}")

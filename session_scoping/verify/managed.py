@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from session_scoping.verify.text import Text
+from session_scoping.verify.text import PARTITIONS, Text
 
 # Source: AWS Managed Policy Reference Guide, one page per policy. AWS may change a policy at any time.
 _LOGS = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"]
@@ -50,7 +50,7 @@ _ACTIONS = {
 def managed_policy(arn: Text) -> dict[str, Any] | None:
     """Return the document of an AWS managed policy, over-approximated to `Resource: *`; None when unknown."""
     shape = "".join(part if isinstance(part, str) else f"<{part.kind}>" for part in arn)
-    for partition in ("aws", "aws-cn", "aws-us-gov", "<partition>"):
+    for partition in (*PARTITIONS, "<partition>"):
         name = shape.removeprefix(f"arn:{partition}:iam::aws:policy/")
         if name != shape and name in _ACTIONS:
             statement = {"Effect": "Allow", "Action": _ACTIONS[name], "Resource": "*"}

@@ -66,6 +66,7 @@ class Role:
         promises: What the role's Metadata says under keys that begin `session-scoping:`, each a text or a list of
             texts. They are the adopter's word: they widen nothing by themselves.
         env: Name of the account and Region it stands in, as in its scope.
+        account: Id of its account; empty where the template leaves it open.
     """
 
     id: str
@@ -82,6 +83,7 @@ class Role:
     promises: dict[str, Any] = field(default_factory=dict)
     services: frozenset[str] = frozenset()
     env: str = ""
+    account: str = ""
 
     @property
     def shared_by(self) -> frozenset[frozenset[str]]:

@@ -3,9 +3,10 @@
 import re
 
 from session_scoping.verify.matching import split_fields
-from session_scoping.verify.text import Pattern, Text, Token, Wildcard, apart, join_text, lit
+from session_scoping.verify.text import PARTITIONS, Pattern, Text, Token, Wildcard, apart, join_text, lit
 
-_PARTITIONS = {"aws", "aws-cn", "aws-us-gov"}
+CDK_EXPORT = re.compile(r"[:.](ExportsOutput|PublishOutput)(Ref|FnGetAtt)")
+"""An export that CDK itself makes for a cross-stack reference: the Ref or an attribute of one resource."""
 _GENERATED = {"table", "bucket", "role", "key", "function"}
 """Kinds of tokens that are names CloudFormation makes up. Two resources never share one."""
 _PLACES = {"account", "region", "partition"}
@@ -35,7 +36,7 @@ def may_be_named(text: Text, name: Text, identifier: str) -> bool:
         return True
     if any(isinstance(part, Token) and part.kind in {"free", "plain"} for part in text):
         return not apart(text, name)
-    if len(text) == 1 and _is_made_up(text[0]):
+    if len(text) == 1 and is_made_up(text):
         return False  # the name of another resource
     if is_generated(name, identifier):
         return _may_be_made_up_from(text, identifier.rpartition(".")[2][:_SHARED_LENGTH].lower())
@@ -70,8 +71,14 @@ def _folded(text: Text) -> Text:
     return tuple(part.lower() if isinstance(part, str) else part for part in text)
 
 
-def _is_made_up(part: str | Token) -> bool:
-    return isinstance(part, Token) and part.kind in _GENERATED
+def is_made_up(text: Pattern) -> bool:
+    """Whether a part of a text is a name that CloudFormation makes up in a stack that is read."""
+    return any(isinstance(part, Token) and part.kind in _GENERATED for part in text)
+
+
+def is_import(text: Pattern) -> bool:
+    """Whether a text is what another stack exports, one value that says nothing of its parts."""
+    return len(text) == 1 and isinstance(text[0], Token) and CDK_EXPORT.search(text[0].name) is not None
 
 
 def in_this_partition(text: Text, partition: Token) -> Text:
@@ -83,7 +90,7 @@ def in_this_partition(text: Text, partition: Token) -> Text:
     """
     head = text[0] if text and isinstance(text[0], str) else ""
     name = head.removeprefix("arn:").partition(":")[0]
-    if name not in _PARTITIONS or not head.startswith(f"arn:{name}:"):
+    if name not in PARTITIONS or not head.startswith(f"arn:{name}:"):
         return text
     return join_text(lit("arn:"), (partition,), lit(head.removeprefix(f"arn:{name}")), text[1:])
 

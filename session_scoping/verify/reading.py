@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def read_json(path: Path) -> Any:
         InvalidInputError: It cannot be read, or holds what CDK never writes.
     """
     try:
-        return ordinary(json.loads(_text(path)))
+        return ordinary(_load_json(_text(path)))
     except (ValueError, RecursionError) as error:
         raise unreadable(path, str(error) if isinstance(error, OddInputError) else "text that is not JSON") from error
 
@@ -123,6 +124,22 @@ def _text_copy(text: str) -> str:
     return text
 
 
+def _load_json(text: str) -> Any:
+    return json.loads(text, object_pairs_hook=_without_doubles)
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # Which of two counts is not documented: a Condition given twice might be the one that is lost.
+    if len(found := dict(pairs)) < len(pairs):
+        raise OddInputError(f"the key `{_twice(key for key, _ in pairs)}` twice in one object")
+    return found
+
+
+def _twice(keys: Iterable[str]) -> str:
+    counted = Counter(keys)
+    return next(key for key, count in counted.items() if count > 1)
+
+
 def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
@@ -133,7 +150,9 @@ def _text(path: Path) -> str:
 
 def _parse(path: Path, text: str) -> Any:
     try:
-        parsed = json.loads(text)
+        parsed = _load_json(text)
+    except OddInputError as error:
+        raise unreadable(path, str(error)) from error
     except (ValueError, RecursionError) as error:
         if path.suffix.lower() != ".json":
             parsed = _parse_yaml(path, text)

@@ -5,6 +5,7 @@ from typing import Any
 
 from session_scoping.verify.evaluating import handles, text_of
 from session_scoping.verify.exports import Output, find
+from session_scoping.verify.naming import CDK_EXPORT
 from session_scoping.verify.scope import NO_VALUE, Scope, choose, conditions_used
 from session_scoping.verify.text import Text, Token, Unmodelled, join_text, kind_of_choices, lit, plain
 
@@ -18,14 +19,14 @@ _NAME_KIND = {
     "AWS::KMS::ReplicaKey": ("", "key"),
     "AWS::Lambda::Function": ("FunctionName", "function"),
 }
+# The CDK's OpenIdConnectProvider is a custom resource of its own, with the same property and Ref.
+_OIDC_PROVIDER = {"AWS::IAM::OIDCProvider", "Custom::AWSCDKOpenIdConnectProvider"}
 _PSEUDO_KIND = {"AWS::Region": "region", "AWS::AccountId": "account", "AWS::Partition": "partition"}
 # Regular expressions that let in letters, digits, `-` and `_` only. CloudFormation matches the whole value.
 # Source: CloudFormation guide, parameters-section-structure, AllowedPattern.
 _LETTERS_ONLY = re.compile(
     r"\^?(?:\[(?:[a-z]-[a-z]|[A-Z]-[A-Z]|[0-9]-[0-9]|\w)+-?\](?:[*+?]|\{\d+(?:,\d*)?\})?|[\w-])+\$?", re.ASCII
 )
-# An export that CDK itself makes for a cross-stack reference: the Ref or an attribute of one resource.
-_CDK_EXPORT = re.compile(r"[:.](ExportsOutput|PublishOutput)(Ref|FnGetAtt)")
 
 
 def _pseudo(name: str, scope: Scope) -> Text:
@@ -105,12 +106,12 @@ def _stored(name: str, scope: Scope) -> Text | None:
 def name_of(logical_id: str, scope: Scope) -> Text | Unmodelled:
     """Return the Ref of a resource: its given name when the template gives one, else a token."""
     kind = str(scope.resources[logical_id].get("Type", ""))
+    if kind in _OIDC_PROVIDER:
+        return _provider(logical_id, scope)
     if kind.startswith(("Custom::", "AWS::CloudFormation::CustomResource")):
         return (Token(f"{scope.name}.{logical_id}", "free"),)
     if kind == "AWS::IAM::ManagedPolicy":
         return (Token(f"{scope.name}.{logical_id}", "policy"),)
-    if kind == "AWS::IAM::OIDCProvider":
-        return _provider(logical_id, scope)
     attribute, shape = _NAME_KIND.get(kind, ("", "plain"))
     given = scope.properties(logical_id).get(attribute) if attribute else None
     if conditions_used(given):
@@ -135,13 +136,14 @@ def arn_of(logical_id: str, scope: Scope) -> Text | Unmodelled:
     elif kind == "AWS::IAM::Role":
         given = scope.properties(logical_id).get("Path", "/")
         if not isinstance(given, str):
-            return (Token(f"{scope.name}.{logical_id}.Arn", "plain"),)
+            name = join_text((Token(f"{scope.name}.{logical_id}.Path", "plain"),), lit("/"), name)
+            given = "/"
         service, owner, path = "iam", join_text(lit(":"), account), f"role{given}"
     elif kind in {"AWS::KMS::Key", "AWS::KMS::ReplicaKey"}:
         service, owner, path = "kms", join_text(region, lit(":"), account), "key/"
     elif kind == "AWS::Lambda::Function":
         service, owner, path = "lambda", join_text(region, lit(":"), account), "function:"
-    elif kind == "AWS::IAM::OIDCProvider":
+    elif kind in _OIDC_PROVIDER:
         return name
     else:
         return (Token(f"{scope.name}.{logical_id}.Arn", "plain"),)
@@ -205,7 +207,7 @@ def _exported(key: str, found: Output | Unmodelled | None, scope: Scope) -> Text
         return Unmodelled(f"{scope.name}: {found.reason}")
     if found is not None:
         return text_of(found.value, found.owner)
-    if _CDK_EXPORT.search(key):
+    if CDK_EXPORT.search(key):
         scope.notes.add(f"the import `{key}` is the name or ARN of one resource, as CDK writes it")
         return (Token(f"{key}{scope.env}", "plain"),)
     return (Token(f"{key}{scope.env}", "free"),)

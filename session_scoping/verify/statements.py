@@ -196,15 +196,15 @@ def _completed(text: Text) -> Text:
     """
     Return an ARN with the fields it leaves out as wildcards, which is how AWS reads one with fewer than six.
 
-    For Allows only: a Deny is not made wider than it is written.
+    For Allows only: a Deny is not made wider than it is written. One with a `*` is left alone: it reaches past colons.
 
     Source:
         IAM guide, reference_policies_elements_resource, on incomplete ARNs.
     """
     missing = 6 - len(split_fields(text))
     is_short = bool(text) and isinstance(text[0], str) and text[0].startswith("arn:") and missing > 0
-    ends_open = bool(text) and isinstance(text[-1], str) and text[-1].endswith("*")
-    return join_text(text, lit(":*" * missing)) if is_short and not ends_open else text
+    is_open = any(isinstance(part, str) and "*" in part for part in text)
+    return join_text(text, lit(":*" * missing)) if is_short and not is_open else text
 
 
 def _texts(value: Any, scope: Scope) -> tuple[Text, ...] | Unmodelled:

@@ -4,6 +4,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+PARTITIONS = ("aws", "aws-cn", "aws-eusc", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f", "aws-us-gov")
+"""Source: botocore's partitions.json (`tests/verify/test_names.py` compares them)."""
+
 
 @dataclass(frozen=True)
 class Token:

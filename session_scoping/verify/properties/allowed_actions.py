@@ -17,6 +17,8 @@ from session_scoping.verify.actions import (
     PARTIQL,
     TABLE_METADATA,
     UNKEYED,
+    covers_listed,
+    instance_of,
 )
 from session_scoping.verify.matching import action_matches, split_fields
 from session_scoping.verify.model import Statement, Store
@@ -93,21 +95,13 @@ def _entries(statement: Statement) -> list[Pattern]:
 
 def _named_actions(statement: Statement) -> list[str]:
     """Return the known actions a statement covers, and those it spells out."""
-    literal = [a for a in statement.actions or () if "*" not in a and "?" not in a]
-    known = {action.lower() for action in EVERYTHING}
-    return [
-        *(action for action in EVERYTHING if covers_action(statement, action)),
-        *(action for action in literal if action.lower() not in known),
-        *(_instance(a) for a in statement.actions or () if ("*" in a or "?" in a) and not _covers_known(a)),
-    ]
+    others = [instance_of(pattern) for pattern in statement.actions or () if not covers_listed(pattern)]
+    listed = [action for action in EVERYTHING if covers_action(statement, action)]
+    return [*listed, *(action for action in others if action.lower() not in _HARMLESS)]
 
 
-def _covers_known(pattern: str) -> bool:
-    return any(action_matches(pattern, action) for action in EVERYTHING)
-
-
-def _instance(pattern: str) -> str:
-    return pattern.replace("*", "Zz").replace("?", "z")
+# Source: STS API reference, GetCallerIdentity: "No permissions are required to perform this operation."
+_HARMLESS = {"sts:getcalleridentity"}
 
 
 def _answered_elsewhere(action: str, statement: Statement) -> bool:

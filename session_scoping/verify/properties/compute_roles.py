@@ -1,5 +1,6 @@
 """Which roles agent code runs with: those the user names, else what templates can tell."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeGuard
@@ -10,7 +11,7 @@ from session_scoping.verify.naming import is_account, role_name_in
 from session_scoping.verify.properties.outsiders import is_trusted, outsider_of
 from session_scoping.verify.reach import covers_action, may_be_role
 from session_scoping.verify.stores import named
-from session_scoping.verify.text import Text, Token, is_exact, lit, show
+from session_scoping.verify.text import Text, Token, is_exact, lit, plain, show
 
 _RUNTIMES = ("bedrock-agentcore.", "ecs-tasks.")
 """How the service principals begin whose roles are taken for an agent's. Functions and machines do much besides."""
@@ -53,7 +54,7 @@ def find_compute_roles(estate: Estate, scoped: Sequence[Scoped], options: Option
         )
         return ComputeRoles(tuple(_with_reachable(list(given), others, scoped)), notes=(note,))
     minters = [role for role in others if any(mints(role, item.role) for item in scoped)]
-    runtimes = [role for role in others if scoped and any(name.startswith(_RUNTIMES) for name in role.services)]
+    runtimes = [role for role in others if scoped and any(map(_may_run_agents, role.services))]
     kept_out = [role for role in others if any(_denied_to_mint(role, item.role) for item in scoped)]
     outside = _outside_minters(estate, scoped)
     idle = [role for role in runtimes if role not in (*minters, *kept_out)]
@@ -79,6 +80,11 @@ def find_compute_roles(estate: Estate, scoped: Sequence[Scoped], options: Option
     perhaps = frozenset(role.id for role in minters if idle and role not in runtimes)
     roles = tuple(_with_reachable(_distinct([*minters, *runtimes]), others, scoped))
     return ComputeRoles(roles, perhaps, by_service, outside, notes)
+
+
+def _may_run_agents(service: str) -> bool:
+    # A service that is only known at deploy time begins with what stands for it.
+    return service.startswith((*_RUNTIMES, "{"))
 
 
 def _of_the_account(text: Text, estate: Estate, scoped: Sequence[Scoped]) -> bool:
@@ -138,6 +144,11 @@ def _may_assume(role: Role, other: Role) -> bool:
     return any(not is_exact(text) or role_name_in(text) is None or may_be_role(text, other) for text in texts)
 
 
+def _is_its_account(text: Text, role: Role) -> bool:
+    written = "".join(re.findall(r"\d{12}", plain(text) or ""))
+    return is_account(text) and (not written or not role.account or written == role.account)
+
+
 def _handed_on(role: Role) -> set[Text]:
     """Return the ARNs a role may pass to a service, as its policies spell them."""
     grants = (s for s in role.identity if s.allow and not s.problem and covers_action(s, "iam:PassRole"))
@@ -145,10 +156,10 @@ def _handed_on(role: Role) -> set[Text]:
 
 
 def _lets_in(role: Role, assumes: bool) -> bool:
-    """Whether a role's trust policy lets in callers of the account whom it does not name."""
+    """Whether a role's trust policy lets in callers of its account whom it does not name."""
     pairs = [pair for s in role.trust if s.allow and covers_action(s, "sts:AssumeRole") for pair in s.principals]
     # Everybody is named by `*`, so that nobody of the account needs a policy of his own besides.
-    return any(kind == "*" or (assumes and kind == "AWS" and is_account(text)) for kind, text in pairs)
+    return any(kind == "*" or (assumes and kind == "AWS" and _is_its_account(text, role)) for kind, text in pairs)
 
 
 def _outside_minters(estate: Estate, scoped: Sequence[Scoped]) -> tuple[Text, ...]:

@@ -88,15 +88,14 @@ def key_faults(proof: Proof) -> Iterator[Counterexample]:
         if _has_wildcard([pattern]):
             yield from _fault(proof, call, action, pattern, reach, f"{action} is allowed on keys no grant names")
             continue
-        there, value = call.single("kms:viaservice")
-        elsewhere = z3.Or(z3.Not(there), value == z3.StringVal("zz.us-east-1.amazonaws.com"))
+        elsewhere = _outside_its_services(call)
         yield from _fault(
             proof, call, action, pattern, conjunction([reach, elsewhere]),
             f"{action} is allowed outside DynamoDB and S3",
         )  # fmt: skip
         if action == "kms:DescribeKey":
             continue
-        bare = conjunction([z3.Not(call.single(key)[0]) for key in _context_keys(proof)])
+        bare = conjunction([_says_nothing(call, key) for key in _context_keys(proof)])
         yield from _fault(
             proof, call, action, pattern, conjunction([reach, bare]),
             f"{action} is allowed whatever the key protects: no encryption context is asked for",
@@ -114,8 +113,7 @@ def key_policy_faults(proof: Proof) -> Iterator[Counterexample]:
             )
             if z3.is_false(reach):
                 continue
-            there, value = call.single("kms:viaservice")
-            elsewhere = z3.Or(z3.Not(there), value == z3.StringVal("zz.us-east-1.amazonaws.com"))
+            elsewhere = _outside_its_services(call)
             model = solve(target.domain, reach, elsewhere, proof.admission("A").formula)
             if model is not None:
                 summary = f"the policy of {store.label} allows {action} outside DynamoDB and S3"
@@ -123,6 +121,18 @@ def key_policy_faults(proof: Proof) -> Iterator[Counterexample]:
                 if found is None:
                     raise UnmodelledError(f"{summary}, as far as an over-approximation can tell")
                 yield found
+
+
+def _outside_its_services(call: Call) -> Bool:
+    there, value = call.single("kms:viaservice")
+    inside = [z3.PrefixOf(z3.StringVal(f"{service}."), value) for service in ("dynamodb", "s3")]
+    return z3.Or(z3.Not(there), z3.Not(z3.Or(*inside)))
+
+
+def _says_nothing(call: Call, key: str) -> Bool:
+    """Whether a request has no encryption context of a kind, or one that no key's data has."""
+    there, value = call.single(key)
+    return z3.Or(z3.Not(there), value == z3.StringVal("zz"))
 
 
 def _context_keys(proof: Proof) -> list[str]:

@@ -8,7 +8,7 @@ from decimal import Decimal
 import z3
 
 from session_scoping.verify.conditions import UnmodelledOperatorError, is_negated, moment, split_operator
-from session_scoping.verify.matching import parsed
+from session_scoping.verify.matching import parsed, pattern_regex
 from session_scoping.verify.model import Condition
 from session_scoping.verify.reach import OTHER_TAG, PRINCIPAL_TAG, REQUEST_TAG
 from session_scoping.verify.symbolic.calls import Call, Session
@@ -24,7 +24,7 @@ from session_scoping.verify.symbolic.strings import (
     match_string,
     negation,
 )
-from session_scoping.verify.text import Pattern, Text, Token, Unmodelled, Variable, plain
+from session_scoping.verify.text import Pattern, Text, Token, Unmodelled, Variable, Wildcard, plain
 
 LEADING_KEYS = "dynamodb:leadingkeys"
 _TAG_LISTS = {"aws:tagkeys", "sts:transitivetagkeys"}
@@ -230,9 +230,7 @@ def _tag_elements(key: str, patterns: list[Pattern], session: Session) -> list[_
 
 
 def _key_matches(pattern: Pattern, spelling: str) -> bool:
-    from session_scoping.verify.matching import pattern_regex
-
-    if any(not isinstance(part, str) and type(part).__name__ != "Wildcard" for part in pattern):
+    if any(not isinstance(part, str | Wildcard) for part in pattern):
         raise UnmodelledError("a list of tag keys holds a policy variable or a deploy-time value")
     return re.fullmatch(pattern_regex(pattern, {}), spelling, re.IGNORECASE | re.DOTALL) is not None
 

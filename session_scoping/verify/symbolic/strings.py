@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 import z3
 
-from session_scoping.verify.text import Part, Pattern, Token, Variable, Wildcard
+from session_scoping.verify.text import PARTITIONS, Part, Pattern, Token, Variable, Wildcard
 
 Bool: TypeAlias = "z3.BoolRef"
 TRUE, FALSE = z3.BoolVal(True), z3.BoolVal(False)
@@ -75,7 +75,7 @@ def negation(formula: Bool) -> Bool:
 _CHARS = {
     "region": "abcdefghijklmnopqrstuvwxyz0123456789-",
     "account": "0123456789",
-    "partition": "aws-cnugov",
+    "partition": "".join(sorted(set("".join(PARTITIONS)))),
     "table": "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-",
     "bucket": "abcdefghijklmnopqrstuvwxyz0123456789.-",
     "role": "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+=,.@-",
@@ -118,7 +118,7 @@ def token_domain(token: Token) -> Bool:
     """Return what is known about a token's text."""
     constant = token_constant(token)
     if token.kind == "partition":
-        return z3.Or(*(constant == z3.StringVal(name) for name in ("aws", "aws-cn", "aws-us-gov")))
+        return z3.Or(*(constant == z3.StringVal(name) for name in PARTITIONS))
     if token.kind == "account":
         return z3.InRe(constant, z3.Loop(_charset(_CHARS["account"]), 12, 12))
     if token.kind in _CHARS:

@@ -7,7 +7,7 @@ import z3
 
 from session_scoping.verify.matching import parsed, split_fields
 from session_scoping.verify.model import Statement, Store
-from session_scoping.verify.naming import fields_may_agree, may_be_named
+from session_scoping.verify.naming import fields_may_agree, is_import, is_made_up, may_be_named
 from session_scoping.verify.symbolic.policies import Target
 from session_scoping.verify.symbolic.strings import (
     FALSE,
@@ -21,7 +21,7 @@ from session_scoping.verify.symbolic.strings import (
     match_string,
     token_domain,
 )
-from session_scoping.verify.text import Pattern, Text, Token, Unmodelled, Variable, Wildcard
+from session_scoping.verify.text import Pattern, Text, Token, Unmodelled, Variable, Wildcard, join_text
 
 Rest = Key | None
 """What follows the store's name in the resource: nothing, or `/` and a key."""
@@ -93,13 +93,7 @@ def _in_any_region(store: Store) -> Store:
     for index, item in enumerate((*fields[:3], region, *fields[4:])):
         arn += [":"] if index else []
         arn += [part for part in item if isinstance(part, str | Token)]
-    return replace(store, arn=_merged(arn))
-
-
-def _merged(parts: list[str | Token]) -> Text:
-    from session_scoping.verify.text import join_text
-
-    return join_text(tuple(parts))
+    return replace(store, arn=join_text(tuple(arn)))
 
 
 def store_target(store: Store, rest: Rest, lookup: Lookup) -> Target:
@@ -131,10 +125,10 @@ def match_store(pattern: Pattern, store: Store, rest: Rest, lookup: Lookup) -> M
             return found
     theirs, ours = split_fields(store.arn), split_fields(pattern)
     if len(theirs) != 6:
-        # An ARN that is one opaque value: only a wildcard can reach it from outside.
-        return MAYBE if any(isinstance(part, Wildcard) for part in pattern) else NEVER
+        # An ARN that is one opaque value, an import mostly: what is spelled otherwise may name the same.
+        return MAYBE if any(isinstance(part, Wildcard) for part in pattern) or _may_be_import(pattern, store) else NEVER
     if len(ours) != 6:
-        return _match_short(pattern, store)
+        return MAYBE if is_import(pattern) and not is_made_up(store.name) else _match_short(pattern, store)
     matches = [_match_field(ours[i], theirs[i], lookup) for i in range(5)]
     # "If the * wildcard is the last character of a resource ARN segment, it can expand to match beyond the colon
     # boundaries": IAM guide, reference_policies_elements_resource. Object keys may hold colons, names may not.
@@ -147,6 +141,13 @@ def match_store(pattern: Pattern, store: Store, rest: Rest, lookup: Lookup) -> M
         conjunction([match.under for match in matches]),
         conjunction([match.present for match in matches]),
     )
+
+
+def _may_be_import(pattern: Pattern, store: Store) -> bool:
+    """Whether an ARN may be that of an imported table or bucket; what CloudFormation names in this stack is not."""
+    fields = split_fields(pattern)
+    service = {"table": "dynamodb", "bucket": "s3"}.get(store.kind)
+    return is_import(store.arn) and len(fields) == 6 and fields[2] == (service,) and not is_made_up(pattern)
 
 
 def _match_rest(left: Pattern, rest: Rest, lookup: Lookup) -> Match | None:
