@@ -177,13 +177,52 @@ def telling_apart(rows: Sequence[frozenset[str]], objects: Sequence[frozenset[st
     return frozenset([count.most_common(1)[0][0]])
 
 
-def shared_on_purpose(rows: Iterable[KeyFormat], objects: Iterable[KeyFormat], tag_keys: Iterable[str]) -> list[str]:
+def names_tags(attribute: str | None, tags: Collection[str]) -> bool:
+    """
+    Whether a table's partition key is called like the tags of a leading key, which says that it is the key meant.
+
+    Letter case, punctuation and endings such as `_id` do not count: `taskId`, `task` and `task_key` all mean `task_id`.
+    """
+    stems = [_stem(tag) for tag in tags]
+    if attribute is None or not all(stems):
+        return False
+    name = _squeezed(attribute)
+    words = "|".join(sorted(stems, key=len, reverse=True))
+    return bool(re.fullmatch(f"(?:(?:{words}){_ENDING})+", name)) and all(stem in name for stem in stems)
+
+
+_ENDING = "(?:id|key|pk|hash)*"
+
+
+def _squeezed(name: str) -> str:
+    return re.sub("[^a-z0-9]", "", name.lower())
+
+
+def _stem(tag: str) -> str:
+    return re.sub(f"{_ENDING}$", "", _squeezed(tag)) or _squeezed(tag)
+
+
+def shared_on_purpose(
+    rows: Iterable[KeyFormat], objects: Iterable[KeyFormat], tag_keys: Iterable[str], unnamed: Iterable[KeyFormat] = ()
+) -> list[str]:
     """
     Return the promise `SHARED_BY`: the tags of every format that does not tell two tasks apart.
 
     Without a table nothing but the formats says what tells tasks apart, and one that lost a tag would say it wrong:
-    then every format that leaves out one of `tag_keys` is part of the promise.
+    then every format that leaves out one of `tag_keys` is part of the promise. So is a leading key with fewer tags than
+    another key, unless the name of the table's partition key says that it is meant.
+
+    Args:
+        rows: The formats of leading keys.
+        objects: Those of object keys.
+        tag_keys: The tags of a session.
+        unnamed: Those of `rows` whose table's partition key is not called like their tags, as far as the template says.
     """
-    of_rows, of_objects = ([frozenset(key_format.tags) for key_format in formats] for formats in (rows, objects))
+    of_rows, of_objects, doubtful = (
+        [frozenset(key_format.tags) for key_format in formats] for formats in (rows, objects, unnamed)
+    )
+    everything = (*of_rows, *of_objects)
     task = telling_apart(of_rows, of_objects) if of_rows else frozenset(tag_keys)
-    return sorted({",".join(sorted(tags)) for tags in (*of_rows, *of_objects) if not task <= tags})
+    shared = [tags for tags in everything if not task <= tags]
+    shared += [tags for tags in doubtful if any(tags < others for others in everything)]
+    return sorted({",".join(sorted(tags)) for tags in shared})

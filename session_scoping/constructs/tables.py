@@ -66,6 +66,9 @@ class TenantTable:
             )
         resource: Any = self.table.node.default_child
         known = properties_of(resource) if isinstance(resource, dynamodb.CfnTable | dynamodb.CfnGlobalTable) else None
+        partition_key, physical_name = (
+            self._check_schema(known, site, key_format) if known is not None else (None, None)
+        )
         key = self.encryption_key
         if key is None and (known is None or known.get("sseSpecification")):
             key = self.table.encryption_key
@@ -75,13 +78,15 @@ class TenantTable:
             actions=actions,
             key_format=key_format,
             kms_key_arn=key.key_arn if key else None,
-            physical_name=self._check_schema(known, site, key_format) if known is not None else None,
+            physical_name=physical_name,
             every_region_arn=_every_region(arn, name, site, home, imported=resource is None),
             other_stack=None if home is site else home.stack_name,
+            # In the template of another stack nobody may look it up who holds this one alone.
+            partition_key=partition_key if cdk.Stack.of(self.table) is site.stack else None,
         )
 
-    def _check_schema(self, known: Mapping[str, Any], site: Site, key_format: KeyFormat) -> str | None:
-        """Check the partition key; return the table's physical name if it has one."""
+    def _check_schema(self, known: Mapping[str, Any], site: Site, key_format: KeyFormat) -> tuple[str, str | None]:
+        """Check the partition key; return its name, and the table's physical name if it has one."""
         expected = self.partition_key
         if expected is None and key_format.text == f"{{{key_format.tags[0]}}}":
             expected = key_format.tags[0]
@@ -99,12 +104,17 @@ class TenantTable:
                 fix=f'pass the table\'s own leading_key, or partition_key="{actual}" if it does hold this value',
             )
         name = known.get("tableName")
-        return name if isinstance(name, str) and not is_token(name) else None
+        return actual, name if isinstance(name, str) and not is_token(name) else None
 
 
 @dataclass(frozen=True)
 class BoundTable:
-    """A tenant table as the statements need it: plain strings, some of them CDK tokens."""
+    """
+    A tenant table as the statements need it: plain strings, some of them CDK tokens.
+
+    Attributes:
+        partition_key: Name of its partition key attribute, where this stack's own template says it.
+    """
 
     arn: str
     name: str
@@ -114,6 +124,7 @@ class BoundTable:
     physical_name: str | None
     every_region_arn: str
     other_stack: str | None
+    partition_key: str | None
 
 
 def every_region(table: dynamodb.ITable, site: Site) -> str:

@@ -13,7 +13,7 @@ from session_scoping.constructs.site import Site, is_token
 from session_scoping.constructs.statements import Conditions, deny
 from session_scoping.constructs.tables import BoundTable, TenantTable
 from session_scoping.errors import InvalidInputError
-from session_scoping.layout import shared_on_purpose
+from session_scoping.layout import names_tags, shared_on_purpose
 from session_scoping.tags import OBJECT_KEY_TAGS
 
 
@@ -111,7 +111,10 @@ class TenantData:
     def shared_by(self, tag_keys: Iterable[str]) -> list[str]:
         """Return by which tags tasks share data, because a key format that was asked for does not name the task."""
         objects = [key_format for entry in self.objects for key_format in entry.formats]
-        return shared_on_purpose([table.key_format for table in self.tables], objects, tag_keys)
+        unnamed = [
+            table.key_format for table in self.tables if not names_tags(table.partition_key, table.key_format.tags)
+        ]
+        return shared_on_purpose([table.key_format for table in self.tables], objects, tag_keys, unnamed)
 
     def permissions(self, base: Conditions) -> list[Section]:
         """Return the Allows; each demands `base` too."""

@@ -35,7 +35,8 @@ def collect(scopes: Iterable[Scope]) -> Estate:
                 statements = if_it_exists(parse_policy(document, scope, where), logical_id, scope)
                 policies[(Token(where, "policy"),)] = statements
                 if (arn := _arn_by_name(logical_id, scope)) is not None:
-                    policies[arn] = statements
+                    # Under template conditions that exclude each other two policies may have one name.
+                    policies[arn] = (*policies.get(arn, ()), *statements)
     for scope in scopes:
         for logical_id, resource in scope.resources.items():
             kind = str(resource.get("Type", ""))

@@ -7,9 +7,10 @@ from typing import Any
 from session_scoping.verify.intrinsics import arn_of, items_of, name_of, partition_of, text_of
 from session_scoping.verify.model import Estate, Statement, Store
 from session_scoping.verify.naming import in_this_partition, may_be_named
-from session_scoping.verify.scope import Scope
+from session_scoping.verify.scope import NO_VALUE, Scope, choose, intrinsic
 from session_scoping.verify.statements import if_it_exists, parse_policy, tied, variants
-from session_scoping.verify.text import Text, Token, Unmodelled, lit, show
+from session_scoping.verify.table_policies import policies_within
+from session_scoping.verify.text import Text, Token, Unmodelled, lit, plain, show
 
 STORES = {
     "AWS::DynamoDB::Table": "table",
@@ -29,20 +30,16 @@ def add_store(logical_id: str, kind: str, scope: Scope, estate: Estate) -> None:
         estate.problems.append(f"{where}: the name of this {kind} is not understood")
         return
     properties = scope.properties(logical_id)
-    store = Store(kind, where, scope.label(logical_id), arn, name, _partition_key(properties), env=scope.env)
-    if kind == "bucket" and properties.get("AccessControl", "Private") not in _OWN_ACLS:
+    store = Store(kind, where, scope.label(logical_id), arn, name, env=scope.env)
+    key = _partition_key(properties.get("KeySchema"), scope)
+    if isinstance(key, Unmodelled):
+        store = store.with_policy((), f"{where}: its partition key is not understood: {key.reason}")
+    else:
+        store = replace(store, partition_key=key)
+    if kind == "bucket" and not _is_own_acl(properties.get("AccessControl"), scope):
         store = store.with_policy((), f"{where}: its access control list lets others in, which is not modelled")
-    documents = [properties.get("ResourcePolicy"), *_replica_policies(properties, scope)]
-    for document in documents:
-        if isinstance(document, dict) and "PolicyDocument" in document:
-            store = store.with_policy(parse_policy(document["PolicyDocument"], scope, f"{where} resource policy"))
-        elif document is not None:
-            store = store.with_policy((), f"{where}: its resource policy is not understood")
-    for stream in _streams(properties, scope):
-        document = stream.get("ResourcePolicy", {}).get("PolicyDocument")
-        found = parse_policy(document, scope, f"{where} stream policy")
-        # What it denies, it denies on the stream only.
-        store = store.with_policy(tuple(statement for statement in found if statement.allow))
+    for statements, problem in policies_within(properties, scope, where):
+        store = store.with_policy(statements, problem)
     if kind == "key" and "KeyPolicy" in properties:
         store = store.with_policy(parse_policy(properties["KeyPolicy"], scope, f"{where} key policy"))
     for value in _copies(properties):
@@ -51,6 +48,7 @@ def add_store(logical_id: str, kind: str, scope: Scope, estate: Estate) -> None:
             store = store.with_policy((), f"{where}: it copies what it holds to a place that is not understood")
         else:
             store = replace(store, copies=(*store.copies, in_this_partition(text, partition_of(scope))))
+    store = replace(store, encrypted_with=tuple(_encryption_keys(properties, scope, where)))
     estate.stores[where] = store
 
 
@@ -71,33 +69,50 @@ def _values_of(name: str, value: Any) -> Iterator[Any]:
         yield from _values_of(name, item)
 
 
-def _partition_key(properties: dict[str, Any]) -> str | None:
-    schema = properties.get("KeySchema")
-    for entry in schema if isinstance(schema, list) else ():
-        if isinstance(entry, dict) and entry.get("KeyType") == "HASH" and isinstance(entry.get("AttributeName"), str):
-            return str(entry["AttributeName"])
+def _partition_key(schema: Any, scope: Scope) -> str | Unmodelled | None:
+    """Return the name of a table's partition key; None where there is no schema."""
+    found = {_hash_attribute(schema, chosen) for chosen, _ in variants(schema, scope)}
+    if len(found) > 1:
+        return Unmodelled(f"{scope.name}: its name depends on template conditions")
+    return found.pop()
+
+
+def _hash_attribute(schema: Any, scope: Scope) -> str | Unmodelled | None:
+    entries = items_of(schema, scope)
+    for entry in [entries] if isinstance(entries, Unmodelled) else entries:
+        if not isinstance(entry, dict) or intrinsic(entry):
+            return entry if isinstance(entry, Unmodelled) else Unmodelled(f"{scope.name}: a malformed KeySchema")
+        kind, name = (_plain_text(entry.get(part, ""), scope) for part in ("KeyType", "AttributeName"))
+        if isinstance(kind, Unmodelled) or kind == "HASH":
+            return kind if isinstance(kind, Unmodelled) else name
     return None
 
 
-def _replica_policies(properties: dict[str, Any], scope: Scope) -> list[Any]:
-    replicas = items_of(properties.get("Replicas", []), scope)
-    if isinstance(replicas, Unmodelled):
-        return [replicas.reason]
-    return [replica.get("ResourcePolicy") for replica in replicas if isinstance(replica, dict)]
+def _plain_text(value: Any, scope: Scope) -> str | Unmodelled:
+    text = text_of(value, scope)
+    if isinstance(text, Unmodelled):
+        return text
+    found = plain(text)
+    return Unmodelled(f"{scope.name}: {show(text)} is only known at deploy time") if found is None else found
+
+
+def _encryption_keys(properties: dict[str, Any], scope: Scope, where: str) -> Iterator[Text]:
+    """Yield the keys that open what a store holds; one that is not understood may be any."""
+    for attribute in ("KMSMasterKeyID", "KMSMasterKeyId", "PrimaryKeyArn"):
+        for value in _values_of(attribute, properties):
+            for chosen, _ in variants(value, scope):
+                if choose(value, chosen) is not NO_VALUE:
+                    text = text_of(value, chosen)
+                    yield (Token(f"{where} key", "free"),) if isinstance(text, Unmodelled) else text
 
 
 # Source: S3 guide, acl-overview, "Canned ACL": the others grant something to everybody or to every account.
 _OWN_ACLS = ("Private", "LogDeliveryWrite", "BucketOwnerRead", "BucketOwnerFullControl", "AwsExecRead")
 
 
-def _streams(properties: dict[str, Any], scope: Scope) -> list[dict[str, Any]]:
-    """Return the stream specifications of a table and its replicas that carry a policy."""
-    replicas = items_of(properties.get("Replicas", []), scope)
-    found = [properties.get("StreamSpecification")]
-    found += [] if isinstance(replicas, Unmodelled) else [
-        replica.get("ReplicaStreamSpecification") for replica in replicas if isinstance(replica, dict)
-    ]  # fmt: skip
-    return [stream for stream in found if isinstance(stream, dict) and isinstance(stream.get("ResourcePolicy"), dict)]
+def _is_own_acl(value: Any, scope: Scope) -> bool:
+    chosen = [choose(value, one) for one, _ in variants(value, scope)]
+    return all(acl is None or acl is NO_VALUE or acl in _OWN_ACLS for acl in chosen)
 
 
 def _add_bucket_policy(logical_id: str, scope: Scope, estate: Estate) -> None:

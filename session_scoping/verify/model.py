@@ -110,6 +110,7 @@ class Store:
         problems: What is attached to it and cannot be read.
         env: Name of the account and Region it stands in, as in its scope.
         copies: ARNs of the places its contents are copied to.
+        encrypted_with: The keys that open what it holds, as it names them; of a replica of a key, its primary.
     """
 
     kind: str
@@ -122,6 +123,7 @@ class Store:
     problems: tuple[str, ...] = ()
     env: str = ""
     copies: tuple[Text, ...] = ()
+    encrypted_with: tuple[Text, ...] = ()
 
     def with_policy(self, statements: tuple[Statement, ...], problem: str | None = None) -> "Store":
         """Return the store with further resource policy statements."""

@@ -9,7 +9,8 @@ from session_scoping.agent.policy import parse_session_policy
 from session_scoping.promises import ATTRIBUTED_TO, BOUND_TO
 from session_scoping.verify.documents import statements_of
 from session_scoping.verify.infer import Options, Scoped, find_session_roles, scope_of, stores_of
-from session_scoping.verify.model import Estate, Role, Store
+from session_scoping.verify.keys import keys_in_use
+from session_scoping.verify.model import Estate, Role
 from session_scoping.verify.properties.allowed_actions import RULE as ACTIONS
 from session_scoping.verify.properties.allowed_actions import prove_allowed_actions
 from session_scoping.verify.properties.attribution import RULE as ATTRIBUTION
@@ -193,17 +194,11 @@ def _by_service(attempt: Callable[[], Result]) -> Result:
 
 
 def _stranger_steps(estate: Estate, scoped: Sequence[Scoped], options: Options) -> Iterator[Step]:
-    stores = [*stores_of(scoped), *_keys_used(estate, scoped)]
+    stores = [*stores_of(scoped), *keys_in_use(estate, scoped)]
     if stores:
         attempt = partial(prove_no_strangers, estate, stores, options.trusted)
         run = partial(_run, attempt, STRANGERS, TENANT_DATA, "", estate.problems)
         yield Step(STRANGERS, TENANT_DATA, run, (stores, estate.accounts, estate.problems))
-
-
-def _keys_used(estate: Estate, scoped: Sequence[Scoped]) -> list[Store]:
-    """Return the keys that sessions are granted by name."""
-    named = {text for item in scoped for s in item.role.identity if s.allow for text in s.resources or ()}
-    return [key for key in estate.of_kind("key") if key.arn in named]
 
 
 def _vault_steps(estate: Estate, scoped: Sequence[Scoped], compute: Sequence[Role], options: Options) -> Iterator[Step]:

@@ -67,14 +67,15 @@ def _granted(role: Role, estate: Estate) -> list[Store]:
                 for store in _reached(text, kind, statement, known):
                     found.setdefault(store.id, store)
     for store in known:
-        if store.kind in _MODELLED_STORE and any(_grants_directly(s, role) for s in store.policy):
+        if store.kind in _MODELLED_STORE and any(grants_directly(s, role) for s in store.policy):
             found.setdefault(store.id, store)
     # What decides over tokens is no tenant data: `token-minting` proves that no session reaches it at all.
     others = [arn for key in (MINTING_TABLES, MINTING_BUCKETS) for arn in role.promises.get(key, [])]
     return [store for store in found.values() if store.kind in _MODELLED_STORE and store.arn not in others]
 
 
-def _grants_directly(statement: Statement, role: Role) -> bool:
+def grants_directly(statement: Statement, role: Role) -> bool:
+    """Whether a statement of a resource policy may let a role in by name, or everybody."""
     if not statement.allow or statement.problem:
         return bool(statement.problem)
     return any(

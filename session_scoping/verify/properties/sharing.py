@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from session_scoping.layout import names_tags
 from session_scoping.tags import POD_IDENTITY_TAGS
 from session_scoping.verify.formats import tags_in
 from session_scoping.verify.infer import Scoped
@@ -14,8 +15,9 @@ def doubt_about_sharing(scoped: Scoped, store: Store) -> str | None:
     Return why a store's keys may be shared by sessions that were meant to be apart; None when nothing says so.
 
     What tells sessions apart is inferred from the grants, which may be the mistake. Traces of a tag that got lost are
-    looked for: a wildcard stands in the leading keys, another leading key of the table has one more tag, or a role
-    without tables has object keys that leave out a tag every session carries.
+    looked for: a wildcard stands in the leading keys, another leading key of the table has one more tag, so has another
+    key of the role and the table's partition key is not called like the tags that are left, or a role without tables
+    has object keys that leave out a tag every session carries.
     """
     formats = scoped.formats[store.id]
     meant = [pattern for pattern in formats if not _declared_shared(scoped, tags_in(pattern))]
@@ -26,7 +28,31 @@ def doubt_about_sharing(scoped: Scoped, store: Store) -> str | None:
     if unused and wild is not None:
         return f"{show_pattern(wild)} leaves open what no key says: {scoped.spelling[unused[0]]}; {_fix(wild)}"
     narrow = next((p for p in meant if any(tags_in(p) < tags_in(other) for other in formats)), None)
-    return f"{show_pattern(narrow)} has fewer tags than another key of the table; {_fix(narrow)}" if narrow else None
+    if narrow is not None:
+        return f"{show_pattern(narrow)} has fewer tags than another key of the table; {_fix(narrow)}"
+    return _tag_of_another_store(scoped, store, meant)
+
+
+def _tag_of_another_store(scoped: Scoped, store: Store, meant: Sequence[Pattern]) -> str | None:
+    others = [pattern for formats in scoped.formats.values() for pattern in formats]
+    for pattern in (p for p in meant if not _is_named(store, p)):
+        wider = next((p for p in others if tags_in(pattern) < tags_in(p) <= set(scoped.declared)), None)
+        if wider is not None:
+            why = f"has fewer tags than {show_pattern(wider)}, and {_called(store)}"
+            return f"{show_pattern(pattern)} {why}; {_fix(pattern)}"
+    return None
+
+
+def _is_named(store: Store, pattern: Pattern) -> bool:
+    """Whether a table's partition key is called like all that a leading key is made of."""
+    is_whole = not any(isinstance(part, Wildcard) for part in pattern)
+    return is_whole and names_tags(store.partition_key, tags_in(pattern))
+
+
+def _called(store: Store) -> str:
+    if store.partition_key is None:
+        return "the table's partition key is not in these templates"
+    return f"the table's partition key `{store.partition_key}` does not say that these are all"
 
 
 def _tag_left_out(scoped: Scoped, meant: Sequence[Pattern]) -> str | None:
