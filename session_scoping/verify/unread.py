@@ -20,6 +20,8 @@ _READ = {
     "AWS::S3::BucketPolicy",
     "AWS::S3::MultiRegionAccessPoint",
 }
+# An endpoint's policy grants nothing: it only takes away from what goes through the endpoint.
+_TAKES_AWAY = {"AWS::EC2::VPCEndpoint"}
 # Resource types that are a statement of a resource policy rather than hold one.
 _GRANTS = {
     "AWS::Events::EventBusPolicy",
@@ -60,7 +62,7 @@ def notice_other_policies(scope: Scope, estate: Estate) -> None:
     """Make a role UNKNOWN that a policy of another service names; note a policy that lets everybody in."""
     for logical_id, resource in scope.resources.items():
         kind, where = str(resource.get("Type", "")), f"{scope.name}.{logical_id}"
-        if kind.startswith("AWS::IAM::") or kind in _READ:
+        if kind.startswith("AWS::IAM::") or kind in _READ | _TAKES_AWAY:
             continue
         if kind.startswith(_CUSTOM) and _calls_iam(scope.properties(logical_id)):
             _add_problem(estate, scope.properties(logical_id), scope, f"{where}: it changes roles when it deploys")

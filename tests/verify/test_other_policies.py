@@ -83,6 +83,13 @@ def test_an_ordinary_custom_resource_says_nothing() -> None:
     assert with_resource("Custom::AWS", Create=create).proved
 
 
+def test_the_policy_of_a_vpc_endpoint_says_nothing() -> None:
+    """It only takes away, so that naming the role in it gives the role nothing."""
+    policy = {"Statement": [{**ALLOW, "Principal": {"AWS": ROLE}}]}
+    report = with_resource("AWS::EC2::VPCEndpoint", VpcId="vpc-1", ServiceName="s3", PolicyDocument=policy)
+    assert report.proved, report.failures()
+
+
 def test_a_stack_set_is_unknown() -> None:
     """What it deploys, into this account too, is not in the template."""
     report = with_resource("AWS::CloudFormation::StackSet", StackSetName="more", PermissionModel="SELF_MANAGED")
