@@ -4,7 +4,7 @@ from typing import Any
 
 from session_scoping.verify.text import PARTITIONS, Text
 
-# Source: AWS Managed Policy Reference Guide, one page per policy. AWS may change a policy at any time.
+# Source: AWS Managed Policy Reference Guide, one page per policy: `reference/NAME.html`. AWS may change one any time.
 _LOGS = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"]
 _ENI = [
     "ec2:CreateNetworkInterface",
@@ -27,6 +27,49 @@ _PULL = [
     "ecr:GetDownloadUrlForLayer",
     "ecr:BatchGetImage",
 ]
+# AmazonSSMManagedInstanceCore, v2.
+_INSTANCE = [
+    "ssm:DescribeAssociation",
+    "ssm:DescribeDocument",
+    "ssm:GetDeployablePatchSnapshotForInstance",
+    "ssm:GetDocument",
+    "ssm:GetManifest",
+    "ssm:GetParameter",
+    "ssm:GetParameters",
+    "ssm:ListAssociations",
+    "ssm:ListInstanceAssociations",
+    "ssm:Put*",
+    "ssm:Update*",
+    "ssmmessages:*",
+    "ec2messages:*",
+]
+# CloudWatchAgentServerPolicy, which reads parameters named `AmazonCloudWatch-*` only.
+_AGENT = [
+    *_LOGS,
+    *_XRAY,
+    "cloudwatch:PutMetricData",
+    "ec2:DescribeTags",
+    "ec2:DescribeVolumes",
+    "logs:DescribeLogGroups",
+    "logs:DescribeLogStreams",
+    "logs:PutRetentionPolicy",
+    "ssm:GetParameter",
+]
+_DYNAMODB_STREAMS = [
+    "dynamodb:DescribeStream",
+    "dynamodb:GetRecords",
+    "dynamodb:GetShardIterator",
+    "dynamodb:ListStreams",
+]
+_KINESIS_STREAMS = [
+    "kinesis:DescribeStream",
+    "kinesis:DescribeStreamSummary",
+    "kinesis:GetRecords",
+    "kinesis:GetShardIterator",
+    "kinesis:ListShards",
+    "kinesis:ListStreams",
+    "kinesis:SubscribeToShard",
+]
 
 _ACTIONS = {
     "AdministratorAccess": ["*"],
@@ -41,7 +84,18 @@ _ACTIONS = {
     ],
     "AWSXRayDaemonWriteAccess": _XRAY,
     "AWSXrayWriteOnlyAccess": _XRAY,
+    "AmazonSSMManagedInstanceCore": _INSTANCE,
+    "CloudWatchAgentServerPolicy": _AGENT,
+    "CloudWatchLambdaInsightsExecutionRolePolicy": _LOGS,
     "service-role/AWSLambdaBasicExecutionRole": _LOGS,
+    "service-role/AWSLambdaDynamoDBExecutionRole": [*_LOGS, *_DYNAMODB_STREAMS],
+    "service-role/AWSLambdaKinesisExecutionRole": [*_LOGS, *_KINESIS_STREAMS],
+    "service-role/AWSLambdaSQSQueueExecutionRole": [
+        *_LOGS,
+        "sqs:DeleteMessage",
+        "sqs:GetQueueAttributes",
+        "sqs:ReceiveMessage",
+    ],
     "service-role/AWSLambdaVPCAccessExecutionRole": [*_LOGS, *_ENI],
     "service-role/AmazonECSTaskExecutionRolePolicy": [*_PULL, "logs:CreateLogStream", "logs:PutLogEvents"],
 }

@@ -20,6 +20,8 @@ _READ = {
     "AWS::S3::BucketPolicy",
     "AWS::S3::MultiRegionAccessPoint",
 }
+# An endpoint's policy grants nothing: it only takes away from what goes through the endpoint.
+_TAKES_AWAY = {"AWS::EC2::VPCEndpoint"}
 # Resource types that are a statement of a resource policy rather than hold one.
 _GRANTS = {
     "AWS::Events::EventBusPolicy",
@@ -60,11 +62,15 @@ def notice_other_policies(scope: Scope, estate: Estate) -> None:
     """Make a role UNKNOWN that a policy of another service names; note a policy that lets everybody in."""
     for logical_id, resource in scope.resources.items():
         kind, where = str(resource.get("Type", "")), f"{scope.name}.{logical_id}"
-        if kind.startswith("AWS::IAM::") or kind in _READ:
+        if kind.startswith("AWS::IAM::") or kind in _READ | _TAKES_AWAY:
             continue
         if kind.startswith(_CUSTOM) and _calls_iam(scope.properties(logical_id)):
             _add_problem(estate, scope.properties(logical_id), scope, f"{where}: it changes roles when it deploys")
-        for name, value in scope.properties(logical_id).items():
+        if not kind.startswith(("AWS::", *_CUSTOM)) or kind.startswith("AWS::ServiceCatalog::"):
+            _add_problem(estate, scope.properties(logical_id), scope, f"{where}: what {kind} does with it is not known")
+            continue
+        for name, written in scope.properties(logical_id).items():
+            value = _without_denies(written)
             if "polic" not in name.lower() and kind not in _GRANTS:
                 continue
             if _lets_everybody_in(value):
@@ -84,6 +90,15 @@ def _calls_iam(value: Any) -> bool:
     """Whether a custom resource makes a call that changes what a role may do, as AwsCustomResource writes it."""
     text = json.dumps(value, default=str).lower()
     return "iam" in text and any(call in text for call in _CALLS)
+
+
+def _without_denies(value: Any) -> Any:
+    """Return a policy without the statements that only take away."""
+    statements = value.get("Statement") if isinstance(value, dict) else None
+    if not isinstance(statements, list):
+        return value
+    kept = [one for one in statements if not (isinstance(one, dict) and one.get("Effect") == "Deny")]
+    return {**value, "Statement": kept}
 
 
 def _lets_everybody_in(value: Any) -> bool:

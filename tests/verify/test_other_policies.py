@@ -83,6 +83,29 @@ def test_an_ordinary_custom_resource_says_nothing() -> None:
     assert with_resource("Custom::AWS", Create=create).proved
 
 
+def test_the_policy_of_a_vpc_endpoint_says_nothing() -> None:
+    """It only takes away, so that naming the role in it gives the role nothing."""
+    policy = {"Statement": [{**ALLOW, "Principal": {"AWS": ROLE}}]}
+    report = with_resource("AWS::EC2::VPCEndpoint", VpcId="vpc-1", ServiceName="s3", PolicyDocument=policy)
+    assert report.proved, report.failures()
+
+
+def test_a_policy_of_another_service_that_only_denies_says_nothing() -> None:
+    """A Deny that names the role gives it nothing, beside an Allow for somebody else too."""
+    deny = {"Effect": "Deny", "Action": "*", "Resource": "*", "Principal": {"AWS": ROLE}}
+    policy = {"Statement": [deny, {**ALLOW, "Principal": {"Service": "sns.amazonaws.com"}}]}
+    report = with_resource("AWS::SQS::QueuePolicy", Queues=["q"], PolicyDocument=policy)
+    assert report.proved, report.failures()
+
+
+@pytest.mark.parametrize("kind", ["Vendor::Cloud::Agent", "AWS::ServiceCatalog::CloudFormationProvisionedProduct"])
+def test_what_others_make_of_a_role_is_unknown(kind: str) -> None:
+    """A third party's type or a provisioned product that is given the role may change it; without it, it may not."""
+    report = with_resource(kind, Parameters=[{"Value": ROLE}])
+    assert {result.status for result in report.failures()} == {Status.UNKNOWN}
+    assert with_resource(kind, Parameters=[{"Value": "none"}]).proved
+
+
 def test_a_stack_set_is_unknown() -> None:
     """What it deploys, into this account too, is not in the template."""
     report = with_resource("AWS::CloudFormation::StackSet", StackSetName="more", PermissionModel="SELF_MANAGED")

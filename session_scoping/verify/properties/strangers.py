@@ -9,7 +9,8 @@ from session_scoping.verify.actions import BUCKET, FUTURE, KEY_USE, KEYED, OBJEC
 from session_scoping.verify.decision import PolicySet, Request, decide
 from session_scoping.verify.model import Estate, Statement, Store
 from session_scoping.verify.properties.base import classes
-from session_scoping.verify.properties.outsiders import STRANGERS, Stranger, as_seen, is_trusted, outsider_of
+from session_scoping.verify.properties.callers import Stranger, as_seen, strangers
+from session_scoping.verify.properties.outsiders import is_trusted, outsider_of
 from session_scoping.verify.reach import covers_action
 from session_scoping.verify.report import Counterexample, Result, Status
 from session_scoping.verify.symbolic.calls import Call
@@ -58,7 +59,7 @@ def prove_no_strangers(estate: Estate, stores: Sequence[Store], trusted: Sequenc
                 detail = f"it is copied to {show(text)}, whose readers are not looked at; --trusted says that it may be"
                 return _result(Status.UNKNOWN, detail, None, store)
         known = replace(store, policy=tuple(_without_services(store.policy, trusted)))
-        for stranger in STRANGERS:
+        for stranger in strangers(known.policy):
             if found := _entering(known, stranger):
                 # A service decrypts with a key what was handed to it, which it may have been for the owner.
                 doubtful = stranger.service and store.kind == "key"

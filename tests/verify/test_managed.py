@@ -1,0 +1,38 @@
+"""AWS managed policies that ordinary compute roles carry."""
+
+import pytest
+
+from session_scoping.verify.report import Status
+from tests.verify.hand_written import by_hand, judged
+
+LETS_BE = (
+    "AmazonSSMManagedInstanceCore",
+    "CloudWatchAgentServerPolicy",
+    "CloudWatchLambdaInsightsExecutionRolePolicy",
+    "service-role/AWSLambdaKinesisExecutionRole",
+    "service-role/AWSLambdaSQSQueueExecutionRole",
+)
+
+
+def compute_with(name: str) -> set[Status]:
+    """Return what is said of a compute role with a managed policy."""
+    template = by_hand()
+    arn = {"Fn::Sub": f"arn:${{AWS::Partition}}:iam::aws:policy/{name}"}
+    template["Resources"]["Compute"]["Properties"]["ManagedPolicyArns"] = [arn]
+    return {result.status for result in judged(template, "compute-isolation")}
+
+
+@pytest.mark.parametrize("name", LETS_BE)
+def test_a_managed_policy_without_tenant_data_is_harmless(name: str) -> None:
+    """Logs, queues and agents of AWS reach no table and no bucket."""
+    assert compute_with(name) == {Status.PROVED}
+
+
+def test_the_policy_for_table_streams_reads_tenant_data() -> None:
+    """It reads the changes of every table."""
+    assert compute_with("service-role/AWSLambdaDynamoDBExecutionRole") == {Status.VIOLATED}
+
+
+def test_a_managed_policy_that_is_not_known_is_unknown() -> None:
+    """What is not written down here may grant anything."""
+    assert compute_with("service-role/AmazonEC2RoleforSSM") == {Status.UNKNOWN}
