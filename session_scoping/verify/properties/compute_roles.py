@@ -7,12 +7,9 @@ from typing import TypeGuard
 from session_scoping.verify.infer import Options, Scoped
 from session_scoping.verify.model import Estate, Role
 from session_scoping.verify.properties.outsiders import is_trusted, outsider_of
-from session_scoping.verify.reach import covers_action, is_account, may_be_role
+from session_scoping.verify.reach import AGENT_RUNTIMES, covers_action, is_account, may_be_role
 from session_scoping.verify.stores import named
 from session_scoping.verify.text import Text, Token, show
-
-_RUNTIMES = ("bedrock-agentcore.", "ecs-tasks.")
-"""How the service principals begin whose roles are taken for an agent's. Functions and machines do much besides."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +49,7 @@ def find_compute_roles(estate: Estate, scoped: Sequence[Scoped], options: Option
         )
         return ComputeRoles(tuple(_with_reachable(list(given), others, scoped)), notes=(note,))
     minters = [role for role in others if any(mints(role, item.role) for item in scoped)]
-    runtimes = [role for role in others if scoped and any(name.startswith(_RUNTIMES) for name in role.services)]
+    runtimes = [role for role in others if scoped and any(name.startswith(AGENT_RUNTIMES) for name in role.services)]
     kept_out = [role for role in others if any(_denied_to_mint(role, item.role) for item in scoped)]
     outside = _outside_minters(estate, scoped)
     idle = [role for role in runtimes if role not in (*minters, *kept_out)]
