@@ -6,52 +6,29 @@ first. Each task does its own work, then tries every way in `crossings.py` to re
 process with the compute role's credentials tries to mint the other's session, in each way of minting.
 """
 
-import logging
 import os
 import sys
 import tempfile
 import textwrap
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import boto3
 from botocore.exceptions import ClientError
-from moto.server import ThreadedMotoServer
 
 from examples import hostile_process
 from examples.crossings import BUCKETS, SORT_KEYS, Crossing, crossings, object_keys, row_key
 from examples.reference_agent.__main__ import main as agent
 from session_scoping.agent import write_task_file
 from session_scoping.enforcement import EnforcedPolicies
+from session_scoping.enforcement_server import moto_server, settings
 from session_scoping.tags import SessionTags
 
 REGION = "us-east-1"
-OWNER = "owner"
 ALICE = {"user_id": "alice", "repo": "org/app", "task_id": "task-a"}
 BOB = {"user_id": "bob", "repo": "org/app", "task_id": "task-b"}
-
-
-@contextmanager
-def moto_server() -> Iterator[str]:
-    """Run a moto server on a free loopback port and yield its URL."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    try:
-        yield f"http://{host}:{port}"
-    finally:
-        server.stop()
-
-
-def settings(url: str) -> dict[str, str]:
-    """Return the environment in which boto3 calls moto, with keys that stand for the compute's own."""
-    keys = {"AWS_ACCESS_KEY_ID": OWNER, "AWS_SECRET_ACCESS_KEY": OWNER}
-    return {"AWS_ENDPOINT_URL": url, "AWS_DEFAULT_REGION": REGION, **keys}
 
 
 def agent_environment(policies: EnforcedPolicies) -> dict[str, str]:
@@ -132,7 +109,7 @@ def main() -> int:
     started = time.monotonic()
     _say("synthesizing the reference stack, starting moto")
     with moto_server() as url:
-        os.environ |= settings(url)
+        os.environ |= settings(url, REGION)
         templates = hostile_process.templates()
         with EnforcedPolicies(templates["compute"], region=REGION).installed() as policies:
             wrong = _demonstrate(policies)

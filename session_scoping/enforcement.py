@@ -2,8 +2,8 @@
 Holds real boto3 calls against the policies of a template, in front of a moto server.
 
 Every request is turned into the IAM requests AWS would make of it and put to `decide`; a denied one gets AWS's own
-answer and never leaves the process. `pytest_plugins = ["session_scoping.enforcement"]` offers the fixture
-`enforced_policies`.
+answer and never leaves the process, and none leaves the machine. `pytest_plugins = ["session_scoping.enforcement"]`
+offers the fixture `enforced_policies`, which runs the server.
 
 A request signed with keys that came from AssumeRole is the session's. One signed with any other key is `ambient`'s: the
 role given to `as_role`, or, without one, the owner of the account, who may do everything.
@@ -12,7 +12,7 @@ role given to `as_role`, or, without one, the owner of the account, who may do e
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -27,6 +27,7 @@ from botocore.compat import HTTPHeaders
 
 from session_scoping.enforcement_deploy import Deployment
 from session_scoping.enforcement_requests import IamCall, Wire, iam_calls
+from session_scoping.enforcement_server import MISLEADING, configured_url, empty, moto_server, refuse_aws, settings
 from session_scoping.errors import InvalidInputError
 from session_scoping.revocations import ISSUE_TIME
 from session_scoping.verify.binding import Binding, tag_context
@@ -38,6 +39,7 @@ from session_scoping.verify.scope import Scope
 from session_scoping.verify.template import load
 
 MOTO_ACCOUNT = "123456789012"
+_REGION = "us-east-1"
 _FREE = {"sts:GetCallerIdentity"}
 """Needs no permission (STS API_GetCallerIdentity)."""
 
@@ -72,7 +74,7 @@ class EnforcedPolicies:
     """
 
     def __init__(
-        self, template: Mapping[str, Any] | str | Path, *, region: str = "us-east-1", account: str = MOTO_ACCOUNT
+        self, template: Mapping[str, Any] | str | Path, *, region: str = _REGION, account: str = MOTO_ACCOUNT
     ) -> None:
         scopes = load(Path(template)) if isinstance(template, str | Path) else link([Scope("T", dict(template))])
         self.estate = collect(scopes)
@@ -135,7 +137,11 @@ class EnforcedPolicies:
 
     @contextmanager
     def installed(self) -> Iterator["EnforcedPolicies"]:
-        """Enforce on every botocore client made from now on, until the block ends."""
+        """
+        Enforce on every botocore client made from now on, until the block ends.
+
+        A request of one that goes to another host than loopback raises InvalidInputError and is not sent.
+        """
         original = botocore.session.Session.create_client
 
         def create_client(session: Any, *args: Any, **kwargs: Any) -> Any:
@@ -153,6 +159,7 @@ class EnforcedPolicies:
             patched.create_client = original
 
     def _before_send(self, host: str, request: AWSPreparedRequest, **kwargs: Any) -> AWSResponse | None:
+        refuse_aws(request.url)
         _, service, operation = str(kwargs["event_name"]).split(".", 2)
         key = _access_key(request)
         caller = self._sessions.get(key, self.ambient)
@@ -255,18 +262,39 @@ class _Body:
 Enforce = Callable[..., EnforcedPolicies]
 
 
+@pytest.fixture(scope="session")
+def _enforcement_server() -> Iterator[str]:
+    with moto_server() as url:
+        yield url
+
+
 @pytest.fixture
-def enforced_policies() -> Iterator[Enforce]:
+def enforced_policies(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Enforce]:
     """
     Return a function that enforces a template's policies until the test ends.
 
-    `policies = enforced_policies(template)`; arguments as for `EnforcedPolicies`.
+    `policies = enforced_policies(template)`; arguments as for `EnforcedPolicies`. boto3 calls the moto server that
+    AWS_ENDPOINT_URL names, else an empty one of the fixture's own, with keys that are nobody's.
     """
-    from contextlib import ExitStack
+    import boto3
 
+    if (url := configured_url()) is None:
+        url = request.getfixturevalue("_enforcement_server")
+        empty(url)
+    # boto3.client() keeps a session for the process, and the keys of whoever asked first.
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    for name in MISLEADING:
+        monkeypatch.delenv(name, raising=False)
+    _set(monkeypatch, settings(url, _REGION))
     with ExitStack() as stack:
 
         def enforce(template: Mapping[str, Any] | str | Path, **options: str) -> EnforcedPolicies:
+            _set(monkeypatch, settings(url, options.get("region", _REGION)))
             return stack.enter_context(EnforcedPolicies(template, **options).installed())
 
         yield enforce
+
+
+def _set(monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str]) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)

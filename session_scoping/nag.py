@@ -82,7 +82,8 @@ def _violation(finding: Finding, owners: dict[str, str]) -> cdk.PolicyViolation:
     )
     return cdk.PolicyViolation(
         rule_name=finding.rule.id,
-        description=finding.rule.description,
+        # The report prints neither locations nor, for equal texts, two violations apart.
+        description=f"{finding.rule.description} Found in {finding.where}.",
         fix=finding.rule.fix,
         severity="error",
         rule_metadata={"documentation": DOCUMENTATION},

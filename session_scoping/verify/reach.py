@@ -14,6 +14,8 @@ OTHER_TAG = "zz-another-tag"
 """Stands for every tag key no policy names; a key that is named behaves the same or is listed."""
 TAG_LISTS = {"aws:tagkeys", "sts:transitivetagkeys"}
 """Condition keys whose values are tag keys, in lower case."""
+AGENT_RUNTIMES = ("bedrock-agentcore.", "ecs-tasks.")
+"""How the service principals begin whose roles are taken for an agent's. Functions and machines do much besides."""
 
 
 def covers_action(statement: Statement, action: str) -> bool:

@@ -6,7 +6,6 @@ Its own work succeeds; every way to reach another task's data is denied and chan
 
 import gzip
 import os
-from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -28,31 +27,17 @@ OTHER_TASK = {**ALICE, "task_id": "task-c"}
 VICTIMS = {"another user": BOB, "the same user's other task": OTHER_TASK}
 
 
-@pytest.fixture(scope="module")
-def moto_url() -> Iterator[str]:
-    """Run a moto server on a free loopback port."""
-    with demo.moto_server() as url:
-        yield url
-
-
 @pytest.fixture
 def policies(
-    compute_template: dict[str, Any], enforced_policies: Enforce, moto_url: str, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[EnforcedPolicies]:
+    compute_template: dict[str, Any], enforced_policies: Enforce, monkeypatch: pytest.MonkeyPatch
+) -> EnforcedPolicies:
     """The reference stack with three tasks, deployed to moto, with its policies enforced."""
-    # boto3.client() keeps a session for the process, and the keys of whoever asked first.
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-    for name, value in demo.settings(moto_url).items():
-        monkeypatch.setenv(name, value)
     enforced: EnforcedPolicies = enforced_policies(compute_template, region=demo.REGION)
-    enforced.deploy(boto3.Session(region_name=demo.REGION))
+    enforced.deploy(boto3.Session())
     demo.seed(enforced, ALICE, BOB, OTHER_TASK)
     for name, value in demo.agent_environment(enforced).items():
         monkeypatch.setenv(name, value)
-    yield enforced
-    import urllib.request
-
-    urllib.request.urlopen(urllib.request.Request(f"{moto_url}/moto-api/reset", method="POST")).close()
+    return enforced
 
 
 def rows(policies: EnforcedPolicies, table: str, tags: dict[str, str]) -> list[dict[str, Any]]:
@@ -145,14 +130,12 @@ def test_a_foreign_encryption_key_is_denied_on_the_own_trace(policies: EnforcedP
 
 
 def test_where_a_broker_mints_the_agent_gets_no_session(
-    broker_template: dict[str, Any], enforced_policies: Enforce, moto_url: str, monkeypatch: pytest.MonkeyPatch
+    broker_template: dict[str, Any], enforced_policies: Enforce
 ) -> None:
     """The compute role may not mint in that mode: the agent's own AssumeRole is denied and nothing is sent."""
     from session_scoping import SessionTags
     from session_scoping.agent import TaskSession
 
-    for name, value in demo.settings(moto_url).items():
-        monkeypatch.setenv(name, value)
     policies: EnforcedPolicies = enforced_policies(broker_template, region=demo.REGION)
     session = TaskSession(SessionTags(**ALICE), role_arn=policies.arn("SessionRole"))
     with policies.as_role("EcsTaskRole"), pytest.raises(TaskCredentialsError, match="AccessDenied"):

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from examples import hostile_process, isolation_demo
+from session_scoping.enforcement_server import moto_server, settings
 
 FIXTURES = {
     "compute": "compute_template",
@@ -20,8 +21,8 @@ def test_only_where_compute_roles_mint_can_a_hostile_process_mint(
 ) -> None:
     """It mints anybody's session in self-minting mode, and is denied in every other."""
     template: dict[str, Any] = request.getfixturevalue(FIXTURES[mode])
-    with isolation_demo.moto_server() as url:
-        for name, value in isolation_demo.settings(url).items():
+    with moto_server() as url:
+        for name, value in settings(url, isolation_demo.REGION).items():
             monkeypatch.setenv(name, value)
         answer = hostile_process.attack(template, isolation_demo.BOB, region=isolation_demo.REGION)
     assert answer == ("done" if mode == "compute" else "AccessDenied")

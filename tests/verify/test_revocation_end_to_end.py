@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from examples import isolation_demo as demo
 from session_scoping import Revocation
 from session_scoping.enforcement import EnforcedPolicies
+from session_scoping.enforcement_server import empty, moto_server, settings
 from tests import small
 
 ROLE = {"user_id": "u1", "repo": "org/name"}
@@ -20,20 +21,18 @@ ROLE = {"user_id": "u1", "repo": "org/name"}
 @pytest.fixture(scope="module")
 def moto_url() -> Iterator[str]:
     """Run a moto server on a free loopback port."""
-    with demo.moto_server() as url:
+    with moto_server() as url:
         yield url
 
 
 @pytest.fixture(autouse=True)
 def owner(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Point boto3 at the server, and empty it afterwards."""
-    import urllib.request
-
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-    for name, value in demo.settings(moto_url).items():
+    for name, value in settings(moto_url, demo.REGION).items():
         monkeypatch.setenv(name, value)
     yield
-    urllib.request.urlopen(urllib.request.Request(f"{moto_url}/moto-api/reset", method="POST")).close()
+    empty(moto_url)
 
 
 def _enforced(*limits: Revocation) -> EnforcedPolicies:

@@ -9,12 +9,9 @@ from session_scoping.verify.infer import Options, Scoped
 from session_scoping.verify.model import Estate, Role
 from session_scoping.verify.naming import is_account, role_name_in
 from session_scoping.verify.properties.outsiders import is_trusted, outsider_of
-from session_scoping.verify.reach import covers_action, may_be_role
+from session_scoping.verify.reach import AGENT_RUNTIMES, covers_action, may_be_role
 from session_scoping.verify.stores import named
 from session_scoping.verify.text import Text, Token, is_exact, lit, plain, show
-
-_RUNTIMES = ("bedrock-agentcore.", "ecs-tasks.")
-"""How the service principals begin whose roles are taken for an agent's. Functions and machines do much besides."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +81,7 @@ def find_compute_roles(estate: Estate, scoped: Sequence[Scoped], options: Option
 
 def _may_run_agents(service: str) -> bool:
     # A service that is only known at deploy time begins with what stands for it.
-    return service.startswith((*_RUNTIMES, "{"))
+    return service.startswith((*AGENT_RUNTIMES, "{"))
 
 
 def _of_the_account(text: Text, estate: Estate, scoped: Sequence[Scoped]) -> bool:
