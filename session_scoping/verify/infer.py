@@ -38,6 +38,7 @@ class Options:
         trusted: Principals outside the templates that a policy of tenant data may name, as it spells them: an ARN or an
             account id. Default: none.
         masked_grants: Whether a grant may reach too far as long as a Deny stops it. Default: it may not.
+        from_command: Whether errors name what was given as the command line spells it.
     """
 
     session_roles: tuple[str, ...] = ()
@@ -49,6 +50,7 @@ class Options:
     session_policies: tuple[str, ...] = ()
     trusted: tuple[str, ...] = ()
     masked_grants: bool = False
+    from_command: bool = False
 
 
 @dataclass

@@ -3,10 +3,11 @@
 from html import escape
 from textwrap import wrap
 
-from session_scoping.verify.explain import RoleStory
+from session_scoping.verify.explain import UNLIMITED, RoleStory
 
 _WIDTH, _ROW, _PAD = 1120, 46, 28
 _LEFT, _MIDDLE, _RIGHT = 28, 350, 660
+_TITLE = "Who makes a session, what it carries, what it reaches"
 _STYLE = """
 svg { font-family: ui-sans-serif, system-ui, sans-serif; font-size: 13px; }
 .paper { fill: #fbfaf7; } .card { fill: #fff; stroke: #d8d4ca; } .ink { fill: #23272e; } .soft { fill: #6b7078; }
@@ -37,10 +38,10 @@ def as_svg(stories: list[RoleStory]) -> str:
     if not stories:
         pieces.append(_text(_LEFT, 96, "No role here is assumed with session tags.", "soft"))
         top = 130
-    head = _text(_LEFT, 42, "Who makes a session, what it carries, what it reaches", "ink head", size=18)
+    head = _text(_LEFT, 42, _TITLE, "ink head", size=18)
     return (
         f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {_WIDTH} {top}' width='{_WIDTH}' "
-        f"height='{top}' role='img'>"
+        f"height='{top}' role='img'><title>{_TITLE}</title>"
         f"<style>{_STYLE}</style><rect class='paper' width='{_WIDTH}' height='{top}'/>{head}{''.join(pieces)}</svg>\n"
     )
 
@@ -71,7 +72,8 @@ def _draw(story: RoleStory, top: int) -> tuple[str, int]:
         line = y + 42
         for actions, scopes in rows:
             for scope in scopes:
-                pieces.append(_text(_RIGHT + 14, line, _cut(scope, 56), "ink mono"))
+                kind = "bad mono" if scope in UNLIMITED else "ink mono"
+                pieces.append(_text(_RIGHT + 14, line, _cut(scope, 56), kind))
                 line += 17
             for words in _wrapped(actions):
                 pieces.append(_text(_RIGHT + 14, line - 2, words, "soft"))
