@@ -1,7 +1,7 @@
 """Finds out what a template means to isolate: session roles, their tags, their tables, prefixes and keys."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from session_scoping.layout import telling_apart
 from session_scoping.verify.formats import formats_of, tags_in
@@ -75,6 +75,10 @@ class Scoped:
     shared_by: frozenset[frozenset[str]] = frozenset()
     notes: list[str] = field(default_factory=list)
 
+    def spelled(self, tag: str) -> str:
+        """Return a tag key as a reader knows it."""
+        return self.spelling.get(tag, tag)
+
     def shares(self, pattern: Pattern) -> bool:
         """Whether a kind of key does not tell sessions apart, and that is declared."""
         tags = tags_in(pattern)
@@ -99,9 +103,19 @@ def scope_of(role: Role, estate: Estate, options: Options) -> Scoped:
     scoped = Scoped(role, declared, {**spelling, OTHER_TAG: OTHER_TAG}, stores)
     scoped.shared_by = role.shared_by | {parse_shared_by(text) for text in options.shared_by if text.strip(" ,")}
     for store in stores:
-        scoped.formats[store.id] = formats_of(store, role, declared)
+        scoped.formats[store.id] = [_spelled(pattern, scoped) for pattern in formats_of(store, role, declared)]
     scoped.identity = _identity(scoped)
     return scoped
+
+
+def _spelled(pattern: Pattern, scoped: Scoped) -> Pattern:
+    """Return a pattern whose tags a reader sees as they are written elsewhere."""
+    return tuple(
+        replace(part, spelling=PRINCIPAL_TAG + scoped.spelled(part.key.removeprefix(PRINCIPAL_TAG)))
+        if isinstance(part, Variable) and part.key.startswith(PRINCIPAL_TAG)
+        else part
+        for part in pattern
+    )
 
 
 def scope_without_tags(role: Role, estate: Estate, stores: list[Store]) -> Scoped:
@@ -132,6 +146,8 @@ def _spellings(role: Role, estate: Estate) -> dict[str, str]:
             found.setdefault(name.lower(), name)
     for name in (name for statement in others for name in _tested(statement)):
         found.setdefault(name.lower(), name)
+    # What the trust asks of a session is how its tags are written; condition keys and variables ignore case.
+    found |= {name.lower(): name for s in role.trust for name in _passed(s) if name.lower() in found}
     return {key: value for key, value in found.items() if key}
 
 
@@ -154,7 +170,7 @@ def _tested(statement: Statement) -> Iterator[str]:
             yield condition.key[len(PRINCIPAL_TAG) :]
     for part in (part for pattern in patterns_of(statement) for part in pattern):
         if isinstance(part, Variable) and part.key.startswith(PRINCIPAL_TAG):
-            yield part.key.removeprefix(PRINCIPAL_TAG)
+            yield part.spelling[len(PRINCIPAL_TAG) :]
 
 
 def _declared(role: Role) -> tuple[str, ...]:

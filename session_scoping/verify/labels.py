@@ -60,10 +60,11 @@ def _shortened(pieces: Iterable[str]) -> Mapping[str, str]:
 
 def _forms(piece: str) -> list[str]:
     """
-    Return what a piece can be called, the shortest first.
+    Return what a piece can be called, the shortest first, the piece itself last.
 
     Left out are the stack or stage, the construct's inner role, and what CDK makes a logical id unique by.
     """
     path = piece.removesuffix("/Role")
-    last = path.partition("/")[2] or piece.rpartition(":::")[2] or piece
-    return list(dict.fromkeys([without_hash(last), without_hash(path), path, piece]))
+    last = path.partition("/")[2] or path.rpartition(":::")[2] or path
+    shorter = dict.fromkeys([without_hash(last), without_hash(path), path])
+    return [*(form for form in shorter if form != piece), piece]

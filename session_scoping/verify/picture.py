@@ -72,7 +72,8 @@ def _draw(story: RoleStory, top: int) -> tuple[str, int]:
         line = y + 42
         for actions, scopes in rows:
             for scope in scopes:
-                kind = "bad mono" if scope in UNLIMITED else "ink mono"
+                unlimited = scope in UNLIMITED and story.verdict != "PROVED"
+                kind = "bad mono" if unlimited else "ink mono"
                 pieces.append(_text(_RIGHT + 14, line, _cut(scope, 56), kind))
                 line += 17
             for words in _wrapped(actions):
@@ -102,7 +103,9 @@ def _role(story: RoleStory, top: int, height: int) -> str:
     words = _words(story)
     for index, word in enumerate(words):
         line = top + height - 15 - 17 * (len(words) - 1 - index)
-        pieces.append(_text(_MIDDLE + 14, line, word, "good head" if proved else "bad head"))
+        colour = "good" if proved else "bad"
+        # The verdict stands out; below it a rule and its status must fit in the card.
+        pieces.append(_text(_MIDDLE + 14, line, word, colour if index else f"{colour} head", 12 if index else None))
     return "".join(pieces)
 
 
@@ -140,7 +143,7 @@ def _wrapped(actions: tuple[str, ...]) -> list[str]:
 def _words(story: RoleStory) -> list[str]:
     if story.verdict == "PROVED":
         return ["PROVED", "it stays in its own data" if story.tags else "it cannot act unnamed"]
-    return ["NOT PROVED", *(_cut(failure.strip(), 27) for failure in story.verdict.split(","))]
+    return ["NOT PROVED", *(_cut(failure.strip(), 28) for failure in story.verdict.split(","))]
 
 
 def _card(x: int, y: int, width: int, height: int, extra: str = "") -> str:
