@@ -2,6 +2,7 @@
 
 import json
 import xml.dom.minidom
+import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -113,8 +114,9 @@ def test_rules_stay_in_their_card() -> None:
 
 def test_the_picture_has_a_title() -> None:
     """What is an image to a screen reader has a name."""
-    (title, *_) = xml.dom.minidom.parseString(as_svg([_story()])).documentElement.getElementsByTagName("title")
-    assert title.firstChild.data == "Who makes a session, what it carries, what it reaches"
+    title = ET.fromstring(as_svg([_story()])).find("{http://www.w3.org/2000/svg}title")
+    assert title is not None
+    assert title.text == "Who makes a session, what it carries, what it reaches"
 
 
 def _texts(svg: str) -> list[Any]:
