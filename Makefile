@@ -43,6 +43,10 @@ synth: setup ## Synthesize the reference stack into cdk.out (ARGS="-c minting=br
 	@$(BIN)/cdk synth --quiet $(ARGS)
 	@ls cdk.out/*.template.json
 
+.PHONY: verify
+verify: synth ## Synthesize, then prove the reference stack (ARGS="-c minting=broker")
+	@$(BIN)/session-scoping verify cdk.out
+
 .PHONY: test
 test: setup ## Run the tests
 	@$(BIN)/python -m pytest -n auto $(ARGS)

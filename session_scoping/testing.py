@@ -32,7 +32,11 @@ def verify(source: Source | object, **scope: Any) -> "Report":
 
     Raises:
         InvalidInputError: The source is none of these, or cannot be read.
+        MissingExtraError: The extra `verify` is not installed.
     """
+    from session_scoping.verify.command import require_extra
+
+    require_extra()
     from session_scoping.verify.collecting import collect
     from session_scoping.verify.infer import Options
     from session_scoping.verify.links import link
@@ -86,12 +90,14 @@ def assert_sessions_isolated(source: Source | object, **scope: Any) -> None:
     Raises:
         AssertionError: A property is VIOLATED, UNKNOWN or VACUOUS. The message shows the counterexample.
         InvalidInputError: As `verify`.
+        MissingExtraError: As `verify`.
     """
     __tracebackhide__ = True
     failures = verify(source, **scope).failures()
     if failures:
         lines: list[str] = []
         for result in failures:
-            lines.append(f"{result.status.value} {result.rule} of {result.subject}: {result.detail}")
-            lines += [f"    {line}" for line in result.counterexample.lines()] if result.counterexample else []
+            detail, *others = result.lines()
+            lines.append(f"{result.status.value} {result.rule} of {result.subject}: {detail}")
+            lines += [f"    {line}" for line in others]
         raise AssertionError("sessions are not isolated\n" + "\n".join(lines))

@@ -89,6 +89,7 @@ def options_from(arguments: argparse.Namespace) -> "Options":
         allow=tuple(arguments.allow),
         trusted=tuple(arguments.trusted),
         masked_grants=arguments.masked_grants,
+        from_command=True,
     )
 
 
@@ -119,15 +120,20 @@ def run(arguments: argparse.Namespace) -> int:
     require_extra()
     from session_scoping.verify.collecting import collect
     from session_scoping.verify.proving import prove
-    from session_scoping.verify.render import as_json, as_sarif, print_table
+    from session_scoping.verify.render import as_json, as_sarif
     from session_scoping.verify.template import load
+    from session_scoping.verify.terminal import print_table
 
     options = replace(options_from(arguments), session_policies=tuple(map(_read_policy, arguments.session_policy)))
     parameters = parameters_from(arguments)
-    with progress(quiet=arguments.json) as tell, no_traceback(arguments.path):
-        report = prove(collect(load(arguments.path, parameters)), options, tell)
     if arguments.sarif:
-        _write(arguments.sarif, json.dumps(as_sarif(report, arguments.path), indent=2) + "\n")
+        demand_writable(arguments.sarif)
+    with progress(quiet=arguments.json) as tell, no_traceback(arguments.path):
+        scopes = load(arguments.path, parameters)
+        report = prove(collect(scopes), options, tell)
+    if arguments.sarif:
+        files = {scope.name: scope.file for scope in scopes if scope.file}
+        write(arguments.sarif, json.dumps(as_sarif(report, files), indent=2) + "\n")
     if arguments.json:
         sys.stdout.write(json.dumps(as_json(report), indent=2) + "\n")
     else:
@@ -148,9 +154,35 @@ def _read_policy(path: Path) -> str:
         ) from error
 
 
-def _write(path: Path, text: str) -> None:
-    try:
+def demand_writable(path: Path) -> None:
+    """
+    Check that a report can be written before the time is spent on it; leaves no file behind.
+
+    Raises:
+        InvalidInputError: It cannot.
+    """
+    with _writing(path):
+        there = path.exists()
+        path.open("a", encoding="utf-8").close()
+        if not there:
+            path.unlink()
+
+
+def write(path: Path, text: str) -> None:
+    """
+    Write a report or a picture.
+
+    Raises:
+        InvalidInputError: It cannot be written.
+    """
+    with _writing(path):
         path.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise InvalidInputError(
             f"cannot write `{path}`",

@@ -3,17 +3,27 @@
 import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from textwrap import wrap
 
 from session_scoping.verify.command import (
-    _write,
     add_scope_arguments,
+    demand_writable,
     no_traceback,
     options_from,
     parameters_from,
+    progress,
     require_extra,
+    write,
 )
+
+EVERY_PARTITION, EVERY_OBJECT = "every partition", "every object"
+UNLIMITED = frozenset({EVERY_PARTITION, EVERY_OBJECT})
+"""Scopes of a session that reaches all there is."""
+
+_MAY = 31
+"""Columns for what a session may do, beside where."""
 
 
 @dataclass(frozen=True)
@@ -87,36 +97,36 @@ def run(arguments: argparse.Namespace) -> int:
     from session_scoping.verify.story import tell
 
     options, parameters = options_from(arguments), parameters_from(arguments)
-    with no_traceback(arguments.path):
-        stories = tell(arguments.path, options, parameters)
+    for file in filter(None, (arguments.html, arguments.svg)):
+        demand_writable(file)
+    with progress(quiet=False) as step, no_traceback(arguments.path):
+        stories = tell(arguments.path, options, parameters, step)
     _print(stories)
     if arguments.html:
-        _write(arguments.html, as_html(stories))
+        write(arguments.html, as_html(stories))
     if arguments.svg:
-        _write(arguments.svg, as_svg(stories))
+        write(arguments.svg, as_svg(stories))
     return 0 if stories else 1
 
 
 def _print(stories: list[RoleStory]) -> None:
-    from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
-    console = Console()
+    from session_scoping.verify.terminal import print_text, standard_output
+
+    console = standard_output()
     if not stories:
         console.print("No role here is assumed with session tags.")
     for story in stories:
-        console.print(Text(story.name, style="bold"))
+        print_text(console, Text(story.name, style="bold"))
         for kind, text, style in _lines(story):
             folded = wrap(text, max(20, console.width - 12), break_on_hyphens=False)
-            console.print(Text(f"  {kind:<8}  " + ("\n" + " " * 12).join(folded), style=style), highlight=False)
-        table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 1), show_edge=False)
-        for heading in ("may", "only where"):
-            table.add_column(heading, overflow="fold")
+            print_text(console, Text(f"  {kind:<8}  " + ("\n" + " " * 12).join(folded), style=style))
+        print_text(console, Text(f" {'may':<{_MAY}}  only where", style="bold"))
         for (store, actions), scopes in story.grouped().items():
-            where = "\n  ".join([store, *scopes])
-            table.add_row(Text("\n".join(wrap(", ".join(actions), 31))), Text(where))
-        console.print(table)
+            where = [store, *(f"  {scope}" for scope in scopes)]
+            for left, right in zip_longest(wrap(", ".join(actions), _MAY), where, fillvalue=""):
+                print_text(console, Text(f" {left:<{_MAY}}  {right}".rstrip()))
 
 
 def _lines(story: RoleStory) -> Iterator[tuple[str, str, str]]:

@@ -7,13 +7,13 @@ from session_scoping.promises import ATTRIBUTED_TO, BOUND_TO, PINNED_BY, REVOKED
 from session_scoping.revocations import RevokedSessions, from_text
 from session_scoping.vault_actions import API_KEY, OAUTH2_TOKEN
 from session_scoping.verify.explain import Fact, Maker, Reach
+from session_scoping.verify.labels import Labels
 from session_scoping.verify.model import Estate, Role, Statement
 from session_scoping.verify.promised import promise
 from session_scoping.verify.properties.compute_roles import ComputeRoles
 from session_scoping.verify.properties.derivation import tool_of, tools_of
 from session_scoping.verify.properties.token_minting import mode_of
 from session_scoping.verify.reach import covers_action
-from session_scoping.verify.render import short
 from session_scoping.verify.text import Text, plain, show, without_hash
 
 _ASSUME, _WEB_TOKEN = "sts:AssumeRole", "sts:GetWebIdentityToken"
@@ -40,7 +40,7 @@ _TOKENS = {
 }
 
 
-def makers_of(role: Role, estate: Estate, compute: ComputeRoles) -> tuple[list[Maker], str]:
+def makers_of(role: Role, estate: Estate, compute: ComputeRoles, labels: Labels) -> tuple[list[Maker], str]:
     """Return who may make a role's sessions, and how in a line."""
     found: list[Maker] = []
     agents = {one.id for one in compute.roles}
@@ -49,7 +49,7 @@ def makers_of(role: Role, estate: Estate, compute: ComputeRoles) -> tuple[list[M
         known = estate.role_by_arn(text)
         way = _way(role, known, agents)
         line = way.line if way.is_open else line
-        name = short(known.label) if known else _principal(kind, text)
+        name = labels.short(known.label) if known else _principal(kind, text)
         found.append(Maker(name, way.caption, way.is_open))
     return list(dict.fromkeys(found)), line
 
@@ -70,7 +70,7 @@ def _principal(kind: str, text: Text) -> str:
     return f"token of {without_hash(issuer.strip('{}'))}" if kind == "Federated" else name
 
 
-def facts_of(role: Role, estate: Estate) -> list[Fact]:
+def facts_of(role: Role, estate: Estate, labels: Labels) -> list[Fact]:
     """Return what the role's Metadata says its sessions are held to; `verify` proves each."""
     found: list[Fact] = []
     if identity := promise(role, ATTRIBUTED_TO):
@@ -79,7 +79,7 @@ def facts_of(role: Role, estate: Estate) -> list[Fact]:
         found.append(Fact("identity", "source identity, signed in the token"))
     if owner := tool_of(role):
         known = estate.role_by_arn(owner)
-        found.append(Fact("tool of", short(known.label) if known else show(owner)))
+        found.append(Fact("tool of", labels.short(known.label) if known else show(owner)))
     if vpc := promise(role, BOUND_TO):
         found.append(Fact("bound to", f"VPC {_named(vpc)} and its Region"))
     if pin := promise(role, PINNED_BY):
@@ -111,7 +111,7 @@ def _some(values: tuple[str, ...]) -> str:
     return " or ".join([*values[:_SHOWN], *([f"{more} more"] if more > 0 else [])])
 
 
-def goes_on_to(role: Role, estate: Estate) -> list[Reach]:
+def goes_on_to(role: Role, estate: Estate, labels: Labels) -> list[Reach]:
     """Return the tools a session may become, and where it takes tokens of other services from."""
     tools = {tool.arn: tool for tool in tools_of(estate, role)}
     found: list[Reach] = []
@@ -120,7 +120,7 @@ def goes_on_to(role: Role, estate: Estate) -> list[Reach]:
             for arn in statement.resources or ():
                 place = "tools" if arn in tools else "other roles"
                 known = estate.role_by_arn(arn)
-                found.append(Reach(("AssumeRole",), place, short(known.label) if known else show(arn)))
+                found.append(Reach(("AssumeRole",), place, labels.short(known.label) if known else show(arn)))
         for action in (OAUTH2_TOKEN, API_KEY):
             if covers_action(statement, action):
                 found += [Reach((_verb(action),), "token vault", scope) for scope in _providers(statement, role)]

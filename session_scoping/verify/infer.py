@@ -1,7 +1,7 @@
 """Finds out what a template means to isolate: session roles, their tags, their tables, prefixes and keys."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from session_scoping.layout import telling_apart
 from session_scoping.verify.formats import formats_of, tags_in
@@ -38,6 +38,7 @@ class Options:
         trusted: Principals outside the templates that a policy of tenant data may name, as it spells them: an ARN or an
             account id. Default: none.
         masked_grants: Whether a grant may reach too far as long as a Deny stops it. Default: it may not.
+        from_command: Whether errors name what was given as the command line spells it.
     """
 
     session_roles: tuple[str, ...] = ()
@@ -49,6 +50,7 @@ class Options:
     session_policies: tuple[str, ...] = ()
     trusted: tuple[str, ...] = ()
     masked_grants: bool = False
+    from_command: bool = False
 
 
 @dataclass
@@ -72,6 +74,10 @@ class Scoped:
     identity: frozenset[str] = frozenset()
     shared_by: frozenset[frozenset[str]] = frozenset()
     notes: list[str] = field(default_factory=list)
+
+    def spelled(self, tag: str) -> str:
+        """Return a tag key as a reader knows it."""
+        return self.spelling.get(tag, tag)
 
     def shares(self, pattern: Pattern) -> bool:
         """Whether a kind of key does not tell sessions apart, and that is declared."""
@@ -97,9 +103,19 @@ def scope_of(role: Role, estate: Estate, options: Options) -> Scoped:
     scoped = Scoped(role, declared, {**spelling, OTHER_TAG: OTHER_TAG}, stores)
     scoped.shared_by = role.shared_by | {parse_shared_by(text) for text in options.shared_by if text.strip(" ,")}
     for store in stores:
-        scoped.formats[store.id] = formats_of(store, role, declared)
+        scoped.formats[store.id] = [_spelled(pattern, scoped) for pattern in formats_of(store, role, declared)]
     scoped.identity = _identity(scoped)
     return scoped
+
+
+def _spelled(pattern: Pattern, scoped: Scoped) -> Pattern:
+    """Return a pattern whose tags a reader sees as they are written elsewhere."""
+    return tuple(
+        replace(part, spelling=PRINCIPAL_TAG + scoped.spelled(part.key.removeprefix(PRINCIPAL_TAG)))
+        if isinstance(part, Variable) and part.key.startswith(PRINCIPAL_TAG)
+        else part
+        for part in pattern
+    )
 
 
 def scope_without_tags(role: Role, estate: Estate, stores: list[Store]) -> Scoped:
@@ -130,6 +146,8 @@ def _spellings(role: Role, estate: Estate) -> dict[str, str]:
             found.setdefault(name.lower(), name)
     for name in (name for statement in others for name in _tested(statement)):
         found.setdefault(name.lower(), name)
+    # What the trust asks of a session is how its tags are written; condition keys and variables ignore case.
+    found |= {name.lower(): name for s in role.trust for name in _passed(s) if name.lower() in found}
     return {key: value for key, value in found.items() if key}
 
 
@@ -152,7 +170,7 @@ def _tested(statement: Statement) -> Iterator[str]:
             yield condition.key[len(PRINCIPAL_TAG) :]
     for part in (part for pattern in patterns_of(statement) for part in pattern):
         if isinstance(part, Variable) and part.key.startswith(PRINCIPAL_TAG):
-            yield part.key.removeprefix(PRINCIPAL_TAG)
+            yield part.spelling[len(PRINCIPAL_TAG) :]
 
 
 def _declared(role: Role) -> tuple[str, ...]:

@@ -3,10 +3,11 @@
 from html import escape
 from textwrap import wrap
 
-from session_scoping.verify.explain import RoleStory
+from session_scoping.verify.explain import UNLIMITED, RoleStory
 
 _WIDTH, _ROW, _PAD = 1120, 46, 28
 _LEFT, _MIDDLE, _RIGHT = 28, 350, 660
+_TITLE = "Who makes a session, what it carries, what it reaches"
 _STYLE = """
 svg { font-family: ui-sans-serif, system-ui, sans-serif; font-size: 13px; }
 .paper { fill: #fbfaf7; } .card { fill: #fff; stroke: #d8d4ca; } .ink { fill: #23272e; } .soft { fill: #6b7078; }
@@ -37,10 +38,10 @@ def as_svg(stories: list[RoleStory]) -> str:
     if not stories:
         pieces.append(_text(_LEFT, 96, "No role here is assumed with session tags.", "soft"))
         top = 130
-    head = _text(_LEFT, 42, "Who makes a session, what it carries, what it reaches", "ink head", size=18)
+    head = _text(_LEFT, 42, _TITLE, "ink head", size=18)
     return (
         f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {_WIDTH} {top}' width='{_WIDTH}' "
-        f"height='{top}' role='img'>"
+        f"height='{top}' role='img'><title>{_TITLE}</title>"
         f"<style>{_STYLE}</style><rect class='paper' width='{_WIDTH}' height='{top}'/>{head}{''.join(pieces)}</svg>\n"
     )
 
@@ -71,7 +72,9 @@ def _draw(story: RoleStory, top: int) -> tuple[str, int]:
         line = y + 42
         for actions, scopes in rows:
             for scope in scopes:
-                pieces.append(_text(_RIGHT + 14, line, _cut(scope, 56), "ink mono"))
+                unlimited = scope in UNLIMITED and story.verdict != "PROVED"
+                kind = "bad mono" if unlimited else "ink mono"
+                pieces.append(_text(_RIGHT + 14, line, _cut(scope, 56), kind))
                 line += 17
             for words in _wrapped(actions):
                 pieces.append(_text(_RIGHT + 14, line - 2, words, "soft"))
@@ -100,7 +103,9 @@ def _role(story: RoleStory, top: int, height: int) -> str:
     words = _words(story)
     for index, word in enumerate(words):
         line = top + height - 15 - 17 * (len(words) - 1 - index)
-        pieces.append(_text(_MIDDLE + 14, line, word, "good head" if proved else "bad head"))
+        colour = "good" if proved else "bad"
+        # The verdict stands out; below it a rule and its status must fit in the card.
+        pieces.append(_text(_MIDDLE + 14, line, word, colour if index else f"{colour} head", 12 if index else None))
     return "".join(pieces)
 
 
@@ -138,7 +143,7 @@ def _wrapped(actions: tuple[str, ...]) -> list[str]:
 def _words(story: RoleStory) -> list[str]:
     if story.verdict == "PROVED":
         return ["PROVED", "it stays in its own data" if story.tags else "it cannot act unnamed"]
-    return ["NOT PROVED", *(_cut(failure.strip(), 27) for failure in story.verdict.split(","))]
+    return ["NOT PROVED", *(_cut(failure.strip(), 28) for failure in story.verdict.split(","))]
 
 
 def _card(x: int, y: int, width: int, height: int, extra: str = "") -> str:

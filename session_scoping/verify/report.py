@@ -46,15 +46,15 @@ class Counterexample:
         names = {key.lower(): key for key in (*self.session, *self.victim)}
         differing = [key for key in names if mine.get(key) != theirs.get(key)]
         slashed = {key for key in differing if "/" in mine.get(key, "") + theirs.get(key, "")}
-        return [f"{names[key]}, which may hold `/`" if key in slashed else names[key] for key in differing]
+        return [f"{names[key]}, which may hold `/`" if key in slashed else names[key] for key in sorted(differing)]
 
     def lines(self) -> list[str]:
         """Return the counterexample for a terminal."""
         found = [self.summary]
         if self.session:
-            found.append(f"  session  {_pairs(self.session)}")
+            found.append(f"  session  {_pairs(in_order(self.session))}")
         if self.victim:
-            found.append(f"  victim   {_pairs(self.victim)}")
+            found.append(f"  victim   {_pairs(in_order(self.victim))}")
             found.append(f"  differ   in {', '.join(self._differences())}")
         if self.action:
             found.append(f"  request  {self.action} on {self.resource}")
@@ -64,6 +64,11 @@ class Counterexample:
         if self.values:
             found.append(f"  where    {_pairs(self.values)}")
         return found
+
+
+def in_order(tags: dict[str, str]) -> dict[str, str]:
+    """Return tags in the order of their keys: who found the counterexample, samples or solver, is no matter."""
+    return dict(sorted(tags.items(), key=lambda item: item[0].lower()))
 
 
 def _pairs(values: dict[str, str]) -> str:
@@ -92,6 +97,13 @@ class Result:
     counterexample: Counterexample | None = None
     assumptions: tuple[str, ...] = ()
     location: str = ""
+
+    def lines(self) -> list[str]:
+        """Return the detail and under it the counterexample, whose summary is left out where the detail says it."""
+        if self.counterexample is None:
+            return [self.detail]
+        summary, *others = self.counterexample.lines()
+        return [self.detail, *([] if summary in self.detail else [summary]), *others]
 
 
 @dataclass(frozen=True)

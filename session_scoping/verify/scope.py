@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from session_scoping.verify.text import Unmodelled
@@ -37,6 +38,7 @@ class Scope:
         active: Ids of the intrinsic calls that are being evaluated, each of which may not lead to itself.
         deployed: Whether it is a template; a policy document by itself keeps the partition it is written for.
         naming: The parameters that stand in names of resources; None until they are looked for.
+        file: Where the template was read; None for one that was passed.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Scope:
     active: set[int] = field(default_factory=set)
     deployed: bool = True
     naming: frozenset[str] | None = None
+    file: Path | None = None
 
     def section(self, name: str) -> dict[str, Any]:
         """Return a section of the template, such as `Outputs`; empty when it is missing or malformed."""

@@ -25,6 +25,11 @@ from session_scoping.verify.text import (
 _MODELLED_STORE = {"table": (*KEYED, *PARTIQL, *UNKEYED), "bucket": OBJECT}
 
 
+def is_tenant_kind(store: Store) -> bool:
+    """Whether a store is of a kind that holds tenant data itself, as a key does not."""
+    return store.kind in _MODELLED_STORE
+
+
 def named(texts: Iterable[str], identifier: str, label: str) -> bool:
     """Whether one of the user's words names a resource: its logical id, its path, or the end of either."""
     return any(
@@ -48,9 +53,7 @@ def stores_of_role(role: Role, estate: Estate, words: tuple[str, ...]) -> list[S
     if not words:
         return granted
     everything = {store.id: store for store in (*estate.stores.values(), *granted)}
-    return [
-        store for store in everything.values() if store.kind in _MODELLED_STORE and named(words, store.id, store.label)
-    ]
+    return [store for store in everything.values() if is_tenant_kind(store) and named(words, store.id, store.label)]
 
 
 def _granted(role: Role, estate: Estate) -> list[Store]:
@@ -67,11 +70,11 @@ def _granted(role: Role, estate: Estate) -> list[Store]:
                 for store in _reached(text, kind, statement, known):
                     found.setdefault(store.id, store)
     for store in known:
-        if store.kind in _MODELLED_STORE and any(grants_directly(s, role) for s in store.policy):
+        if is_tenant_kind(store) and any(grants_directly(s, role) for s in store.policy):
             found.setdefault(store.id, store)
     # What decides over tokens is no tenant data: `token-minting` proves that no session reaches it at all.
     others = [arn for key in (MINTING_TABLES, MINTING_BUCKETS) for arn in role.promises.get(key, [])]
-    return [store for store in found.values() if store.kind in _MODELLED_STORE and store.arn not in others]
+    return [store for store in found.values() if is_tenant_kind(store) and store.arn not in others]
 
 
 def grants_directly(statement: Statement, role: Role) -> bool:

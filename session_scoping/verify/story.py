@@ -6,49 +6,59 @@ from pathlib import Path
 from session_scoping.promises import ATTRIBUTED_TO
 from session_scoping.verify.actions import INVOKE, KEY_USE, KEYED, OBJECT
 from session_scoping.verify.collecting import collect
-from session_scoping.verify.explain import Reach, RoleStory
+from session_scoping.verify.explain import EVERY_OBJECT, EVERY_PARTITION, Reach, RoleStory
 from session_scoping.verify.held import facts_of, goes_on_to, makers_of
-from session_scoping.verify.infer import Options, Scoped, find_session_roles, scope_of
+from session_scoping.verify.infer import Options, Scoped, find_session_roles, scope_of, stores_of
+from session_scoping.verify.labels import Labels
 from session_scoping.verify.matching import parsed, split_fields
 from session_scoping.verify.model import Estate, Statement, Store
 from session_scoping.verify.properties.compute_roles import ComputeRoles, find_compute_roles
 from session_scoping.verify.properties.sharing import show_pattern
-from session_scoping.verify.proving import prove
+from session_scoping.verify.proving import Progress, prove
 from session_scoping.verify.reach import covers_action
-from session_scoping.verify.render import short
 from session_scoping.verify.report import Report, Status
 from session_scoping.verify.symbolic.targets import is_open, strip_loosely
 from session_scoping.verify.template import load
 from session_scoping.verify.text import Pattern, Unmodelled, show
 
 
-def tell(path: Path, options: Options, parameters: Mapping[str, str]) -> list[RoleStory]:
+def tell(
+    path: Path, options: Options, parameters: Mapping[str, str], progress: Progress | None = None
+) -> list[RoleStory]:
     """
     Return a story for each session role.
+
+    Args:
+        path: A template or a cdk.out directory.
+        options: What the user says instead of having it inferred.
+        parameters: Values of template parameters.
+        progress: Told the name of each step. Default: nobody is told.
 
     Raises:
         InvalidInputError: The path cannot be read.
     """
     estate = collect(load(path, parameters))
-    report = prove(estate, options)
+    report = prove(estate, options, progress)
     tagged = [scope_of(role, estate, options) for role in find_session_roles(estate, options)]
     compute = find_compute_roles(estate, tagged, options)
     known = {item.role.id for item in tagged}
     attributed = [role for role in estate.roles.values() if ATTRIBUTED_TO in role.promises and role.id not in known]
     told = [*tagged, *(scope_of(role, estate, options) for role in attributed)]
-    return [_story(scoped, estate, compute, report) for scoped in told]
+    stores = (*estate.stores.values(), *stores_of(told))
+    labels = Labels([*(role.label for role in estate.roles.values()), *(store.label for store in stores)])
+    return [_story(scoped, estate, compute, report, labels) for scoped in told]
 
 
-def _story(scoped: Scoped, estate: Estate, compute: ComputeRoles, report: Report) -> RoleStory:
+def _story(scoped: Scoped, estate: Estate, compute: ComputeRoles, report: Report, labels: Labels) -> RoleStory:
     role = scoped.role
-    makers, minting = makers_of(role, estate, compute)
+    makers, minting = makers_of(role, estate, compute, labels)
     return RoleStory(
-        short(role.label),
+        labels.short(role.label),
         tuple(makers),
         minting,
         tuple(scoped.spelling[key] for key in scoped.declared),
-        (*_reaches(scoped), *goes_on_to(role, estate)),
-        tuple(facts_of(role, estate)),
+        (*_reaches(scoped, labels), *goes_on_to(role, estate, labels)),
+        tuple(facts_of(role, estate, labels)),
         # Its data is open too where a compute role reaches it, or a store's own policy lets others in.
         _verdict(report, {role.id, *(store.id for store in scoped.stores), *(one.id for one in compute.roles)}),
     )
@@ -59,7 +69,7 @@ def _verdict(report: Report, locations: set[str]) -> str:
     return "PROVED" if not bad else ", ".join(dict.fromkeys(f"{result.rule} {result.status.value}" for result in bad))
 
 
-def _reaches(scoped: Scoped) -> list[Reach]:
+def _reaches(scoped: Scoped, labels: Labels) -> list[Reach]:
     found: dict[tuple[str, str], dict[str, None]] = {}
     for statement in (s for s in scoped.role.identity if s.allow and not s.problem):
         for store in scoped.stores:
@@ -67,7 +77,7 @@ def _reaches(scoped: Scoped) -> list[Reach]:
                 wanted = KEYED if store.kind == "table" else OBJECT
                 actions = [_verb(action) for action in wanted if covers_action(statement, action)]
                 if actions:
-                    found.setdefault((short(store.label), scope), {}).update(dict.fromkeys(actions))
+                    found.setdefault((labels.short(store.label), scope), {}).update(dict.fromkeys(actions))
         for place, names in (("Bedrock models", INVOKE), ("keys", KEY_USE)):
             used = [_verb(action) for action in names if covers_action(statement, action)]
             if used and statement.actions is not None and "*" not in statement.actions:
@@ -99,7 +109,7 @@ def _scopes(statement: Statement, store: Store) -> list[str]:
         if store.kind == "table":
             found.append(_leading_keys(statement))
         else:
-            found.append(show_pattern(_inner(left)) if left else "every object")
+            found.append(show_pattern(_inner(left)) if left else EVERY_OBJECT)
     return found
 
 
@@ -116,7 +126,7 @@ def _leading_keys(statement: Statement) -> str:
             patterns = [parsed(value, statement.variables, False) for value in condition.values]
             shown = [show_pattern(p) for p in patterns if not isinstance(p, Unmodelled)]
             return f"partition = {' or '.join(shown)}"
-    return "every partition"
+    return EVERY_PARTITION
 
 
 def _names(statement: Statement) -> list[str]:

@@ -39,6 +39,7 @@ def load(path: Path, parameters: Mapping[str, str] | None = None) -> list[Scope]
             stack_name=stack.stack_name,
             account=stack.account,
             region=stack.region,
+            file=stack.file,
         )
         scope.arguments = {key: (value, None) for key, value in (parameters or {}).items()}
         scopes += [scope, *nested_scopes(scope, stack.file.parent)]
@@ -62,6 +63,7 @@ def nested_scopes(scope: Scope, directory: Path, *, above: tuple[Path, ...] = ()
             account=scope.account,
             region=scope.region,
             given=existence(logical_id, scope),
+            file=file,
         )
         arguments = scope.properties(logical_id).get("Parameters")
         child.arguments = {

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 PARTITIONS = ("aws", "aws-cn", "aws-eusc", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f", "aws-us-gov")
 """Source: botocore's partitions.json (`tests/verify/test_names.py` compares them)."""
@@ -127,10 +127,12 @@ class Variable:
     Attributes:
         key: The condition key it stands for, in lower case, because condition key names ignore case.
         default: Its default text, or None when it has none.
+        spelling: The condition key as the policy has it, for a reader. Default: as `key`.
     """
 
     key: str
     default: str | None = None
+    spelling: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -190,8 +192,8 @@ def _symbol(match: re.Match[str], *, variables: bool, wildcards: bool) -> Part:
     if match[1] in {"*", "?", "$"}:
         return match[1]
     if default := _DEFAULT.match(match[1]):
-        return Variable(default[1].lower(), default[2])
-    return Variable(match[1].strip().lower())
+        return Variable(default[1].lower(), default[2], default[1])
+    return Variable(match[1].strip().lower(), None, match[1].strip())
 
 
 def _merge(parts: list[Part]) -> Pattern:

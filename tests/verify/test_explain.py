@@ -1,13 +1,20 @@
 """What `explain` tells of each part: who chooses the tags, what sessions are held to, what they go on to."""
 
 import json
+import xml.dom.minidom
+import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from session_scoping.cli import main
+from session_scoping.verify.explain import Reach, RoleStory
+from session_scoping.verify.infer import Options
+from session_scoping.verify.picture import as_svg
+from session_scoping.verify.story import tell
 from tests.conftest import synthesize_reference
 from tests.verify.examples import example
 from tests.verify.mutations import compute_roles, edit, grant
@@ -82,3 +89,54 @@ def test_a_verdict_counts_who_else_reaches_a_session_s_data(
     file.write_text(json.dumps(edit(example("small").template, "change", change).template))
     main(["explain", str(file)])
     assert said in " ".join(capsys.readouterr().out.split())
+
+
+def _story(**more: Any) -> RoleStory:
+    verdict = "partition-isolation VIOLATED, " + "x" * 40 + " UNKNOWN"
+    reaches = (Reach(("GetItem",), "Tasks", "every partition"), Reach(("GetItem",), "Events", "partition = {task_id}"))
+    return replace(RoleStory("Session", (), "", ("task_id",), reaches, (), verdict), **more)
+
+
+def test_every_partition_is_drawn_as_what_is_wrong() -> None:
+    """Beside NOT PROVED the access without a limit has the verdict's colour; PROVED, it has none."""
+    texts = {one.firstChild.data: one.getAttribute("class") for one in _texts(as_svg([_story()]))}
+    assert texts["every partition"] == "bad mono"
+    assert texts["partition = {task_id}"] == "ink mono"
+    proved = {one.firstChild.data: one.getAttribute("class") for one in _texts(as_svg([_story(verdict="PROVED")]))}
+    assert proved["every partition"] == "ink mono"
+
+
+def test_rules_stay_in_their_card() -> None:
+    """A rule with its status fits, smaller than the verdict above it; a longer line is cut."""
+    failed = [one for one in _texts(as_svg([_story()])) if one.getAttribute("style") == "font-size:12px"]
+    assert [one.firstChild.data for one in failed] == ["partition-isolation VIOLATED", "x" * 27 + "…"]
+
+
+def test_the_picture_has_a_title() -> None:
+    """What is an image to a screen reader has a name."""
+    title = ET.fromstring(as_svg([_story()])).find("{http://www.w3.org/2000/svg}title")
+    assert title is not None
+    assert title.text == "Who makes a session, what it carries, what it reaches"
+
+
+def _texts(svg: str) -> list[Any]:
+    return list(xml.dom.minidom.parseString(svg).getElementsByTagName("text"))
+
+
+def test_stages_have_headings_of_their_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same stack in two stages is two stories whose heads differ."""
+    for stage in ("Dev", "Prod"):
+        (tmp_path / f"{stage}.template.json").write_text(json.dumps(example("small").template))
+    capsys.readouterr()
+    assert main(["explain", str(tmp_path)]) == 0
+    heads = [line for line in capsys.readouterr().out.splitlines() if not line.startswith(" ")]
+    assert len(heads) == 2
+    assert [head.split("/")[0] for head in heads] == ["Dev", "Prod"]
+
+
+def test_progress_is_told(tmp_path: Path) -> None:
+    """Whoever waits for an explanation hears of each step, as with `verify`."""
+    file, steps = tmp_path / "small.template.json", list[str]()
+    file.write_text(json.dumps(example("small").template))
+    tell(file, Options(), {}, steps.append)
+    assert any(step.startswith("session-tags: ") for step in steps)

@@ -1,12 +1,14 @@
 """`no-masked-grants`: a grant that reaches too far fails, even while a Deny stops it."""
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from session_scoping.cli import main
-from session_scoping.testing import verify
+from session_scoping.testing import assert_sessions_isolated, verify
 from session_scoping.verify.infer import Options
 from session_scoping.verify.plan import plan
 from session_scoping.verify.report import Result, Status
@@ -123,3 +125,21 @@ def test_a_grant_that_nothing_masks_is_none() -> None:
     """As synthesized, the Allows alone isolate."""
     results = masked(example("small").template)
     assert [result.status for result in results] == [Status.PROVED, Status.PROVED]
+
+
+def test_a_masked_counterexample_says_that_a_deny_stops_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Terminal, JSON, SARIF and the assertion's message say it where they show the request, which is denied today."""
+    template = changed(MASKED["all of a table"])
+    file, sarif = tmp_path / "t.template.json", tmp_path / "t.sarif"
+    file.write_text(json.dumps(template))
+    begins = "only a Deny stops it: a session reaches"
+    main(["verify", str(file), "--sarif", str(sarif)])
+    assert f"\n{begins}" in capsys.readouterr().out
+    main(["verify", str(file), "--json"])
+    results = json.loads(capsys.readouterr().out)["results"]
+    (masked,) = (found for found in results if found["status"] == "VIOLATED")
+    assert masked["counterexample"]["summary"].startswith(begins)
+    (finding,) = json.loads(sarif.read_text())["runs"][0]["results"]
+    assert f"\n{begins}" in finding["message"]["text"]
+    with pytest.raises(AssertionError, match=begins):
+        assert_sessions_isolated(template)

@@ -200,6 +200,19 @@ def test_a_missing_extra_is_said_in_one_line(tmp_path: Path) -> None:
     assert run.stderr.count("\n") == 1
 
 
+def test_a_missing_extra_is_said_in_tests_too() -> None:
+    """Without z3 the Python API raises the command's sentence, not a missing module."""
+    code = (
+        "import sys; sys.modules['z3'] = None\n"
+        "from session_scoping.errors import MissingExtraError\n"
+        "from session_scoping.testing import verify\n"
+        "try: verify({'Resources': {}})\n"
+        "except MissingExtraError as error: print(error)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "fix: pip install 'session-scoping[verify]'" in run.stdout
+
+
 @pytest.mark.parametrize("command", ["verify", "explain"])
 def test_what_nobody_foresaw_is_a_sentence(
     command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -239,7 +239,7 @@ def _formats(proof: Proof, store: Store) -> str:
 
 def _assumptions(proof: Proof, store: Store) -> tuple[str, ...]:
     found = []
-    identity = ", ".join(sorted(proof.scoped.identity)) or "nothing"
+    identity = ", ".join(proof.scoped.spelled(tag) for tag in sorted(proof.scoped.identity)) or "nothing"
     found.append(f"two sessions are different when they differ in {identity}")
     if unused := [proof.scoped.spelling[tag] for tag in unused_tags(proof.scoped)]:
         found.append(f"sessions that differ in {', '.join(unused)} alone may share data: no key has it")

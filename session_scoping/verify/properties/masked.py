@@ -14,6 +14,8 @@ from session_scoping.verify.report import Result, Status
 from session_scoping.verify.text import Text
 
 RULE = "no-masked-grants"
+_MASKED = "only a Deny stops it: "
+"""Begins what is said of a grant that is masked, its counterexample included: the request itself is denied today."""
 _Attempt = Callable[[], Result]
 
 
@@ -61,8 +63,10 @@ def _first_masked(role: Role, pairs: Sequence[tuple[_Attempt, _Attempt]]) -> Res
             continue
         if guarded(full, failed).status in {Status.VIOLATED, found.status}:
             continue  # what the Denies do not stop either is reported under its own rule
+        example = found.counterexample
         return replace(
-            failed(found.status, f"only a Deny stops it: {found.detail}"), counterexample=found.counterexample
+            failed(found.status, f"{_MASKED}{found.detail}"),
+            counterexample=replace(example, summary=f"{_MASKED}{example.summary}") if example else None,
         )
     return _nothing_masked(role)
 

@@ -26,10 +26,10 @@ def doubt_about_sharing(scoped: Scoped, store: Store) -> str | None:
     unused = unused_tags(scoped)
     wild = next((p for p in meant if any(isinstance(part, Wildcard) for part in p)), None)
     if unused and wild is not None:
-        return f"{show_pattern(wild)} leaves open what no key says: {scoped.spelling[unused[0]]}; {_fix(wild)}"
+        return f"{show_pattern(wild)} leaves open what no key says: {scoped.spelling[unused[0]]}; {_fix(wild, scoped)}"
     narrow = next((p for p in meant if any(tags_in(p) < tags_in(other) for other in formats)), None)
     if narrow is not None:
-        return f"{show_pattern(narrow)} has fewer tags than another key of the table; {_fix(narrow)}"
+        return f"{show_pattern(narrow)} has fewer tags than another key of the table; {_fix(narrow, scoped)}"
     return _tag_of_another_store(scoped, store, meant)
 
 
@@ -39,7 +39,7 @@ def _tag_of_another_store(scoped: Scoped, store: Store, meant: Sequence[Pattern]
         wider = next((p for p in others if tags_in(pattern) < tags_in(p) <= set(scoped.declared)), None)
         if wider is not None:
             why = f"has fewer tags than {show_pattern(wider)}, and {_called(store)}"
-            return f"{show_pattern(pattern)} {why}; {_fix(pattern)}"
+            return f"{show_pattern(pattern)} {why}; {_fix(pattern, scoped)}"
     return None
 
 
@@ -60,7 +60,8 @@ def _tag_left_out(scoped: Scoped, meant: Sequence[Pattern]) -> str | None:
         # A pod's session carries these whatever they are meant for.
         if left_out := sorted(set(scoped.declared) - tags_in(pattern) - set(POD_IDENTITY_TAGS)):
             missing = ", ".join(scoped.spelling[tag] for tag in left_out)
-            return f"{show_pattern(pattern)} is one for all sessions that differ in {missing} alone; {_fix(pattern)}"
+            shared = f"{show_pattern(pattern)} is one for all sessions that differ in {missing} alone"
+            return f"{shared}; {_fix(pattern, scoped)}"
     return None
 
 
@@ -70,8 +71,9 @@ def unused_tags(scoped: Scoped) -> list[str]:
     return sorted(set(scoped.declared) - used)
 
 
-def _fix(pattern: Pattern) -> str:
-    return f"if sessions are to share it, say so with --shared-by {','.join(sorted(tags_in(pattern)))}"
+def _fix(pattern: Pattern, scoped: Scoped) -> str:
+    tags = ",".join(scoped.spelled(tag) for tag in sorted(tags_in(pattern)))
+    return f"if sessions are to share it, say so with --shared-by {tags}"
 
 
 def _declared_shared(scoped: Scoped, tags: frozenset[str]) -> bool:
@@ -83,7 +85,7 @@ def show_pattern(pattern: Pattern) -> str:
     pieces: list[str] = []
     for part in pattern:
         if isinstance(part, Variable):
-            pieces.append("{" + part.key.rpartition("/")[2] + "}")
+            pieces.append("{" + (part.spelling or part.key).rpartition("/")[2] + "}")
         elif isinstance(part, Wildcard):
             pieces.append(part.symbol)
         else:
