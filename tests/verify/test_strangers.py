@@ -92,11 +92,18 @@ KEEPS_OUT: dict[str, tuple[Any, Any]] = {
         "*",
         {"ForAnyValue:StringLike": {"aws:VpceOrgPaths": "o-ours/r-1/ou-1/*"}},
     ),
-    "a VPC by its ARN": ("*", {"ArnEquals": {"aws:SourceVpcArn": "arn:aws:ec2:us-east-1:111122223333:vpc/vpc-0ours"}}),
+    "a VPC by its ARN": (
+        "*",
+        {"ArnEquals": {"aws:SourceVpcArn": {"Fn::Sub": "arn:aws:ec2:us-east-1:${AWS::AccountId}:vpc/v"}}},
+    ),
     "machines of a VPC": ("*", {"StringEquals": {"aws:Ec2InstanceSourceVpc": "vpc-0ours"}}),
     "a provider of this account": (
         "*",
-        {"StringEquals": {"aws:FederatedProvider": "arn:aws:iam::111122223333:oidc-provider/idp.example.com"}},
+        {
+            "StringEquals": {
+                "aws:FederatedProvider": {"Fn::Sub": "arn:aws:iam::${AWS::AccountId}:oidc-provider/idp.com"}
+            }
+        },
     ),
     "an organization, if the key is there and it is": (
         "*",
@@ -104,7 +111,10 @@ KEEPS_OUT: dict[str, tuple[Any, Any]] = {
     ),
     "a part of an organization": ("*", {"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": "o-ours/r-1/*"}}),
     "a role by its id": ("*", {"StringLike": {"aws:userid": "AROAOURS:*"}}),
-    "a role by its ARN": ("*", {"ArnEquals": {"aws:PrincipalArn": "arn:aws:iam::111122223333:role/agent"}}),
+    "a role by its ARN": (
+        "*",
+        {"ArnEquals": {"aws:PrincipalArn": {"Fn::Sub": "arn:aws:iam::${AWS::AccountId}:role/agent"}}},
+    ),
     "a bucket's notifications": ({"Service": "s3.amazonaws.com"}, {"ArnLike": {"aws:SourceArn": "arn:aws:s3:::ours"}}),
     "an office": ("*", {"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}}),
     "this account's access points": ("*", {"StringEquals": {"s3:DataAccessPointAccount": HERE}}),

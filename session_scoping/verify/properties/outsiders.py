@@ -1,17 +1,18 @@
-"""Principals of resource policies that are not in the templates."""
+"""Who resource policies name that is not in the templates."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from session_scoping.verify.conditions import is_negated, split_operator
 from session_scoping.verify.matching import split_fields
-from session_scoping.verify.model import Estate
+from session_scoping.verify.model import Estate, Statement
 from session_scoping.verify.text import Text, Token, plain, show
 
 
 @dataclass(frozen=True)
 class Outsider:
-    """A principal that is named and not in the templates: what it is, and whether it belongs to their own account."""
+    """Who is named and not in the templates: what it is, and whether it is of their own account or organization."""
 
     what: str
     of_the_account: bool = False
@@ -36,10 +37,57 @@ def outsider_of(kind: str, text: Text, estate: Estate, env: str) -> Outsider | N
     if kind != "AWS":
         return Outsider(f"{kind} {name}")
     account, path = _account_of(text)
-    own = _account_id(account, estate) == _account_id(Token(f"AWS::AccountId{env}", "account"), estate)
+    own = _account_id(account, estate) == _account_id(_own(env), estate)
     if own and path in {"", "root"}:
         return None
     return Outsider(name if account else f"{name}, which is not in these templates,", own)
+
+
+def outsiders_of(statement: Statement, estate: Estate, env: str) -> Iterator[tuple[Text, Outsider]]:
+    """
+    Yield who is let in by a statement of a resource policy and is not in the templates, as the policy spells it.
+
+    That is who is named as a principal, and where everybody or a service is, the accounts that conditions name.
+
+    Args:
+        statement: The statement.
+        estate: What the templates deploy.
+        env: Name of the account and Region of what the policy is on.
+    """
+    for kind, text in statement.principals:
+        if (outsider := outsider_of(kind, text, estate, env)) is not None:
+            yield text, outsider
+    if not any(kind in {"*", "Service"} for kind, _ in statement.principals):
+        return
+    for condition in statement.conditions:
+        base = split_operator(condition.operator)[1]
+        if base == "null" or is_negated(base):
+            continue
+        if condition.key.lower() in _ORGANIZATIONS:
+            yield from ((text, Outsider(show(text), of_the_account=True)) for text in condition.values)
+        for text in condition.values if condition.key.lower() in _WHOSE else ():
+            account, _ = _account_of(text)
+            theirs = isinstance(account, Token) or account.isdigit()
+            if theirs and _account_id(account, estate) != _account_id(_own(env), estate):
+                yield text, Outsider(f"{show(text)}, by {condition.key},")
+
+
+_WHOSE = {
+    "aws:federatedprovider", "aws:principalaccount", "aws:principalarn", "aws:sourceaccount", "aws:sourcearn",
+    "aws:sourceowner", "aws:sourcevpcarn", "aws:vpceaccount", "kms:calleraccount",
+    "s3:dataaccesspointaccount", "s3:dataaccesspointarn",
+}  # fmt: skip
+"""Condition keys that say whose the caller, its endpoint, or what a service works for is."""
+
+_ORGANIZATIONS = {
+    "aws:principalorgid", "aws:principalorgpaths", "aws:sourceorgid", "aws:sourceorgpaths", "aws:vpceorgid",
+    "aws:vpceorgpaths",
+}  # fmt: skip
+"""Condition keys that name an organization, which is taken for one's own, and said so."""
+
+
+def _own(env: str) -> Token:
+    return Token(f"AWS::AccountId{env}", "account")
 
 
 def _account_id(account: str | Token, estate: Estate) -> str:

@@ -10,7 +10,7 @@ from session_scoping.verify.decision import PolicySet, Request, decide
 from session_scoping.verify.model import Estate, Statement, Store
 from session_scoping.verify.properties.base import classes
 from session_scoping.verify.properties.callers import Stranger, as_seen, strangers
-from session_scoping.verify.properties.outsiders import is_trusted, outsider_of
+from session_scoping.verify.properties.outsiders import is_trusted, outsiders_of
 from session_scoping.verify.reach import covers_action
 from session_scoping.verify.report import Counterexample, Result, Status
 from session_scoping.verify.symbolic.calls import Call
@@ -49,35 +49,39 @@ def prove_no_strangers(estate: Estate, stores: Sequence[Store], trusted: Sequenc
     """
     notes: list[str] = []
     for store in stores:
-        if store.problems:
-            raise UnmodelledError(store.problems[0])
-        for statement in store.policy:
-            if statement.problem:
-                raise UnmodelledError(statement.problem)
-        for text in store.copies:
-            if not is_trusted(text, trusted) and text not in [other.arn for other in stores]:
-                detail = f"it is copied to {show(text)}, whose readers are not looked at; --trusted says that it may be"
-                return _result(Status.UNKNOWN, detail, None, store)
-        known = replace(store, policy=tuple(_without_services(store.policy, trusted)))
-        for stranger in strangers(known.policy):
-            if found := _entering(known, stranger):
-                # A service decrypts with a key what was handed to it, which it may have been for the owner.
-                doubtful = stranger.service and store.kind == "key"
-                return _result(Status.UNKNOWN if doubtful else Status.VIOLATED, found.summary, found, store)
-        for statement in (s for s in store.policy if s.allow and _on_data(s, store)):
-            for kind, text in statement.principals:
-                outsider = outsider_of(kind, text, estate, store.env)
-                if outsider is None or is_trusted(text, trusted):
-                    continue
-                if outsider.of_the_account:
-                    notes.append(
-                        f"{show(text)} may reach {store.label} by its policy, and agent code is not run with it"
-                    )
-                    continue
-                detail = f"{statement.where}: {outsider.what} may reach {store.label}; --trusted says that it may"
-                return _result(Status.UNKNOWN, detail, None, store)
+        found = _let_in(estate, store, stores, trusted, notes)
+        if found is not None:
+            return found
     detail = f"no policy of the {len(stores)} tables, buckets and keys lets anybody in from outside"
     return replace(_result(Status.PROVED, detail), assumptions=tuple(dict.fromkeys(notes)))
+
+
+def _let_in(
+    estate: Estate, store: Store, stores: Sequence[Store], trusted: Sequence[str], notes: list[str]
+) -> Result | None:
+    """Look for somebody one table, bucket or key lets in; add to the notes who is of its own account."""
+    problems = [*store.problems, *(statement.problem for statement in store.policy if statement.problem)]
+    if problems:
+        raise UnmodelledError(problems[0])
+    for text in store.copies:
+        if not is_trusted(text, trusted) and text not in [other.arn for other in stores]:
+            detail = f"it is copied to {show(text)}, whose readers are not looked at; --trusted says that it may be"
+            return _result(Status.UNKNOWN, detail, None, store)
+    known = replace(store, policy=tuple(_without_services(store.policy, trusted)))
+    for stranger in strangers(known.policy):
+        if found := _entering(known, stranger):
+            # A service decrypts with a key what was handed to it, which it may have been for the owner.
+            doubtful = stranger.service and store.kind == "key"
+            return _result(Status.UNKNOWN if doubtful else Status.VIOLATED, found.summary, found, store)
+    for statement in (s for s in known.policy if s.allow and _on_data(s, store)):
+        for text, outsider in outsiders_of(statement, estate, store.env):
+            if is_trusted(text, trusted):
+                continue
+            if not outsider.of_the_account:
+                detail = f"{statement.where}: {outsider.what} may reach {store.label}; --trusted says that it may"
+                return _result(Status.UNKNOWN, detail, None, store)
+            notes.append(f"{show(text)} may reach {store.label} by its policy, and agent code is not run with it")
+    return None
 
 
 def _without_services(policy: tuple[Statement, ...], trusted: Sequence[str]) -> Iterator[Statement]:
