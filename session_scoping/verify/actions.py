@@ -201,11 +201,17 @@ _PASSIVE = re.compile(r"dynamodb:(describe|list)\w+|s3:(getbucket|getaccount|lis
 def further(patterns: Iterable[str], service: str) -> list[str]:
     """Return the actions of a service that patterns cover and no list here has, those that describe left out."""
     found = [instance_of(pattern) for pattern in patterns if not covers_listed(pattern)]
-    ours = [action for action in found if action.lower().startswith(f"{service}:")]
+    ours = [a for a in found if a.lower().startswith(f"{service}:") and a.lower() not in NOTHING_GAINED]
     return [action for action in dict.fromkeys(ours) if not _PASSIVE.fullmatch(action)]
 
 
 _SPELLING = {action.lower(): action for action in EVERYTHING}
+
+
+# Source: STS API reference, GetCallerIdentity: "No permissions are required to perform this operation"; DynamoDB guide,
+# transaction-apis-iam: a transaction is authorized by the actions in it.
+NOTHING_GAINED = {"sts:getcalleridentity", "dynamodb:transactgetitems", "dynamodb:transactwriteitems"}
+"""What no policy needs to allow, in lower case: whoever is allowed it gains nothing."""
 
 
 @lru_cache(maxsize=65536)

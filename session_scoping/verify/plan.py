@@ -44,6 +44,7 @@ from session_scoping.verify.properties.work import prove_work_possible
 from session_scoping.verify.properties.workload_binding import RULE as BINDING
 from session_scoping.verify.properties.workload_binding import prove_workload_binding
 from session_scoping.verify.report import Result, Status
+from session_scoping.verify.stores import with_copies
 from session_scoping.verify.symbolic.conditions import UnmodelledError
 from session_scoping.verify.text import Text, show
 
@@ -171,7 +172,7 @@ def _token_steps(estate: Estate, scoped: Sequence[Scoped], compute: ComputeRoles
 
 
 def _compute_steps(estate: Estate, scoped: Sequence[Scoped], compute: ComputeRoles, options: Options) -> Iterator[Step]:
-    stores = stores_of(scoped)
+    stores = with_copies(stores_of(scoped), estate)
     proofs = [(COMPUTE, prove_compute), *([] if options.masked_grants else [(MASKED, prove_compute_grants)])]
     judged = tuple(role.arn for role in compute.roles)
     for role in compute.roles:
@@ -194,7 +195,7 @@ def _by_service(attempt: Callable[[], Result]) -> Result:
 
 
 def _stranger_steps(estate: Estate, scoped: Sequence[Scoped], options: Options) -> Iterator[Step]:
-    stores = [*stores_of(scoped), *keys_in_use(estate, scoped)]
+    stores = [*with_copies(stores_of(scoped), estate), *keys_in_use(estate, scoped)]
     if stores:
         attempt = partial(prove_no_strangers, estate, stores, options.trusted)
         run = partial(_run, attempt, STRANGERS, TENANT_DATA, "", estate.problems)

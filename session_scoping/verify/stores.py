@@ -77,6 +77,18 @@ def _granted(role: Role, estate: Estate) -> list[Store]:
     return [store for store in found.values() if is_tenant_kind(store) and store.arn not in others]
 
 
+def with_copies(stores: Iterable[Store], estate: Estate) -> list[Store]:
+    """Return stores and those of the templates that what is in them is copied to: it is tenant data there, too."""
+    found = {store.id: store for store in stores}
+    left = list(found.values())
+    while left:
+        copies = left.pop().copies
+        new = [store for store in estate.stores.values() if store.arn in copies and store.id not in found]
+        found |= {store.id: store for store in new}
+        left += new
+    return list(found.values())
+
+
 def grants_directly(statement: Statement, role: Role) -> bool:
     """Whether a statement of a resource policy may let a role in by name, or everybody."""
     if not statement.allow or statement.problem:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from session_scoping.verify.report import Status
-from tests.verify.hand_written import SESSION, allow, by_hand, document, judged, table
+from tests.verify.hand_written import SESSION, allow, by_hand, document, judged, policy, table
 from tests.verify.mutations import Body
 
 ELSEWHERE = "arn:aws:s3:::elsewhere"
@@ -24,9 +24,6 @@ def replicated(destination: Any) -> Body:
 
 COPIED: dict[str, dict[str, Body]] = {
     "objects": {"Bucket": replicated(ELSEWHERE)},
-    "objects, to a bucket of the stack": {
-        "Bucket": replicated({"Fn::GetAtt": ["Copies", "Arn"]}), "Copies": bucket(),
-    },
     "objects, to a bucket that is not understood": {"Bucket": replicated({"Fn::Nothing": "x"})},
     "objects, under a template condition": {"Bucket": replicated({"Fn::If": ["C", ELSEWHERE, ELSEWHERE]})},
     "rows, as they change": {
@@ -50,6 +47,20 @@ def test_data_that_is_copied_elsewhere_is_unknown(case: str) -> None:
     (result,) = judged(by_hand(**COPIED[case]), "no-strangers")
     assert result.status is Status.UNKNOWN
     assert "cop" in result.detail
+
+
+@pytest.mark.parametrize("opened", [False, True])
+def test_a_copy_in_the_templates_is_tenant_data(opened: bool) -> None:
+    """Who reads the copy is looked at as if it were the original."""
+    held = allow("s3:GetObject", {"Fn::Sub": "${Copies.Arn}/*"}) if opened else allow("logs:PutLogEvents", "*")
+    template = by_hand(
+        Bucket=replicated({"Fn::GetAtt": ["Copies", "Arn"]}), Copies=bucket(), Held=policy("Compute", held)
+    )
+    statuses = {result.rule: result.status for result in judged(template, "no-strangers", "compute-isolation")}
+    assert statuses == {
+        "no-strangers": Status.PROVED,
+        "compute-isolation": Status.VIOLATED if opened else Status.PROVED,
+    }
 
 
 def test_a_copy_that_is_trusted_passes() -> None:

@@ -53,6 +53,14 @@ def test_a_session_may_not_list_more_than_its_own_prefix(case: str) -> None:
     assert {result.status for result in judged(OTHER_NAMES[case], "allowed-actions")} != {Status.PROVED}
 
 
+@pytest.mark.parametrize("role", ["Session", "Compute"])
+def test_actions_that_need_no_permission_open_nothing(role: str) -> None:
+    """Policies list them all the same."""
+    actions = ["sts:GetCallerIdentity", "dynamodb:TransactGetItems", "dynamodb:TransactWriteItems"]
+    report = prove(estate_of(by_hand(More=policy(role, allow(actions, "*")))))
+    assert report.proved, [(result.rule, result.detail) for result in report.failures()]
+
+
 MODEL = "arn:aws:bedrock:*::foundation-model/anthropic.model-v1"
 
 

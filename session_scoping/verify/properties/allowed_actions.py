@@ -12,6 +12,7 @@ from session_scoping.verify.actions import (
     INVOKE,
     KEY_USE,
     KEYED,
+    NOTHING_GAINED,
     OBJECT,
     OBJECT_ADMIN,
     PARTIQL,
@@ -97,11 +98,7 @@ def _named_actions(statement: Statement) -> list[str]:
     """Return the known actions a statement covers, and those it spells out."""
     others = [instance_of(pattern) for pattern in statement.actions or () if not covers_listed(pattern)]
     listed = [action for action in EVERYTHING if covers_action(statement, action)]
-    return [*listed, *(action for action in others if action.lower() not in _HARMLESS)]
-
-
-# Source: STS API reference, GetCallerIdentity: "No permissions are required to perform this operation."
-_HARMLESS = {"sts:getcalleridentity"}
+    return [*listed, *(action for action in others if action.lower() not in NOTHING_GAINED)]
 
 
 def _answered_elsewhere(action: str, statement: Statement) -> bool:
