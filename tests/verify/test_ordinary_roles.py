@@ -1,5 +1,6 @@
 """What session roles of ordinary apps hold besides keyed items and objects, and how their trust policies spell it."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -59,6 +60,17 @@ def test_actions_that_need_no_permission_open_nothing(role: str) -> None:
     actions = ["sts:GetCallerIdentity", "dynamodb:TransactGetItems", "dynamodb:TransactWriteItems"]
     report = prove(estate_of(by_hand(More=policy(role, allow(actions, "*")))))
     assert report.proved, [(result.rule, result.detail) for result in report.failures()]
+
+
+def test_a_prefix_made_of_a_tag_with_a_slash_is_not_one_session_s() -> None:
+    """`a/b` lies below `a`, so listing `a` shows it."""
+    template = copy.deepcopy(OWN_NAMES["a prefix"])
+    resources = template["Resources"]
+    own = {"Fn::Sub": "${Bucket.Arn}/" + OWN.replace("{", "{!") + "*"}
+    resources["SessionPolicy"] = policy("Session", {"Effect": "Deny", "Action": "s3:GetObject", "NotResource": own})
+    (statement,) = resources["Session"]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    statement["Condition"].pop("StringNotLike")
+    assert {result.status for result in judged(template, "allowed-actions")} != {Status.PROVED}
 
 
 MODEL = "arn:aws:bedrock:*::foundation-model/anthropic.model-v1"

@@ -7,7 +7,8 @@ from session_scoping.verify.infer import Scoped
 from session_scoping.verify.matching import parsed
 from session_scoping.verify.model import Condition, Statement, Store
 from session_scoping.verify.properties.base import Proof
-from session_scoping.verify.text import Pattern, Unmodelled, Wildcard
+from session_scoping.verify.symbolic.trust import tag_may_hold
+from session_scoping.verify.text import Pattern, Unmodelled, Variable, Wildcard
 
 # Source: service authorization reference, "Amazon S3": the actions with the condition key s3:prefix.
 _LISTING = {"s3:listbucket", "s3:listbucketversions"}
@@ -53,6 +54,8 @@ def _is_below(pattern: Pattern | Unmodelled, bucket: Store, scoped: Scoped) -> b
     for own in scoped.formats[bucket.id]:
         *head, end = own[:-1] if own[-1:] == (Wildcard("*"),) else own
         apart = scoped.identity <= tags_in(own) or scoped.shares(own)
+        # `a/b` in a tag would lie below the prefix of `a`.
+        apart = apart and not any(tag_may_hold(scoped.role, part, "/") for part in own if isinstance(part, Variable))
         if not (apart and head and isinstance(end, str) and end.endswith("/")):
             continue
         last = pattern[len(head)] if len(pattern) > len(head) else ""
