@@ -1,6 +1,7 @@
 """What the verifier knows about a deployment: roles, tables, buckets, keys, and the policies on each."""
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from session_scoping.promises import SHARED_BY
@@ -151,6 +152,11 @@ class Estate:
     def of_kind(self, kind: str) -> list[Store]:
         """Return the tables, buckets or keys."""
         return [store for store in self.stores.values() if store.kind == kind]
+
+    @cached_property
+    def role_arns(self) -> frozenset[Text]:
+        """The ARNs of all roles; not to be asked for before they are all read."""
+        return frozenset(role.arn for role in self.roles.values())
 
     def role_by_arn(self, arn: Text) -> Role | None:
         """Return the role with this ARN."""

@@ -37,12 +37,11 @@ def tools_of(estate: Estate, session_role: Role) -> list[Role]:
 def role_target(role: Role, estate: Estate, lookup: Lookup) -> Target:
     """Return a role as the target of a call; another role of the templates is never the same one."""
     by_text = other_target(role.arn, lookup)
-    others = {other.arn for other in estate.roles.values() if other.arn != role.arn}
 
     def match(pattern: Pattern) -> Match:
         if pattern == role.arn:
             return ALWAYS
-        if pattern in others:
+        if pattern in estate.role_arns:
             return NEVER
         # What is known of the ARN's deploy-time parts slows z3 down, and matters only here.
         target.domain = by_text.domain

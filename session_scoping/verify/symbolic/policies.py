@@ -10,7 +10,16 @@ from session_scoping.verify.model import Role, Statement, Store
 from session_scoping.verify.reach import covers_action, may_be_role
 from session_scoping.verify.symbolic.calls import Call
 from session_scoping.verify.symbolic.conditions import UnmodelledError, check_variables, encode_condition
-from session_scoping.verify.symbolic.strings import FALSE, TRUE, Bool, Match, conjunction, disjunction, negation
+from session_scoping.verify.symbolic.strings import (
+    FALSE,
+    TRUE,
+    Bool,
+    Match,
+    conjunction,
+    disjunction,
+    is_false,
+    negation,
+)
 from session_scoping.verify.text import Pattern, Text, Token, Unmodelled
 
 ResourceMatch = Callable[[Pattern], Match]
@@ -64,7 +73,7 @@ def encode_statement(statement: Statement, call: Call, action: str, target: Targ
     if statement.problem:
         raise UnmodelledError(statement.problem)
     resource = _encode_resource(statement, target, over)
-    if z3.is_false(resource):
+    if is_false(resource):
         return FALSE
     given = [z3.Bool(f"condition {name}") == value for name, value in statement.given]
     conditions: list[Bool] = []
@@ -98,12 +107,12 @@ def allowed(role: Role, call: Call, action: str, target: Target, *, principal: "
     """
     denies = [s for s in (*role.identity, *(role.boundary or ())) if not s.allow]
     grants = disjunction([encode_statement(s, call, action, target) for s in role.identity if s.allow])
-    if role.boundary is not None and not z3.is_false(grants):
+    if role.boundary is not None and not is_false(grants):
         bound = disjunction([encode_statement(s, call, action, target) for s in role.boundary if s.allow])
         grants = conjunction([grants, bound])
     direct, refused = _resource_policy(role, call, action, target, principal)
     grants = disjunction([grants, direct])
-    if z3.is_false(grants):
+    if is_false(grants):
         return FALSE
     refusals = [encode_statement(s, call, action, target) for s in denies]
     return conjunction([grants, negation(disjunction([*refusals, refused]))])
@@ -131,7 +140,7 @@ def _resource_policy(
         if statement.problem:
             raise UnmodelledError(statement.problem)
         named = caller.may(statement) if statement.allow else caller.must(statement)
-        if z3.is_false(named):
+        if is_false(named):
             continue
         formula = conjunction([named, encode_statement(statement, call, action, target)])
         (grants if statement.allow else refusals).append(formula)
@@ -146,7 +155,7 @@ def caller_of(role: Role) -> Caller:
             if certain:
                 return FALSE
             raise UnmodelledError(f"{statement.where}: NotPrincipal is not modelled")
-        return z3.BoolVal(any(_names(kind, text, role, certain) for kind, text in statement.principals))
+        return TRUE if any(_names(kind, text, role, certain) for kind, text in statement.principals) else FALSE
 
     return Caller(lambda statement: names(statement, False), lambda statement: names(statement, True))
 

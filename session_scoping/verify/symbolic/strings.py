@@ -20,6 +20,17 @@ Bool: TypeAlias = "z3.BoolRef"
 TRUE, FALSE = z3.BoolVal(True), z3.BoolVal(False)
 
 
+# z3 keeps one copy of each term, so that the same address is the same constant; its own functions ask four times.
+def is_true(formula: Bool) -> bool:
+    """Whether a formula is the constant."""
+    return bool(formula.ast.value == TRUE.ast.value)
+
+
+def is_false(formula: Bool) -> bool:
+    """Whether a formula is the constant."""
+    return bool(formula.ast.value == FALSE.ast.value)
+
+
 @dataclass(frozen=True)
 class Match:
     """
@@ -51,25 +62,25 @@ def either(matches: Iterable[Match]) -> Match:
 
 def conjunction(formulas: Sequence[Bool]) -> Bool:
     """Return the conjunction, simplified where a constant decides it."""
-    kept = [formula for formula in formulas if not z3.is_true(formula)]
-    if any(z3.is_false(formula) for formula in kept):
+    kept = [formula for formula in formulas if not is_true(formula)]
+    if any(is_false(formula) for formula in kept):
         return FALSE
     return TRUE if not kept else kept[0] if len(kept) == 1 else z3.And(*kept)
 
 
 def disjunction(formulas: Sequence[Bool]) -> Bool:
     """Return the disjunction, simplified where a constant decides it."""
-    kept = [formula for formula in formulas if not z3.is_false(formula)]
-    if any(z3.is_true(formula) for formula in kept):
+    kept = [formula for formula in formulas if not is_false(formula)]
+    if any(is_true(formula) for formula in kept):
         return TRUE
     return FALSE if not kept else kept[0] if len(kept) == 1 else z3.Or(*kept)
 
 
 def negation(formula: Bool) -> Bool:
     """Return the negation, simplified for constants."""
-    if z3.is_true(formula):
+    if is_true(formula):
         return FALSE
-    return TRUE if z3.is_false(formula) else z3.Not(formula)
+    return TRUE if is_false(formula) else z3.Not(formula)
 
 
 _CHARS = {

@@ -3,8 +3,6 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-import z3
-
 from session_scoping.verify.matching import parsed, split_fields
 from session_scoping.verify.model import Statement, Store
 from session_scoping.verify.naming import fields_may_agree, is_import, is_made_up, may_be_named
@@ -18,6 +16,7 @@ from session_scoping.verify.symbolic.strings import (
     concat,
     conjunction,
     head_of,
+    is_false,
     match_string,
     token_domain,
 )
@@ -133,7 +132,7 @@ def match_store(pattern: Pattern, store: Store, rest: Rest, lookup: Lookup) -> M
     # "If the * wildcard is the last character of a resource ARN segment, it can expand to match beyond the colon
     # boundaries": IAM guide, reference_policies_elements_resource. Object keys may hold colons, names may not.
     beyond = rest is not None and store.kind == "bucket" and any(field[-1:] == (Wildcard("*"),) for field in ours[:5])
-    if not beyond and any(z3.is_false(match.over) for match in matches):
+    if not beyond and any(is_false(match.over) for match in matches):
         return NEVER
     matches.append(_match_path(ours[5], store, rest, lookup))
     return Match(
@@ -208,7 +207,7 @@ def _match_path(ours: Pattern, store: Store, rest: Rest, lookup: Lookup) -> Matc
     if any(isinstance(part, Wildcard | Variable) for part in name) and (rest is not None or inner is not None):
         return MAYBE
     same = _match_name(name, store, lookup)
-    if z3.is_false(same.over):
+    if is_false(same.over):
         return NEVER
     if inner is None or rest is None:
         return same if inner is None and rest is None else NEVER
