@@ -9,8 +9,9 @@ from typing import Any
 from session_scoping.errors import InvalidInputError
 from session_scoping.verify.reading import read_json, read_template, template_in, unreadable
 
-_SUFFIXES = (".json", ".template", ".yaml", ".yml")
+SUFFIXES = (".json", ".template", ".yaml", ".yml")
 _NESTED = ".nested.template.json"
+_STACK = "aws:cloudformation:stack"
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class StackFile:
         stack_name: The name it is deployed under, which stacks in other Regions and accounts may share.
         environment: Account and Region as CDK writes them, `aws://account/region`; empty where nothing says it.
         artifact: What the manifest, or the directory, calls it.
+        deployed_as: The name it is deployed under where a manifest says it; a file's name alone says nothing for sure.
     """
 
     name: str
@@ -31,6 +33,7 @@ class StackFile:
     template: dict[str, Any]
     environment: str = ""
     artifact: str = ""
+    deployed_as: str = ""
 
     @property
     def account(self) -> str:
@@ -53,7 +56,7 @@ def stacks_under(path: Path) -> list[StackFile]:
         InvalidInputError: There is none, or what looks like one cannot be read.
     """
     try:
-        found = _directory(path, set()) if path.is_dir() else [_stack(path, read_template(path))]
+        found = _directory(path, set()) if path.is_dir() else [_single(path)]
     except InvalidInputError:
         raise
     except (OSError, ValueError) as error:
@@ -67,9 +70,31 @@ def stacks_under(path: Path) -> list[StackFile]:
 def stack_name_of(path: Path) -> str:
     """Return what a template's file calls its stack."""
     name = path.name
-    for suffix in (*_SUFFIXES, ".template"):
+    for suffix in (*SUFFIXES, ".template"):
         name = name.removesuffix(suffix)
     return name
+
+
+def _single(file: Path) -> StackFile:
+    """Read one template; a manifest beside it that lists it says what stack it is, as for the whole directory."""
+    template = read_template(file)
+    listed: list[StackFile] = []
+    try:
+        for name, artifact in read_json(file.parent / "manifest.json")["artifacts"].items():
+            if artifact.get("type") == _STACK:
+                stack = _listed(file.parent, name, artifact)
+                listed += [stack] if stack.file.resolve() == file.resolve() else []
+    except (InvalidInputError, OSError, ValueError, RuntimeError, KeyError, AttributeError, TypeError):
+        # The file stands for itself: what lies beside it is no reason to refuse it.
+        listed = []
+    return replace(listed[0], file=file, template=template) if len(listed) == 1 else _stack(file, template)
+
+
+def _listed(path: Path, name: str, artifact: dict[str, Any]) -> StackFile:
+    """Return a stack of a manifest whose template is not read yet."""
+    properties = artifact.get("properties", {})
+    stack_name, environment = str(properties.get("stackName", name)), str(artifact.get("environment", ""))
+    return StackFile("", stack_name, path / properties["templateFile"], {}, environment, name, stack_name)
 
 
 def _stack(file: Path, template: dict[str, Any]) -> StackFile:
@@ -82,7 +107,7 @@ def _directory(path: Path, seen: set[Path]) -> list[StackFile]:
         return _from_manifest(path, manifest, seen)
     found: list[StackFile] = []
     for file in sorted(path.iterdir()):
-        if file.suffix.lower() in _SUFFIXES and not file.name.endswith(_NESTED) and file.is_file():
+        if file.suffix.lower() in SUFFIXES and not file.name.endswith(_NESTED) and file.is_file():
             template = template_in(file)
             found += [] if template is None else [_stack(file, template)]
     return found
@@ -98,14 +123,11 @@ def _from_manifest(path: Path, manifest: Path, seen: set[Path]) -> list[StackFil
         artifacts = sorted(content.get("artifacts", {}).items())
         found: list[StackFile] = []
         for name, artifact in artifacts:
-            properties = artifact.get("properties", {})
-            if artifact.get("type") == "aws:cloudformation:stack":
-                file = path / properties["templateFile"]
-                stack_name, environment = properties.get("stackName", name), artifact.get("environment", "")
-                stack = StackFile("", str(stack_name), file, read_template(file), str(environment), name)
-                found.append(stack)
+            if artifact.get("type") == _STACK:
+                stack = _listed(path, name, artifact)
+                found.append(replace(stack, template=read_template(stack.file)))
             elif artifact.get("type") == "cdk:cloud-assembly":
-                found += _directory(path / properties["directoryName"], seen)
+                found += _directory(path / artifact.get("properties", {})["directoryName"], seen)
     except (KeyError, AttributeError, TypeError) as error:
         raise unreadable(manifest, "a manifest that is not CDK's") from error
     return found

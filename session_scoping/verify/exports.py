@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from session_scoping.verify.scope import Scope
-from session_scoping.verify.text import Unmodelled
+from session_scoping.verify.text import Text, Token, Unmodelled, join_text
 
 
 @dataclass(frozen=True)
@@ -15,6 +15,12 @@ class Output:
     name: str
     value: Any
     owner: Scope
+
+
+def with_stack_name(name: Text, scope: Scope) -> Text:
+    """Return the name of an export with the name of its stack filled in, where that is known for certain."""
+    token = Token(f"{scope.name}.AWS::StackName", "stack")
+    return join_text(*((scope.deployed_as if part == token and scope.deployed_as else part,) for part in name))
 
 
 def find(key: str, among: Iterable[Output], account: str, region: str) -> Output | Unmodelled | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from session_scoping.verify.exports import Output
+from session_scoping.verify.exports import Output, with_stack_name
 from session_scoping.verify.intrinsics import text_of
 from session_scoping.verify.scope import Scope
 from session_scoping.verify.text import Unmodelled, plain
@@ -21,7 +21,7 @@ def _exports(scope: Scope) -> Iterable[Output]:
     for output in scope.section("Outputs").values():
         export = output.get("Export") if isinstance(output, dict) else None
         name = text_of(export["Name"], scope) if isinstance(export, dict) and "Name" in export else ()
-        key = None if isinstance(name, Unmodelled) else plain(name)
+        key = None if isinstance(name, Unmodelled) else plain(with_stack_name(name, scope))
         if key:
             yield Output(key, output.get("Value"), scope)
 

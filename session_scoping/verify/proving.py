@@ -1,6 +1,7 @@
 """`prove`: every property of every session role and compute role, for all requests and all pairs of sessions."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from session_scoping.verify.collecting import collect
@@ -57,6 +58,13 @@ def prove(estate: Estate, options: Options | None = None, progress: Progress | N
     results: list[Result] = []
     for step in planned.steps:
         tell(f"{step.rule}: {step.subject}")
-        results.append(step.run())
+        results.append(_with_unread(step.run(), estate))
     notes = (*sorted(estate.notes), *planned.notes, *left_out(estate, planned.scoped, options))
     return Report(tuple(results), (*ASSUMPTIONS, *notes))
+
+
+def _with_unread(result: Result, estate: Estate) -> Result:
+    """Say beside "nothing to prove" what was not read: the session roles may be there."""
+    if result.rule != "session-roles" or not estate.problems:
+        return result
+    return replace(result, detail=f"{result.detail}; not read: {'; '.join(estate.problems)}")

@@ -131,13 +131,13 @@ def _load_json(text: str) -> Any:
 def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     # Which of two counts is not documented: a Condition given twice might be the one that is lost.
     if len(found := dict(pairs)) < len(pairs):
-        raise OddInputError(f"the key `{_twice(key for key, _ in pairs)}` twice in one object")
+        raise OddInputError(f"the key `{twice(key for key, _ in pairs)}` twice in one object")
     return found
 
 
-def _twice(keys: Iterable[str]) -> str:
-    counted = Counter(keys)
-    return next(key for key, count in counted.items() if count > 1)
+def twice(keys: Iterable[str]) -> str | None:
+    """Return the first key that occurs more than once."""
+    return next((key for key, count in Counter(keys).items() if count > 1), None)
 
 
 def _text(path: Path) -> str:
@@ -179,6 +179,8 @@ def _parse_yaml(path: Path, text: str) -> Any:
         ) from error
     try:
         return parse_yaml(text)
+    except OddInputError as error:
+        raise unreadable(path, str(error)) from error
     except Exception as error:
         # PyYAML lets errors of every type through where an explicit tag stands on odd text, such as `!!int ''`.
         raise unreadable(path, "text that is neither JSON nor YAML") from error

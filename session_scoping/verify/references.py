@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from session_scoping.verify.evaluating import handles, text_of
-from session_scoping.verify.exports import Output, find
+from session_scoping.verify.exports import Output, find, with_stack_name
 from session_scoping.verify.naming import CDK_EXPORT
 from session_scoping.verify.scope import NO_VALUE, Scope, choose, conditions_used
 from session_scoping.verify.text import Text, Token, Unmodelled, join_text, kind_of_choices, lit, plain
@@ -196,7 +196,7 @@ _MADE_UP = ("Address", "Arn", "Arns", "Endpoint", "Id", "Name", "Port", "URL", "
 @handles("Fn::ImportValue")
 def _import(argument: Any, scope: Scope) -> Text | Unmodelled:
     name = text_of(argument, scope)
-    key = None if isinstance(name, Unmodelled) else plain(name)
+    key = None if isinstance(name, Unmodelled) else plain(with_stack_name(name, scope))
     if key is None:
         return Unmodelled(f"{scope.name}: an Fn::ImportValue whose name is computed")
     return _exported(key, find(key, scope.exports, scope.account, scope.region), scope)

@@ -30,6 +30,7 @@ class Scope:
         children: Logical id of a nested stack -> its scope.
         env: Name of the account and Region the stack deploys to; stacks with the same name share them.
         stack_name: Name it is deployed under, where that is another one.
+        deployed_as: Name it is deployed under where that is known for certain; empty where it is not.
         account: Id of the account it deploys to; empty where the template leaves it open.
         region: Name of the Region it deploys to; empty where the template leaves it open.
         given: Template conditions under which it exists: those of a nested stack, and of the stacks around it.
@@ -49,6 +50,7 @@ class Scope:
     children: "dict[str, Scope]" = field(default_factory=dict)
     env: str = ""
     stack_name: str = ""
+    deployed_as: str = ""
     account: str = ""
     region: str = ""
     given: Given = ()

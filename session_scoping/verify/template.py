@@ -3,11 +3,13 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from session_scoping.errors import InvalidInputError
-from session_scoping.verify.assembly import stacks_under
+from session_scoping.verify.assembly import StackFile, stacks_under
+from session_scoping.verify.left_unread import left_unread
 from session_scoping.verify.links import link
-from session_scoping.verify.reading import read_json, read_template
+from session_scoping.verify.reading import read_json, read_template, template_in
 from session_scoping.verify.scope import Scope, existence
 
 _NESTING_MAX = 8
@@ -28,7 +30,7 @@ def load(path: Path, parameters: Mapping[str, str] | None = None) -> list[Scope]
         InvalidInputError: Something that looks like a template cannot be read, or nothing does.
     """
     stacks = stacks_under(path)
-    scopes: list[Scope] = []
+    read: list[tuple[StackFile, list[Scope]]] = []
     several = len({stack.environment for stack in stacks}) > 1
     for stack in stacks:
         scope = Scope(
@@ -37,13 +39,25 @@ def load(path: Path, parameters: Mapping[str, str] | None = None) -> list[Scope]
             # Stacks whose Region and account differ must not share the tokens that stand for them.
             env=f"@{stack.environment}" if several else "",
             stack_name=stack.stack_name,
+            deployed_as=stack.deployed_as,
             account=stack.account,
             region=stack.region,
             file=stack.file,
         )
         scope.arguments = {key: (value, None) for key, value in (parameters or {}).items()}
-        scopes += [scope, *nested_scopes(scope, stack.file.parent)]
+        read.append((stack, [scope, *nested_scopes(scope, stack.file.parent)]))
+    scopes = [scope for tree in _tops(read) for scope in tree]
+    scopes[0].notes |= set(left_unread(path, {scope.file.resolve() for scope in scopes if scope.file}))
     return link(scopes)
+
+
+def _tops(read: list[tuple[StackFile, list[Scope]]]) -> list[list[Scope]]:
+    """Leave out what is read as a nested stack already; templates that hold each other are no reason to lose both."""
+    below = [{scope.file.resolve() for scope in tree[1:] if scope.file} for _, tree in read]
+    own = [None if stack.deployed_as else stack.file.resolve() for stack, _ in read]
+    roots = {one for one, file in enumerate(own) if not any(file in files for files in below)}
+    covered = set[Path]().union(*(below[one] for one in roots))
+    return [tree for one, (_, tree) in enumerate(read) if one in roots or own[one] not in covered]
 
 
 def nested_scopes(scope: Scope, directory: Path, *, above: tuple[Path, ...] = ()) -> list[Scope]:
@@ -52,13 +66,13 @@ def nested_scopes(scope: Scope, directory: Path, *, above: tuple[Path, ...] = ()
     for logical_id, resource in scope.resources.items():
         if resource.get("Type") != "AWS::CloudFormation::Stack":
             continue
-        file = _nested_file(logical_id, scope, directory)
+        file, template = _nested_template(logical_id, scope, directory)
         # A template that holds itself deploys nowhere; what is not read is UNKNOWN.
-        if file is None or file in above or len(above) > _NESTING_MAX:
+        if file is None or template is None or file in above or len(above) > _NESTING_MAX:
             continue
         child = Scope(
             f"{scope.name}/{logical_id}",
-            read_template(file),
+            template,
             env=scope.env,
             account=scope.account,
             region=scope.region,
@@ -72,6 +86,32 @@ def nested_scopes(scope: Scope, directory: Path, *, above: tuple[Path, ...] = ()
         scope.children[logical_id] = child
         found += [child, *nested_scopes(child, directory, above=(*above, file))]
     return found
+
+
+def _nested_template(logical_id: str, scope: Scope, directory: Path) -> tuple[Path | None, dict[str, Any] | None]:
+    """Return the file and the template of a nested stack, each None where it is not found."""
+    if file := _nested_file(logical_id, scope, directory):
+        return file, read_template(file)
+    file = _file_by_path(
+        scope.properties(logical_id).get("TemplateURL"), scope.file.parent if scope.file else directory
+    )
+    return file, template_in(file) if file else None
+
+
+def _file_by_path(url: Any, directory: Path) -> Path | None:
+    """
+    Return the file at a relative path, which may lead upward.
+
+    Source:
+        AWS CLI `cloudformation package`: the TemplateURL of a nested stack may be a path, relative to its template.
+    """
+    if not isinstance(url, str) or "://" in url:
+        return None
+    try:
+        file = (directory / url).resolve()
+        return file if not Path(url).is_absolute() and file.is_file() else None
+    except (OSError, ValueError, RuntimeError):
+        return None
 
 
 def _nested_file(logical_id: str, scope: Scope, directory: Path) -> Path | None:

@@ -5,6 +5,8 @@ from typing import Any
 
 import yaml
 
+from session_scoping.verify.reading import OddInputError, twice
+
 
 class _Loader(yaml.SafeLoader):
     """PyYAML's safe loader with CloudFormation's rules."""
@@ -14,6 +16,15 @@ class _Loader(yaml.SafeLoader):
         first: [(tag, expression) for tag, expression in found if tag != "tag:yaml.org,2002:timestamp"]
         for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """Refuse a key that occurs twice, before merging puts keys of other mappings beside a mapping's own."""
+        node = super().compose_mapping_node(anchor)
+        keys = [key for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        double = twice(str(key.value) for key in keys if isinstance(key, yaml.ScalarNode))
+        if double is not None:
+            raise OddInputError(f"the key `{double}` twice in one object")
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         """Read each key as the text it is: YAML would make None of the operator `Null`, and True of `on`."""
