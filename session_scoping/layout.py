@@ -187,11 +187,11 @@ def names_tags(attribute: str | None, tags: Collection[str]) -> bool:
     if attribute is None or not all(stems):
         return False
     name = _squeezed(attribute)
-    words = "|".join(sorted(stems, key=len, reverse=True))
-    return bool(re.fullmatch(f"(?:(?:{words}){_ENDING})+", name)) and all(stem in name for stem in stems)
+    words = sorted({*stems, *_ENDINGS}, key=len, reverse=True)
+    return not re.sub("|".join(words), "", name) and all(stem in name for stem in stems)
 
 
-_ENDING = "(?:id|key|pk|hash)*"
+_ENDINGS = ("id", "key", "pk", "hash")
 
 
 def _squeezed(name: str) -> str:
@@ -199,7 +199,7 @@ def _squeezed(name: str) -> str:
 
 
 def _stem(tag: str) -> str:
-    return re.sub(f"{_ENDING}$", "", _squeezed(tag)) or _squeezed(tag)
+    return re.sub(f"(?:{'|'.join(_ENDINGS)})*$", "", _squeezed(tag)) or _squeezed(tag)
 
 
 def shared_on_purpose(

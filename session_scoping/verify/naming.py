@@ -3,7 +3,7 @@
 import re
 
 from session_scoping.verify.matching import split_fields
-from session_scoping.verify.text import PARTITIONS, Pattern, Text, Token, Wildcard, apart, join_text, lit
+from session_scoping.verify.text import OPEN, PARTITIONS, Pattern, Text, Token, Wildcard, apart, join_text, lit
 
 CDK_EXPORT = re.compile(r"[:.](ExportsOutput|PublishOutput)(Ref|FnGetAtt)")
 """An export that CDK itself makes for a cross-stack reference: the Ref or an attribute of one resource."""
@@ -34,7 +34,7 @@ def may_be_named(text: Text, name: Text, identifier: str) -> bool:
     text, name = _folded(text), _folded(name)
     if text == name:
         return True
-    if any(isinstance(part, Token) and part.kind in {"free", "plain"} for part in text):
+    if any(isinstance(part, Token) and part.kind in OPEN for part in text):
         return not apart(text, name)
     if len(text) == 1 and is_made_up(text):
         return False  # the name of another resource

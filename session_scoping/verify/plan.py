@@ -174,13 +174,16 @@ def _token_steps(estate: Estate, scoped: Sequence[Scoped], compute: ComputeRoles
 def _compute_steps(estate: Estate, scoped: Sequence[Scoped], compute: ComputeRoles, options: Options) -> Iterator[Step]:
     stores = with_copies(stores_of(scoped), estate)
     proofs = [(COMPUTE, prove_compute), *([] if options.masked_grants else [(MASKED, prove_compute_grants)])]
-    judged = tuple(role.arn for role in compute.roles)
+    judged = tuple(role.arn for role in compute.roles if role.id not in compute.perhaps_brokers)
     for role in compute.roles:
         perhaps = role.id in compute.perhaps_brokers
         for rule, prove in proofs:
             attempt = partial(prove, estate, role, stores, perhaps_broker=perhaps, judged=judged)
             attempt = partial(_by_service, attempt) if role.id in compute.by_service else attempt
             yield _step(estate, role, rule, attempt, (role, stores, perhaps, judged, role.id in compute.by_service))
+    for role in compute.escapes:
+        detail = "it mints sessions, and agent code that is denied to mint may become it"
+        yield _known(Result(COMPUTE, role.label, Status.UNKNOWN, detail, location=role.id))
     for text in compute.outside:
         detail = "it may mint sessions and is not in these templates; --compute-role names who runs agents instead"
         yield _known(Result(COMPUTE, show(text), Status.UNKNOWN, detail))

@@ -6,7 +6,7 @@ from session_scoping.promises import ATTRIBUTED_TO
 from session_scoping.verify.matching import action_matches, parsed, split_fields
 from session_scoping.verify.model import Role, Statement
 from session_scoping.verify.naming import may_be_named, role_name_in
-from session_scoping.verify.text import Pattern, Text, Token, Unmodelled, Variable, plain
+from session_scoping.verify.text import OPEN, Pattern, Text, Token, Unmodelled, Variable, plain
 
 PRINCIPAL_TAG = "aws:principaltag/"
 REQUEST_TAG = "aws:requesttag/"
@@ -43,7 +43,7 @@ def may_be_role(text: Text, role: Role) -> bool:
         account = "".join(part for part in split_fields(text)[4] if isinstance(part, str))
         elsewhere = account.isdigit() and role.account not in {"", account}
         return not elsewhere and may_be_named(name, role.name, role.id)
-    return any(token.kind in {"free", "plain"} for token in tokens) or role.name[0] in tokens
+    return any(token.kind in OPEN for token in tokens) or role.name[0] in tokens
 
 
 def uses_tags(role: Role) -> bool:

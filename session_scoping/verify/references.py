@@ -68,8 +68,8 @@ def _parameter(name: str, scope: Scope) -> Text | Unmodelled:
     # A parameter may hold `*` at deploy time, whatever its default says, unless a resource is named by it.
     kind = kind_of_choices(allowed) if isinstance(allowed, list) and allowed else "free"
     pattern = declared.get("AllowedPattern") if isinstance(declared, dict) else None
-    harmless = name in _naming(scope) or (isinstance(pattern, str) and _LETTERS_ONLY.fullmatch(pattern))
-    return (Token(f"{scope.name}.{name}", "part" if harmless else kind),)
+    kind = "word" if isinstance(pattern, str) and _LETTERS_ONLY.fullmatch(pattern) else kind
+    return (Token(f"{scope.name}.{name}", "part" if name in _naming(scope) else kind),)
 
 
 def _naming(scope: Scope) -> frozenset[str]:

@@ -51,12 +51,15 @@ def _of_stream(value: Any, scope: Scope, where: str) -> Iterator[Policy]:
 
 def _of_replicas(value: Any, scope: Scope, where: str) -> Iterator[Policy]:
     replicas = items_of(value, scope)
+    alone = isinstance(replicas, list) and len(replicas) == 1
     for replica in [replicas] if isinstance(replicas, Unmodelled) else replicas:
         body = _body(replica, scope)
         if body is None or isinstance(body, Unmodelled):
             yield (), f"{where}: a replica is not understood"
             continue
-        yield from _own(body.get("ResourcePolicy"), scope, f"{where} replica")
+        for statements, problem in _own(body.get("ResourcePolicy"), scope, f"{where} replica"):
+            # What one replica's policy denies, another's does not.
+            yield (statements if alone else tuple(s for s in statements if s.allow)), problem
         yield from _of_stream(body.get("ReplicaStreamSpecification"), scope, f"{where} replica")
 
 

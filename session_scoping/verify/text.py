@@ -17,7 +17,7 @@ class Token:
         name: Unique within one verification, such as `App.Table` or `AWS::Region`.
         kind: What the text can look like, which limits how it can be matched: `table`, `bucket`, `role`, `key`,
             `function`, `region`, `account`, `partition`, `stack`, `part` (of a name), `chosen` (one of several names),
-            `plain` (anything without wildcards), or `free` (anything at all).
+            `word` (letters such as names have), `plain` (anything without wildcards), or `free` (anything at all).
     """
 
     name: str
@@ -25,6 +25,10 @@ class Token:
 
 
 Text = tuple[str | Token, ...]
+
+
+OPEN = frozenset({"free", "plain", "word"})
+"""Kinds of tokens that may be the name of any resource."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +56,10 @@ def lit(text: str) -> Text:
 
 
 def kind_of_choices(values: Sequence[object]) -> str:
-    """Return the kind of a token that holds one of some values: `part`, `plain`, or `free` where one has a wildcard."""
+    """Return the kind of a token that holds one of some values: `word`, `plain`, or `free` where one has a wildcard."""
     if not all(isinstance(value, str) and value and not set(value) & set("*?$") for value in values):
         return "free"
-    return "part" if all(re.fullmatch(r"[\w+=,.@-]+", str(value), re.ASCII) for value in values) else "plain"
+    return "word" if all(re.fullmatch(r"[\w+=,.@-]+", str(value), re.ASCII) for value in values) else "plain"
 
 
 def plain(text: Text) -> str | None:

@@ -146,3 +146,28 @@ def test_a_deny_on_another_role_makes_no_broker_of_an_agent_s() -> None:
     assert opened["S.Compute"] is Status.UNKNOWN
     closed = {r.location: r.status for r in judged(kept_out(allow("logs:PutLogEvents", "*")), "compute-isolation")}
     assert closed["S.Compute"] is Status.PROVED
+
+
+def with_broker(service: str, *more: Any, trusts: Any = None) -> Template:
+    """Return a stack whose compute role is denied to mint, beside a broker of a service that does."""
+    template = orchestrator(allow("logs:PutLogEvents", "*"), resource={"Fn::GetAtt": ["Task", "Arn"]})
+    also = [allow("sts:AssumeRole", Principal={"AWS": trusts})] if trusts else []
+    template["Resources"]["Broker"] = role(allow("sts:AssumeRole", Principal={"Service": service}), *also)
+    keep_out = {"Effect": "Deny", "Action": "sts:AssumeRole", "Resource": {"Fn::GetAtt": ["Session", "Arn"]}}
+    template["Resources"]["KeepOut"] = policy("Compute", keep_out, *more)
+    (trusting,) = template["Resources"]["Session"]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    trusting["Principal"] = {"AWS": {"Fn::GetAtt": ["Broker", "Arn"]}}
+    return template
+
+
+BROKER = {"Fn::GetAtt": ["Broker", "Arn"]}
+
+
+@pytest.mark.parametrize("service", ["lambda.amazonaws.com", "ecs-tasks.amazonaws.com"])
+def test_a_broker_stays_out_of_reach(service: str) -> None:
+    """Neither handed to a service nor assumed: who becomes the broker mints any session."""
+    assert {r.status for r in judged(with_broker(service), "compute-isolation")} == {Status.PROVED}
+    handed = with_broker(service, allow("iam:PassRole", BROKER))
+    assert {r.location: r.status for r in judged(handed, "compute-isolation")}["S.Compute"] is Status.VIOLATED
+    assumed = with_broker(service, allow("sts:AssumeRole", BROKER), trusts=COMPUTE)
+    assert Status.UNKNOWN in {r.status for r in judged(assumed, "compute-isolation") if r.location == "S.Broker"}

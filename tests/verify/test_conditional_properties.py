@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from session_scoping.verify.report import Status
-from tests.verify.hand_written import TABLE, allow, by_hand, document, judged, policy, rows, table, tag
+from tests.verify.hand_written import COMPUTE, TABLE, allow, by_hand, document, judged, policy, rows, table, tag
 from tests.verify.mutations import Body, Template
 
 NOTHING = {"Ref": "AWS::NoValue"}
@@ -134,3 +134,14 @@ def test_of_two_managed_policies_of_one_name_both_count(open_one: str | None) ->
     template["Resources"]["Session"]["Properties"]["ManagedPolicyArns"] = [arn]
     (result,) = judged(template, "partition-isolation")
     assert result.status is (Status.VIOLATED if open_one else Status.PROVED), result.detail
+
+
+@pytest.mark.parametrize(("replicas", "held"), [(1, True), (2, False)])
+def test_what_one_replica_denies_another_does_not(replicas: int, held: bool) -> None:
+    """A policy stands on one replica, and the same rows are in the others."""
+    deny = {"Effect": "Deny", "Action": "dynamodb:*", "Resource": "*", "Principal": {"AWS": COMPUTE}}
+    guarded = {"Region": "us-east-1", "ResourcePolicy": {"PolicyDocument": document(deny)}}
+    template = table_with("GlobalTable", Replicas=[guarded, {"Region": "eu-west-1"}][:replicas])
+    template["Resources"]["Opened"] = policy("Compute", allow("dynamodb:Scan", TABLE))
+    statuses = {result.status for result in judged(template, "compute-isolation", masked_grants=True)}
+    assert (statuses == {Status.PROVED}) is held

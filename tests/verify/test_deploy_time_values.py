@@ -63,7 +63,7 @@ def test_text_that_may_hold_a_wildcard_is_not_proved(case: str) -> None:
 
 
 KINDS: list[tuple[list[object], str]] = [
-    (["dev", "eu-west-1"], "part"), (["a/b", "c"], "plain"), (["?"], "free"), (["${x}"], "free"), ([""], "free"),
+    (["dev", "eu-west-1"], "word"), (["a/b", "c"], "plain"), (["?"], "free"), (["${x}"], "free"), ([""], "free"),
     ([["a"]], "free"),
 ]  # fmt: skip
 
@@ -107,3 +107,14 @@ def test_a_statement_half_understood_is_unknown_where_its_action_counts(rule: st
     extra = policy("Session", allow("s3:GetObject", {"Fn::Nothing": "x"}))
     statuses = {result.status for result in judged(by_hand(Extra=extra), rule)}
     assert statuses == {Status.UNKNOWN if rule == "object-isolation" else Status.PROVED}
+
+
+@pytest.mark.parametrize(
+    "allowed", [{"AllowedPattern": "[a-zA-Z0-9-]+"}, {"AllowedValues": ["a", "S-Table-1ABCDEFGHIJKL"]}]
+)
+def test_a_chosen_name_may_be_a_generated_one(allowed: Any) -> None:
+    """Who deploys may give the name CloudFormation made up for the table."""
+    resource = {"Fn::Sub": "arn:aws:dynamodb:${AWS::Region}:${AWS::AccountId}:table/${Stage}"}
+    template = by_hand(Opened=policy("Compute", allow("dynamodb:Scan", resource)))
+    template["Parameters"] = chosen(**allowed)
+    assert {result.status for result in judged(template, "compute-isolation")} != {Status.PROVED}

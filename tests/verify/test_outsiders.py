@@ -1,12 +1,14 @@
 """Who is let in by a condition rather than as a principal: accounts and organizations it names."""
 
+import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from session_scoping.verify.report import Status
-from tests.verify.test_strangers import CLOUDFRONT, HERE, judged, on_bucket
+from tests.verify.test_strangers import CLOUDFRONT, HERE, judged, judged_path, on_bucket
 
 ELSEWHERE: dict[str, tuple[Any, Any]] = {
     "a service for another account": (CLOUDFRONT, {"StringEquals": {"aws:SourceAccount": "444455556666"}}),
@@ -34,3 +36,34 @@ def test_an_organization_is_named_among_the_assumptions() -> None:
     """That it is one's own, and its members may read, is the adopter's word."""
     result = judged(on_bucket("*", {"StringEquals": {"aws:PrincipalOrgID": "o-ours"}}))
     assert any("o-ours" in text for text in result.assumptions)
+
+
+PARTNER = {"Fn::Sub": "arn:aws:iam::${Partner}:root"}
+
+
+@pytest.mark.parametrize(
+    ("principal", "condition"),
+    [({"AWS": PARTNER}, None), (CLOUDFRONT, {"StringEquals": {"aws:SourceAccount": {"Ref": "Partner"}}})],
+)
+def test_an_account_that_a_parameter_names_is_anybody_s(tmp_path: Path, principal: Any, condition: Any) -> None:
+    """It is not taken for the stack's own account because that one is known."""
+    template = on_bucket(principal, condition)
+    template["Parameters"] = {"Partner": {"Type": "String"}}
+    (tmp_path / "S.template.json").write_text(json.dumps(template))
+    artifact = {
+        "type": "aws:cloudformation:stack",
+        "environment": "aws://111122223333/eu-west-1",
+        "properties": {"templateFile": "S.template.json"},
+    }
+    (tmp_path / "manifest.json").write_text(json.dumps({"version": "1", "artifacts": {"S": artifact}}))
+    assert judged_path(tmp_path).status is Status.UNKNOWN
+
+
+def test_a_policy_with_many_keys_ends_with_an_answer() -> None:
+    """Each key that a request may lack doubles what is to be tried; beyond some it is not tried."""
+    keys = [
+        "aws:PrincipalOrgID", "aws:PrincipalOrgPaths", "aws:SourceOrgID", "aws:SourceOrgPaths", "aws:SourceOwner",
+        "aws:SourceAccount", "aws:SourceArn", "aws:VpceAccount", "aws:VpceOrgID", "aws:FederatedProvider",
+    ]  # fmt: skip
+    condition = {"StringEqualsIfExists": dict.fromkeys(keys, "o-ours")}
+    assert judged(on_bucket(CLOUDFRONT, condition)).status is not Status.PROVED

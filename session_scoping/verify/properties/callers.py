@@ -101,6 +101,7 @@ class Stranger:
         return key in _SET_BY_AWS or in_context or (not self.tagged and key.startswith(PRINCIPAL_TAG))
 
 
+_LACKED_MAX = 6
 _STRANGERS = (
     Stranger("anybody", _ANYBODY),
     Stranger("any account", {**_INTERNET, **_ELSEWHERE}, tagged=True),
@@ -115,10 +116,17 @@ _STRANGERS = (
 
 
 def strangers(policy: tuple[Statement, ...]) -> Iterator[Stranger]:
-    """Yield who may come from outside, with and without each key a policy asks for that a request may lack."""
+    """
+    Yield who may come from outside, with and without each key a policy asks for that a request may lack.
+
+    Raises:
+        UnmodelledError: There are too many to try all combinations.
+    """
     used = {condition.key.lower() for statement in policy for condition in statement.conditions}
     for stranger in _STRANGERS:
         lacked = sorted(used & set(stranger.context) - stranger.always)
+        if len(lacked) > _LACKED_MAX:
+            raise UnmodelledError(f"a policy asks for {len(lacked)} keys that a request may have or lack")
         for present in product((True, False), repeat=len(lacked)):
             without = {key for key, there in zip(lacked, present, strict=True) if not there}
             yield replace(stranger, context={k: v for k, v in stranger.context.items() if k not in without})

@@ -24,6 +24,7 @@ class ComputeRoles:
         perhaps_brokers: Ids of those that mint while other runtimes do not, so that they may be brokers.
         by_service: Ids of those that are taken for an agent's because of the service that assumes them alone.
         outside: Minters whose policies are not in the templates.
+        escapes: Minters that a role may become which is denied to mint.
         notes: What was assumed.
     """
 
@@ -31,6 +32,7 @@ class ComputeRoles:
     perhaps_brokers: frozenset[str] = frozenset()
     by_service: frozenset[str] = frozenset()
     outside: tuple[Text, ...] = ()
+    escapes: tuple[Role, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -70,13 +72,15 @@ def find_compute_roles(estate: Estate, scoped: Sequence[Scoped], options: Option
         labels = [*(role.label for role in brokers), *(show(text) for text in outside if text not in strangers)]
         notes = tuple(f"{label} mints sessions and agent code does not run with it" for label in labels)
         roles = tuple(_with_reachable(found, others, scoped))
-        return ComputeRoles(roles, perhaps, by_service, strangers, notes)
+        become = _with_reachable(kept_out, others, scoped)
+        escapes = tuple(role for role in become if role in minters and role not in kept_out)
+        return ComputeRoles(roles, perhaps, by_service, strangers, escapes, notes)
     notes = tuple(
         f"{role.label} may mint any session: code that reads its credentials is not contained" for role in minters
     )
     perhaps = frozenset(role.id for role in minters if idle and role not in runtimes)
     roles = tuple(_with_reachable(_distinct([*minters, *runtimes]), others, scoped))
-    return ComputeRoles(roles, perhaps, by_service, outside, notes)
+    return ComputeRoles(roles, perhaps, by_service, outside, notes=notes)
 
 
 def _may_run_agents(service: str) -> bool:
@@ -124,13 +128,15 @@ def _with_reachable(found: list[Role], others: list[Role], scoped: Sequence[Scop
 
     Who mints is left out of what it may hand on: `compute-isolation` fails on that.
     """
-    found = list(found)
+    found, ids = list(found), {role.id for role in found}
+    minters = {role.id for role in others if any(mints(role, item.role) for item in scoped)}
     for role in found:
         handed = _handed_on(role)
-        for other in others:
-            passed = other.arn in handed and not any(mints(other, item.role) for item in scoped)
-            if other not in found and (passed or mints(role, other) or _lets_in(other, _may_assume(role, other))):
+        for other in (other for other in others if other.id not in ids):
+            passed = other.arn in handed and other.id not in minters
+            if passed or mints(role, other) or _lets_in(other, _may_assume(role, other)):
                 found.append(other)
+                ids.add(other.id)
     return found
 
 

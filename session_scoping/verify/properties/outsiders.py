@@ -66,7 +66,10 @@ def outsiders_of(statement: Statement, estate: Estate, env: str) -> Iterator[tup
         if condition.key.lower() in _ORGANIZATIONS:
             yield from ((text, Outsider(show(text), of_the_account=True)) for text in condition.values)
         for text in condition.values if condition.key.lower() in _WHOSE else ():
-            account, _ = _account_of(text)
+            whole = text[0] if len(text) == 1 else ""
+            # A value of which nothing is known says no account; what a resource of the templates is, it may say.
+            chosen = isinstance(whole, Token) and whole.kind in {"free", "word"}
+            account = whole if chosen else _account_of(text)[0]
             theirs = isinstance(account, Token) or account.isdigit()
             if theirs and _account_id(account, estate) != _account_id(_own(env), estate):
                 yield text, Outsider(f"{show(text)}, by {condition.key},")
@@ -94,6 +97,8 @@ def _account_id(account: str | Token, estate: Estate) -> str:
     """Return an account's id where it is known, else the name of what stands for it."""
     if isinstance(account, str):
         return account
+    if account.kind != "account":
+        return account.name  # a parameter may name anybody's
     _, _, environment = account.name.partition("@aws://")
     known = environment.partition("/")[0] if environment else next(iter(estate.accounts), "")
     alone = bool(environment) or len(estate.accounts) == 1
