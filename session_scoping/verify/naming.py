@@ -77,8 +77,19 @@ def is_made_up(text: Pattern) -> bool:
 
 
 def is_import(text: Pattern) -> bool:
-    """Whether a text is what another stack exports, one value that says nothing of its parts."""
-    return len(text) == 1 and isinstance(text[0], Token) and CDK_EXPORT.search(text[0].name) is not None
+    """Whether a text is, or begins with, what another stack exports, one value that says nothing of its parts."""
+    ends = len(text) == 1 or (len(text) > 1 and isinstance(text[1], str) and text[1].startswith("/"))
+    return ends and isinstance(text[0], Token) and CDK_EXPORT.search(text[0].name) is not None
+
+
+def from_one_resource(one: Pattern, two: Pattern) -> bool:
+    """Whether two imports are attributes of one resource: CDK's exports hold its id, the attribute and a hash."""
+    return is_import(one) and is_import(two) and _exporting(one[0]) == _exporting(two[0])
+
+
+def _exporting(token: object) -> str:
+    name = token.name if isinstance(token, Token) else ""
+    return re.sub(r"(StreamArn|Arn)?[0-9A-F]{8}$", "", CDK_EXPORT.sub(":", name.partition("@")[0]))
 
 
 def in_this_partition(text: Text, partition: Token) -> Text:

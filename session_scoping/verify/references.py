@@ -186,7 +186,8 @@ def _get_att(argument: Any, scope: Scope) -> Text | Unmodelled:
     if kind == "AWS::SSM::Parameter" and attribute == "Value":
         return text_of(scope.properties(logical_id).get("Value", ""), scope)
     # Names and ids that services make up hold no wildcard; what an attribute repeats of somebody's input may.
-    shape = "plain" if attribute.endswith(_MADE_UP) else "free"
+    made_up = attribute.endswith(_MADE_UP) and not attribute.startswith("Outputs.")
+    shape = "plain" if made_up else "free"
     return (Token(f"{scope.name}.{logical_id}.{attribute}", shape),)
 
 

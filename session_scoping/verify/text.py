@@ -17,7 +17,8 @@ class Token:
         name: Unique within one verification, such as `App.Table` or `AWS::Region`.
         kind: What the text can look like, which limits how it can be matched: `table`, `bucket`, `role`, `key`,
             `function`, `region`, `account`, `partition`, `stack`, `part` (of a name), `chosen` (one of several names),
-            `word` (letters such as names have), `plain` (anything without wildcards), or `free` (anything at all).
+            `plain` (anything without wildcards, as AWS makes it), `word` (letters such as names have, as somebody chose
+            them), `text` (anything without wildcards, chosen as well), or `free` (anything at all).
     """
 
     name: str
@@ -27,7 +28,9 @@ class Token:
 Text = tuple[str | Token, ...]
 
 
-OPEN = frozenset({"free", "plain", "word"})
+TYPED_IN = frozenset({"free", "part", "text", "word"})
+"""Kinds of tokens that may be empty."""
+OPEN = frozenset({"free", "plain", "text", "word"})
 """Kinds of tokens that may be the name of any resource."""
 
 
@@ -56,10 +59,10 @@ def lit(text: str) -> Text:
 
 
 def kind_of_choices(values: Sequence[object]) -> str:
-    """Return the kind of a token that holds one of some values: `word`, `plain`, or `free` where one has a wildcard."""
+    """Return the kind of a token that holds one of some values: `word`, `text`, or `free` where one has a wildcard."""
     if not all(isinstance(value, str) and value and not set(value) & set("*?$") for value in values):
         return "free"
-    return "word" if all(re.fullmatch(r"[\w+=,.@-]+", str(value), re.ASCII) for value in values) else "plain"
+    return "word" if all(re.fullmatch(r"[\w+=,.@-]+", str(value), re.ASCII) for value in values) else "text"
 
 
 def plain(text: Text) -> str | None:
@@ -86,8 +89,8 @@ def apart(one: Text, two: Text) -> bool:
     one, two = _without_common_head(one, two)
     one, two = map(_reversed, _without_common_head(_reversed(one), _reversed(two)))
     if not one or not two:
-        # A token stands for at least one character, unless it is free.
-        return any(isinstance(part, str) or part.kind != "free" for part in (*one, *two))
+        # A token stands for at least one character, unless it is what somebody types in.
+        return any(isinstance(part, str) or part.kind not in TYPED_IN for part in (*one, *two))
     ends = ((one[0], two[0], 0), (one[-1], two[-1], -1))
     return any(isinstance(a, str) and isinstance(b, str) and a[at] != b[at] for a, b, at in ends)
 

@@ -63,7 +63,7 @@ def test_text_that_may_hold_a_wildcard_is_not_proved(case: str) -> None:
 
 
 KINDS: list[tuple[list[object], str]] = [
-    (["dev", "eu-west-1"], "word"), (["a/b", "c"], "plain"), (["?"], "free"), (["${x}"], "free"), ([""], "free"),
+    (["dev", "eu-west-1"], "word"), (["a/b", "c"], "text"), (["?"], "free"), (["${x}"], "free"), ([""], "free"),
     ([["a"]], "free"),
 ]  # fmt: skip
 
@@ -117,4 +117,29 @@ def test_a_chosen_name_may_be_a_generated_one(allowed: Any) -> None:
     resource = {"Fn::Sub": "arn:aws:dynamodb:${AWS::Region}:${AWS::AccountId}:table/${Stage}"}
     template = by_hand(Opened=policy("Compute", allow("dynamodb:Scan", resource)))
     template["Parameters"] = chosen(**allowed)
+    assert {result.status for result in judged(template, "compute-isolation")} != {Status.PROVED}
+
+
+@pytest.mark.parametrize("allowed", [{"AllowedPattern": "[a-z-]*"}, {"Default": ""}])
+def test_a_chosen_part_of_a_name_may_be_empty(allowed: Any) -> None:
+    """`${P}tenants` is `tenants` then, whether a pattern or a resource's name says that it holds letters only."""
+    resource = {"Fn::Sub": "arn:aws:dynamodb:${AWS::Region}:${AWS::AccountId}:table/${Stage}tenants"}
+    template = by_hand(Opened=policy("Compute", allow("dynamodb:Scan", resource)))
+    template["Resources"]["Table"]["Properties"]["TableName"] = "tenants"
+    template["Resources"]["Other"] = {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": {"Fn::Sub": "${Stage}b"}}}
+    template["Parameters"] = chosen(**allowed)
+    assert {result.status for result in judged(template, "compute-isolation")} != {Status.PROVED}
+
+
+ARNS = {"Fn::FindInMap": ["Prefix", {"Ref": "AWS::Region"}, "of"]}
+
+
+@pytest.mark.parametrize("inside", ["", "/index/x"])
+def test_an_arn_from_a_map_may_be_that_of_a_tenant_table(inside: str) -> None:
+    """One of the map's values is the table's ARN, or may be."""
+    resource = {"Fn::Join": ["", [ARNS, inside]]}
+    template = by_hand(Opened=policy("Compute", allow("dynamodb:*", resource)))
+    template["Resources"]["Table"]["Properties"]["TableName"] = "tenants"
+    own = "arn:aws:dynamodb:eu-west-1:111122223333:table/"
+    template["Mappings"] = mapped(own + "tenants", own + "other")
     assert {result.status for result in judged(template, "compute-isolation")} != {Status.PROVED}

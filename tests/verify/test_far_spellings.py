@@ -67,6 +67,23 @@ def test_an_import_may_be_what_is_spelled_out(mine: Any, theirs: Any) -> None:
     assert {result.status for result in judged(imported(mine, theirs), "compute-isolation")} != {Status.PROVED}
 
 
+STREAM = {"Fn::ImportValue": "Data:ExportsOutputFnGetAttTableCD117FA1StreamArn0A1B2C3D"}
+BY_NAME = {"Fn::Sub": ["arn:aws:dynamodb:${AWS::Region}:${AWS::AccountId}:table/${Name}", {
+    "Name": {"Fn::ImportValue": "Data:ExportsOutputRefTableCD117FA1AABBCCDD"}}]}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs"),
+    [(IMPORT, STREAM), (IMPORT, BY_NAME), (LITERAL, {"Fn::Join": ["", [IMPORT, "/index/x"]]})],
+    ids=["its stream", "its name", "its index"],
+)
+def test_another_attribute_of_the_resource_is_the_resource(mine: Any, theirs: Any) -> None:
+    """The name of an export says which resource it is of."""
+    opened = imported(mine, theirs)
+    opened["Resources"]["Opened"] = policy("Compute", allow("dynamodb:*", theirs))
+    assert {result.status for result in judged(opened, "compute-isolation")} != {Status.PROVED}
+
+
 @pytest.mark.parametrize("theirs", [OTHER, TABLE, ELSEWHERE])
 def test_an_import_is_not_another_import_nor_a_table_of_this_stack(theirs: Any) -> None:
     """CDK exports each attribute once, and a stack imports nothing of its own."""

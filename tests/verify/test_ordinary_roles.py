@@ -8,7 +8,7 @@ import pytest
 from session_scoping.verify.proving import prove
 from session_scoping.verify.report import Status
 from tests.verify.corpus import estate_of
-from tests.verify.hand_written import BUCKET, COMPUTE, allow, by_hand, judged, policy
+from tests.verify.hand_written import BUCKET, COMPUTE, allow, by_hand, document, judged, policy
 from tests.verify.mutations import Template
 
 OWN = "traces/${aws:PrincipalTag/user_id}/${aws:PrincipalTag/task_id}/"
@@ -125,3 +125,17 @@ def test_an_account_of_which_a_condition_names_one_role_is_that_role(operator: s
 def test_an_account_of_which_no_condition_names_one_role_is_not_proved(condition: Any) -> None:
     """Whoever the account's policies allow may make sessions."""
     assert not prove(estate_of(trusting(**condition))).proved
+
+
+@pytest.mark.parametrize(("path", "status"), [("/", Status.PROVED), ("/ops/", Status.VIOLATED)])
+def test_a_bucket_s_policy_for_roles_under_a_path_is_not_for_others(path: str, status: Status) -> None:
+    """A role's name holds no slash, so a session role without a path is none of `role/ops/*`."""
+    named = {"ArnLike": {"aws:PrincipalArn": {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/ops/*"}}}
+    opened = allow("s3:GetObject", {"Fn::Sub": "${Bucket.Arn}/*"}, Principal="*", Condition=named)
+    bucket_policy = {
+        "Type": "AWS::S3::BucketPolicy",
+        "Properties": {"Bucket": {"Ref": "Bucket"}, "PolicyDocument": document(opened)},
+    }
+    template = by_hand(Opened=bucket_policy)
+    template["Resources"]["Session"]["Properties"]["Path"] = path
+    assert {result.status for result in judged(template, "object-isolation")} == {status}

@@ -63,6 +63,9 @@ LETS_IN: dict[str, tuple[Any, Any]] = {
     "a user of that name": ("*", {"StringEquals": {"aws:username": "alice"}}),
     "a session of that name": ("*", {"StringLike": {"aws:userid": "*:agent"}}),
     "roles named so": ("*", {"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/agent-*"}}),
+    "roles of a name that reaches to the account": (
+        "*", {"StringLike": {"aws:PrincipalArn": {"Fn::Sub": "arn:*:iam::${AWS::AccountId}:role/ci/*"}}},
+    ),
     "half of the internet": ("*", {"IpAddress": {"aws:SourceIp": "0.0.0.0/1"}}),
     "whoever has an endpoint": ("*", {"Null": {"aws:VpceAccount": "false"}}),
     "an endpoint of any organization": ("*", {"StringLike": {"aws:VpceOrgID": "o-*"}}),

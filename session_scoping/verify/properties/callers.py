@@ -178,8 +178,13 @@ def _holds(condition: Condition, statement: Statement, stranger: Stranger) -> bo
         concrete = Condition(condition.operator, condition.key, tuple((text,) for text in texts))
         return condition_holds(concrete, stranger.context, variables=statement.variables)
     # Of numbers and dates nothing is known.
-    may_match = not base.startswith(_COMPARED) or any(map(is_theirs, texts))
+    may_match = not base.startswith(_COMPARED) or any(is_theirs(text) or _spans(base, text) for text in texts)
     return may_match or is_negated(base) if statement.allow else is_negated(base) and not may_match
+
+
+def _spans(base: str, pattern: str) -> bool:
+    """Whether a wildcard stands before the account of an ARN that is compared as text, where it reaches past colons."""
+    return base.startswith("string") and pattern.startswith("arn:") and "*" in ":".join(pattern.split(":", 5)[:4])
 
 
 _COMPARED = ("string", "arn", "ipaddress", "notipaddress")

@@ -138,7 +138,7 @@ def _partition(proof: Proof, store: Store) -> _Outcome:
         found = sample_attempt(proof, action, place.arn, False, place, summary, keyed=False)
         if found:
             return Status.VIOLATED, summary, found
-        model = solve(target.domain, a.formula, reach)
+        model = solve(target.domain, bare.domain(), a.formula, reach)
         if model is not None:
             return _verdict(proof, bare, model, [Witness(action, place.arn)], summary, None, store)
     patterns = leading_patterns(statements, proof, store)
@@ -181,7 +181,8 @@ def _objects(proof: Proof, store: Store) -> _Outcome:
         reach = allowed(proof.role, call, action, target)
         if z3.is_false(reach):
             continue
-        model = solve(target.domain, reach, a.formula, b.formula, disjunction([theirs(a.session), shared(a.session)]))
+        crossing = disjunction([theirs(a.session), shared(a.session)])
+        model = solve(target.domain, call.domain(), other.domain(), reach, a.formula, b.formula, crossing)
         if model is not None:
             summary = f"a session reaches an object of another session in {store.label}"
             witness = Witness(action, store.arn, "/" + key.read(model))

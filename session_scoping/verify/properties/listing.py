@@ -51,8 +51,8 @@ def _is_below(pattern: Pattern | Unmodelled, bucket: Store, scoped: Scoped) -> b
     """Whether a prefix begins with one that belongs to a session alone, up to a slash."""
     if isinstance(pattern, Unmodelled):
         return False
-    for own in scoped.formats[bucket.id]:
-        *head, end = own[:-1] if own[-1:] == (Wildcard("*"),) else own
+    for own in (own for own in scoped.formats[bucket.id] if own[-1] == Wildcard("*")):
+        *head, end = own[:-1]
         apart = scoped.identity <= tags_in(own) or scoped.shares(own)
         # `a/b` in a tag would lie below the prefix of `a`.
         apart = apart and not any(tag_may_hold(scoped.role, part, "/") for part in own if isinstance(part, Variable))

@@ -16,6 +16,7 @@ from session_scoping.verify.symbolic.strings import (
     disjunction,
     string_value,
     token_constant,
+    token_domain,
 )
 from session_scoping.verify.text import Text, Token, Variable
 
@@ -101,6 +102,7 @@ class Call:
     fixed: dict[str, Text] = field(default_factory=dict)
     minted: Session | None = None
     used: set[str] = field(default_factory=set)
+    asked: set[str] = field(default_factory=set)
     dated: set[str] = field(default_factory=set)
     atoms: dict[str, tuple[object, bool]] = field(default_factory=dict)
 
@@ -116,6 +118,7 @@ class Call:
                 return self.minted.carried(name), self.minted.value(name)
             return FALSE, z3.StringVal("")
         if key in self.fixed:
+            self.asked.add(key)
             terms = [token_constant(p) if isinstance(p, Token) else constant(p) for p in self.fixed[key]]
             return TRUE, terms[0] if len(terms) == 1 else z3.Concat(*terms)
         return self._free(key)
@@ -139,8 +142,9 @@ class Call:
         return self.single(variable.key)
 
     def domain(self) -> Bool:
-        """Return the constraints on the elements of `dynamodb:LeadingKeys`."""
-        return conjunction([key.domain() for _, key in self.leading_keys])
+        """Return the constraints on the elements of `dynamodb:LeadingKeys`, and on fixed keys that were asked for."""
+        tokens = [part for key in sorted(self.asked) for part in self.fixed[key] if isinstance(part, Token)]
+        return conjunction([*(key.domain() for _, key in self.leading_keys), *map(token_domain, tokens)])
 
     def has_leading_keys(self) -> Bool:
         """Whether the request carries `dynamodb:LeadingKeys` at all."""

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 import z3
 
-from session_scoping.verify.text import PARTITIONS, Part, Pattern, Token, Variable, Wildcard
+from session_scoping.verify.text import PARTITIONS, TYPED_IN, Part, Pattern, Token, Variable, Wildcard
 
 Bool: TypeAlias = "z3.BoolRef"
 TRUE, FALSE = z3.BoolVal(True), z3.BoolVal(False)
@@ -134,7 +134,8 @@ def token_domain(token: Token) -> Bool:
     if token.kind == "account":
         return z3.InRe(constant, z3.Loop(_charset(_CHARS["account"]), 12, 12))
     if token.kind in _CHARS:
-        return z3.InRe(constant, z3.Plus(_charset(_CHARS[token.kind])))
+        some = z3.Star if token.kind in TYPED_IN else z3.Plus
+        return z3.InRe(constant, some(_charset(_CHARS[token.kind])))
     return constant != z3.StringVal("")
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from session_scoping.verify.matching import parsed, split_fields
 from session_scoping.verify.model import Statement, Store
-from session_scoping.verify.naming import fields_may_agree, is_import, is_made_up, may_be_named
+from session_scoping.verify.naming import fields_may_agree, from_one_resource, is_import, is_made_up, may_be_named
 from session_scoping.verify.symbolic.policies import Target
 from session_scoping.verify.symbolic.strings import (
     FALSE,
@@ -125,9 +125,12 @@ def match_store(pattern: Pattern, store: Store, rest: Rest, lookup: Lookup) -> M
     theirs, ours = split_fields(store.arn), split_fields(pattern)
     if len(theirs) != 6:
         # An ARN that is one opaque value, an import mostly: what is spelled otherwise may name the same.
-        return MAYBE if any(isinstance(part, Wildcard) for part in pattern) or _may_be_import(pattern, store) else NEVER
+        wild = any(isinstance(part, Wildcard) for part in pattern)
+        return MAYBE if wild or _may_be_import(pattern, store) else NEVER
     if len(ours) != 6:
-        return MAYBE if is_import(pattern) and not is_made_up(store.name) else _match_short(pattern, store)
+        chosen = any(isinstance(part, Token) and part.kind in {"text", "word"} for part in pattern)
+        imported = is_import(pattern) and not is_made_up(store.name)
+        return MAYBE if chosen or imported else _match_short(pattern, store)
     matches = [_match_field(ours[i], theirs[i], lookup) for i in range(5)]
     # "If the * wildcard is the last character of a resource ARN segment, it can expand to match beyond the colon
     # boundaries": IAM guide, reference_policies_elements_resource. Object keys may hold colons, names may not.
@@ -146,6 +149,8 @@ def _may_be_import(pattern: Pattern, store: Store) -> bool:
     """Whether an ARN may be that of an imported table or bucket; what CloudFormation names in this stack is not."""
     fields = split_fields(pattern)
     service = {"table": "dynamodb", "bucket": "s3"}.get(store.kind)
+    if from_one_resource(pattern, store.arn):
+        return True
     return is_import(store.arn) and len(fields) == 6 and fields[2] == (service,) and not is_made_up(pattern)
 
 
