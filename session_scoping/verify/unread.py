@@ -1,13 +1,15 @@
 """What a template holds beside what is read: macros, modules, missing nested stacks, policies of other services."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from session_scoping.verify.intrinsics import text_of
-from session_scoping.verify.model import Estate, Role
+from session_scoping.verify.model import Estate, Role, Store
+from session_scoping.verify.naming import may_be_named
 from session_scoping.verify.scope import Scope, intrinsic
-from session_scoping.verify.text import Text, Unmodelled, plain
+from session_scoping.verify.text import Text, Token, Unmodelled, plain
 
 # Resource types whose policies are read elsewhere, or that hold no policy of their own.
 _READ = {
@@ -38,6 +40,16 @@ _CALLS = (
     "putrolepermissionsboundary", "deleterolepermissionsboundary", "createpolicyversion", "setdefaultpolicyversion",
     "tagrole", "untagrole",
 )  # fmt: skip
+# Kind of store -> its service and the calls that change who is let in, without letter case.
+# Sources: API references of S3 and S3 Control, DynamoDB, KMS.
+_STORE_CALLS = {
+    "bucket": ("s3", (
+        "putbucketpolicy", "deletebucketpolicy", "putbucketacl", "putobjectacl", "putpublicaccessblock",
+        "deletepublicaccessblock", "createaccesspoint", "putaccesspointpolicy",
+    )),
+    "table": ("dynamodb", ("putresourcepolicy", "deleteresourcepolicy")),
+    "key": ("kms", ("putkeypolicy", "creategrant")),
+}  # fmt: skip
 
 
 def notice_macros(scope: Scope, estate: Estate) -> None:
@@ -66,6 +78,10 @@ def notice_other_policies(scope: Scope, estate: Estate) -> None:
             continue
         if kind.startswith(_CUSTOM) and _calls_iam(scope.properties(logical_id)):
             _add_problem(estate, scope.properties(logical_id), scope, f"{where}: it changes roles when it deploys")
+        if kind.startswith(_CUSTOM):
+            _notice_store_calls(scope.properties(logical_id), scope, estate, where)
+        if kind == "AWS::S3::AccessGrant":
+            _notice_access_grant(scope.properties(logical_id), scope, estate, where)
         if not kind.startswith(("AWS::", *_CUSTOM)) or kind.startswith("AWS::ServiceCatalog::"):
             _add_problem(estate, scope.properties(logical_id), scope, f"{where}: what {kind} does with it is not known")
             continue
@@ -90,6 +106,64 @@ def _calls_iam(value: Any) -> bool:
     """Whether a custom resource makes a call that changes what a role may do, as AwsCustomResource writes it."""
     text = json.dumps(value, default=str).lower()
     return "iam" in text and any(call in text for call in _CALLS)
+
+
+def _notice_store_calls(properties: dict[str, Any], scope: Scope, estate: Estate, where: str) -> None:
+    """Make the stores UNKNOWN whose policies a custom resource changes; all of a kind where it may mean any."""
+    # The function that makes the calls is none of what it makes them on.
+    value = {name: item for name, item in properties.items() if name != "ServiceToken"}
+    text, named = json.dumps(value, default=str), list(_texts(value, scope))
+    is_open = any(isinstance(part, Token) and part.kind == "free" for found in named for part in found)
+    for kind, (service, calls) in _STORE_CALLS.items():
+        if service not in text.lower() or not any(call in text.lower() for call in calls):
+            continue
+        stores = estate.of_kind(kind)
+        told = [store for store in stores if not is_open and _speaks_of(text, named, store, scope)]
+        for store in told or stores:
+            _doubt(estate, store, f"{where}: it changes who may use this {kind} when it deploys")
+
+
+def _speaks_of(text: str, named: list[Text], store: Store, scope: Scope) -> bool:
+    """Whether a part of a template names a store, by reference, through another stack, or by its literal name."""
+    stack, _, logical_id = store.id.rpartition(".")
+    if stack == scope.name and (f'"{logical_id}"' in text or re.search(rf"\$\{{{re.escape(logical_id)}[.}}]", text)):
+        return True
+    name = plain(store.name)
+    if name is not None:
+        return name in text or any(name in part for found in named for part in found if isinstance(part, str))
+    return any(_names(found, store) for found in named)
+
+
+def _notice_access_grant(properties: dict[str, Any], scope: Scope, estate: Estate, where: str) -> None:
+    """Make the buckets UNKNOWN whose objects an access grant may give away."""
+    name = _bucket_of_location(properties.get("AccessGrantsLocationId"), scope)
+    for store in estate.of_kind("bucket"):
+        if name is None or may_be_named(name, store.name, store.id):
+            _doubt(estate, store, f"{where}: access grants are not modelled")
+
+
+def _bucket_of_location(value: Any, scope: Scope) -> Text | None:
+    """Return the bucket of an access grant's location; None when it may be any."""
+    attribute = value.get("Fn::GetAtt") if isinstance(value, dict) else None
+    logical_id = attribute[0] if isinstance(attribute, list) and attribute else None
+    logical_id = value.get("Ref", logical_id) if isinstance(value, dict) else None
+    if not isinstance(logical_id, str) or logical_id not in scope.resources:
+        return None
+    text = text_of(scope.properties(logical_id).get("LocationScope", ""), scope)
+    if isinstance(text, Unmodelled) or not text or not isinstance(text[0], str) or not text[0].startswith("s3://"):
+        return None
+    name: list[str | Token] = []
+    for part in (text[0].removeprefix("s3://"), *text[1:]):
+        before, slash, _ = part.partition("/") if isinstance(part, str) else (part, "", "")
+        name += [before] if before else []
+        if slash:
+            break
+    is_open = any("*" in part if isinstance(part, str) else part.kind == "free" for part in name)
+    return None if is_open or not name else tuple(name)
+
+
+def _doubt(estate: Estate, store: Store, problem: str) -> None:
+    estate.stores[store.id] = store.with_policy((), problem)
 
 
 def _without_denies(value: Any) -> Any:
@@ -129,5 +203,5 @@ def _texts(value: Any, scope: Scope) -> Iterator[Text]:
         yield from _texts(item, scope)
 
 
-def _names(text: Text, role: Role) -> bool:
-    return any(part in text for part in role.name if not isinstance(part, str))
+def _names(text: Text, one: Role | Store) -> bool:
+    return any(part in text for part in one.name if not isinstance(part, str))
