@@ -9,6 +9,7 @@ from session_scoping.verify.model import Estate, Statement, Store
 from session_scoping.verify.naming import in_this_partition, may_be_named
 from session_scoping.verify.scope import NO_VALUE, Scope, choose, intrinsic
 from session_scoping.verify.statements import if_it_exists, parse_policy, tied, variants
+from session_scoping.verify.stores import grants_directly
 from session_scoping.verify.table_policies import policies_within
 from session_scoping.verify.text import Text, Token, Unmodelled, lit, plain, show
 
@@ -129,21 +130,34 @@ def _to_store(
 ) -> None:
     found = [store for store in estate.of_kind(kind) if store.name == name]
     grants = tuple(statement for statement in statements if statement.allow)
+    unclear = f"{where}: it may belong to any {kind}"
     for store in estate.of_kind(kind):
         if store in found:
             estate.stores[store.id] = store.with_policy(statements)
-        elif isinstance(name, tuple) and may_be_named(name, store.name, store.id):
+        elif isinstance(name, Unmodelled):
+            estate.stores[store.id] = _with_doubt(store, grants, unclear, estate)
+        elif may_be_named(name, store.name, store.id):
             # Another spelling of the name, perhaps: what it grants may count, what it denies may not.
-            estate.stores[store.id] = store.with_policy(grants)
+            doubt = f"{where} is for {show(name)}, which may be this {kind}"
+            estate.stores[store.id] = _with_doubt(store, grants, doubt, estate)
     if found or (isinstance(name, tuple) and not grants):
         return
-    # The bucket is not in these templates; keep what is said about it, under its own name.
-    if isinstance(name, tuple) and all(isinstance(part, str) or part.kind != "free" for part in name):
-        partition = (Token("AWS::Partition", "partition"),)
-        arn = (*lit("arn:"), *partition, *lit(":s3:::"), *name)
-        estate.stores[where] = Store(kind, where, show(name), arn, name, policy=statements, env=env)
-    else:
-        estate.problems.append(f"{where}: it may belong to any {kind}")
+    # The bucket is not in these templates; keep what is said about it, under its own name. A role may be granted that
+    # bucket by another spelling of its name, so one that is only known at deploy time is kept too, as a problem.
+    is_open = isinstance(name, Unmodelled) or any(isinstance(part, Token) and part.kind == "free" for part in name)
+    written: Text = (Token(f"{where} bucket", "free"),) if isinstance(name, Unmodelled) else name
+    arn = (*lit("arn:"), Token("AWS::Partition", "partition"), *lit(":s3:::"), *written)
+    store = Store(kind, where, show(written), arn, written, env=env)
+    estate.stores[where] = _with_doubt(store, grants, unclear, estate) if is_open else store.with_policy(statements)
+
+
+def _with_doubt(store: Store, grants: tuple[Statement, ...], doubt: str, estate: Estate) -> Store:
+    """Return a store that grants may belong to; those that name a role are kept, so that it is found as the role's."""
+    if not grants:
+        return store
+    roles = estate.roles.values()
+    named = (grant for grant in grants if any(grants_directly(grant, role) for role in roles))
+    return store.with_policy(tuple(replace(grant, problem=grant.problem or doubt) for grant in named), doubt)
 
 
 def _add_access_point(logical_id: str, scope: Scope, estate: Estate) -> None:

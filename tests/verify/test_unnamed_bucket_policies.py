@@ -1,0 +1,98 @@
+"""Policies of buckets whose names are only known at deploy time: what they touch, and what they do not."""
+
+from typing import Any
+
+import pytest
+
+from session_scoping.verify.infer import Options
+from session_scoping.verify.plan import plan
+from session_scoping.verify.report import Result, Status
+from tests.verify.corpus import estate_of
+from tests.verify.hand_written import allow as allowing
+from tests.verify.hand_written import by_hand, document, policy, role, rows, tag
+from tests.verify.mutations import Body, Template
+
+STRANGER = {"AWS": "arn:aws:iam::444455556666:root"}
+NAMES: dict[str, Any] = {
+    "a parameter": {"Ref": "Which"},
+    "an import": {"Fn::ImportValue": "shared-bucket"},
+    "what is not understood": {"Fn::Nothing": "x"},
+}
+NAMED = {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "tenant-data"}}
+ON_ROWS = policy("Session", rows(tag("task_id")))
+
+
+def bucket_policy(name: Any, effect: str = "Allow", principal: Any = "*") -> Body:
+    """Return the policy of a bucket, for everybody if nothing else is said."""
+    statement = {**allowing("s3:GetObject", "*", Principal=principal), "Effect": effect}
+    return {"Type": "AWS::S3::BucketPolicy", "Properties": {"Bucket": name, "PolicyDocument": document(statement)}}
+
+
+def results(**more: Body) -> list[Result]:
+    """Return everything that is said of the stack with more in it."""
+    template: Template = by_hand(**more)
+    template["Parameters"] = {"Which": {"Type": "String"}}
+    return [step.run() for step in plan(estate_of(template), Options()).steps]
+
+
+def status(found: list[Result], rule: str) -> set[Status]:
+    """Return what is said under a rule."""
+    return {result.status for result in found if result.rule == rule}
+
+
+@pytest.mark.parametrize("case", NAMES)
+def test_a_policy_that_may_be_the_tenant_buckets_is_unknown(case: str) -> None:
+    """What it grants may count, so that it is neither proved nor a violation; rows are not touched."""
+    found = results(Bucket=NAMED, Policy=bucket_policy(NAMES[case]))
+    assert status(found, "no-strangers") == {Status.UNKNOWN}
+    assert Status.VIOLATED not in {result.status for result in found}
+    assert status(found, "partition-isolation") == {Status.PROVED}
+    assert status(found, "session-tags") == {Status.PROVED}
+
+
+@pytest.mark.parametrize("case", NAMES)
+def test_a_policy_of_an_unnamed_bucket_says_nothing_where_none_holds_tenant_data(case: str) -> None:
+    """Sessions that are given rows alone are not touched by it, and no bucket is there to ask about."""
+    template = by_hand(SessionPolicy=ON_ROWS, Policy=bucket_policy(NAMES[case], principal=STRANGER))
+    del template["Resources"]["Bucket"]
+    template["Parameters"] = {"Which": {"Type": "String"}}
+    found = [step.run() for step in plan(estate_of(template), Options()).steps]
+    assert {result.status for result in found} == {Status.PROVED}, found
+
+
+@pytest.mark.parametrize("case", NAMES)
+@pytest.mark.parametrize("granted", ["arn:aws:s3:::imported", {"Fn::Sub": "arn:aws:s3:::${Which}"}])
+def test_a_policy_of_an_unnamed_bucket_that_sessions_are_granted_is_unknown(case: str, granted: Any) -> None:
+    """A bucket of no template may be the one the policy is for, by name or by parameter."""
+    prefix = {"Fn::Join": ["", [granted, "/", tag("task_id"), "/", tag("user_id"), "/*"]]}
+    given = policy("Session", rows(tag("task_id")), allowing("s3:GetObject", prefix))
+    template = by_hand(SessionPolicy=given, Policy=bucket_policy(NAMES[case]))
+    del template["Resources"]["Bucket"]
+    template["Parameters"] = {"Which": {"Type": "String"}}
+    found = [step.run() for step in plan(estate_of(template), Options()).steps]
+    assert status(found, "no-strangers") == {Status.UNKNOWN}
+
+
+def test_a_deny_on_an_unnamed_bucket_says_nothing() -> None:
+    """It only takes away, whichever bucket it is for."""
+    found = results(Bucket=NAMED, Policy=bucket_policy(NAMES["a parameter"], "Deny"))
+    assert {result.status for result in found} == {Status.PROVED}
+
+
+def test_the_policy_of_the_bucket_itself_is_a_violation() -> None:
+    """A reference to the bucket is certain."""
+    found = results(Bucket=NAMED, Policy=bucket_policy({"Ref": "Bucket"}))
+    assert status(found, "no-strangers") == {Status.VIOLATED}
+
+
+@pytest.mark.parametrize("case", NAMES)
+def test_a_grant_of_an_unnamed_bucket_to_the_sessions_is_unknown(case: str) -> None:
+    """Sessions it lets in by name share whatever bucket that is, though no policy of their own speaks of one."""
+    statement = allowing("s3:GetObject", "*", Principal={"AWS": {"Fn::GetAtt": ["Session", "Arn"]}})
+    shared = {
+        "Type": "AWS::S3::BucketPolicy",
+        "Properties": {"Bucket": NAMES[case], "PolicyDocument": document(statement)},
+    }
+    found = results(SessionPolicy=ON_ROWS, Policy=shared, Other=role())
+    assert Status.UNKNOWN in status(found, "object-isolation")
+    assert status(found, "object-isolation") <= {Status.UNKNOWN}
