@@ -168,7 +168,11 @@ def _doubt(estate: Estate, store: Store, problem: str) -> None:
 
 def _without_denies(value: Any) -> Any:
     """Return a policy without the statements that only take away."""
-    statements = value.get("Statement") if isinstance(value, dict) else None
+    if not isinstance(value, dict) or value.get("Effect") == "Deny":
+        return {} if isinstance(value, dict) else value
+    statements = value.get("Statement")
+    if isinstance(statements, dict):
+        return {**value, "Statement": _without_denies(statements)}
     if not isinstance(statements, list):
         return value
     kept = [one for one in statements if not (isinstance(one, dict) and one.get("Effect") == "Deny")]

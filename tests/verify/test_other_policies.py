@@ -98,6 +98,16 @@ def test_a_policy_of_another_service_that_only_denies_says_nothing() -> None:
     assert report.proved, report.failures()
 
 
+@pytest.mark.parametrize(("effect", "status"), [("Deny", set()), ("Allow", {Status.UNKNOWN})])
+def test_a_single_statement_that_denies_says_nothing(effect: str, status: set[Status]) -> None:
+    """A statement that stands alone, as in the policy of an event bus, is read as one in a list is."""
+    one = {"Effect": effect, "Action": "*", "Resource": "*", "Principal": {"AWS": ROLE}}
+    bus = with_resource("AWS::Events::EventBusPolicy", StatementId="s", Statement=one)
+    queue = with_resource("AWS::SQS::QueuePolicy", Queues=["q"], PolicyDocument={"Statement": one})
+    assert {result.status for result in bus.failures()} == status
+    assert {result.status for result in queue.failures()} == status
+
+
 @pytest.mark.parametrize("kind", ["Vendor::Cloud::Agent", "AWS::ServiceCatalog::CloudFormationProvisionedProduct"])
 def test_what_others_make_of_a_role_is_unknown(kind: str) -> None:
     """A third party's type or a provisioned product that is given the role may change it; without it, it may not."""
