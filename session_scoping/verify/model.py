@@ -61,6 +61,8 @@ class Role:
     Attributes:
         id: Stack and logical id.
         problems: Policies that attach to it and cannot be read, each a reason for UNKNOWN.
+        elsewhere: Policies of services that name it and hold no tenant data, such as a queue's. What they let it do is
+            not modelled, which counts where nothing else is allowed.
         boundary: Statements of the permissions boundary; None when it has none.
         boundary_problem: Why the boundary cannot be read. A boundary only takes away, so it is no danger.
         tags: Tags on the role itself, which are principal tags of a session that does not carry them.
@@ -80,6 +82,7 @@ class Role:
     boundary: tuple[Statement, ...] | None = None
     boundary_problem: str | None = None
     problems: tuple[str, ...] = ()
+    elsewhere: tuple[str, ...] = ()
     tags: dict[str, Text] = field(default_factory=dict)
     promises: dict[str, Any] = field(default_factory=dict)
     services: frozenset[str] = frozenset()

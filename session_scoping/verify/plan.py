@@ -54,6 +54,10 @@ _PROMISES = (
 )
 
 
+_OF_COMPUTE = {COMPUTE, MASKED}
+"""Properties that ask for tenant data alone: what other services let a role do besides does not count there."""
+
+
 @dataclass(frozen=True)
 class Step:
     """
@@ -228,7 +232,7 @@ def _step(
     reads: tuple[object, ...],
     subject: str | None = None,
 ) -> Step:
-    problems = [*estate.problems, *role.problems]
+    problems = [*estate.problems, *role.problems, *(() if rule in _OF_COMPUTE else role.elsewhere)]
     subject = role.label if subject is None else subject
     return Step(rule, subject, partial(_run, attempt, rule, subject, role.id, problems), (*reads, problems))
 

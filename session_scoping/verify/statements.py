@@ -203,7 +203,7 @@ def _completed(text: Text) -> Text:
     """
     missing = 6 - len(split_fields(text))
     is_short = bool(text) and isinstance(text[0], str) and text[0].startswith("arn:") and missing > 0
-    is_open = any(isinstance(part, str) and "*" in part for part in text)
+    is_open = any("*" in part if isinstance(part, str) else part.kind == "text" for part in text)
     return join_text(text, lit(":*" * missing)) if is_short and not is_open else text
 
 

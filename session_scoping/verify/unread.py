@@ -33,6 +33,20 @@ _GRANTS = {
     "AWS::Lambda::Permission",
     "AWS::S3::AccessGrant",
 }
+# Resource types whose policies give neither rows nor objects of a tenant, nor change a role.
+_NO_DATA = {
+    "AWS::ApiGateway::RestApi",
+    "AWS::ECR::Repository",
+    "AWS::Events::EventBusPolicy",
+    "AWS::Lambda::LayerVersionPermission",
+    "AWS::Lambda::Permission",
+    "AWS::OpenSearchService::Domain",
+    "AWS::SNS::TopicInlinePolicy",
+    "AWS::SNS::TopicPolicy",
+    "AWS::SQS::QueueInlinePolicy",
+    "AWS::SQS::QueuePolicy",
+    "AWS::SecretsManager::ResourcePolicy",
+}
 _CUSTOM = ("Custom::", "AWS::CloudFormation::CustomResource")
 # IAM's calls that change what a role may do, without letter case: SDKs differ in it. Source: IAM API reference.
 _CALLS = (
@@ -91,15 +105,21 @@ def notice_other_policies(scope: Scope, estate: Estate) -> None:
                 continue
             if _lets_everybody_in(value):
                 scope.notes.add(f"{where} ({kind}) lets everybody in, sessions too: no tenant data is behind it")
-            _add_problem(estate, value, scope, f"{where}: policies of {kind} are not modelled")
+            _add_problem(
+                estate, value, scope, f"{where}: policies of {kind} are not modelled", data=kind not in _NO_DATA
+            )
 
 
-def _add_problem(estate: Estate, value: Any, scope: Scope, problem: str) -> None:
-    """Add a problem to every role that a part of a template names."""
+def _add_problem(estate: Estate, value: Any, scope: Scope, problem: str, *, data: bool = True) -> None:
+    """Add a problem to every role that a part of a template names, with whether it may give it tenant data."""
     text, named = json.dumps(value, default=str), list(_texts(value, scope))
     for role in estate.roles.values():
-        if _mentions(text, role) or any(_names(found, role) for found in named):
+        if not (_mentions(text, role) or any(_names(found, role) for found in named)):
+            continue
+        if data:
             role.problems += (problem,)
+        else:
+            role.elsewhere += (problem,)
 
 
 def _calls_iam(value: Any) -> bool:

@@ -143,3 +143,12 @@ def test_an_arn_from_a_map_may_be_that_of_a_tenant_table(inside: str) -> None:
     own = "arn:aws:dynamodb:eu-west-1:111122223333:table/"
     template["Mappings"] = mapped(own + "tenants", own + "other")
     assert {result.status for result in judged(template, "compute-isolation")} != {Status.PROVED}
+
+
+def test_a_choice_may_hold_a_colon() -> None:
+    """Region and account from one parameter make an ARN of five pieces whole."""
+    resource = {"Fn::Sub": "arn:aws:dynamodb:${Stage}:table/tenants"}
+    template = by_hand(Opened=policy("Compute", allow("dynamodb:*", resource)))
+    template["Resources"]["Table"]["Properties"]["TableName"] = "tenants"
+    template["Parameters"] = chosen(AllowedValues=["us-east-1:111122223333", "eu-west-1:111122223333"])
+    assert {result.status for result in judged(template, "compute-isolation")} != {Status.PROVED}

@@ -1,5 +1,6 @@
 """Policies of other services: one that names a role makes it UNKNOWN, one for everybody is listed."""
 
+import json
 from typing import Any
 
 import pytest
@@ -120,3 +121,28 @@ def test_a_stack_set_is_unknown() -> None:
     """What it deploys, into this account too, is not in the template."""
     report = with_resource("AWS::CloudFormation::StackSet", StackSetName="more", PermissionModel="SELF_MANAGED")
     assert {result.status for result in report.failures()} == {Status.UNKNOWN}
+
+
+@pytest.mark.parametrize(
+    ("kind", "properties"),
+    [
+        ("AWS::SQS::QueuePolicy", {"Queues": ["q"]}),
+        ("AWS::SNS::TopicPolicy", {"Topics": ["t"]}),
+        ("AWS::SecretsManager::ResourcePolicy", {"SecretId": "s"}),
+        ("AWS::Backup::BackupVault", {"BackupVaultName": "v"}),
+    ],
+)
+def test_a_queue_for_a_compute_role_gives_it_no_tenant_data(kind: str, properties: dict[str, Any]) -> None:
+    """Its own queue, topic or secret is not tenant data; a vault of backups may hold some."""
+    base = example("small").template
+    (compute,) = [key for key, body in base["Resources"].items() if _is_compute(body)]
+    statement = {**ALLOW, "Principal": {"AWS": {"Fn::GetAtt": [compute, "Arn"]}}}
+    document = {"Statement": [statement]}
+    more = {"Type": kind, "Properties": {**properties, "PolicyDocument": document, "ResourcePolicy": document}}
+    report = prove(estate_of_stacks({"Small": edit(base, "more", lambda t: t["Resources"].update(More=more)).template}))
+    assert report.proved is not kind.startswith("AWS::Backup"), report.failures()
+
+
+def _is_compute(body: dict[str, Any]) -> bool:
+    trusted = json.dumps(body.get("Properties", {}).get("AssumeRolePolicyDocument", ""))
+    return body["Type"] == "AWS::IAM::Role" and "ecs-tasks" in trusted

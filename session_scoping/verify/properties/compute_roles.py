@@ -51,7 +51,8 @@ def find_compute_roles(estate: Estate, scoped: Sequence[Scoped], options: Option
         note = (
             f"agent code runs with {', '.join(role.label for role in given)} only, as given, and what those may become"
         )
-        return ComputeRoles(tuple(_with_reachable(list(given), others, scoped)), notes=(note,))
+        become = _with_reachable(list(given), others, scoped)
+        return ComputeRoles(tuple(become), escapes=_escapes(given, become, scoped), notes=(note,))
     minters = [role for role in others if any(mints(role, item.role) for item in scoped)]
     runtimes = [role for role in others if scoped and any(map(_may_run_agents, role.services))]
     kept_out = [role for role in others if any(_denied_to_mint(role, item.role) for item in scoped)]
@@ -72,8 +73,7 @@ def find_compute_roles(estate: Estate, scoped: Sequence[Scoped], options: Option
         labels = [*(role.label for role in brokers), *(show(text) for text in outside if text not in strangers)]
         notes = tuple(f"{label} mints sessions and agent code does not run with it" for label in labels)
         roles = tuple(_with_reachable(found, others, scoped))
-        become = _with_reachable(kept_out, others, scoped)
-        escapes = tuple(role for role in become if role in minters and role not in kept_out)
+        escapes = _escapes(kept_out, _with_reachable(kept_out, others, scoped), scoped)
         return ComputeRoles(roles, perhaps, by_service, strangers, escapes, notes)
     notes = tuple(
         f"{role.label} may mint any session: code that reads its credentials is not contained" for role in minters
@@ -81,6 +81,14 @@ def find_compute_roles(estate: Estate, scoped: Sequence[Scoped], options: Option
     perhaps = frozenset(role.id for role in minters if idle and role not in runtimes)
     roles = tuple(_with_reachable(_distinct([*minters, *runtimes]), others, scoped))
     return ComputeRoles(roles, perhaps, by_service, outside, notes=notes)
+
+
+def _escapes(named: Sequence[Role], become: Sequence[Role], scoped: Sequence[Scoped]) -> tuple[Role, ...]:
+    """Return the minters among what some roles may become, when one of them is denied to mint."""
+    if not any(_denied_to_mint(role, item.role) for role in named for item in scoped):
+        return ()
+    others = [role for role in become if role.id not in {one.id for one in named}]
+    return tuple(role for role in others if any(mints(role, item.role) for item in scoped))
 
 
 def _may_run_agents(service: str) -> bool:

@@ -118,7 +118,7 @@ def prove_token_minting(estate: Estate, item: Scoped, compute: list[Role], tools
     attackers = {one.id: one for one in (role, *(tool.role for tool in tools), *named, *others)}.values()
     for attacker in attackers:
         if broken := next((s.problem for s in attacker.identity if s.problem), None) or next(
-            iter(attacker.problems), None
+            iter((*attacker.problems, *attacker.elsewhere)), None
         ):
             raise UnmodelledError(broken)
         if forged := _forges(proof, attacker, sessions.get(attacker.id)):
