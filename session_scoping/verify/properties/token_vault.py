@@ -27,9 +27,9 @@ from session_scoping.verify.symbolic.strings import (
     match_string,
     negation,
     string_value,
-    token_domain,
 )
 from session_scoping.verify.symbolic.targets import ALWAYS, is_open
+from session_scoping.verify.symbolic.tokens import token_domain
 from session_scoping.verify.text import Pattern, Text, Token, Unmodelled, Variable, Wildcard, plain
 
 RULE = "token-vault"

@@ -6,18 +6,8 @@ from dataclasses import dataclass, field
 import z3
 
 from session_scoping.verify.reach import PRINCIPAL_TAG, REQUEST_TAG
-from session_scoping.verify.symbolic.strings import (
-    FALSE,
-    TRUE,
-    Bool,
-    Key,
-    conjunction,
-    constant,
-    disjunction,
-    string_value,
-    token_constant,
-    token_domain,
-)
+from session_scoping.verify.symbolic.strings import FALSE, TRUE, Bool, Key, conjunction, disjunction, string_value
+from session_scoping.verify.symbolic.tokens import constant, token_constant, token_domain
 from session_scoping.verify.text import Text, Token, Variable
 
 

@@ -18,8 +18,8 @@ from session_scoping.verify.symbolic.strings import (
     head_of,
     is_false,
     match_string,
-    token_domain,
 )
+from session_scoping.verify.symbolic.tokens import token_domain
 from session_scoping.verify.text import Pattern, Text, Token, Unmodelled, Variable, Wildcard, join_text
 
 Rest = Key | None
