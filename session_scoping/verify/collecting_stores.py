@@ -7,9 +7,9 @@ from typing import Any
 from session_scoping.verify.intrinsics import arn_of, items_of, name_of, partition_of, text_of
 from session_scoping.verify.model import Estate, Statement, Store
 from session_scoping.verify.naming import in_this_partition, may_be_named
+from session_scoping.verify.reach import grants_directly
 from session_scoping.verify.scope import NO_VALUE, Scope, choose, intrinsic
 from session_scoping.verify.statements import if_it_exists, parse_policy, tied, variants
-from session_scoping.verify.stores import grants_directly
 from session_scoping.verify.table_policies import policies_within
 from session_scoping.verify.text import Text, Token, Unmodelled, lit, plain, show
 

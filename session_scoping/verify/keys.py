@@ -7,8 +7,7 @@ from session_scoping.verify.infer import Scoped, stores_of
 from session_scoping.verify.matching import parsed, split_fields
 from session_scoping.verify.model import Estate, Statement, Store
 from session_scoping.verify.naming import fields_may_agree
-from session_scoping.verify.reach import covers_action
-from session_scoping.verify.stores import grants_directly
+from session_scoping.verify.reach import covers_action, grants_directly
 from session_scoping.verify.text import Pattern, Text, Token, Unmodelled, lit, plain
 
 _ALL = lit("*")

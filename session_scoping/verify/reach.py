@@ -46,6 +46,16 @@ def may_be_role(text: Text, role: Role) -> bool:
     return any(token.kind in OPEN for token in tokens) or role.name[0] in tokens
 
 
+def grants_directly(statement: Statement, role: Role) -> bool:
+    """Whether a statement of a resource policy may let a role in by name, or everybody."""
+    if not statement.allow or statement.problem:
+        return bool(statement.problem)
+    return any(
+        kind == "*" or (kind == "AWS" and (text == role.arn or may_be_role(text, role)))
+        for kind, text in statement.principals
+    )
+
+
 def uses_tags(role: Role) -> bool:
     """Whether a role's policies speak of principal tags, or its trust of request tags."""
     if any(key.startswith(PRINCIPAL_TAG) for key in keys_used(role.identity)):

@@ -7,7 +7,7 @@ from session_scoping.verify.actions import KEYED, OBJECT, PARTIQL, UNKEYED
 from session_scoping.verify.matching import parsed, split_fields
 from session_scoping.verify.model import Estate, Role, Statement, Store
 from session_scoping.verify.naming import may_be_named
-from session_scoping.verify.reach import covers_action, may_be_role
+from session_scoping.verify.reach import covers_action, grants_directly
 from session_scoping.verify.symbolic.targets import is_open, strip, strip_loosely
 from session_scoping.verify.text import (
     Pattern,
@@ -87,16 +87,6 @@ def with_copies(stores: Iterable[Store], estate: Estate) -> list[Store]:
         found |= {store.id: store for store in new}
         left += new
     return list(found.values())
-
-
-def grants_directly(statement: Statement, role: Role) -> bool:
-    """Whether a statement of a resource policy may let a role in by name, or everybody."""
-    if not statement.allow or statement.problem:
-        return bool(statement.problem)
-    return any(
-        kind == "*" or (kind == "AWS" and (text == role.arn or may_be_role(text, role)))
-        for kind, text in statement.principals
-    )
 
 
 def _reached(text: Text, kind: str, statement: Statement, known: list[Store]) -> list[Store]:
