@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from session_scoping.cli import main
+from session_scoping.verify import proving, story
 from tests.verify.examples import example
 from tests.verify.mutations import edit, trust
 
@@ -66,8 +67,9 @@ def test_a_file_that_cannot_be_written_stops_before_the_proof(
     def proved(*_: object) -> None:
         raise AssertionError("the proof ran")
 
-    monkeypatch.setattr("session_scoping.verify.proving.prove", proved)
-    monkeypatch.setattr("session_scoping.verify.story.prove", proved)
+    # Both are loaded first: a module that loads under the patch would keep it.
+    monkeypatch.setattr(story, "prove", proved)
+    monkeypatch.setattr(proving, "prove", proved)
     assert main([command, str(_assembly(tmp_path)), option, str(tmp_path / "none" / "x")]) == 2
     assert "cannot write" in capsys.readouterr().err
 
