@@ -148,3 +148,5 @@ def test_a_configured_server_is_used_and_left_as_it_is(
         assert client.meta.endpoint_url == url
         assert [one["Name"] for one in client.list_buckets()["Buckets"]] == ["kept-by-the-adopter"]
         client.delete_bucket(Bucket="kept-by-the-adopter")
+        # The fixture's own way back leads to the environment inside this block, which must be gone after it.
+        request.getfixturevalue("monkeypatch").undo()
