@@ -153,12 +153,13 @@ ESCALATION = (
     "iam:UpdateSAMLProvider",
 )
 ASSUME = ("sts:AssumeRole", "sts:AssumeRoleWithWebIdentity", "sts:AssumeRoleWithSAML")
+TAG_SESSION = "sts:TagSession"
 OTHER_STS = (
     "sts:AssumeRoot",
     "sts:GetFederationToken",
     "sts:GetSessionToken",
     "sts:SetSourceIdentity",
-    "sts:TagSession",
+    TAG_SESSION,
 )
 # One action each of services that hold what tenants store elsewhere, for patterns such as `*`.
 ELSEWHERE = (

@@ -4,17 +4,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from session_scoping.verify.actions import BUCKET, KEYED, OBJECT, PARTIQL, UNKEYED
+from session_scoping.verify.infer import Options, scope_of, stores_of
 from session_scoping.verify.matching import parsed, split_fields
 from session_scoping.verify.model import Estate, Role, Statement, Store
+from session_scoping.verify.properties.compute_roles import find_compute_roles
 from session_scoping.verify.reach import (
-    AGENT_RUNTIMES,
     PRINCIPAL_TAG,
     covers_action,
     keys_used,
-    may_be_role,
     uses_tags,
 )
-from session_scoping.verify.text import Pattern, Text, Token, Unmodelled, Variable, Wildcard, join_text, lit, show
+from session_scoping.verify.text import Pattern, Text, Unmodelled, Variable, Wildcard, lit
 
 _ASSUMING = ("sts:AssumeRole", "sts:AssumeRoleWithWebIdentity", "sts:AssumeRoleWithSAML", "sts:TagSession")
 _SERVICES = {"table": "dynamodb", "bucket": "s3"}
@@ -72,8 +72,9 @@ def findings(estate: Estate) -> Iterator[Finding]:
     sessions = [role for role in estate.roles.values() if uses_tags(role)]
     for role in sessions:
         yield from _of_session_role(role)
-    stores = _tenant_stores(estate, sessions)
-    for role in _compute_roles(estate, sessions):
+    scoped = [scope_of(role, estate, Options()) for role in sessions]
+    stores = stores_of(scoped)
+    for role in find_compute_roles(estate, scoped, Options()).roles:
         for statement in _grants(role):
             if any(_reaches(statement, store) for store in stores):
                 yield Finding(TENANT_GRANT_ON_COMPUTE_ROLE, role, statement.where)
@@ -142,90 +143,6 @@ def _service(text: Text) -> str:
 
 def _asks(statement: Statement) -> bool:
     return any(condition.key.lower().startswith("aws:requesttag/") for condition in statement.conditions)
-
-
-def _compute_roles(estate: Estate, sessions: list[Role]) -> list[Role]:
-    """
-    Return the roles agent code is taken to run with: who may mint, or is kept from it, and agent runtimes.
-
-    What `find_compute_roles` says of brokers is said again here: that one loads the solver, with the stores it needs.
-    """
-    others = [role for role in estate.roles.values() if role not in sessions]
-    minters = {role.id for role in others if any(_names(statement, role) for s in sessions for statement in s.trust)}
-    kept_out = {role.id for role in others if any(_denied_to_mint(role, session) for session in sessions)}
-    runtimes = {role.id for role in others if any(name.startswith(AGENT_RUNTIMES) for name in role.services)}
-    found = (kept_out | runtimes) - (minters - kept_out) if kept_out else minters | runtimes
-    return [role for role in others if role.id in found]
-
-
-def _names(statement: Statement, role: Role) -> bool:
-    """Whether an Allow's Principal names a role."""
-    return statement.allow and any(
-        kind == "AWS" and (text == role.arn or may_be_role(text, role)) for kind, text in statement.principals
-    )
-
-
-def _denied_to_mint(role: Role, session: Role) -> bool:
-    """Whether a role carries an unconditional Deny on assuming this very session role."""
-    return any(
-        not statement.allow
-        and not statement.conditions
-        and covers_action(statement, "sts:AssumeRole")
-        and session.arn in (statement.resources or ())
-        for statement in role.identity
-    )
-
-
-def _tenant_stores(estate: Estate, sessions: list[Role]) -> list[Store]:
-    """Return what session roles are granted, by their own policies or the store's, imported ones included."""
-    known = [store for store in estate.stores.values() if store.kind in _SERVICES]
-    found = [
-        store
-        for store in known
-        if any(_reaches(statement, store) for role in sessions for statement in _grants(role))
-        or any(_names(statement, role) for role in sessions for statement in store.policy)
-    ]
-    return [*found, *(store for role in sessions for statement in _grants(role) for store in _written(statement))]
-
-
-def _written(statement: Statement) -> Iterator[Store]:
-    """Yield the tables and buckets a statement spells out, whether or not they stand in a template."""
-    for kind, service in _SERVICES.items():
-        if any(covers_action(statement, action) for action in _REACHING[kind]):
-            for text in statement.resources or ():
-                arn = _store_arn(text, kind, service)
-                if arn is not None:
-                    yield Store(kind, show(arn), show(arn), arn, arn)
-
-
-def _store_arn(text: Text, kind: str, service: str) -> Text | None:
-    """Return a resource up to the end of the table's or bucket's name; None where that is not written out."""
-    if text and isinstance(text[0], Token):
-        # A whole ARN that another stack exports, or that is a parameter.
-        arn = _up_to_slash(text, 1)
-        return arn if len(arn) == 1 else None
-    arn = _up_to_slash(text, 2 if kind == "table" else 1)
-    fields = split_fields(arn)
-    if len(fields) < 6 or fields[2] != (service,) or any(isinstance(p, str) and set("*?$") & set(p) for p in arn):
-        return None
-    path = fields[5]
-    if kind == "table":
-        is_table = path != ("table/",) and bool(path) and isinstance(path[0], str) and path[0].startswith("table/")
-        return arn if is_table else None
-    # An access point's ARN has a Region and an account, a bucket's has neither.
-    return arn if path and not fields[3] and not fields[4] else None
-
-
-def _up_to_slash(text: Text, count: int) -> Text:
-    """Return a text up to its `count`th slash, or all of it."""
-    found: list[str | Token] = []
-    for part in text:
-        pieces = part.split("/") if isinstance(part, str) else []
-        if len(pieces) > count:
-            return join_text((*found, "/".join(pieces[:count])))
-        count -= max(len(pieces) - 1, 0)
-        found.append(part)
-    return tuple(found)
 
 
 def _reaches(statement: Statement, store: Store) -> bool:

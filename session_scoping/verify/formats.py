@@ -1,11 +1,11 @@
 """Finds out what keys of a table or bucket belong to one session."""
 
 from session_scoping.verify.actions import KEYED
+from session_scoping.verify.arns import strip_loosely
 from session_scoping.verify.matching import parsed
 from session_scoping.verify.model import Role, Store
 from session_scoping.verify.reach import PRINCIPAL_TAG, covers_action
 from session_scoping.verify.stores import begins_with
-from session_scoping.verify.symbolic.targets import strip_loosely
 from session_scoping.verify.text import Pattern, Unmodelled, Variable, Wildcard
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from session_scoping.layout import telling_apart
+from session_scoping.verify.actions import TAG_SESSION
 from session_scoping.verify.formats import formats_of, tags_in
 from session_scoping.verify.model import Estate, Role, Statement, Store, parse_shared_by
 from session_scoping.verify.reach import (
@@ -17,7 +18,6 @@ from session_scoping.verify.reach import (
     uses_tags,
 )
 from session_scoping.verify.stores import named, stores_of_role
-from session_scoping.verify.symbolic.trust import TAG_SESSION
 from session_scoping.verify.text import Pattern, Variable, plain
 
 

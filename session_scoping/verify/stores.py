@@ -4,11 +4,11 @@ from collections.abc import Iterable
 
 from session_scoping.promises import MINTING_BUCKETS, MINTING_TABLES, TOOL_OF
 from session_scoping.verify.actions import KEYED, OBJECT, PARTIQL, UNKEYED
+from session_scoping.verify.arns import is_open, strip, strip_loosely
 from session_scoping.verify.matching import parsed, split_fields
 from session_scoping.verify.model import Estate, Role, Statement, Store
 from session_scoping.verify.naming import may_be_named
 from session_scoping.verify.reach import covers_action, grants_directly
-from session_scoping.verify.symbolic.targets import is_open, strip, strip_loosely
 from session_scoping.verify.text import (
     Pattern,
     Text,
@@ -107,6 +107,13 @@ def _reached(text: Text, kind: str, statement: Statement, known: list[Store]) ->
         return [_foreign(kind, text)] if len(text) == 1 and isinstance(text[0], Token) else []
     service = "dynamodb" if kind == "table" else "s3"
     if fields[2] != (service,) and not any(isinstance(part, Wildcard) for part in fields[2]):
+        return []
+    # An access point's ARN has a Region and an account, a bucket's has neither.
+    if (
+        kind == "bucket"
+        and (fields[3] or fields[4])
+        and not any(isinstance(p, Wildcard) for p in fields[3] + fields[4])
+    ):
         return []
     name = _name_field(fields[5], kind)
     if name is None:

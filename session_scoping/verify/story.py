@@ -5,6 +5,7 @@ from pathlib import Path
 
 from session_scoping.promises import ATTRIBUTED_TO
 from session_scoping.verify.actions import INVOKE, KEY_USE, KEYED, OBJECT
+from session_scoping.verify.arns import is_open, strip_loosely
 from session_scoping.verify.collecting import collect
 from session_scoping.verify.explain import EVERY_OBJECT, EVERY_PARTITION, Reach, RoleStory
 from session_scoping.verify.held import facts_of, goes_on_to, makers_of
@@ -17,7 +18,6 @@ from session_scoping.verify.properties.sharing import show_pattern
 from session_scoping.verify.proving import Progress, prove
 from session_scoping.verify.reach import covers_action
 from session_scoping.verify.report import Report, Status
-from session_scoping.verify.symbolic.targets import is_open, strip_loosely
 from session_scoping.verify.template import load
 from session_scoping.verify.text import Pattern, Unmodelled, show
 

@@ -21,6 +21,7 @@ from session_scoping.verify.actions import (
     covers_listed,
     instance_of,
 )
+from session_scoping.verify.arns import is_open
 from session_scoping.verify.matching import action_matches, split_fields
 from session_scoping.verify.model import Statement, Store
 from session_scoping.verify.properties.base import Proof, Witness, classes, confirm
@@ -35,7 +36,7 @@ from session_scoping.verify.symbolic.conditions import UnmodelledError
 from session_scoping.verify.symbolic.policies import Target, allowed, resource_pattern
 from session_scoping.verify.symbolic.solver import solve
 from session_scoping.verify.symbolic.strings import Key
-from session_scoping.verify.symbolic.targets import is_open, store_target, where_granted
+from session_scoping.verify.symbolic.targets import store_target, where_granted
 from session_scoping.verify.text import Pattern, Text, lit, plain
 
 RULE = "allowed-actions"

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import z3
 
 from session_scoping.promises import TOOL_NAME_TAG, TOOL_OF
+from session_scoping.verify.actions import TAG_SESSION
 from session_scoping.verify.model import Estate, Role, Statement, Store
 from session_scoping.verify.properties.base import Proof, Witness, confirm
 from session_scoping.verify.reach import covers_action
@@ -15,7 +16,7 @@ from session_scoping.verify.symbolic.policies import Target, allowed
 from session_scoping.verify.symbolic.solver import solve
 from session_scoping.verify.symbolic.strings import Bool, Lookup, Match, conjunction, disjunction, negation
 from session_scoping.verify.symbolic.targets import ALWAYS, NEVER, other_target
-from session_scoping.verify.symbolic.trust import TAG_SESSION, permits
+from session_scoping.verify.symbolic.trust import permits
 from session_scoping.verify.text import Pattern, Text, plain, show
 
 RULE = "derivation"

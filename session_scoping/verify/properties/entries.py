@@ -2,10 +2,11 @@
 
 import re
 
+from session_scoping.verify.arns import is_open
 from session_scoping.verify.matching import split_fields
 from session_scoping.verify.symbolic.policies import Target
 from session_scoping.verify.symbolic.strings import Lookup, Match, concat, match_string
-from session_scoping.verify.symbolic.targets import ALWAYS, MAYBE, NEVER, is_open
+from session_scoping.verify.symbolic.targets import ALWAYS, MAYBE, NEVER
 from session_scoping.verify.text import Pattern, Text, Token, Variable, Wildcard
 
 _STAND_IN = "zz"

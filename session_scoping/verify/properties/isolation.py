@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import z3
 
 from session_scoping.verify.actions import FUTURE, KEYED, OBJECT
+from session_scoping.verify.arns import strip_loosely
 from session_scoping.verify.formats import tags_in
 from session_scoping.verify.matching import parsed, split_fields
 from session_scoping.verify.model import Statement, Store
@@ -18,7 +19,7 @@ from session_scoping.verify.symbolic.conditions import LEADING_KEYS, UnmodelledE
 from session_scoping.verify.symbolic.policies import Target, allowed
 from session_scoping.verify.symbolic.solver import solve
 from session_scoping.verify.symbolic.strings import TRUE, Bool, Key, conjunction, disjunction, key_for, negation
-from session_scoping.verify.symbolic.targets import store_target, strip_loosely, where_granted
+from session_scoping.verify.symbolic.targets import store_target, where_granted
 from session_scoping.verify.symbolic.trust import tag_may_hold
 from session_scoping.verify.text import Pattern, Unmodelled, Variable
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 import z3
 
 from session_scoping.verify.actions import FUTURE, KEYED, OBJECT
+from session_scoping.verify.arns import strip_loosely
 from session_scoping.verify.formats import tags_in
 from session_scoping.verify.infer import Scoped
 from session_scoping.verify.model import Role, Store
@@ -27,7 +28,7 @@ from session_scoping.verify.symbolic.conditions import UnmodelledError
 from session_scoping.verify.symbolic.policies import allowed, resource_pattern
 from session_scoping.verify.symbolic.solver import solve
 from session_scoping.verify.symbolic.strings import TRUE, Bool, Key, conjunction, disjunction, key_for
-from session_scoping.verify.symbolic.targets import store_target, strip_loosely, where_granted
+from session_scoping.verify.symbolic.targets import store_target, where_granted
 from session_scoping.verify.text import Pattern, Variable, lit
 
 

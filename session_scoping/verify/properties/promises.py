@@ -6,6 +6,7 @@ from dataclasses import replace
 import z3
 
 from session_scoping.verify.actions import ASSUME
+from session_scoping.verify.arns import is_open
 from session_scoping.verify.model import Role, Statement
 from session_scoping.verify.properties.base import Proof, Witness, classes, confirm
 from session_scoping.verify.properties.session_tags import replay_mint
@@ -16,7 +17,7 @@ from session_scoping.verify.symbolic.conditions import MULTIVALUED, UnmodelledEr
 from session_scoping.verify.symbolic.policies import Target, allowed, caller_of, resource_pattern
 from session_scoping.verify.symbolic.solver import solve
 from session_scoping.verify.symbolic.strings import Bool, match_string
-from session_scoping.verify.symbolic.targets import ALWAYS, MAYBE, is_open
+from session_scoping.verify.symbolic.targets import ALWAYS, MAYBE
 from session_scoping.verify.text import Pattern, Text, Token, Unmodelled, Variable, Wildcard, lit, parse_pattern
 
 Broken = Callable[[Call, str], Bool]

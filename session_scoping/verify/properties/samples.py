@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import product
 
-from session_scoping.verify.actions import ASSUME, KEYED, OBJECT
+from session_scoping.verify.actions import ASSUME, KEYED, OBJECT, TAG_SESSION
 from session_scoping.verify.binding import Binding, tag_context
 from session_scoping.verify.conditions import UnmodelledOperatorError
 from session_scoping.verify.decision import Decision, PolicySet, Request, decide
@@ -17,7 +17,6 @@ from session_scoping.verify.properties.session_tags import CALLER, as_caller, mi
 from session_scoping.verify.reach import PRINCIPAL_TAG, covers_action
 from session_scoping.verify.report import Counterexample
 from session_scoping.verify.symbolic.replay import replay
-from session_scoping.verify.symbolic.trust import TAG_SESSION
 from session_scoping.verify.text import Pattern, Text, Token, Variable, Wildcard, plain
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import z3
 
-from session_scoping.verify.actions import ASSUME
+from session_scoping.verify.actions import ASSUME, TAG_SESSION
 from session_scoping.verify.binding import Binding
 from session_scoping.verify.decision import PolicySet, Request, decide
 from session_scoping.verify.formats import tags_in
@@ -20,7 +20,7 @@ from session_scoping.verify.symbolic.conditions import UnmodelledError
 from session_scoping.verify.symbolic.replay import binding_of, free_context
 from session_scoping.verify.symbolic.solver import solve
 from session_scoping.verify.symbolic.strings import Bool
-from session_scoping.verify.symbolic.trust import TAG_SESSION, must_carry
+from session_scoping.verify.symbolic.trust import must_carry
 from session_scoping.verify.text import Token, plain, show
 
 RULE = "session-tags"

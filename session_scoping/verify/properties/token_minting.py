@@ -7,6 +7,7 @@ import z3
 from z3 import z3util
 
 from session_scoping import promises
+from session_scoping.verify.actions import TAG_SESSION
 from session_scoping.verify.infer import Scoped, scope_without_tags
 from session_scoping.verify.model import Estate, Role, Statement
 from session_scoping.verify.properties.base import Proof, Witness, classes, confirm
@@ -19,7 +20,6 @@ from session_scoping.verify.symbolic.policies import Target, allowed
 from session_scoping.verify.symbolic.solver import solve
 from session_scoping.verify.symbolic.strings import TRUE, Bool, Key, negation
 from session_scoping.verify.symbolic.targets import other_target, store_target
-from session_scoping.verify.symbolic.trust import TAG_SESSION
 from session_scoping.verify.text import Text, show
 
 RULE = "token-minting"

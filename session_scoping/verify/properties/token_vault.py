@@ -7,6 +7,7 @@ import z3
 
 from session_scoping.promises import TOKEN_VAULT, TOKEN_VAULT_USER
 from session_scoping.vault_actions import COMPLETE, TOKEN_FOR_JWT, TOKEN_FOR_USER_ID, VENDING
+from session_scoping.verify.arns import is_open
 from session_scoping.verify.infer import Scoped
 from session_scoping.verify.matching import action_matches, parsed
 from session_scoping.verify.model import Estate, Role, Statement
@@ -28,7 +29,7 @@ from session_scoping.verify.symbolic.strings import (
     negation,
     string_value,
 )
-from session_scoping.verify.symbolic.targets import ALWAYS, is_open
+from session_scoping.verify.symbolic.targets import ALWAYS
 from session_scoping.verify.symbolic.tokens import token_domain
 from session_scoping.verify.text import Pattern, Text, Token, Unmodelled, Variable, Wildcard, plain
 

@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
+from session_scoping.verify.arns import is_open, strip
 from session_scoping.verify.matching import parsed, split_fields
 from session_scoping.verify.model import Statement, Store
-from session_scoping.verify.naming import fields_may_agree, from_one_resource, is_import, is_made_up, may_be_named
+from session_scoping.verify.naming import from_one_resource, is_import, is_made_up, may_be_named
 from session_scoping.verify.symbolic.policies import Target
 from session_scoping.verify.symbolic.strings import (
     FALSE,
@@ -27,43 +28,6 @@ Rest = Key | None
 
 NEVER, ALWAYS = Match.exact(FALSE), Match.exact(TRUE)
 MAYBE = Match(TRUE, FALSE)
-
-
-def is_open(pattern: Pattern) -> bool:
-    """Whether a pattern is `*` and so matches everything."""
-    return bool(pattern) and all(part == Wildcard("*") for part in pattern)
-
-
-def strip(pattern: Pattern, text: Text) -> Pattern | None:
-    """Return what is left of a pattern after exactly `text`, or None when it does not begin with it."""
-    rest = list(pattern)
-    for part in text:
-        if not rest:
-            return None
-        if isinstance(part, Token):
-            if rest[0] != part:
-                return None
-            rest.pop(0)
-            continue
-        if not isinstance(rest[0], str) or not rest[0].startswith(part):
-            return None
-        remainder = rest[0][len(part) :]
-        rest[0:1] = [remainder] if remainder else []
-    return tuple(rest)
-
-
-def strip_loosely(pattern: Pattern, store: Store) -> Pattern | None:
-    """
-    Return what follows a store's ARN in a pattern that may mean this store, however partition, Region and account are
-    spelled; None when it means another one.
-    """
-    left = strip(pattern, store.arn)
-    ours, theirs = split_fields(pattern), split_fields(store.arn)
-    if left is not None or len(ours) != 6 or len(theirs) != 6:
-        return left
-    if ours[2] != theirs[2] or not all(fields_may_agree(ours[i], theirs[i]) for i in (1, 3, 4)):
-        return None
-    return strip(ours[5], theirs[5])  # type: ignore[arg-type]
 
 
 def where_granted(store: Store, statements: Iterable[Statement]) -> Store:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import z3
 
 from session_scoping.tags import is_tag_character
-from session_scoping.verify.actions import ASSUME
+from session_scoping.verify.actions import ASSUME, TAG_SESSION
 from session_scoping.verify.matching import parsed
 from session_scoping.verify.model import Role, Statement
 from session_scoping.verify.reach import PRINCIPAL_TAG, REQUEST_TAG, covers_action
@@ -14,7 +14,6 @@ from session_scoping.verify.symbolic.policies import Target, encode_statement
 from session_scoping.verify.symbolic.strings import TRUE, Bool, Match, conjunction, disjunction, negation
 from session_scoping.verify.text import Unmodelled, Variable, Wildcard
 
-TAG_SESSION = "sts:TagSession"
 _LIKE, _NOT_LIKE = {"stringlike"}, {"stringnotlike", "stringnotlikeifexists"}
 
 

@@ -1,0 +1,43 @@
+"""ARNs as patterns: which is everything, and what of one is left behind another. Everything here works without z3."""
+
+from session_scoping.verify.matching import split_fields
+from session_scoping.verify.model import Store
+from session_scoping.verify.naming import fields_may_agree
+from session_scoping.verify.text import Pattern, Text, Token, Wildcard
+
+
+def is_open(pattern: Pattern) -> bool:
+    """Whether a pattern is `*` and so matches everything."""
+    return bool(pattern) and all(part == Wildcard("*") for part in pattern)
+
+
+def strip(pattern: Pattern, text: Text) -> Pattern | None:
+    """Return what is left of a pattern after exactly `text`, or None when it does not begin with it."""
+    rest = list(pattern)
+    for part in text:
+        if not rest:
+            return None
+        if isinstance(part, Token):
+            if rest[0] != part:
+                return None
+            rest.pop(0)
+            continue
+        if not isinstance(rest[0], str) or not rest[0].startswith(part):
+            return None
+        remainder = rest[0][len(part) :]
+        rest[0:1] = [remainder] if remainder else []
+    return tuple(rest)
+
+
+def strip_loosely(pattern: Pattern, store: Store) -> Pattern | None:
+    """
+    Return what follows a store's ARN in a pattern that may mean this store, however partition, Region and account are
+    spelled; None when it means another one.
+    """
+    left = strip(pattern, store.arn)
+    ours, theirs = split_fields(pattern), split_fields(store.arn)
+    if left is not None or len(ours) != 6 or len(theirs) != 6:
+        return left
+    if ours[2] != theirs[2] or not all(fields_may_agree(ours[i], theirs[i]) for i in (1, 3, 4)):
+        return None
+    return strip(ours[5], theirs[5])  # type: ignore[arg-type]
