@@ -109,11 +109,8 @@ def _reached(text: Text, kind: str, statement: Statement, known: list[Store]) ->
     if fields[2] != (service,) and not any(isinstance(part, Wildcard) for part in fields[2]):
         return []
     # An access point's ARN has a Region and an account, a bucket's has neither.
-    if (
-        kind == "bucket"
-        and (fields[3] or fields[4])
-        and not any(isinstance(p, Wildcard) for p in fields[3] + fields[4])
-    ):
+    place = (*fields[3], *fields[4])
+    if kind == "bucket" and place and not any(isinstance(part, Wildcard) for part in place):
         return []
     name = _name_field(fields[5], kind)
     if name is None:

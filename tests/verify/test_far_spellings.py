@@ -1,6 +1,5 @@
 """Partitions, colons, imports, accounts, paths and providers as templates of ordinary apps spell them."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +7,11 @@ import botocore.session
 import pytest
 
 from session_scoping.cli import main
+from session_scoping.testing import verify
 from session_scoping.verify.proving import prove
 from session_scoping.verify.report import Report, Status
 from session_scoping.verify.text import PARTITIONS
-from tests.verify.corpus import estate_of
+from tests.verify.corpus import assembly, estate_of
 from tests.verify.hand_written import COMPUTE, TABLE, allow, by_hand, document, judged, policy, role
 from tests.verify.mutations import Template
 
@@ -99,20 +99,11 @@ def test_a_role_of_that_name_in_another_account_is_another_one(tmp_path: Path) -
 
 def in_account(directory: Path, account: str) -> Report:
     """Return the report on a stack of 111122223333 whose session role trusts a role by name in an account."""
-    from session_scoping.testing import verify
-
     template = by_hand()
     template["Resources"]["Compute"]["Properties"]["RoleName"] = "compute"
     (statement,) = template["Resources"]["Session"]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
     statement["Principal"] = {"AWS": [COMPUTE, f"arn:aws:iam::{account}:role/compute"]}
-    (directory / "S.template.json").write_text(json.dumps(template))
-    artifact = {
-        "type": "aws:cloudformation:stack",
-        "environment": "aws://111122223333/eu-west-1",
-        "properties": {"templateFile": "S.template.json"},
-    }
-    (directory / "manifest.json").write_text(json.dumps({"version": "1", "artifacts": {"S": artifact}}))
-    return verify(directory)
+    return verify(assembly(directory, ("S", "aws://111122223333/eu-west-1", template)))
 
 
 @pytest.mark.parametrize("roles", [["Compute"], ["Compute", "Session"]])

@@ -1,6 +1,5 @@
 """Names: which one CloudFormation may make up for a resource, and in which account a name counts."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from session_scoping.testing import verify
 from session_scoping.verify.naming import may_be_named
 from session_scoping.verify.report import Status
 from session_scoping.verify.text import Text, Token
+from tests.verify.corpus import assembly
 from tests.verify.hand_written import TABLE, allow, by_hand, document, judged, policy
 from tests.verify.mutations import Body
 
@@ -79,14 +79,6 @@ def _denying() -> Any:
 
 def _verdict(directory: Path, stacks: dict[str, tuple[str, Any]]) -> Status:
     """Return what is said of the compute role in an assembly of stacks, each in its account."""
-    artifacts: dict[str, Any] = {}
-    for name, (account, template) in stacks.items():
-        (directory / f"{name}.template.json").write_text(json.dumps(template))
-        artifacts[name] = {
-            "type": "aws:cloudformation:stack",
-            "environment": f"aws://{account}/eu-west-1",
-            "properties": {"templateFile": f"{name}.template.json"},
-        }
-    (directory / "manifest.json").write_text(json.dumps({"version": "1", "artifacts": artifacts}))
-    (result,) = (r for r in verify(directory).results if r.rule == "compute-isolation")
+    placed = [(name, f"aws://{account}/eu-west-1", template) for name, (account, template) in stacks.items()]
+    (result,) = (r for r in verify(assembly(directory, *placed)).results if r.rule == "compute-isolation")
     return result.status

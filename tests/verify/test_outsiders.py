@@ -1,6 +1,5 @@
 """Who is let in by a condition rather than as a principal: accounts and organizations it names."""
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import pytest
 
 from session_scoping.verify.report import Status
+from tests.verify.corpus import assembly
 from tests.verify.test_strangers import CLOUDFRONT, HERE, judged, judged_path, on_bucket
 
 ELSEWHERE: dict[str, tuple[Any, Any]] = {
@@ -49,14 +49,8 @@ def test_an_account_that_a_parameter_names_is_anybody_s(tmp_path: Path, principa
     """It is not taken for the stack's own account because that one is known."""
     template = on_bucket(principal, condition)
     template["Parameters"] = {"Partner": {"Type": "String"}}
-    (tmp_path / "S.template.json").write_text(json.dumps(template))
-    artifact = {
-        "type": "aws:cloudformation:stack",
-        "environment": "aws://111122223333/eu-west-1",
-        "properties": {"templateFile": "S.template.json"},
-    }
-    (tmp_path / "manifest.json").write_text(json.dumps({"version": "1", "artifacts": {"S": artifact}}))
-    assert judged_path(tmp_path).status is Status.UNKNOWN
+    own = "aws://111122223333/eu-west-1"
+    assert judged_path(assembly(tmp_path, ("S", own, template))).status is Status.UNKNOWN
 
 
 def test_a_policy_with_many_keys_ends_with_an_answer() -> None:

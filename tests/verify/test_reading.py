@@ -12,26 +12,13 @@ import yaml
 from session_scoping.cli import main
 from session_scoping.testing import verify
 from session_scoping.verify.report import Report, Status
+from tests.verify.corpus import assembly
 from tests.verify.mutations import Body, Template
 from tests.verify.plain_template import TASK, allow, arn, document, keyed, plain_template, policy
 
 EAST, WEST = "aws://111122223333/us-east-1", "aws://111122223333/us-west-2"
 OTHER_ACCOUNT, OPEN = "aws://444455556666/us-east-1", "aws://unknown-account/unknown-region"
 SCAN = allow("dynamodb:Scan", "*")
-
-
-def assembly(directory: Path, *stacks: tuple[str, str, Template]) -> Path:
-    """Write stacks, each with its name and environment, as `cdk synth` does; return the directory."""
-    artifacts = {}
-    for number, (name, environment, template) in enumerate(stacks):
-        file = f"Stack{number}.template.json"
-        (directory / file).write_text(json.dumps(template))
-        artifacts[f"Stack{number}"] = {
-            "type": "aws:cloudformation:stack", "environment": environment,
-            "properties": {"templateFile": file, "stackName": name},
-        }  # fmt: skip
-    (directory / "manifest.json").write_text(json.dumps({"version": "1", "artifacts": artifacts}))
-    return directory
 
 
 def files(directory: Path, contents: Mapping[str, str]) -> Path:

@@ -15,7 +15,7 @@ from session_scoping.verify.infer import Options
 from session_scoping.verify.plan import plan
 from session_scoping.verify.report import Result, Status
 from tests import small
-from tests.verify.corpus import estate_of
+from tests.verify.corpus import assembly, estate_of
 from tests.verify.examples import example
 from tests.verify.mutations import Template, edit
 from tests.verify.weaken_additions import _bucket_policy, _key_policy, _table_policy, bucket_arn
@@ -275,17 +275,9 @@ def test_a_pattern_given_at_deploy_time_is_unknown() -> None:
 def test_a_literal_account_is_one_s_own_when_the_assembly_says_so(tmp_path: Path) -> None:
     """CDK writes the account of a concrete environment into the manifest, and into ARNs as a literal."""
     template = on_bucket({"AWS": "arn:aws:iam::444455556666:role/admin"})
-    (tmp_path / "S.template.json").write_text(json.dumps(template))
-    artifact = {
-        "type": "aws:cloudformation:stack",
-        "environment": "aws://444455556666/eu-west-1",
-        "properties": {"templateFile": "S.template.json"},
-    }
-    (tmp_path / "manifest.json").write_text(json.dumps({"version": "1", "artifacts": {"S": artifact}}))
-    assert judged_path(tmp_path).status is Status.PROVED
-    artifact["environment"] = "aws://777777777777/eu-west-1"
-    (tmp_path / "manifest.json").write_text(json.dumps({"version": "1", "artifacts": {"S": artifact}}))
-    assert judged_path(tmp_path).status is Status.UNKNOWN
+    own, other = (f"aws://{account}/eu-west-1" for account in ("444455556666", "777777777777"))
+    assert judged_path(assembly(tmp_path, ("S", own, template))).status is Status.PROVED
+    assert judged_path(assembly(tmp_path, ("S", other, template))).status is Status.UNKNOWN
 
 
 def judged_path(path: Path) -> Result:
@@ -296,19 +288,10 @@ def judged_path(path: Path) -> Result:
 
 def test_the_account_of_another_stack_is_another_one(tmp_path: Path) -> None:
     """A stack beside, with a queue in it, makes its account no owner of the data."""
-    artifacts: dict[str, Any] = {}
+    shared = on_bucket({"AWS": "arn:aws:iam::444455556666:root"})
     queue = {"Resources": {"Q": {"Type": "AWS::SQS::Queue"}}}
-    for name, account, template in (
-        ("A", "111122223333", on_bucket({"AWS": "arn:aws:iam::444455556666:root"})), ("B", "444455556666", queue),
-    ):  # fmt: skip
-        (tmp_path / f"{name}.template.json").write_text(json.dumps(template))
-        artifacts[name] = {
-            "type": "aws:cloudformation:stack",
-            "environment": f"aws://{account}/eu-west-1",
-            "properties": {"templateFile": f"{name}.template.json"},
-        }
-    (tmp_path / "manifest.json").write_text(json.dumps({"version": "1", "artifacts": artifacts}))
-    assert judged_path(tmp_path).status is Status.UNKNOWN
+    one, two = (f"aws://{account}/eu-west-1" for account in ("111122223333", "444455556666"))
+    assert judged_path(assembly(tmp_path, ("A", one, shared), ("B", two, queue))).status is Status.UNKNOWN
 
 
 def test_trusted_is_an_option_of_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
