@@ -1,6 +1,7 @@
 """Weakenings by hand, each variant of the reference stack, and templates of other people."""
 
 import copy
+import json
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -108,8 +109,6 @@ def test_an_ordinary_app_is_told_that_there_is_nothing_to_prove(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It exits 1, says that no role is assumed with session tags, and shows no traceback."""
-    import json
-
     (tmp_path / "Shop.template.json").write_text(json.dumps(_ordinary()))
     assert main(["verify", str(tmp_path)]) == 1
     printed = " ".join(capsys.readouterr().out.split())

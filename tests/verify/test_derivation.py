@@ -243,7 +243,7 @@ def test_the_command_reads_a_policy_file(
     (tmp_path / "t.template.json").write_text(json.dumps(template))
     (tmp_path / "policy.json").write_text(policy(READ))
     path = str(tmp_path / "t.template.json")
-    main(["verify", path, "--json", "--session-policy", str(tmp_path / "policy.json")])
+    assert main(["verify", path, "--json", "--session-policy", str(tmp_path / "policy.json")]) == 0
     assert "session-policy" in capsys.readouterr().out
     for broken in ("missing.json", "t.template.json"):
         assert main(["verify", path, "--session-policy", str(tmp_path / broken)]) == 2

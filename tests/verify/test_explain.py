@@ -44,7 +44,7 @@ def test_each_part_is_told(part: str, tmp_path: Path, capsys: pytest.CaptureFixt
     context, words = PARTS[part]
     file, picture = tmp_path / "App.template.json", tmp_path / "reach.html"
     file.write_text(json.dumps(synthesize_reference(**context)))
-    main(["explain", str(file), "--html", str(picture)])
+    assert main(["explain", str(file), "--html", str(picture)]) == 0
     told = capsys.readouterr().out
     assert [word for word in words if word not in told] == []
     assert ("may choose any tags" in picture.read_text()) is ("minting" not in context)
@@ -65,7 +65,7 @@ def test_a_revocation_that_cannot_be_read_is_told_as_that(
     metadata["session-scoping:revoked"] = change(metadata)
     file = tmp_path / "App.template.json"
     file.write_text(json.dumps(template))
-    main(["explain", str(file)])
+    assert main(["explain", str(file)]) == 0
     told = capsys.readouterr()
     assert "revocation" in told.out
     assert "Traceback" not in told.err
@@ -87,7 +87,7 @@ def test_a_verdict_counts_who_else_reaches_a_session_s_data(
     """A public bucket and a compute role's grant stand in the verdict of the session role whose data it is."""
     file = tmp_path / "App.template.json"
     file.write_text(json.dumps(edit(example("small").template, "change", change).template))
-    main(["explain", str(file)])
+    assert main(["explain", str(file)]) == 0
     assert said in " ".join(capsys.readouterr().out.split())
 
 

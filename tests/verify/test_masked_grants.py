@@ -131,9 +131,9 @@ def test_a_masked_counterexample_says_that_a_deny_stops_it(tmp_path: Path, capsy
     file, sarif = tmp_path / "t.template.json", tmp_path / "t.sarif"
     file.write_text(json.dumps(template))
     begins = "only a Deny stops it: a session reaches"
-    main(["verify", str(file), "--sarif", str(sarif)])
+    assert main(["verify", str(file), "--sarif", str(sarif)]) == 1
     assert f"\n{begins}" in capsys.readouterr().out
-    main(["verify", str(file), "--json"])
+    assert main(["verify", str(file), "--json"]) == 1
     results = json.loads(capsys.readouterr().out)["results"]
     (masked,) = (found for found in results if found["status"] == "VIOLATED")
     assert masked["counterexample"]["summary"].startswith(begins)

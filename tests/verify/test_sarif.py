@@ -23,7 +23,7 @@ def _assembly(folder: Path) -> Path:
 
 
 def _run(path: str) -> dict[str, Any]:
-    main(["verify", path, "--sarif", "report.sarif"])
+    assert main(["verify", path, "--sarif", "report.sarif"]) == 1
     (run,) = json.loads(Path("report.sarif").read_text())["runs"]
     return dict(run)
 

@@ -69,7 +69,7 @@ def test_json_report_carries_the_counterexample(
 def test_sarif_names_a_documented_rule_for_every_finding(open_trust: dict[str, Any], tmp_path: Path) -> None:
     """Code scanning shows each failure under a rule that has a page."""
     file = tmp_path / "report.sarif"
-    main(["verify", written(open_trust, tmp_path), "--sarif", str(file)])
+    assert main(["verify", written(open_trust, tmp_path), "--sarif", str(file)]) == 1
     (run,) = json.loads(file.read_text())["runs"]
     rules = {rule["id"] for rule in run["tool"]["driver"]["rules"]}
     assert run["results"]
