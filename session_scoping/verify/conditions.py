@@ -134,7 +134,12 @@ class UnmodelledOperatorError(Exception):
 
 
 def split_operator(operator: str) -> tuple[str, str, bool]:
-    """Return set operator (`forallvalues`, `foranyvalue` or ``), base operator and IfExists, in lower case."""
+    """
+    Return set operator (`forallvalues`, `foranyvalue` or ``), base operator and IfExists, in lower case.
+
+    Raises:
+        UnmodelledOperatorError: IAM documents no such operator.
+    """
     prefix, colon, base = operator.lower().rpartition(":")
     if_exists = base.endswith("ifexists")
     base = base.removesuffix("ifexists")

@@ -87,6 +87,9 @@ def arn_matches(text: Text, value: str, context: Values, *, variables: bool) -> 
     """
     Whether an ARN pattern matches an ARN, field by field.
 
+    Raises:
+        TypeError: The text is no pattern IAM reads.
+
     Source:
         IAM reference_policies_elements_condition_operators, ARN operators: each of the six fields is
         compared on its own.

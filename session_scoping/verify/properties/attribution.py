@@ -19,7 +19,12 @@ RULE = "attribution"
 
 
 def prove_attribution(proof: Proof) -> Result:
-    """Prove that a role's sessions carry the source identity its Metadata promises, and act with no other."""
+    """
+    Prove that a role's sessions carry the source identity its Metadata promises, and act with no other.
+
+    Raises:
+        UnmodelledError: Something that decides it is not modelled, or the solver gave up.
+    """
     role = proof.role
     identity = promise(role, ATTRIBUTED_TO)
     if identity is None:

@@ -35,6 +35,9 @@ def prove_no_chaining(proof: Proof) -> Result:
     Prove that a session can assume no role of the templates, by its own policies or by a trust policy alone.
 
     Its own tool roles are left to `derivation`, which proves how they are reached.
+
+    Raises:
+        UnmodelledError: Something that decides it is not modelled, or the solver gave up.
     """
     admission = proof.admission("A")
     tools = tools_of(proof.estate, proof.role)

@@ -51,6 +51,9 @@ def prove_compute(
             UNKNOWN, because a broker may hold tenant data.
         judged: ARNs of all compute roles. Who hands one of them to a service gains nothing that is not looked at.
             Default: no role may be handed on.
+
+    Raises:
+        UnmodelledError: Something that decides it is not modelled, or the solver gave up.
     """
     proof = Proof(estate, scope_without_tags(role, estate, stores))
     if role.problems:

@@ -107,6 +107,9 @@ def elements_needed(statements: Sequence[Statement]) -> int:
     Return how many elements of dynamodb:LeadingKeys a smallest counterexample can need.
 
     One foreign key, one for each ForAnyValue of an Allow, one for each ForAllValues of a Deny it must escape.
+
+    Raises:
+        UnmodelledError: It takes more than can be tried.
     """
     needed = 1
     for statement in statements:

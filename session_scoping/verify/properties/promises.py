@@ -70,7 +70,12 @@ def breaking_request(proof: Proof, broken: Broken, summary: str) -> Counterexamp
 
 
 def term_match(text: Text, value: z3.SeqRef, *, wildcards: bool) -> Bool:
-    """Return when a value is what a promise says, at most."""
+    """
+    Return when a value is what a promise says, at most.
+
+    Raises:
+        UnmodelledError: The text is no pattern.
+    """
     pattern = parse_pattern(text, variables=False, wildcards=wildcards)
     if isinstance(pattern, Unmodelled):
         raise UnmodelledError(pattern.reason)

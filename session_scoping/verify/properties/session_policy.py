@@ -31,6 +31,9 @@ def prove_session_policy(proof: Proof, policy: tuple[Statement, ...]) -> Result:
     model of the intersection, or a policy it cannot read, shows. The second half depends on the policy.
 
     Source: IAM guide, access_policies, Session policies.
+
+    Raises:
+        UnmodelledError: Something that decides it is not modelled, or the solver gave up.
     """
     label = proof.role.label
     if broken := next((statement.problem for statement in policy if statement.problem), None):

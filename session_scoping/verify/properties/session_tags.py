@@ -27,7 +27,12 @@ RULE = "session-tags"
 
 
 def prove_session_tags(proof: Proof) -> Result:
-    """Prove that no session lacks a tag, has one too many, passes one on, or is made by just anybody."""
+    """
+    Prove that no session lacks a tag, has one too many, passes one on, or is made by just anybody.
+
+    Raises:
+        UnmodelledError: Something that decides it is not modelled, or the solver gave up.
+    """
     role = proof.role
 
     def result(status: Status, detail: str, counterexample: Counterexample | None = None) -> Result:

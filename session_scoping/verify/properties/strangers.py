@@ -46,6 +46,9 @@ def prove_no_strangers(estate: Estate, stores: Sequence[Store], trusted: Sequenc
         estate: What the templates deploy.
         stores: Tenant tables and buckets, and the keys their sessions use.
         trusted: Principals the user lets in: ARNs, account ids or services as the policy spells them.
+
+    Raises:
+        UnmodelledError: Something that decides it is not modelled, or the solver gave up.
     """
     notes: list[str] = []
     for store in stores:

@@ -95,6 +95,9 @@ def prove_token_minting(estate: Estate, item: Scoped, compute: list[Role], tools
         item: The session role.
         compute: Roles agent code runs under.
         tools: The session role's tools: their sessions are agent code as well.
+
+    Raises:
+        UnmodelledError: Something that decides it is not modelled, or the solver gave up.
     """
     proof = Proof(estate, item)
     sessions = {proof.role.id: proof, **{tool.role.id: Proof(estate, tool) for tool in tools}}

@@ -78,6 +78,9 @@ def prove_token_vault(proof: Proof, *, admitted: bool, runs_agents: bool) -> Res
         proof: The role.
         admitted: Whether the role is a session role, so that its trust policy says what its sessions carry.
         runs_agents: Whether agent code has its credentials. A consent callback speaks for many users by design.
+
+    Raises:
+        UnmodelledError: Something that decides it is not modelled, or the solver gave up.
     """
     if problem := next((s.problem for s in proof.role.identity if s.problem), None):
         raise UnmodelledError(problem)

@@ -103,7 +103,12 @@ def key_faults(proof: Proof) -> Iterator[Counterexample]:
 
 
 def key_policy_faults(proof: Proof) -> Iterator[Counterexample]:
-    """Find a key whose own policy lets the session use it outside the service whose data it protects."""
+    """
+    Find a key whose own policy lets the session use it outside the service whose data it protects.
+
+    Raises:
+        UnmodelledError: Something that decides it is not modelled, or the solver gave up.
+    """
     for store in proof.estate.of_kind("key"):
         for action in KEY_USE:
             call = proof.call("A", proof.admission("A").session)

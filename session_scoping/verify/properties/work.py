@@ -18,7 +18,12 @@ RULE = "work-possible"
 
 
 def prove_work_possible(proof: Proof) -> Result:
-    """Show, for every table and bucket and every kind of key, one request of an admitted session that is allowed."""
+    """
+    Show, for every table and bucket and every kind of key, one request of an admitted session that is allowed.
+
+    Raises:
+        UnmodelledError: Something that decides it is not modelled, or the solver gave up.
+    """
     if proof.role.boundary_problem:
         raise UnmodelledError(f"permissions boundary: {proof.role.boundary_problem}")
     checked = 0

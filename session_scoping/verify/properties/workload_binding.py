@@ -17,7 +17,12 @@ RULE = "workload-binding"
 
 
 def prove_workload_binding(proof: Proof) -> Result:
-    """Prove that a role's sessions are made and used in the VPC and Region its Metadata promises."""
+    """
+    Prove that a role's sessions are made and used in the VPC and Region its Metadata promises.
+
+    Raises:
+        UnmodelledError: Something that decides it is not modelled, or the solver gave up.
+    """
     vpc, region = promise(proof.role, BOUND_TO), promise(proof.role, BOUND_REGION)
     if vpc is None or region is None:
         raise UnmodelledError(f"the promise {BOUND_TO} or {BOUND_REGION} is only known at deploy time")

@@ -126,7 +126,12 @@ def _patterns(condition: Condition, base: str, variables: bool) -> list[Pattern]
 
 
 def check_variables(pattern: Pattern) -> None:
-    """Refuse what no proof may rest on: a policy variable with a default value."""
+    """
+    Refuse what no proof may rest on: a policy variable with a default value.
+
+    Raises:
+        UnmodelledError: The pattern has one.
+    """
     for part in pattern:
         if isinstance(part, Variable) and part.default is not None:
             raise UnmodelledError(f"the policy variable {part.key} has a default value, which sessions would share")

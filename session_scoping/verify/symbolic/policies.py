@@ -148,7 +148,12 @@ def _resource_policy(
 
 
 def caller_of(role: Role) -> Caller:
-    """Return how the principals of resource policies name a role and its sessions."""
+    """
+    Return how the principals of resource policies name a role and its sessions.
+
+    Raises:
+        UnmodelledError: Of the functions returned, for an Allow with NotPrincipal.
+    """
 
     def names(statement: Statement, certain: bool) -> Bool:
         if statement.not_principal:
