@@ -31,7 +31,7 @@ help: ## List the commands
 
 .venv/.node: .venv/.python package-lock.json
 	@echo "==> CDK CLI"
-	@$(BIN)/npm ci --loglevel=error --no-fund --no-audit
+	@$(BIN)/npm ci --loglevel=error --no-fund --no-audit >/dev/null
 	@ln -sf ../../node_modules/.bin/cdk $(BIN)/cdk
 	@touch $@
 
