@@ -84,7 +84,7 @@ demo: setup ## Run two tasks of two users with real boto3 against the synthesize
 	@$(BIN)/python -m examples.isolation_demo
 
 .PHONY: weakenings
-weakenings: setup ## Judge every weakening of every example, not a sample (three quarters of an hour on two cores; ARGS="small" for one)
+weakenings: setup ## Judge every weakening of every example, not a sample (over half an hour on two cores; ARGS="small" for one)
 	@$(BIN)/python -m tests.verify.weakening_suite $(ARGS)
 
 .PHONY: bench-verifier
