@@ -120,7 +120,7 @@ def test_reading_mangled_files_ends_with_an_answer_or_a_refusal(case: str, tmp_p
             continue
         scoped = [scope_of(role, estate, Options()) for role in find_session_roles(estate, Options())]
         find_compute_roles(estate, scoped, Options())
-        findings(estate)
+        list(findings(estate))
     # A test in which everything is refused, or nothing, would say little.
     assert 0 < refused < rounds // 2
 
