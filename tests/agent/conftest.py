@@ -1,5 +1,7 @@
 """Fixtures: ambient credentials that must never sign, a stand-in STS, a clock that a test moves."""
 
+import os
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -31,10 +33,8 @@ class MovableClock:
 
 
 @pytest.fixture(autouse=True)
-def ambient(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def ambient(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """Give the process the compute role's keys, and keep this machine's own AWS settings out."""
-    import os
-
     for name in list(os.environ):
         if name.startswith(("AWS_", "AGENT_SESSION_")) or name.upper() in {"HTTP_PROXY", "HTTPS_PROXY"}:
             monkeypatch.delenv(name)
@@ -45,6 +45,11 @@ def ambient(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "no-config"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "no-credentials"))
     monkeypatch.setenv("AGENT_SESSION_ROLE_ARN", ROLE_ARN)
+    yield
+    # An attempt that outlived its deadline would ask the next test's STS: botocore reads the endpoint late.
+    for left_behind in threading.enumerate():
+        if left_behind.name == "session-scoping":
+            left_behind.join(60)
 
 
 @pytest.fixture
