@@ -6,7 +6,6 @@ A pattern such as `dynamodb:Get*` is expanded over these lists. An action AWS ad
 """
 
 import re
-from collections.abc import Iterable
 from functools import lru_cache
 
 from session_scoping.verify.matching import action_matches
@@ -199,13 +198,6 @@ EVERYTHING = tuple(
 _PASSIVE = re.compile(r"dynamodb:(describe|list)\w+|s3:(getbucket|getaccount|list)\w+|s3:get\w+configuration", re.I)
 
 
-def further(patterns: Iterable[str], service: str) -> list[str]:
-    """Return the actions of a service that patterns cover and no list here has, those that describe left out."""
-    found = [instance_of(pattern) for pattern in patterns if not covers_listed(pattern)]
-    ours = [a for a in found if a.lower().startswith(f"{service}:") and a.lower() not in NOTHING_GAINED]
-    return [action for action in dict.fromkeys(ours) if not _PASSIVE.fullmatch(action)]
-
-
 _SPELLING = {action.lower(): action for action in EVERYTHING}
 
 
@@ -224,6 +216,16 @@ def covers_listed(pattern: str) -> bool:
 def instance_of(pattern: str) -> str:
     """Return an action that a pattern covers."""
     return pattern.replace("*", "Zz").replace("?", "z")
+
+
+def is_listed(action: str) -> bool:
+    """Whether an action is one of those listed here."""
+    return action.lower() in _SPELLING
+
+
+def is_passive(action: str) -> bool:
+    """Whether an action no list has tells of a table or bucket without its contents, by its name."""
+    return _PASSIVE.fullmatch(action) is not None
 
 
 def spelled(action: str) -> str:

@@ -90,6 +90,11 @@ class Role:
     account: str = ""
 
     @property
+    def statements(self) -> tuple[Statement, ...]:
+        """What decides over its requests, whatever they ask for: its policies and its boundary."""
+        return (*self.identity, *(self.boundary or ()))
+
+    @property
     def shared_by(self) -> frozenset[frozenset[str]]:
         """Sets of lower-case tag keys; sessions that agree in one of the sets are meant to share data."""
         found = self.promises.get(SHARED_BY)

@@ -12,19 +12,16 @@ from session_scoping.verify.actions import (
     INVOKE,
     KEY_USE,
     KEYED,
-    NOTHING_GAINED,
     OBJECT,
     OBJECT_ADMIN,
     PARTIQL,
     TABLE_METADATA,
     UNKEYED,
-    covers_listed,
-    instance_of,
 )
 from session_scoping.verify.arns import is_open
 from session_scoping.verify.matching import action_matches, split_fields
 from session_scoping.verify.model import Statement, Store
-from session_scoping.verify.properties.base import Proof, Witness, classes, confirm
+from session_scoping.verify.properties.base import Proof, Witness, classes, confirm, relevant
 from session_scoping.verify.properties.derivation import BECOMING, tools_of
 from session_scoping.verify.properties.entries import entry_arn, entry_target, may_be_access_point
 from session_scoping.verify.properties.listing import without_own_listing
@@ -32,6 +29,7 @@ from session_scoping.verify.properties.samples import sample_attempt
 from session_scoping.verify.properties.use import key_faults, key_policy_faults, model_faults
 from session_scoping.verify.reach import covers_action
 from session_scoping.verify.report import Counterexample, Result, Status
+from session_scoping.verify.representatives import further, limits_of, unlisted
 from session_scoping.verify.symbolic.conditions import UnmodelledError
 from session_scoping.verify.symbolic.policies import Target, allowed, resource_pattern
 from session_scoping.verify.symbolic.solver import solve
@@ -70,6 +68,7 @@ def _attempts(proof: Proof) -> Iterator[_Attempt]:
     call = proof.call("A", proof.admission("A").session)
     for store in proof.scoped.stores:
         yield from _store_attempts(proof, store)
+    limits = limits_of(proof.role)
     seen: set[tuple[str, Text]] = set()
     tools = {tool.arn for tool in tools_of(proof.estate, proof.role)}
     for statement in proof.role.identity:
@@ -77,7 +76,7 @@ def _attempts(proof: Proof) -> Iterator[_Attempt]:
             continue
         if statement.problem:
             raise UnmodelledError(statement.problem)
-        for action in _named_actions(statement):
+        for action in _named_actions(statement, limits):
             if action in (*INVOKE, *KEY_USE) or _answered_elsewhere(action, statement):
                 continue
             for pattern in _entries(statement):
@@ -95,11 +94,10 @@ def _entries(statement: Statement) -> list[Pattern]:
     return [resource_pattern(text, statement) for text in statement.resources]
 
 
-def _named_actions(statement: Statement) -> list[str]:
-    """Return the known actions a statement covers, and those it spells out."""
-    others = [instance_of(pattern) for pattern in statement.actions or () if not covers_listed(pattern)]
+def _named_actions(statement: Statement, limits: tuple[str, ...]) -> list[str]:
+    """Return the known actions a statement covers, and those it spells out, or a limit of it does."""
     listed = [action for action in EVERYTHING if covers_action(statement, action)]
-    return [*listed, *(action for action in others if action.lower() not in NOTHING_GAINED)]
+    return [*listed, *unlisted(statement, limits)]
 
 
 def _answered_elsewhere(action: str, statement: Statement) -> bool:
@@ -131,21 +129,23 @@ def _handled(action: str, pattern: Pattern) -> bool:
 
 
 def _store_attempts(proof: Proof, store: Store) -> Iterator[_Attempt]:
-    statements = [*proof.role.identity, *store.policy]
+    statements = relevant(proof.role, store)
+    # What the store's own policy grants besides; what the role's own policies do is tried wherever they grant it.
+    more = further(store.policy, limits_of(proof.role), "dynamodb" if store.kind == "table" else "s3")
     call = proof.call("A", proof.admission("A").session)
     lookup = call.lookup
     inside = Key(f"inside {store.id}", frozenset(), 0)
     if store.kind == "table":
         place = where_granted(store, statements)
-        for action in classes(statements, _ON_TABLE):
+        for action in classes(statements, (*_ON_TABLE, *more)):
             yield action, store_target(place, None, lookup), place.arn, "", f"{action} is allowed on {store.label}"
-        for action in classes(statements, _INSIDE_TABLE):
+        for action in classes(statements, (*_INSIDE_TABLE, *more)):
             what = f"{action} is allowed on an index, stream or backup of {store.label}"
             yield action, store_target(place, inside, lookup), place.arn, "/", what
         return
-    for action in classes(statements, _ON_BUCKET):
+    for action in classes(statements, (*_ON_BUCKET, *more)):
         yield action, store_target(store, None, lookup), store.arn, "", f"{action} is allowed on {store.label}"
-    for action in classes(statements, _ON_OBJECT):
+    for action in classes(statements, (*_ON_OBJECT, *more)):
         what = f"{action} is allowed on objects of {store.label}"
         yield action, store_target(store, inside, lookup), store.arn, "/", what
 

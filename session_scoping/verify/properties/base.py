@@ -9,7 +9,7 @@ from session_scoping.verify.binding import Binding, tag_context
 from session_scoping.verify.conditions import UnmodelledOperatorError
 from session_scoping.verify.decision import Request
 from session_scoping.verify.infer import Scoped
-from session_scoping.verify.model import Estate, Role, Statement
+from session_scoping.verify.model import Estate, Role, Statement, Store
 from session_scoping.verify.reach import covers_action
 from session_scoping.verify.report import Counterexample, Result, Status
 from session_scoping.verify.symbolic.calls import Call, Session
@@ -205,8 +205,17 @@ def request_tags(call: Call, model: z3.ModelRef) -> dict[str, str | list[str]]:
     return context | ({"sts:TransitiveTagKeys": passed_on} if passed_on else {})
 
 
+def relevant(role: Role, store: Store) -> list[Statement]:
+    """Return the statements that decide over requests of a role's sessions on a store."""
+    return [*role.statements, *store.policy]
+
+
 def classes(statements: Sequence[Statement], actions: Sequence[str]) -> list[str]:
-    """Return one action for each set of statements that cover the same actions."""
+    """
+    Return one action for each set of statements that cover the same actions.
+
+    INVARIANT: `statements` are all that decide, a boundary's included; else one action stands for what it does not.
+    """
     seen: dict[tuple[bool, ...], str] = {}
     for action in actions:
         seen.setdefault(tuple(covers_action(s, action) for s in statements), action)

@@ -14,16 +14,16 @@ from session_scoping.verify.actions import (
     PARTIQL,
     ROUNDABOUT,
     UNKEYED,
-    further,
 )
 from session_scoping.verify.infer import scope_without_tags
 from session_scoping.verify.matching import split_fields
 from session_scoping.verify.model import Estate, Role, Statement, Store
-from session_scoping.verify.properties.base import Proof, Witness, classes, confirm
+from session_scoping.verify.properties.base import Proof, Witness, classes, confirm, relevant
 from session_scoping.verify.properties.entries import entry_arn, entry_target, may_be_access_point
 from session_scoping.verify.properties.samples import sample_attempt
 from session_scoping.verify.reach import covers_action
 from session_scoping.verify.report import Counterexample, Result, Status
+from session_scoping.verify.representatives import further, limits_of
 from session_scoping.verify.symbolic.calls import Call, Session
 from session_scoping.verify.symbolic.conditions import UnmodelledError
 from session_scoping.verify.symbolic.policies import Target, allowed, resource_pattern
@@ -76,8 +76,8 @@ def _attempts(proof: Proof) -> Iterator[tuple[str, Target, Text, str, str]]:
     if broken:
         raise UnmodelledError(broken)
     for store in proof.scoped.stores:
-        statements = [*proof.role.identity, *store.policy]
-        direct, deeper = _actions_on(store, statements)
+        statements = relevant(proof.role, store)
+        direct, deeper = _actions_on(store, statements, limits_of(proof.role))
         if not (store.problems or any(s.allow and covers_action(s, a) for s in statements for a in (*direct, *deeper))):
             # Neither its own policies nor the store's grant anything of the kind.
             continue
@@ -101,12 +101,13 @@ def _attempts(proof: Proof) -> Iterator[tuple[str, Target, Text, str, str]]:
                     yield action, target, arn, "", f"{action} is allowed through an access point, whatever its bucket"
 
 
-def _actions_on(store: Store, statements: list[Statement]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _actions_on(
+    store: Store, statements: list[Statement], limits: tuple[str, ...]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return what may be done to a table or bucket and to what is in it, with what statements spell out besides."""
-    spelt = [pattern for s in statements if s.allow for pattern in s.actions or ()]
     if store.kind == "table":
-        return ((*_TABLE, *further(spelt, "dynamodb")),) * 2
-    more = further(spelt, "s3")
+        return ((*_TABLE, *further(statements, limits, "dynamodb")),) * 2
+    more = further(statements, limits, "s3")
     return (*BUCKET, *more), (*_OBJECT, *more)
 
 

@@ -9,7 +9,7 @@ from session_scoping.verify.arns import strip_loosely
 from session_scoping.verify.formats import tags_in
 from session_scoping.verify.matching import parsed, split_fields
 from session_scoping.verify.model import Statement, Store
-from session_scoping.verify.properties.base import Proof, Witness, classes, confirm
+from session_scoping.verify.properties.base import Proof, Witness, classes, confirm, relevant
 from session_scoping.verify.properties.samples import sample_attempt, sample_crossing
 from session_scoping.verify.properties.sharing import doubt_about_sharing, show_pattern, unused_tags
 from session_scoping.verify.reach import covers_action
@@ -50,11 +50,6 @@ def prove_store(proof: Proof, store: Store) -> Result:
 
 
 _Outcome = tuple[Status, str, Counterexample | None]
-
-
-def relevant(proof: Proof, store: Store) -> list[Statement]:
-    """Return the statements that decide over requests of a role's sessions on a store."""
-    return [*proof.role.identity, *(proof.role.boundary or ()), *store.policy]
 
 
 def object_patterns(statements: Sequence[Statement], proof: Proof, store: Store) -> list[Pattern]:
@@ -128,7 +123,7 @@ def may_hold(proof: Proof) -> Callable[[Variable, str], bool]:
 
 
 def _partition(proof: Proof, store: Store) -> _Outcome:
-    statements = relevant(proof, store)
+    statements = relevant(proof.role, store)
     place = where_granted(store, statements)
     a, b = proof.admission("A"), proof.admission("B")
     actions = classes(statements, (*KEYED, FUTURE[0]))
@@ -173,7 +168,7 @@ def _partition(proof: Proof, store: Store) -> _Outcome:
 
 
 def _objects(proof: Proof, store: Store) -> _Outcome:
-    statements = relevant(proof, store)
+    statements = relevant(proof.role, store)
     a, b = proof.admission("A"), proof.admission("B")
     actions = classes(statements, (*OBJECT, FUTURE[1]))
     key = key_for("key", object_patterns(statements, proof, store), may_hold(proof))

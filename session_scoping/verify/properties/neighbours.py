@@ -10,7 +10,7 @@ from session_scoping.verify.arns import strip_loosely
 from session_scoping.verify.formats import tags_in
 from session_scoping.verify.infer import Scoped
 from session_scoping.verify.model import Role, Store
-from session_scoping.verify.properties.base import Proof, Witness, classes, confirm
+from session_scoping.verify.properties.base import Proof, Witness, classes, confirm, relevant
 from session_scoping.verify.properties.derivation import tool_of
 from session_scoping.verify.properties.entries import disjoint
 from session_scoping.verify.properties.isolation import (
@@ -19,7 +19,6 @@ from session_scoping.verify.properties.isolation import (
     may_hold,
     object_patterns,
     prove_store,
-    relevant,
 )
 from session_scoping.verify.reach import covers_action
 from session_scoping.verify.report import Counterexample, Result, Status
@@ -76,7 +75,8 @@ def _reached(proof: Proof, store: Store) -> list[Pattern] | None:
     found: list[Pattern] = []
     lookup = proof.call("A", proof.admission("A").session).lookup
     target = store_target(store, Key("any", frozenset(), 0), lookup)
-    grants = [s for s in relevant(proof, store) if s.allow and any(covers_action(s, a) for a in (*OBJECT, FUTURE[1]))]
+    touching = (s for s in relevant(proof.role, store) if any(covers_action(s, a) for a in (*OBJECT, FUTURE[1])))
+    grants = [statement for statement in touching if statement.allow]
     for statement in grants if store.kind == "bucket" else ():
         for text in statement.resources or (lit("*"),):
             pattern = resource_pattern(text, statement)
@@ -100,7 +100,7 @@ def crossing_between(proof: Proof, neighbour: Proof, store: Store) -> Counterexa
     Raises:
         UnmodelledError: There may be one, as far as an over-approximation can tell.
     """
-    statements = [*relevant(proof, store), *neighbour.role.identity]
+    statements = [*relevant(proof.role, store), *neighbour.role.identity]
     a, b = proof.admission("A"), neighbour.admission("B")
     call, other = proof.call("A", a.session), neighbour.call("B", b.session)
     keys = list(_keys(proof, neighbour, store))
@@ -109,7 +109,7 @@ def crossing_between(proof: Proof, neighbour: Proof, store: Store) -> Counterexa
     theirs = _theirs(neighbour, store, keys[0], a.session, b.session, other)
     place = where_granted(store, statements)
     actions = (*KEYED, FUTURE[0]) if store.kind == "table" else (*OBJECT, FUTURE[1])
-    for action in classes(relevant(proof, store), actions):
+    for action in classes(relevant(proof.role, store), actions):
         target = store_target(place, None if store.kind == "table" else keys[0], call.lookup)
         reach = allowed(proof.role, call, action, target)
         if z3.is_false(reach):
@@ -127,10 +127,10 @@ def _keys(proof: Proof, neighbour: Proof, store: Store) -> Iterator[Key]:
 
     formats = neighbour.scoped.formats[store.id]
     if store.kind == "bucket":
-        yield key_for("key", [*object_patterns(relevant(proof, store), proof, store), *formats], holds)
+        yield key_for("key", [*object_patterns(relevant(proof.role, store), proof, store), *formats], holds)
         return
-    patterns = [*leading_patterns(relevant(proof, store), proof, store), *formats]
-    for index in range(elements_needed(relevant(proof, store))):
+    patterns = [*leading_patterns(relevant(proof.role, store), proof, store), *formats]
+    for index in range(elements_needed(relevant(proof.role, store))):
         yield key_for(f"key{index}", patterns, holds)
 
 

@@ -124,7 +124,7 @@ def _probes(role: Role) -> list[str]:
             raise UnmodelledError(f"the action pattern {pattern} has a wildcard elsewhere than at its end")
         found.append(pattern if head == pattern else f"{head}{'' if ':' in head else 'zz:'}{_FRESH}")
     granted = [action for action in found if any(s.allow and covers_action(s, action) for s in role.identity)]
-    return classes(role.identity, granted)
+    return classes(role.statements, granted)
 
 
 def _witnesses(role: Role, action: str, tags: dict[str, str]) -> Iterator[Witness]:

@@ -11,7 +11,7 @@ from session_scoping.verify.decision import Decision, PolicySet, Request, decide
 from session_scoping.verify.formats import tags_in
 from session_scoping.verify.model import Store
 from session_scoping.verify.promised import keeping
-from session_scoping.verify.properties.base import Proof, Witness, attempt, caller_keys, classes
+from session_scoping.verify.properties.base import Proof, Witness, attempt, caller_keys, classes, relevant
 from session_scoping.verify.properties.derivation import name_tag
 from session_scoping.verify.properties.session_tags import CALLER, as_caller, minters
 from session_scoping.verify.reach import PRINCIPAL_TAG, covers_action
@@ -139,7 +139,7 @@ def _crossing(proof: Proof, store: Store, apart: Callable[[Pattern], frozenset[s
     callers = candidates[:4]
     identity, resource = binding.statements(proof.role.identity), binding.statements(store.policy)
     boundary = None if proof.role.boundary is None else binding.statements(proof.role.boundary)
-    for action in classes([*identity, *resource], KEYED if store.kind == "table" else OBJECT):
+    for action in classes([*identity, *(boundary or ()), *resource], KEYED if store.kind == "table" else OBJECT):
         policies = PolicySet(
             tuple(s for s in identity if covers_action(s, action)),
             None if boundary is None else tuple(s for s in boundary if covers_action(s, action)),
@@ -166,7 +166,7 @@ def _shared_by_all(proof: Proof, store: Store) -> Counterexample | None:
     other = next((tags for tags in candidates if differ(candidates[0], tags, proof.scoped.identity)), None)
     if other is None:
         return None
-    for action in classes([*proof.role.identity, *store.policy], KEYED if store.kind == "table" else OBJECT):
+    for action in classes(relevant(proof.role, store), KEYED if store.kind == "table" else OBJECT):
         witness = Witness(action, store.arn, suffix, keys)
         found = attempt(proof, candidates[0], witness, summary, store.policy)
         if found and attempt(proof, other, witness, summary, store.policy):

@@ -178,7 +178,7 @@ def _attempts(
     store = next((one for one in proof.estate.stores.values() if one.arn == arn), None)
     role = proof.estate.role_by_arn(arn)
     policy = store.policy if store else role.trust if role else ()
-    for action in classes([*attacker.identity, *policy], actions):
+    for action in classes([*attacker.statements, *policy], actions):
         lookup = _call(proof, attacker, session).lookup
         if store is None:
             # Its trust policy says nothing of IAM's own actions.

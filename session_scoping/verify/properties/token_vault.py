@@ -94,7 +94,7 @@ def prove_token_vault(proof: Proof, *, admitted: bool, runs_agents: bool) -> Res
 
 def _faults(proof: Proof, admitted: bool, runs_agents: bool) -> Iterator[Counterexample]:
     declared = _declared(proof.role)
-    for action in classes(proof.role.identity, VENDING):
+    for action in classes(proof.role.statements, VENDING):
         caller = _caller(proof, admitted)
         what = f"{action} is allowed on what the role does not declare"
         yield from _try(proof, caller, action, declared, TRUE, what)

@@ -4,7 +4,7 @@ import z3
 
 from session_scoping.verify.actions import KEYED, OBJECT
 from session_scoping.verify.model import Store
-from session_scoping.verify.properties.base import Proof, Witness, confirm
+from session_scoping.verify.properties.base import Proof, Witness, confirm, relevant
 from session_scoping.verify.properties.isolation import leading_patterns, may_hold, object_patterns
 from session_scoping.verify.properties.samples import sample_works
 from session_scoping.verify.report import Result, Status
@@ -44,7 +44,7 @@ def _possible(proof: Proof, store: Store) -> bool:
     if sample_works(proof, store):
         return True
     admission = proof.admission("A")
-    statements = [*proof.role.identity, *store.policy]
+    statements = relevant(proof.role, store)
     doubtful = False
     for action in KEYED if store.kind == "table" else OBJECT:
         call = proof.call("A", admission.session)
