@@ -5,20 +5,20 @@ Every request is turned into the IAM requests AWS would make of it and put to `d
 answer and never leaves the process, and none leaves the machine. `pytest_plugins = ["session_scoping.enforcement"]`
 offers the fixture `enforced_policies`, which runs the server.
 
-A request signed with keys that came from AssumeRole is the session's. One signed with any other key is `ambient`'s: the
-role given to `as_role`, or, without one, the owner of the account, who may do everything.
+A request signed with keys that came from AssumeRole is the session's: its role's policies hold, with its tags, those
+it inherited, and its session policy. One signed with any other key is `ambient`'s: the role given to `as_role`, or,
+without one, the owner of the account, who may do everything. Keys that STS gives out in another way, or for a role that
+is not in the templates, would be held against nothing: asking for them is an error.
 """
 
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Any, cast
-from urllib.parse import parse_qsl, urlsplit
+from typing import Any, TypeVar, cast
+from urllib.parse import urlsplit
 
 import botocore.session
 import pytest
@@ -26,32 +26,22 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
 
 from session_scoping.enforcement_deploy import Deployment
-from session_scoping.enforcement_requests import IamCall, Wire, iam_calls
+from session_scoping.enforcement_requests import IamCall, Wire, access_key_of, form_of, iam_calls
 from session_scoping.enforcement_server import MISLEADING, configured_url, empty, moto_server, refuse_aws, settings
+from session_scoping.enforcement_sessions import Caller, refuse_not_held, session_made
 from session_scoping.errors import InvalidInputError
-from session_scoping.revocations import ISSUE_TIME
-from session_scoping.verify.binding import Binding, tag_context
+from session_scoping.verify.binding import Binding
 from session_scoping.verify.collecting import collect
-from session_scoping.verify.decision import Decision, PolicySet, Request, decide
-from session_scoping.verify.links import link
+from session_scoping.verify.decision import Decision, Request
 from session_scoping.verify.model import Role, Store
-from session_scoping.verify.scope import Scope
-from session_scoping.verify.template import load
+from session_scoping.verify.source import Source, scopes_of
+
+_T = TypeVar("_T")
 
 MOTO_ACCOUNT = "123456789012"
 _REGION = "us-east-1"
 _FREE = {"sts:GetCallerIdentity"}
 """Needs no permission (STS API_GetCallerIdentity)."""
-
-
-@dataclass(frozen=True)
-class Caller:
-    """Whose policies hold for a request: a role, the tags of its session, and when that was issued."""
-
-    role: Role
-    tags: Mapping[str, str] = field(default_factory=dict)
-    session_name: str = "ambient"
-    issued: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
 @dataclass(frozen=True)
@@ -68,15 +58,17 @@ class EnforcedPolicies:
     The policies of a template, enforced on boto3 in this process.
 
     Args:
-        template: A parsed template, or the path of a template or a cdk.out directory.
+        template: A parsed template, an object with `to_json()` such as `aws_cdk.assertions.Template`, or the path of a
+            template or a cdk.out directory.
         region: Region the stack is taken to be deployed in.
         account: Account it is taken to be deployed in. Default: moto's.
+
+    Raises:
+        InvalidInputError: There is no template to read.
     """
 
-    def __init__(
-        self, template: Mapping[str, Any] | str | Path, *, region: str = _REGION, account: str = MOTO_ACCOUNT
-    ) -> None:
-        scopes = load(Path(template)) if isinstance(template, str | Path) else link([Scope("T", dict(template))])
+    def __init__(self, template: Source, *, region: str = _REGION, account: str = MOTO_ACCOUNT) -> None:
+        scopes = scopes_of(template)
         self.estate = collect(scopes)
         given = {
             f"AWS::{name}{s.env}": value for s in scopes for name, value in (("Region", region), ("AccountId", account))
@@ -102,24 +94,18 @@ class EnforcedPolicies:
         everything = {role.id: role.name for role in self.estate.roles.values()}
         everything |= {store.id: store.name for store in self.estate.stores.values()}
         everything |= dict(self._deployment.named())
-        found = {key: name for key, name in everything.items() if key.rpartition(".")[2].startswith(logical_id)}
-        exact = {key: name for key, name in found.items() if key.rpartition(".")[2] == logical_id}
-        if len(exact or found) != 1:
-            raise InvalidInputError(
-                f"`{logical_id}` names no single resource",
-                got=f"{len(exact or found)} matches",
-                expected="the logical id of a table, bucket, key, role, log group or secret",
-                why="policies would be held against another resource",
-                fix="give the whole logical id",
-            )
-        ((_, name),) = (exact or found).items()
-        return self._binding.text(name)
+        return self._binding.text(_the_one(logical_id, everything, "table, bucket, key, role, log group or secret"))
 
     def arn(self, logical_id: str) -> str:
-        """Return the ARN of a role, table or bucket; `logical_id` as in `name`."""
-        wanted = self.name(logical_id)
+        """
+        Return the ARN of a role, table, bucket or key; `logical_id` as in `name`.
+
+        Raises:
+            InvalidInputError: It names none, or more than one.
+        """
         items: list[Role | Store] = [*self.estate.roles.values(), *self.estate.stores.values()]
-        return next(self._binding.text(item.arn) for item in items if self._binding.text(item.name) == wanted)
+        arns = {item.id: item.arn for item in items}
+        return self._binding.text(_the_one(logical_id, arns, "role, table, bucket or key"))
 
     def deploy(self, session: Any) -> None:
         """Make tables, buckets, log groups and secrets, as the owner of the account. `session` is a boto3 Session."""
@@ -127,9 +113,14 @@ class EnforcedPolicies:
 
     @contextmanager
     def as_role(self, logical_id: str) -> Iterator[None]:
-        """Hold requests with ambient keys against a role's policies, as on a compute that runs under it."""
-        arn, before = self.arn(logical_id), self.ambient
-        self.ambient = Caller(next(r for r in self.estate.roles.values() if self._binding.text(r.arn) == arn))
+        """
+        Hold requests with ambient keys against a role's policies, as on a compute that runs under it.
+
+        Raises:
+            InvalidInputError: `logical_id` names no role, or more than one.
+        """
+        role, before = _the_one(logical_id, self.estate.roles, "role"), self.ambient
+        self.ambient = Caller(role)
         try:
             yield
         finally:
@@ -161,73 +152,62 @@ class EnforcedPolicies:
     def _before_send(self, host: str, request: AWSPreparedRequest, **kwargs: Any) -> AWSResponse | None:
         refuse_aws(request.url)
         _, service, operation = str(kwargs["event_name"]).split(".", 2)
-        key = _access_key(request)
-        caller = self._sessions.get(key, self.ambient)
-        if caller is None:
-            self._remember(service, operation, request)
-            return None
-        for call in iam_calls(service, operation, request, Wire(self._partition_key, self._account, host)):
+        caller = self._sessions.get(access_key_of(request), self.ambient)
+        if service == "sts":
+            refuse_not_held(operation)
+        denied = self._denied(caller, service, operation, request, host) if caller else None
+        if denied is None and (service, operation) == ("sts", "AssumeRole"):
+            self._pending.session = session_made(form_of(request), self.estate.roles.values(), self._binding, caller)
+        return denied
+
+    def _denied(
+        self, caller: Caller, service: str, operation: str, request: AWSPreparedRequest, host: str
+    ) -> AWSResponse | None:
+        """Return AWS's answer to a request that the caller's policies do not let through."""
+        wire = Wire(self._partition_key, self._account, host)
+        for call in iam_calls(service, operation, request, wire, caller.handed_on()):
             if call.action in _FREE:
                 continue
             decision = self._decide(caller, call)
             self.log.append(Decided(call.action, call.resource, decision))
             if not decision.allowed:
                 return _access_denied(request, service, call, decision)
-        self._remember(service, operation, request)
         return None
 
-    def _remember(self, service: str, operation: str, request: AWSPreparedRequest) -> None:
-        if (service, operation) == ("sts", "AssumeRole"):
-            self._pending.form = _form(request)
-
     def _decide(self, caller: Caller, call: IamCall) -> Decision:
-        context: dict[str, Any] = {**tag_context("aws:PrincipalTag/", caller.tags), **call.context}
-        context["aws:PrincipalArn"] = principal = self._binding.text(caller.role.arn)
+        context: dict[str, Any] = {**caller.context(self._binding), **call.context}
         # moto has one account, so caller and resource are in the same.
         context |= {f"aws:{kind}Account": self._account for kind in ("Principal", "Resource")}
-        context[ISSUE_TIME] = caller.issued.isoformat()
+        principal = self._binding.text(caller.role.arn)
         request = Request(call.action, call.resource, context, principal, caller.session_name)
-        trusted = next((r for r in self.estate.roles.values() if self._binding.text(r.arn) == call.resource), None)
-        store = next(
-            (s for s in self.estate.stores.values() if _inside(call.resource, self._binding.text(s.arn))), None
-        )
+        roles, stores = self.estate.roles.values(), self.estate.stores.values()
+        trusted = next((role for role in roles if self._binding.text(role.arn) == call.resource), None)
+        store = next((store for store in stores if _inside(call.resource, self._binding.text(store.arn))), None)
         policy = trusted.trust if trusted else store.policy if store else ()
-        policies = PolicySet(
-            self._binding.statements(caller.role.identity),
-            None if caller.role.boundary is None else self._binding.statements(caller.role.boundary),
-            self._binding.statements(policy),
-            resource_must_allow=trusted is not None,
-        )
-        return decide(request, policies)
+        return caller.decide(request, self._binding, policy, trust=trusted is not None)
 
     def _after_assume(self, parsed: Mapping[str, Any], **_: Any) -> None:
-        form = getattr(self._pending, "form", None)
-        if form is None or "Credentials" not in parsed:
-            return
-        role = next((r for r in self.estate.roles.values() if self._binding.text(r.arn) == form["RoleArn"]), None)
-        if role is not None:
-            caller = Caller(role, _tags(form), form["RoleSessionName"])
-            self._sessions[parsed["Credentials"]["AccessKeyId"]] = caller
+        if "Credentials" in parsed:
+            self._sessions[parsed["Credentials"]["AccessKeyId"]] = self._pending.session
 
     def _partition_key(self, table: str) -> str | None:
         found = [s for s in self.estate.of_kind("table") if self._binding.text(s.name) == table]
         return found[0].partition_key if found else None
 
 
-def _access_key(request: AWSPreparedRequest) -> str:
-    header = request.headers.get("Authorization", b"")
-    text = header.decode() if isinstance(header, bytes) else str(header)
-    return text.partition("Credential=")[2].partition("/")[0]
-
-
-def _form(request: AWSPreparedRequest) -> dict[str, str]:
-    body = request.body or b""
-    return dict(parse_qsl(body.decode() if isinstance(body, bytes) else str(body), keep_blank_values=True))
-
-
-def _tags(form: Mapping[str, str]) -> dict[str, str]:
-    keys = [name for name in form if name.startswith("Tags.member.") and name.endswith(".Key")]
-    return {form[name]: form[name.removesuffix("Key") + "Value"] for name in keys}
+def _the_one(logical_id: str, items: Mapping[str, _T], kinds: str) -> _T:
+    """Return what a logical id names, or the beginning of one that names nothing else."""
+    found = {key: item for key, item in items.items() if key.rpartition(".")[2].startswith(logical_id)}
+    exact = {key: item for key, item in found.items() if key.rpartition(".")[2] == logical_id}
+    if len(exact or found) == 1:
+        return next(iter((exact or found).values()))
+    raise InvalidInputError(
+        f"`{logical_id}` names no single resource",
+        got=f"{len(exact or found)} matches",
+        expected=f"the logical id of a {kinds}",
+        why="policies would be held against another resource",
+        fix="give the whole logical id",
+    )
 
 
 def _inside(resource: str, arn: str) -> bool:
@@ -288,7 +268,7 @@ def enforced_policies(request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
     _set(monkeypatch, settings(url, _REGION))
     with ExitStack() as stack:
 
-        def enforce(template: Mapping[str, Any] | str | Path, **options: str) -> EnforcedPolicies:
+        def enforce(template: Source, **options: str) -> EnforcedPolicies:
             _set(monkeypatch, settings(url, options.get("region", _REGION)))
             return stack.enter_context(EnforcedPolicies(template, **options).installed())
 

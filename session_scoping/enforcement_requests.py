@@ -67,7 +67,9 @@ class Wire:
     host: str
 
 
-def iam_calls(service: str, operation: str, request: AWSPreparedRequest, wire: Wire) -> Iterator[IamCall]:
+def iam_calls(
+    service: str, operation: str, request: AWSPreparedRequest, wire: Wire, inherited: Mapping[str, str] | None = None
+) -> Iterator[IamCall]:
     """
     Yield what IAM is asked for one call; an operation that is not mapped is asked for on `*`.
 
@@ -76,6 +78,7 @@ def iam_calls(service: str, operation: str, request: AWSPreparedRequest, wire: W
         operation: Name of the operation.
         request: The request, signed and ready to go.
         wire: What the request does not say of itself.
+        inherited: Tags that a session the caller makes inherits. Default: none.
     """
     place = f"{_region(request)}:{wire.account}"
     if service == "dynamodb":
@@ -83,7 +86,7 @@ def iam_calls(service: str, operation: str, request: AWSPreparedRequest, wire: W
     elif service == "s3":
         yield from _s3(operation, request, wire.host)
     elif service == "sts":
-        yield from _sts(operation, request)
+        yield from _sts(operation, form_of(request), inherited or {})
     elif service == "cloudwatch-logs":
         yield _logs(operation, _json(request), f"arn:aws:logs:{place}:log-group:")
     elif service == "secrets-manager":
@@ -220,15 +223,34 @@ def _header(request: AWSPreparedRequest, name: str) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def _sts(operation: str, request: AWSPreparedRequest) -> Iterator[IamCall]:
-    form = dict(parse_qsl(_text(request), keep_blank_values=True))
+def form_of(request: AWSPreparedRequest) -> dict[str, str]:
+    """Return the parameters of a request of the query protocol."""
+    return dict(parse_qsl(_text(request), keep_blank_values=True))
+
+
+def form_tags(form: Mapping[str, str]) -> dict[str, str]:
+    """Return the session tags that an AssumeRole request passes."""
     keys = [name for name in form if name.startswith("Tags.member.") and name.endswith(".Key")]
-    tags = {form[name]: form[name.removesuffix("Key") + "Value"] for name in keys}
+    return {form[name]: form[name.removesuffix("Key") + "Value"] for name in keys}
+
+
+def access_key_of(request: AWSPreparedRequest) -> str:
+    """Return the access key a request is signed with; nothing for one that is not signed."""
+    return _header(request, "Authorization").partition("Credential=")[2].partition("/")[0]
+
+
+def _sts(operation: str, form: Mapping[str, str], inherited: Mapping[str, str]) -> Iterator[IamCall]:
+    # What is inherited is part of the request (source: `constructs.tool_trust`).
+    tags = {**form_tags(form), **inherited}
     passed_on = [value for name, value in form.items() if name.startswith("TransitiveTagKeys.member.")]
     context: dict[str, Any] = {f"aws:RequestTag/{key}": value for key, value in tags.items()}
     context |= {"aws:TagKeys": list(tags)} if tags else {}
     context |= {"sts:TransitiveTagKeys": passed_on} if passed_on else {}
+    named = ("ExternalId", "RoleSessionName", "SourceIdentity")
+    context |= {f"sts:{name}": form[name] for name in named if name in form}
     resource = form.get("RoleArn", "*")
     yield IamCall(f"sts:{operation}", resource, context)
     if tags:
         yield IamCall("sts:TagSession", resource, context)
+    if "SourceIdentity" in form:
+        yield IamCall("sts:SetSourceIdentity", resource, context)

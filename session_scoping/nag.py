@@ -14,12 +14,11 @@ from typing import Any
 import aws_cdk as cdk
 import jsii
 
-from session_scoping.errors import InvalidInputError
 from session_scoping.verify.assembly import stack_name_of
 from session_scoping.verify.collecting import collect
 from session_scoping.verify.findings import NAG_RULES, Finding, findings
 from session_scoping.verify.links import link
-from session_scoping.verify.reading import read_template
+from session_scoping.verify.reading import template_in
 from session_scoping.verify.scope import Scope
 from session_scoping.verify.template import nested_scopes
 
@@ -56,9 +55,8 @@ class SessionScopingChecks:
         scopes: list[Scope] = []
         owners: dict[str, str] = {}
         for path in paths:
-            try:
-                template = read_template(path)
-            except InvalidInputError:
+            template = template_in(path)
+            if template is None:
                 # A stack without resources has no `Resources` section and nothing to check.
                 continue
             name = stack_name_of(path)

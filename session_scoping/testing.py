@@ -9,20 +9,14 @@ Assertions and fixtures for an adopter's own tests.
 The fixture that holds real boto3 calls against the synthesized policies is in `session_scoping.enforcement`.
 """
 
-from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from session_scoping.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from session_scoping.verify.report import Report
-
-Source = Mapping[str, Any] | str | Path
-"""A parsed template, or the path of a template or a cdk.out directory. A CDK `Stack` or `Template` works too."""
+    from session_scoping.verify.source import Source
 
 
-def verify(source: Source | object, **scope: Any) -> "Report":
+def verify(source: "Source", **scope: Any) -> "Report":
     """
     Prove a template and return the report.
 
@@ -39,45 +33,13 @@ def verify(source: Source | object, **scope: Any) -> "Report":
     require_extra()
     from session_scoping.verify.collecting import collect
     from session_scoping.verify.infer import Options
-    from session_scoping.verify.links import link
     from session_scoping.verify.proving import prove
-    from session_scoping.verify.scope import Scope
-    from session_scoping.verify.template import load
+    from session_scoping.verify.source import scopes_of
 
-    to_json = getattr(source, "to_json", None)
-    content = to_json() if callable(to_json) else source
-    if isinstance(content, str | Path):
-        scopes = load(Path(content))
-    elif isinstance(content, Mapping) and isinstance(content.get("Resources"), Mapping):
-        scopes = link([Scope("Template", _plain(content))])
-    else:
-        raise InvalidInputError(
-            "there is no template to verify",
-            got=f"a {type(content).__name__}" + (" without Resources" if isinstance(content, Mapping) else ""),
-            expected="a parsed template, a path, or an object with to_json()",
-            why="nothing to check is not a pass",
-            fix="pass Template.from_stack(stack) or the path of cdk.out",
-        )
-    return prove(collect(scopes), Options(**scope))
+    return prove(collect(scopes_of(source)), Options(**scope))
 
 
-def _plain(template: Mapping[str, Any]) -> dict[str, Any]:
-    from session_scoping.verify.reading import OddInputError, ordinary
-
-    try:
-        found: dict[str, Any] = ordinary(template)
-    except OddInputError as error:
-        raise InvalidInputError(
-            "the template cannot be read",
-            got=str(error),
-            expected="what JSON can hold",
-            why="CloudFormation would not deploy it",
-            fix="pass the template as `cdk synth` writes it",
-        ) from error
-    return found
-
-
-def assert_sessions_isolated(source: Source | object, **scope: Any) -> None:
+def assert_sessions_isolated(source: "Source", **scope: Any) -> None:
     """
     Fail unless every property of every session role is PROVED.
 
