@@ -11,13 +11,14 @@ from session_scoping.verify.properties.compute_roles import find_compute_roles
 from session_scoping.verify.reach import (
     PRINCIPAL_TAG,
     covers_action,
+    grants_directly,
     keys_used,
     uses_tags,
 )
+from session_scoping.verify.stores import reached_by
 from session_scoping.verify.text import Pattern, Text, Unmodelled, Variable, Wildcard, lit
 
 _ASSUMING = ("sts:AssumeRole", "sts:AssumeRoleWithWebIdentity", "sts:AssumeRoleWithSAML", "sts:TagSession")
-_SERVICES = {"table": "dynamodb", "bucket": "s3"}
 _REACHING = {"table": (*KEYED, *PARTIQL, *UNKEYED), "bucket": (*OBJECT, *BUCKET)}
 
 
@@ -78,6 +79,10 @@ def findings(estate: Estate) -> Iterator[Finding]:
         for statement in _grants(role):
             if any(_reaches(statement, store) for store in stores):
                 yield Finding(TENANT_GRANT_ON_COMPUTE_ROLE, role, statement.where)
+        for store in stores:
+            for statement in store.policy:
+                if grants_directly(statement, role) and _touches(statement, store):
+                    yield Finding(TENANT_GRANT_ON_COMPUTE_ROLE, role, statement.where)
 
 
 def _of_session_role(role: Role) -> Iterator[Finding]:
@@ -101,11 +106,21 @@ def _grants(role: Role) -> Iterator[Statement]:
 def _names_index(statement: Statement) -> bool:
     if not any(covers_action(statement, action) for action in KEYED):
         return False
-    for text in statement.resources or ():
-        path = "".join(part for part in text if isinstance(part, str))
-        if "/index/" in path or "/stream/" in path:
-            return True
-    return False
+    texts = statement.resources if statement.resources is not None else (lit("*"),)
+    return any(_may_name_index(parsed(text, statement.variables, True)) for text in texts)
+
+
+def _may_name_index(pattern: Pattern | Unmodelled) -> bool:
+    """Whether a resource may be an index or stream of a table: a wildcard in a name reaches past slashes."""
+    if isinstance(pattern, Unmodelled):
+        return False
+    fields = split_fields(pattern)
+    if len(fields) < 6:
+        return any(isinstance(part, Wildcard) for part in pattern)
+    of_tables = fields[2] == ("dynamodb",) or any(isinstance(part, Wildcard) for part in fields[2])
+    path = "".join(part for part in fields[5] if isinstance(part, str))
+    wide = Wildcard("*") in fields[5] or "/index/" in path or "/stream/" in path
+    return of_tables and wide
 
 
 def _scoped(statement: Statement) -> bool:
@@ -145,20 +160,12 @@ def _asks(statement: Statement) -> bool:
     return any(condition.key.lower().startswith("aws:requesttag/") for condition in statement.conditions)
 
 
+def _touches(statement: Statement, store: Store) -> bool:
+    return any(covers_action(statement, action) for action in _REACHING[store.kind])
+
+
 def _reaches(statement: Statement, store: Store) -> bool:
-    if not any(covers_action(statement, action) for action in _REACHING[store.kind]):
-        return False
-    for text in statement.resources if statement.resources is not None else (lit("*"),):
-        if text == lit("*") or text[: len(store.arn)] == store.arn or _begins(text, store.arn):
-            return True
-    return False
-
-
-def _begins(text: Text, arn: Text) -> bool:
-    """Whether a resource is the store or lies inside it: equal up to the end of the ARN, then `/`, `*` or nothing."""
-    if len(text) < len(arn) or text[: len(arn) - 1] != arn[:-1]:
-        return False
-    last, theirs = text[len(arn) - 1], arn[-1]
-    if isinstance(last, str) and isinstance(theirs, str):
-        return last == theirs or last.startswith((f"{theirs}/", f"{theirs}*"))
-    return last == theirs
+    texts = statement.resources if statement.resources is not None else (lit("*"),)
+    return _touches(statement, store) and any(
+        found.id == store.id for text in texts for found in reached_by(text, store.kind, statement, [store])
+    )

@@ -12,8 +12,7 @@ from session_scoping.verify.model import Estate, Role, Statement
 from session_scoping.verify.promised import promise
 from session_scoping.verify.properties.compute_roles import ComputeRoles
 from session_scoping.verify.properties.derivation import tool_of, tools_of
-from session_scoping.verify.properties.token_minting import mode_of
-from session_scoping.verify.reach import covers_action
+from session_scoping.verify.reach import covers_action, mode_of
 from session_scoping.verify.text import Text, plain, show, without_hash
 
 _ASSUME, _WEB_TOKEN = "sts:AssumeRole", "sts:GetWebIdentityToken"

@@ -17,7 +17,7 @@ from session_scoping.verify.reach import (
     patterns_of,
     uses_tags,
 )
-from session_scoping.verify.stores import named, stores_of_role
+from session_scoping.verify.stores import named, stores_of_role, with_copies
 from session_scoping.verify.text import Pattern, Variable, plain
 
 
@@ -105,7 +105,17 @@ def scope_of(role: Role, estate: Estate, options: Options) -> Scoped:
     for store in stores:
         scoped.formats[store.id] = [_spelled(pattern, scoped) for pattern in formats_of(store, role, declared)]
     scoped.identity = _identity(scoped)
+    _follow_copies(scoped, estate)
     return scoped
+
+
+def _follow_copies(scoped: Scoped, estate: Estate) -> None:
+    """A copy holds the objects of its source under the same keys, whoever is granted the copy, and by which keys."""
+    for store in scoped.stores:
+        own = scoped.formats[store.id]
+        for copy in with_copies([store], estate)[1:]:
+            there = scoped.formats.setdefault(copy.id, [])
+            there += [pattern for pattern in own if pattern not in there]
 
 
 def _spelled(pattern: Pattern, scoped: Scoped) -> Pattern:

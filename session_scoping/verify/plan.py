@@ -23,6 +23,7 @@ from session_scoping.verify.properties.compute import prove_compute
 from session_scoping.verify.properties.compute_roles import ComputeRoles, find_compute_roles
 from session_scoping.verify.properties.derivation import RULE as DERIVATION
 from session_scoping.verify.properties.derivation import prove_derivation, tool_of
+from session_scoping.verify.properties.doors import door_of, prove_door
 from session_scoping.verify.properties.isolation import OBJECTS, PARTITION
 from session_scoping.verify.properties.masked import RULE as MASKED
 from session_scoping.verify.properties.masked import prove_compute_grants, prove_session_grants
@@ -36,13 +37,14 @@ from session_scoping.verify.properties.session_tags import prove_session_tags
 from session_scoping.verify.properties.strangers import RULE as STRANGERS
 from session_scoping.verify.properties.strangers import TENANT_DATA, prove_no_strangers
 from session_scoping.verify.properties.token_minting import RULE as TOKENS
-from session_scoping.verify.properties.token_minting import mode_of, prove_token_minting
+from session_scoping.verify.properties.token_minting import prove_token_minting
 from session_scoping.verify.properties.token_vault import RULE as VAULT
 from session_scoping.verify.properties.token_vault import find_vault_roles, prove_token_vault, without_tags
 from session_scoping.verify.properties.work import RULE as WORK
 from session_scoping.verify.properties.work import prove_work_possible
 from session_scoping.verify.properties.workload_binding import RULE as BINDING
 from session_scoping.verify.properties.workload_binding import prove_workload_binding
+from session_scoping.verify.reach import mode_of
 from session_scoping.verify.report import Result, Status
 from session_scoping.verify.stores import with_copies
 from session_scoping.verify.symbolic.conditions import UnmodelledError
@@ -99,6 +101,7 @@ def plan(estate: Estate, options: Options) -> Plan:
         *([] if scoped or promised else [_nothing(estate)]),
         *(step for item in scoped for step in _session_steps(estate, item, scoped, options)),
         *promised,
+        *_tool_steps(estate, options),
         *_token_steps(estate, scoped, compute),
         *_compute_steps(estate, scoped, compute, options),
         *_stranger_steps(estate, scoped, options),
@@ -137,12 +140,16 @@ def _session_steps(estate: Estate, item: Scoped, scoped: Sequence[Scoped], optio
         yield _step(estate, item.role, MASKED, attempt, (item, trusts, estate.of_kind("key"), near))
     if promises_revocation(item.role):
         yield step(REVOCATION, partial(prove_revocation, proof))
-    if (owner := tool_of(item.role)) is not None:
-        attempt = partial(_prove_tool, estate, item.role, owner, options)
-        yield _step(estate, item.role, DERIVATION, attempt, (estate,))
     yield step(WORK, partial(prove_work_possible, proof))
     for text in options.session_policies:
         yield step(POLICY, partial(_prove_policy, proof, text))
+
+
+def _tool_steps(estate: Estate, options: Options) -> Iterator[Step]:
+    """Yield what is asked of every role that says it is a tool: other properties leave it to that, tags or not."""
+    for role in estate.roles.values():
+        if (owner := tool_of(role)) is not None:
+            yield _step(estate, role, DERIVATION, partial(_prove_tool, estate, role, owner, options), (estate,))
 
 
 def _prove_policy(proof: Proof, text: str) -> Result:
@@ -202,7 +209,12 @@ def _by_service(attempt: Callable[[], Result]) -> Result:
 
 
 def _stranger_steps(estate: Estate, scoped: Sequence[Scoped], options: Options) -> Iterator[Step]:
-    stores = [*with_copies(stores_of(scoped), estate), *keys_in_use(estate, scoped)]
+    data = with_copies(stores_of(scoped), estate)
+    stores = [*data, *keys_in_use(estate, scoped)]
+    for role in (role for role in estate.roles.values() if scoped and role.id not in {one.role.id for one in scoped}):
+        if door := door_of(role, estate, options.trusted):
+            attempt = partial(prove_door, door, role, estate, scoped, data, STRANGERS)
+            yield _step(estate, role, STRANGERS, attempt, (estate,))
     if stores:
         attempt = partial(prove_no_strangers, estate, stores, options.trusted)
         run = partial(_run, attempt, STRANGERS, TENANT_DATA, "", estate.problems)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from session_scoping.promises import ATTRIBUTED_TO
+from session_scoping.promises import ATTRIBUTED_TO, MINTING
 from session_scoping.verify.matching import action_matches, parsed, split_fields
 from session_scoping.verify.model import Role, Statement
 from session_scoping.verify.naming import may_be_named, role_name_in
@@ -14,6 +14,8 @@ OTHER_TAG = "zz-another-tag"
 """Stands for every tag key no policy names; a key that is named behaves the same or is listed."""
 TAG_LISTS = {"aws:tagkeys", "sts:transitivetagkeys"}
 """Condition keys whose values are tag keys, in lower case."""
+MINTING_ENTRY = {"credential-broker": "sts:AssumeRole", "web-identity": "sts:AssumeRoleWithWebIdentity"}
+"""How a session role says that tokens decide -> the one way its trust policy may let a session in."""
 AGENT_RUNTIMES = ("bedrock-agentcore.", "ecs-tasks.")
 """How the service principals begin whose roles are taken for an agent's. Functions and machines do much besides."""
 
@@ -54,6 +56,12 @@ def grants_directly(statement: Statement, role: Role) -> bool:
         kind == "*" or (kind == "AWS" and (text == role.arn or may_be_role(text, role)))
         for kind, text in statement.principals
     )
+
+
+def mode_of(role: Role) -> str | None:
+    """Return how a session role is minted by token; None when it is not."""
+    mode = "".join(part for part in role.promises.get(MINTING) or () if isinstance(part, str))
+    return mode if mode in MINTING_ENTRY else None
 
 
 def uses_tags(role: Role) -> bool:

@@ -108,7 +108,7 @@ def name_of(logical_id: str, scope: Scope) -> Text | Unmodelled:
     kind = str(scope.resources[logical_id].get("Type", ""))
     if kind in _OIDC_PROVIDER:
         return _provider(logical_id, scope)
-    if kind.startswith(("Custom::", "AWS::CloudFormation::CustomResource")):
+    if not kind.startswith("AWS::") or kind == "AWS::CloudFormation::CustomResource":
         return (Token(f"{scope.name}.{logical_id}", "free"),)
     if kind == "AWS::IAM::ManagedPolicy":
         return (Token(f"{scope.name}.{logical_id}", "policy"),)
@@ -175,7 +175,7 @@ def _get_att(argument: Any, scope: Scope) -> Text | Unmodelled:
             return text_of(output["Value"], child)
         return Unmodelled(f"{scope.name}: {logical_id} has no output {attribute}")
     kind = str(scope.resources[logical_id].get("Type", ""))
-    if kind.startswith("Custom::") or kind in {"AWS::CloudFormation::CustomResource", "AWS::CloudFormation::Stack"}:
+    if not kind.startswith("AWS::") or kind in {"AWS::CloudFormation::CustomResource", "AWS::CloudFormation::Stack"}:
         return (Token(f"{scope.name}.{logical_id}.{attribute}", "free"),)
     if attribute == "Arn":
         return arn_of(logical_id, scope)

@@ -7,8 +7,10 @@ A boundary, or a Deny with exceptions, tells apart what one grant covers: `sqs:*
 
 from collections.abc import Iterable
 from functools import lru_cache
+from string import ascii_lowercase
 
 from session_scoping.verify.actions import FUTURE, NOTHING_GAINED, covers_listed, instance_of, is_listed, is_passive
+from session_scoping.verify.matching import action_matches
 from session_scoping.verify.model import Role, Statement
 from session_scoping.verify.reach import covers_action
 
@@ -35,6 +37,7 @@ def unlisted(statement: Statement, limits: Iterable[str]) -> list[str]:
     """
     own = ("*",) if statement.actions is None else statement.actions
     found = [instance_of(pattern) for pattern in own if _says_more(pattern)]
+    found += [_of_another_service(statement.not_actions)] if statement.actions is None else []
     for pattern in own:
         both = ((limit, meet(pattern, limit)) for limit in limits if _says_more(pattern) or _says_more(limit))
         found += [action for _, action in both if action]
@@ -43,6 +46,14 @@ def unlisted(statement: Statement, limits: Iterable[str]) -> list[str]:
         for action in dict.fromkeys(found)
         if covers_action(statement, action) and not is_listed(action) and action.lower() not in NOTHING_GAINED
     ]
+
+
+def _of_another_service(named: Iterable[str]) -> str:
+    """Return an action of a service that no list and none of some patterns names, unless one names them all."""
+    taken = tuple(named)
+    longer = "z" * (1 + max((len(pattern.partition(":")[0]) for pattern in taken), default=0))
+    others = (f"{letter}{longer}:{instance_of('*')}" for letter in ascii_lowercase)
+    return next((action for action in others if not any(action_matches(p, action) for p in taken)), f"z{longer}:")
 
 
 def further(statements: Iterable[Statement], limits: Iterable[str], service: str) -> list[str]:

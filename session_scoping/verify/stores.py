@@ -8,7 +8,7 @@ from session_scoping.verify.arns import is_open, strip, strip_loosely
 from session_scoping.verify.matching import parsed, split_fields
 from session_scoping.verify.model import Estate, Role, Statement, Store
 from session_scoping.verify.naming import may_be_named
-from session_scoping.verify.reach import covers_action, grants_directly
+from session_scoping.verify.reach import covers_action, grants_directly, mode_of
 from session_scoping.verify.text import (
     Pattern,
     Text,
@@ -67,13 +67,14 @@ def _granted(role: Role, estate: Estate) -> list[Store]:
             if not any(covers_action(statement, action) for action in actions):
                 continue
             for text in statement.resources if statement.resources is not None else (lit("*"),):
-                for store in _reached(text, kind, statement, known):
+                for store in reached_by(text, kind, statement, known):
                     found.setdefault(store.id, store)
     for store in known:
         if is_tenant_kind(store) and any(grants_directly(s, role) for s in store.policy):
             found.setdefault(store.id, store)
-    # What decides over tokens is no tenant data: `token-minting` proves that no session reaches it at all.
-    others = [arn for key in (MINTING_TABLES, MINTING_BUCKETS) for arn in role.promises.get(key, [])]
+    # What decides over tokens is no tenant data: `token-minting`, where it is asked, proves that no session reaches it.
+    keys = (MINTING_TABLES, MINTING_BUCKETS) if mode_of(role) else ()
+    others = [arn for key in keys for arn in role.promises.get(key, [])]
     return [store for store in found.values() if is_tenant_kind(store) and store.arn not in others]
 
 
@@ -89,7 +90,7 @@ def with_copies(stores: Iterable[Store], estate: Estate) -> list[Store]:
     return list(found.values())
 
 
-def _reached(text: Text, kind: str, statement: Statement, known: list[Store]) -> list[Store]:
+def reached_by(text: Text, kind: str, statement: Statement, known: list[Store]) -> list[Store]:
     """Return the stores a resource pattern names; a store of its own for one that is not in the templates."""
     pattern = parsed(text, statement.variables, True)
     if isinstance(pattern, Unmodelled):

@@ -47,6 +47,11 @@ _NO_DATA = {
     "AWS::SQS::QueuePolicy",
     "AWS::SecretsManager::ResourcePolicy",
 }
+# Resource types that deploy another template.
+_ELSEWHERE = {
+    "AWS::CloudFormation::StackSet": "a stack set",
+    "AWS::ServiceCatalog::CloudFormationProvisionedProduct": "a product",
+}
 _CUSTOM = ("Custom::", "AWS::CloudFormation::CustomResource")
 # IAM's calls that change what a role may do, without letter case: SDKs differ in it. Source: IAM API reference.
 _CALLS = (
@@ -54,14 +59,18 @@ _CALLS = (
     "putrolepermissionsboundary", "deleterolepermissionsboundary", "createpolicyversion", "setdefaultpolicyversion",
     "tagrole", "untagrole",
 )  # fmt: skip
-# Kind of store -> its service and the calls that change who is let in, without letter case.
+# Kind of store -> its service and the calls that change who is let in, or copy what it holds, without letter case.
 # Sources: API references of S3 and S3 Control, DynamoDB, KMS.
 _STORE_CALLS = {
     "bucket": ("s3", (
         "putbucketpolicy", "deletebucketpolicy", "putbucketacl", "putobjectacl", "putpublicaccessblock",
-        "deletepublicaccessblock", "createaccesspoint", "putaccesspointpolicy",
+        "deletepublicaccessblock", "createaccesspoint", "putaccesspointpolicy", "createaccessgrant",
+        "putbucketreplication",
     )),
-    "table": ("dynamodb", ("putresourcepolicy", "deleteresourcepolicy")),
+    "table": ("dynamodb", (
+        "putresourcepolicy", "deleteresourcepolicy", "createglobaltable", "enablekinesisstreamingdestination",
+        "exporttabletopointintime", "createtablereplica",
+    )),
     "key": ("kms", ("putkeypolicy", "creategrant")),
 }  # fmt: skip
 
@@ -71,14 +80,17 @@ def notice_macros(scope: Scope, estate: Estate) -> None:
     transform = scope.template.get("Transform")
     if transform:
         estate.problems.append(f"{scope.name}: the transform {transform} may add roles and policies")
+    for section, content in scope.template.items():
+        if section != "Resources" and '"Fn::Transform"' in json.dumps(content, default=str):
+            estate.problems.append(f"{scope.name}: what {section} holds when it deploys is not in the template")
     for logical_id, resource in scope.resources.items():
         kind = str(resource.get("Type", ""))
         if kind.endswith("::MODULE") or '"Fn::Transform"' in json.dumps(resource, default=str):
             estate.problems.append(f"{scope.name}.{logical_id}: what it adds when it deploys is not in the template")
         if kind == "AWS::CloudFormation::Stack" and logical_id not in scope.children:
             estate.problems.append(f"{scope.name}.{logical_id}: the template of this nested stack was not found")
-        if kind == "AWS::CloudFormation::StackSet":
-            estate.problems.append(f"{scope.name}.{logical_id}: what a stack set deploys is not in the template")
+        if kind in _ELSEWHERE:
+            estate.problems.append(f"{scope.name}.{logical_id}: what {_ELSEWHERE[kind]} deploys is not in the template")
     for logical_id in scope.template["Resources"]:
         if logical_id not in scope.resources or str(logical_id).startswith("Fn::"):
             estate.problems.append(f"{scope.name}: `{logical_id}` in Resources is not understood")
@@ -90,10 +102,11 @@ def notice_other_policies(scope: Scope, estate: Estate) -> None:
         kind, where = str(resource.get("Type", "")), f"{scope.name}.{logical_id}"
         if kind.startswith("AWS::IAM::") or kind in _READ | _TAKES_AWAY:
             continue
-        if kind.startswith(_CUSTOM) and _calls_iam(scope.properties(logical_id)):
-            _add_problem(estate, scope.properties(logical_id), scope, f"{where}: it changes roles when it deploys")
         if kind.startswith(_CUSTOM):
+            _notice_role_calls(scope.properties(logical_id), scope, estate, where)
             _notice_store_calls(scope.properties(logical_id), scope, estate, where)
+        if not kind.startswith("AWS::") or kind == _CUSTOM[1]:
+            _notice_policies_handed_on(kind, scope.properties(logical_id), scope, estate, where)
         if kind == "AWS::S3::AccessGrant":
             _notice_access_grant(scope.properties(logical_id), scope, estate, where)
         if not kind.startswith(("AWS::", *_CUSTOM)) or kind.startswith("AWS::ServiceCatalog::"):
@@ -122,16 +135,40 @@ def _add_problem(estate: Estate, value: Any, scope: Scope, problem: str, *, data
             role.elsewhere += (problem,)
 
 
-def _calls_iam(value: Any) -> bool:
-    """Whether a custom resource makes a call that changes what a role may do, as AwsCustomResource writes it."""
-    text = json.dumps(value, default=str).lower()
-    return "iam" in text and any(call in text for call in _CALLS)
+def _notice_role_calls(properties: dict[str, Any], scope: Scope, estate: Estate, where: str) -> None:
+    """Make the roles UNKNOWN that a custom resource changes when it deploys; all of them where it may mean any."""
+    value = _without_token(properties)
+    text, named = json.dumps(value, default=str), list(_texts(value, scope))
+    if "iam" not in text.lower() or not any(call in text.lower() for call in _CALLS):
+        return
+    is_open = any(isinstance(part, Token) and part.kind == "free" for found in named for part in found)
+    for role in estate.roles.values():
+        # IAM's calls name a role by its bare name.
+        literal = plain(role.name)
+        by_name = literal is not None and literal in text
+        if is_open or by_name or _mentions(text, role) or any(_names(found, role) for found in named):
+            role.problems += (f"{where}: it changes roles when it deploys",)
+
+
+def _notice_policies_handed_on(kind: str, properties: dict[str, Any], scope: Scope, estate: Estate, where: str) -> None:
+    """Make the stores UNKNOWN that a type of somebody's own is given a resource policy for."""
+    value = _without_token(properties)
+    text, named = json.dumps(value, default=str), list(_texts(value, scope))
+    if "principal" not in text.lower():
+        return
+    for store in list(estate.stores.values()):
+        if _speaks_of(text, named, store, scope):
+            _doubt(estate, store, f"{where}: what {kind} does with the policy it is given is not known")
+
+
+def _without_token(properties: dict[str, Any]) -> dict[str, Any]:
+    """Return what a custom resource is given; the function that takes it is none of what it is about."""
+    return {name: item for name, item in properties.items() if name != "ServiceToken"}
 
 
 def _notice_store_calls(properties: dict[str, Any], scope: Scope, estate: Estate, where: str) -> None:
     """Make the stores UNKNOWN whose policies a custom resource changes; all of a kind where it may mean any."""
-    # The function that makes the calls is none of what it makes them on.
-    value = {name: item for name, item in properties.items() if name != "ServiceToken"}
+    value = _without_token(properties)
     text, named = json.dumps(value, default=str), list(_texts(value, scope))
     is_open = any(isinstance(part, Token) and part.kind == "free" for found in named for part in found)
     for kind, (service, calls) in _STORE_CALLS.items():

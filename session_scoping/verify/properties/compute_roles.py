@@ -51,7 +51,7 @@ def find_compute_roles(estate: Estate, scoped: Sequence[Scoped], options: Option
         note = (
             f"agent code runs with {', '.join(role.label for role in given)} only, as given, and what those may become"
         )
-        become = _with_reachable(list(given), others, scoped)
+        become = with_reachable(list(given), others, scoped)
         return ComputeRoles(tuple(become), escapes=_escapes(given, become, scoped), notes=(note,))
     minters = [role for role in others if any(mints(role, item.role) for item in scoped)]
     runtimes = [role for role in others if scoped and any(map(_may_run_agents, role.services))]
@@ -72,14 +72,14 @@ def find_compute_roles(estate: Estate, scoped: Sequence[Scoped], options: Option
         )
         labels = [*(role.label for role in brokers), *(show(text) for text in outside if text not in strangers)]
         notes = tuple(f"{label} mints sessions and agent code does not run with it" for label in labels)
-        roles = tuple(_with_reachable(found, others, scoped))
-        escapes = _escapes(kept_out, _with_reachable(kept_out, others, scoped), scoped)
+        roles = tuple(with_reachable(found, others, scoped))
+        escapes = _escapes(kept_out, with_reachable(kept_out, others, scoped), scoped)
         return ComputeRoles(roles, perhaps, by_service, strangers, escapes, notes)
     notes = tuple(
         f"{role.label} may mint any session: code that reads its credentials is not contained" for role in minters
     )
     perhaps = frozenset(role.id for role in minters if idle and role not in runtimes)
-    roles = tuple(_with_reachable(_distinct([*minters, *runtimes]), others, scoped))
+    roles = tuple(with_reachable(_distinct([*minters, *runtimes]), others, scoped))
     return ComputeRoles(roles, perhaps, by_service, outside, notes=notes)
 
 
@@ -130,7 +130,7 @@ def _distinct(roles: list[Role]) -> list[Role]:
     return list({role.id: role for role in roles}.values())
 
 
-def _with_reachable(found: list[Role], others: list[Role], scoped: Sequence[Scoped]) -> list[Role]:
+def with_reachable(found: list[Role], others: list[Role], scoped: Sequence[Scoped]) -> list[Role]:
     """
     Add the roles a compute role may become: what it may assume, and what it may hand to a service by name.
 

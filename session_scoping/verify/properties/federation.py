@@ -1,5 +1,7 @@
 """Whether a trust policy that takes tokens of an OIDC issuer takes one audience's and one subject's only."""
 
+import re
+
 from session_scoping.verify.model import Condition, Statement
 from session_scoping.verify.report import Status
 from session_scoping.verify.text import Text, plain, show
@@ -28,6 +30,34 @@ def unpinned(statement: Statement, provider: Text) -> tuple[Status, str] | None:
         if any(plain(value) is None for value in values):
             return Status.UNKNOWN, f"{statement.where}: the `{claim}` that is trusted is only known at deploy time"
     return None
+
+
+def lets_many_in(statement: Statement, provider: Text) -> tuple[Status, str] | None:
+    """
+    Return why a statement may take tokens of people its author does not know, or None.
+
+    Unlike `unpinned` it takes a subject that begins with whose it is, such as `repo:org/name:*`: what stands behind is
+    the owner's own. For roles that do not say whose session they make.
+    """
+    issuer = _issuer(provider)
+    if issuer is None:
+        return Status.UNKNOWN, f"{statement.where}: whom {show(provider)} lets in is not modelled"
+    for claim in CLAIMS:
+        key = f"{issuer}:{claim}"
+        if not any(condition.key.lower() == key for condition in statement.conditions):
+            return Status.VIOLATED, f"{statement.where}: a token of {issuer} with any `{claim}` lets somebody in"
+        texts = ["".join(p if isinstance(p, str) else "x" for p in v) for c in statement.conditions
+                 if _compares(c, key) for v in c.values]  # fmt: skip
+        if not texts or not all(map(_says_whose, texts)):
+            detail = f"tokens of {issuer} with many a `{claim}` let somebody in"
+            return Status.UNKNOWN, f"{statement.where}: {detail}"
+    return None
+
+
+def _says_whose(pattern: str) -> bool:
+    """Whether a pattern has no wildcard, or only behind whole parts of a name, of which the second says whose it is."""
+    head = re.split(r"[*?$]", pattern)[0]
+    return bool(pattern) and (head == pattern or (head[-1:] in set(":/") and len(re.findall("[:/]", head)) > 1))
 
 
 def _issuer(provider: Text) -> str | None:

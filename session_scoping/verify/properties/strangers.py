@@ -35,6 +35,8 @@ _ON_KEY = (
 )
 _DIRECT = {"table": (*KEYED, *PARTIQL, *UNKEYED, FUTURE[0]), "bucket": (*BUCKET, FUTURE[1]), "key": _ON_KEY}
 _DELIVERY = ("s3:PutObject", "s3:PutObjectAcl", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey")
+_SERVING = {"cloudfront.amazonaws.com"}
+"""Services that answer the public. Source: CloudFront guide, private-content-restricting-access-to-s3."""
 _INSIDE = {"table": (*KEYED, *PARTIQL, *UNKEYED, FUTURE[0]), "bucket": (*OBJECT, *OBJECT_ADMIN, FUTURE[1]), "key": ()}
 
 
@@ -71,6 +73,8 @@ def _let_in(
             detail = f"it is copied to {show(text)}, whose readers are not looked at; --trusted says that it may be"
             return _result(Status.UNKNOWN, detail, None, store)
     known = replace(store, policy=tuple(_without_services(store.policy, trusted)))
+    if (served := next(_served(known), None)) is not None:
+        return _result(Status.UNKNOWN, served, None, store)
     for stranger in strangers(known.policy):
         if found := _entering(known, stranger):
             # A service decrypts with a key what was handed to it, which it may have been for the owner.
@@ -85,6 +89,16 @@ def _let_in(
                 return _result(Status.UNKNOWN, detail, None, store)
             notes.append(f"{show(text)} may reach {store.label} by its policy, and agent code is not run with it")
     return None
+
+
+def _served(store: Store) -> Iterator[str]:
+    """Yield the services that hand on what they read, whoever asks them, and whichever resource they do it for."""
+    reads = [action for action in _INSIDE[store.kind] if action not in _DELIVERY]
+    for statement in store.policy:
+        names = [show(text) for kind, text in statement.principals if kind == "Service"]
+        if statement.allow and any(covers_action(statement, action) for action in reads):
+            for name in (name for name in names if name in _SERVING):
+                yield f"{statement.where}: {name} serves what it reads to whoever asks; --trusted {name} says it may"
 
 
 def _without_services(policy: tuple[Statement, ...], trusted: Sequence[str]) -> Iterator[Statement]:

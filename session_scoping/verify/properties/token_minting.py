@@ -12,7 +12,7 @@ from session_scoping.verify.infer import Scoped, scope_without_tags
 from session_scoping.verify.model import Estate, Role, Statement
 from session_scoping.verify.properties.base import Proof, Witness, classes, confirm
 from session_scoping.verify.properties.derivation import role_target
-from session_scoping.verify.reach import REQUEST_TAG, covers_action
+from session_scoping.verify.reach import MINTING_ENTRY, REQUEST_TAG, covers_action, mode_of
 from session_scoping.verify.report import Counterexample, Result, Status
 from session_scoping.verify.symbolic.calls import Call, Session
 from session_scoping.verify.symbolic.conditions import UnmodelledError
@@ -23,8 +23,7 @@ from session_scoping.verify.symbolic.targets import other_target, store_target
 from session_scoping.verify.text import Text, show
 
 RULE = "token-minting"
-_ENTRY = {"credential-broker": "sts:AssumeRole", "web-identity": "sts:AssumeRoleWithWebIdentity"}
-_ENTRIES = (*_ENTRY.values(), "sts:AssumeRoleWithSAML")
+_ENTRIES = (*MINTING_ENTRY.values(), "sts:AssumeRoleWithSAML")
 
 # What would let somebody sign a token, change what a token is worth, or take a revocation back.
 # Source: service authorization reference of KMS, Lambda, IAM, DynamoDB, S3, CloudFront and Route 53.
@@ -43,6 +42,10 @@ _FORGING = {
         "sts:AssumeRole",
     ),
     promises.MINTING_TABLES: (
+        # Reading changes nothing, but `allowed-actions` leaves keyed access to the properties of each table.
+        "dynamodb:BatchGetItem",
+        "dynamodb:GetItem",
+        "dynamodb:Query",
         "dynamodb:BatchWriteItem",
         "dynamodb:DeleteItem",
         "dynamodb:DeleteTable",
@@ -63,12 +66,6 @@ _REWRITING = (
     "iam:PutRolePolicy",
     "iam:UpdateAssumeRolePolicy",
 )
-
-
-def mode_of(role: Role) -> str | None:
-    """Return how a session role is minted by token; None when it is not."""
-    mode = "".join(part for part in role.promises.get(promises.MINTING) or () if isinstance(part, str))
-    return mode if mode in _ENTRY else None
 
 
 def promised(role: Role, key: str) -> list[Text]:
@@ -136,7 +133,7 @@ def _other_way(role: Role, mode: str, declared: tuple[str, ...]) -> str | None:
     trusted = promised(role, promises.MINTING_ROLES) if mode == "credential-broker" else []
     for statement in (s for s in role.trust if s.allow and not s.problem):
         entries = [action for action in _ENTRIES if covers_action(statement, action)]
-        if other := next((action for action in entries if action != _ENTRY[mode]), None):
+        if other := next((action for action in entries if action != MINTING_ENTRY[mode]), None):
             return f"{statement.where}: {other} makes a session whose tags no token decides"
         if not entries and not covers_action(statement, TAG_SESSION):
             continue
