@@ -1,11 +1,12 @@
 """Structural findings on a template, without a solver: what a rule pack can say in the synth itself."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from session_scoping.verify.actions import BUCKET, KEYED, OBJECT, PARTIQL, UNKEYED
 from session_scoping.verify.infer import Options, scope_of, stores_of
-from session_scoping.verify.matching import parsed, split_fields
+from session_scoping.verify.matching import parsed, pattern_regex, split_fields
 from session_scoping.verify.model import Estate, Role, Statement, Store
 from session_scoping.verify.properties.compute_roles import find_compute_roles
 from session_scoping.verify.reach import (
@@ -15,8 +16,8 @@ from session_scoping.verify.reach import (
     keys_used,
     uses_tags,
 )
-from session_scoping.verify.stores import reached_by
-from session_scoping.verify.text import Pattern, Text, Unmodelled, Variable, Wildcard, lit
+from session_scoping.verify.stores import begins_with
+from session_scoping.verify.text import Pattern, Text, Token, Unmodelled, Variable, Wildcard, lit, plain
 
 _ASSUMING = ("sts:AssumeRole", "sts:AssumeRoleWithWebIdentity", "sts:AssumeRoleWithSAML", "sts:TagSession")
 _REACHING = {"table": (*KEYED, *PARTIQL, *UNKEYED), "bucket": (*OBJECT, *BUCKET)}
@@ -166,6 +167,19 @@ def _touches(statement: Statement, store: Store) -> bool:
 
 def _reaches(statement: Statement, store: Store) -> bool:
     texts = statement.resources if statement.resources is not None else (lit("*"),)
+    patterns = [parsed(text, statement.variables, True) for text in texts]
     return _touches(statement, store) and any(
-        found.id == store.id for text in texts for found in reached_by(text, store.kind, statement, [store])
+        not isinstance(pattern, Unmodelled) and (begins_with(pattern, store) or _matches_name(pattern, store))
+        for pattern in patterns
     )
+
+
+def _matches_name(pattern: Pattern, store: Store) -> bool:
+    """Whether a pattern of names covers a store whose name is known, or something inside it."""
+    fields, name = split_fields(pattern), plain(store.name)
+    service, head = {"table": ("dynamodb", "table/"), "bucket": ("s3", "")}[store.kind]
+    if len(fields) != 6 or name is None or fields[2] != (service,):
+        return False
+    if any(isinstance(part, Token | Variable) for part in fields[5]):
+        return False
+    return any(re.fullmatch(pattern_regex(fields[5], {}), f"{head}{name}{end}") for end in ("", "/x"))

@@ -67,7 +67,7 @@ def _granted(role: Role, estate: Estate) -> list[Store]:
             if not any(covers_action(statement, action) for action in actions):
                 continue
             for text in statement.resources if statement.resources is not None else (lit("*"),):
-                for store in reached_by(text, kind, statement, known):
+                for store in _reached(text, kind, statement, known):
                     found.setdefault(store.id, store)
     for store in known:
         if is_tenant_kind(store) and any(grants_directly(s, role) for s in store.policy):
@@ -90,7 +90,7 @@ def with_copies(stores: Iterable[Store], estate: Estate) -> list[Store]:
     return list(found.values())
 
 
-def reached_by(text: Text, kind: str, statement: Statement, known: list[Store]) -> list[Store]:
+def _reached(text: Text, kind: str, statement: Statement, known: list[Store]) -> list[Store]:
     """Return the stores a resource pattern names; a store of its own for one that is not in the templates."""
     pattern = parsed(text, statement.variables, True)
     if isinstance(pattern, Unmodelled):

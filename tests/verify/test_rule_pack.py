@@ -15,6 +15,7 @@ from session_scoping import Minting, SessionRole, TenantObjects, TenantTable
 from session_scoping.nag import SessionScopingChecks, check_template
 from session_scoping.testing import verify
 from tests import small
+from tests.verify.plain_template import allow, arn, document, keyed, plain_template, policy, sub
 
 UNSCOPED, TENANT_GRANT, TRUST, UNKEYED, RESERVED = (
     f"SessionScoping-{name}"
@@ -273,3 +274,39 @@ def test_two_findings_of_one_rule_name_their_statements() -> None:
     described = [one["description"] for one in violations if one["ruleName"] == UNKEYED]
     assert len(set(described)) == 2, described
     assert sorted("ScanOne" in text for text in described) == [False, True]
+
+
+# --- on templates people write by hand ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["tasks", "t?sks", "ta*", "*"])
+def test_a_table_is_found_by_its_name_too(name: str) -> None:
+    """By its literal name or a pattern of it, without a reference; another name is another table."""
+    template = plain_template()
+    template["Resources"]["Table"]["Properties"]["TableName"] = "tasks"
+    where = sub(f"arn:aws:dynamodb:${{AWS::Region}}:${{AWS::AccountId}}:table/{name}")
+    template["Resources"]["More"] = policy("Compute", allow("dynamodb:Query", where))
+    assert set(check_template(template)) == {TENANT_GRANT}
+    template["Resources"]["Table"]["Properties"]["TableName"] = "rows" if name != "*" else "tasks"
+    assert check_template(template) == ([TENANT_GRANT] if name == "*" else [])
+
+
+def test_a_store_s_own_policy_that_names_a_compute_role_is_found() -> None:
+    """A bucket policy gives as much as the role's own; one that names the session role is another property's."""
+    template = plain_template()
+    reads = {**allow("s3:GetObject", sub("${Bucket.Arn}/*")), "Principal": {"AWS": arn("Compute")}}
+    properties = {"Bucket": {"Ref": "Bucket"}, "PolicyDocument": document(reads)}
+    template["Resources"]["Open"] = {"Type": "AWS::S3::BucketPolicy", "Properties": properties}
+    assert check_template(template) == [TENANT_GRANT]
+    reads["Effect"] = "Deny"
+    assert check_template(template) == []
+
+
+@pytest.mark.parametrize("where", ["${Table.Arn}/*", "${Table.Arn}*", "${Table.Arn}/*/*", "${Table.Arn}/index/by-user"])
+def test_a_wildcard_reaches_an_index(where: str) -> None:
+    """Leading keys on an index are those of the index, however it is named."""
+    template = plain_template()
+    assert check_template(template) == []
+    more = allow("dynamodb:Query", sub(where), Condition=keyed("${aws:PrincipalTag/task_id}"))
+    template["Resources"]["More"] = policy("Session", more)
+    assert check_template(template) == [UNKEYED]

@@ -24,6 +24,7 @@ OTHER = "arn:aws:iam::444455556666:role/analytics"
 HERE = {"Ref": "AWS::AccountId"}
 DISTRIBUTION = {"Fn::Sub": "arn:${AWS::Partition}:cloudfront::${AWS::AccountId}:distribution/E1"}
 CLOUDFRONT = {"Service": "cloudfront.amazonaws.com"}
+DATASYNC = {"Service": "datasync.amazonaws.com"}
 
 
 def on_bucket(principal: Any, condition: Any = None, action: str = "s3:GetObject", **more: Any) -> Template:
@@ -124,8 +125,8 @@ KEEPS_OUT: dict[str, tuple[Any, Any]] = {
     "the account itself": ({"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}}, None),
     "the account by its id": ({"AWS": HERE}, None),
     "a role of this account": ({"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/admin"}}, None),
-    "a service for one distribution": (CLOUDFRONT, {"ArnEquals": {"aws:SourceArn": DISTRIBUTION}}),
-    "a service for this account": (CLOUDFRONT, {"StringEquals": {"aws:SourceAccount": HERE}}),
+    "a service for one resource": (DATASYNC, {"ArnEquals": {"aws:SourceArn": DISTRIBUTION}}),
+    "a service for this account": (DATASYNC, {"StringEquals": {"aws:SourceAccount": HERE}}),
 }
 SAYS_NOTHING: dict[str, Any] = {
     "a role of another account": {"AWS": OTHER},

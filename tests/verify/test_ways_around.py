@@ -265,15 +265,6 @@ def test_what_a_type_of_somebody_s_own_returns_may_be_anything() -> None:
     assert statuses(template, "compute-isolation") == {Status.UNKNOWN}
 
 
-def test_a_product_deploys_what_is_not_in_the_template() -> None:
-    """As a stack set does."""
-    template = plain_template()
-    product = {"ProductName": "p", "ProvisioningArtifactName": "v1"}
-    kind = "AWS::ServiceCatalog::CloudFormationProvisionedProduct"
-    template["Resources"]["Product"] = {"Type": kind, "Properties": product}
-    assert "partition-isolation" in failing(template)
-
-
 def test_a_session_reads_no_table_of_revoked_tokens() -> None:
     """Where tokens decide, the table they are looked up in is nobody's of the sessions, to read or to write."""
     template = without_guards(variant("credentialBroker"))

@@ -73,8 +73,6 @@ def _let_in(
             detail = f"it is copied to {show(text)}, whose readers are not looked at; --trusted says that it may be"
             return _result(Status.UNKNOWN, detail, None, store)
     known = replace(store, policy=tuple(_without_services(store.policy, trusted)))
-    if (served := next(_served(known), None)) is not None:
-        return _result(Status.UNKNOWN, served, None, store)
     for stranger in strangers(known.policy):
         if found := _entering(known, stranger):
             # A service decrypts with a key what was handed to it, which it may have been for the owner.
@@ -88,15 +86,17 @@ def _let_in(
                 detail = f"{statement.where}: {outsider.what} may reach {store.label}; --trusted says that it may"
                 return _result(Status.UNKNOWN, detail, None, store)
             notes.append(f"{show(text)} may reach {store.label} by its policy, and agent code is not run with it")
-    return None
+    served = next(_served(known, trusted), None)
+    return None if served is None else _result(Status.UNKNOWN, served, None, store)
 
 
-def _served(store: Store) -> Iterator[str]:
+def _served(store: Store, trusted: Sequence[str]) -> Iterator[str]:
     """Yield the services that hand on what they read, whoever asks them, and whichever resource they do it for."""
     reads = [action for action in _INSIDE[store.kind] if action not in _DELIVERY]
     for statement in store.policy:
         names = [show(text) for kind, text in statement.principals if kind == "Service"]
-        if statement.allow and any(covers_action(statement, action) for action in reads):
+        meant = any(is_trusted(value, trusted) for condition in statement.conditions for value in condition.values)
+        if statement.allow and not meant and any(covers_action(statement, action) for action in reads):
             for name in (name for name in names if name in _SERVING):
                 yield f"{statement.where}: {name} serves what it reads to whoever asks; --trusted {name} says it may"
 
