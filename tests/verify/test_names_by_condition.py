@@ -1,0 +1,67 @@
+"""Names that hang on a template condition: whichever is deployed, what a sound template says stays proved."""
+
+from typing import Any
+
+import pytest
+
+from session_scoping.verify.arns import of_another_service
+from session_scoping.verify.proving import prove
+from session_scoping.verify.report import Status
+from session_scoping.verify.text import Pattern, Token, Wildcard
+from tests.verify.corpus import estate_of
+from tests.verify.hand_written import allow, by_hand, judged, objects, policy, rows, tag
+from tests.verify.mutations import Template
+
+NOTHING = {"Ref": "AWS::NoValue"}
+NAMES: dict[str, Any] = {
+    "two names": ["Production", "p-tasks", "d-tasks"],
+    "one name": ["Production", "tasks", "tasks"],
+    "a name or none": ["Production", "tasks", NOTHING],
+}
+TABLES = {"Fn::Sub": "arn:${AWS::Partition}:dynamodb:*:${AWS::AccountId}:table/${Table}"}
+
+
+def named(name: Any, *prefixes: str) -> Template:
+    """Return the stack with a name for its table, a guard on that table, and the sessions' objects under prefixes."""
+    guard = {"Effect": "Deny", "NotAction": ["dynamodb:GetItem", "dynamodb:PutItem"], "Resource": TABLES}
+    template = by_hand(
+        SessionPolicy=policy("Session", rows(tag("task_id")), allow("s3:GetObject", objects(*prefixes))),
+        Guard=policy("Session", guard),
+    )
+    template["Resources"]["Table"]["Properties"]["TableName"] = {"Fn::If": name}
+    return {**template, "Conditions": {"Production": {"Fn::Equals": [{"Ref": "AWS::Region"}, "eu-west-1"]}}}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_table_whose_name_hangs_on_a_condition_says_nothing_of_objects(name: str) -> None:
+    """A guard on the table covers the action on an object too, and none of its resources is one."""
+    report = prove(estate_of(named(NAMES[name], "traces/{user_id}/{task_id}")))
+    assert report.proved, [(result.rule, result.detail) for result in report.failures()]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_objects_two_sessions_share_are_found_beside_such_a_table(name: str) -> None:
+    """The same template with one tag left out of the object keys, or with a prefix that may reach into another."""
+    for prefix in ("traces/{user_id}", "traces/{task_id}*"):
+        (found,) = judged(named(NAMES[name], prefix), "object-isolation")
+        assert found.status is not Status.PROVED, prefix
+
+
+STAR, PARTITION = Wildcard("*"), Token("AWS::Partition", "partition")
+PATTERNS: list[tuple[Pattern, bool]] = [
+    (("arn:", PARTITION, ":dynamodb:", STAR, ":1:table/t"), True),
+    (("arn:aws:dynamodb:", STAR), False),
+    (("arn:aws:dynamodb:::", STAR), True),
+    (("arn:aws:s3:::b/", STAR), False),
+    (("arn:", STAR, ":dynamodb:::t"), False),
+    (("arn:aws:", STAR, ":::t"), False),
+    (("arn:aws:dynamo", STAR, ":::t"), False),
+    (("arn:", Token("S.Anything", "text"), ":dynamodb:::t"), False),
+    ((STAR, ":aws:dynamodb:::t"), False),
+]
+
+
+@pytest.mark.parametrize(("pattern", "other"), PATTERNS)
+def test_a_wildcard_or_an_open_value_before_the_service_may_reach_past_it(pattern: Pattern, other: bool) -> None:
+    """`arn:*:dynamodb:…` matches an object whose key goes on like that."""
+    assert of_another_service(pattern, "s3") is other
