@@ -120,7 +120,7 @@ def elements_needed(statements: Sequence[Statement]) -> int:
 
 def may_hold(proof: Proof) -> Callable[[Variable, str], bool]:
     """Return whether a policy variable's value may hold a character, for sessions of a role."""
-    return lambda variable, character: tag_may_hold(proof.role, variable, character)
+    return lambda variable, character: tag_may_hold(proof.role, variable, character, proof.inherited())
 
 
 def _partition(proof: Proof, store: Store) -> _Outcome:
