@@ -47,6 +47,58 @@ def test_objects_two_sessions_share_are_found_beside_such_a_table(name: str) -> 
         assert found.status is not Status.PROVED, prefix
 
 
+CONTEXT = "kms:EncryptionContext:aws:dynamodb:"
+OF_TABLE = {f"{CONTEXT}tableName": {"Ref": "Table"}, f"{CONTEXT}subscriberId": {"Ref": "AWS::AccountId"}}
+DEPLOYED: dict[str, Any] = {
+    "generated": NOTHING,
+    "a parameter": {"Ref": "Name"},
+    "the stack's": {"Ref": "AWS::StackName"},
+    "one of two": {"Fn::If": NAMES["two names"]},
+    "letters": {"Ref": "Word"},
+}
+
+
+def encrypted(name: Any, **asked: Any) -> Template:
+    """Return the stack with a name for its table, and a key for it that sessions use under a condition."""
+    use = allow("kms:Decrypt", {"Fn::GetAtt": ["Key", "Arn"]}, Condition=asked)
+    key = {"Type": "AWS::KMS::Key", "Properties": {}}
+    template = named(NAMES["one name"], "traces/{user_id}/{task_id}")
+    template["Resources"] |= {"Key": key, "Use": policy("Session", use)}
+    template["Resources"]["Table"]["Properties"]["TableName"] = name
+    word = {"Type": "String", "AllowedPattern": "[a-z]+"}
+    return {**template, "Parameters": {"Name": {"Type": "String"}, "Word": word}}
+
+
+THROUGH = {"kms:ViaService": {"Fn::Sub": "dynamodb.${AWS::Region}.amazonaws.com"}}
+
+
+@pytest.mark.parametrize("name", DEPLOYED)
+def test_a_key_used_for_a_table_by_name_is_proved_whatever_the_name(name: str) -> None:
+    """A foreign context is one the table does not have, however the table is called when it is deployed."""
+    (found,) = judged(encrypted(DEPLOYED[name], StringEquals=THROUGH | OF_TABLE), "allowed-actions")
+    assert found.status is Status.PROVED, found.detail
+
+
+@pytest.mark.parametrize("name", DEPLOYED)
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"StringEquals": THROUGH},
+        {"StringEquals": THROUGH, "StringEqualsIfExists": OF_TABLE},
+        {"StringEquals": THROUGH, "StringLike": {**OF_TABLE, f"{CONTEXT}tableName": {"Fn::Sub": "${Table}*"}}},
+        {"StringEquals": THROUGH, "StringNotEquals": OF_TABLE},
+        {"StringEquals": THROUGH, "StringLike": {f"{CONTEXT}tableName": ["*", {"Ref": "Table"}]}},
+        {"StringEquals": THROUGH | {f"{CONTEXT}subscriberId": OF_TABLE[f"{CONTEXT}subscriberId"]}},
+        {"StringEquals": OF_TABLE},
+    ],
+    ids=["no context", "if there is one", "a beginning", "any but the table's", "any", "the account", "any service"],
+)
+def test_a_key_used_for_more_than_a_table_is_not_proved(name: str, asked: Any) -> None:
+    """Where another context passes, or none, or another service, the name of the table is no bound."""
+    (found,) = judged(encrypted(DEPLOYED[name], **asked), "allowed-actions")
+    assert found.status is not Status.PROVED
+
+
 STAR, PARTITION = Wildcard("*"), Token("AWS::Partition", "partition")
 PATTERNS: list[tuple[Pattern, bool]] = [
     (("arn:", PARTITION, ":dynamodb:", STAR, ":1:table/t"), True),
