@@ -177,6 +177,8 @@ def _get_att(argument: Any, scope: Scope) -> Text | Unmodelled:
     kind = str(scope.resources[logical_id].get("Type", ""))
     if kind.startswith("Custom::") or kind in {"AWS::CloudFormation::CustomResource", "AWS::CloudFormation::Stack"}:
         return (Token(f"{scope.name}.{logical_id}.{attribute}", "free"),)
+    if kind == "AWS::IAM::ManagedPolicy" and attribute == "PolicyArn":
+        return name_of(logical_id, scope)
     if attribute == "Arn":
         return arn_of(logical_id, scope)
     if attribute == "StreamArn":
