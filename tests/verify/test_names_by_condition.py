@@ -8,7 +8,7 @@ from session_scoping.verify.arns import of_another_service
 from session_scoping.verify.proving import prove
 from session_scoping.verify.report import Status
 from session_scoping.verify.text import Pattern, Token, Wildcard
-from tests.verify.corpus import estate_of
+from tests.verify.corpus import estate_of, estate_of_stacks
 from tests.verify.hand_written import allow, by_hand, judged, objects, policy, rows, tag
 from tests.verify.mutations import Template
 
@@ -117,3 +117,21 @@ PATTERNS: list[tuple[Pattern, bool]] = [
 def test_a_wildcard_or_an_open_value_before_the_service_may_reach_past_it(pattern: Pattern, other: bool) -> None:
     """`arn:*:dynamodb:…` matches an object whose key goes on like that."""
     assert of_another_service(pattern, "s3") is other
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("data-table", "no export or output of this very name was read"),
+        ({"Fn::Sub": "${Stack}-table"}, "an Fn::ImportValue of {App.Stack}-table"),
+        ({"Fn::Nothing": "x"}, "whose name is computed: App: the intrinsic Fn::Nothing"),
+    ],
+)
+def test_an_export_named_after_a_stack_that_nobody_names_is_said_to_be_missing(name: Any, said: str) -> None:
+    """A file does not say what its stack is called, so that an import of one is UNKNOWN, with the reason."""
+    app = by_hand(SessionPolicy=policy("Session", rows(tag("task_id"), resource={"Fn::ImportValue": name})))
+    app["Parameters"] = {"Stack": {"Type": "String", "Default": "data"}}
+    export = {"Name": {"Fn::Sub": "${AWS::StackName}-table"}}
+    data = {"Resources": {}, "Outputs": {"Table": {"Value": "arn:aws:dynamodb:::table/t", "Export": export}}}
+    details = {r.detail for r in prove(estate_of_stacks({"App": app, "data": data})).results if said in r.detail}
+    assert details
