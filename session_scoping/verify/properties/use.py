@@ -1,6 +1,6 @@
 """Use of models and keys: a model only by its name and through its profile, a key only through its service."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 import z3
@@ -93,7 +93,7 @@ def key_faults(proof: Proof) -> Iterator[Counterexample]:
         elsewhere = _outside_its_services(call)
         yield from _fault(
             proof, call, action, pattern, conjunction([reach, elsewhere]),
-            f"{action} is allowed outside DynamoDB and S3",
+            f"{action} is allowed outside DynamoDB and S3", about=[_name_of(call, "kms:viaservice")],
         )  # fmt: skip
         if action == "kms:DescribeKey":
             continue
@@ -136,6 +136,11 @@ def _outside_its_services(call: Call) -> Bool:
     return z3.Or(z3.Not(there), z3.Not(z3.Or(*inside)))
 
 
+def _name_of(call: Call, key: str) -> str:
+    """Return the name of the string that a condition key of a request is."""
+    return str(call.single(key)[1].decl().name())
+
+
 def _says_nothing(proof: Proof, call: Call, key: str) -> Bool:
     """Whether a request has no encryption context of a kind, or one that no key's data has."""
     there, value = call.single(key)
@@ -176,11 +181,11 @@ def _grants(proof: Proof, actions: tuple[str, ...]) -> Iterator[tuple[str, State
 
 
 def _fault(
-    proof: Proof, call: Call, action: str, pattern: Pattern, formula: Bool, summary: str
+    proof: Proof, call: Call, action: str, pattern: Pattern, formula: Bool, summary: str, about: Collection[str] = ()
 ) -> Iterator[Counterexample]:
     if z3.is_false(formula):
         return
-    model = solve(formula, proof.admission("A").formula)
+    model = solve(formula, proof.admission("A").formula, about=about)
     if model is None:
         return
     found = confirm(proof, call, model, [Witness(action, entry_arn(pattern))], summary)
