@@ -41,3 +41,16 @@ def strip_loosely(pattern: Pattern, store: Store) -> Pattern | None:
     if ours[2] != theirs[2] or not all(fields_may_agree(ours[i], theirs[i]) for i in (1, 3, 4)):
         return None
     return strip(ours[5], theirs[5])  # type: ignore[arg-type]
+
+
+def of_another_service(pattern: Pattern, service: str) -> bool:
+    """
+    Whether a pattern matches no ARN of a service, whatever is filled in: it spells another one out.
+
+    A wildcard before the service, or a value that may hold a colon, could reach past it.
+    """
+    fields = split_fields(pattern)
+    if len(fields) != 6 or fields[0] != ("arn",):
+        return False
+    here = all(isinstance(part, str) or (isinstance(part, Token) and part.kind == "partition") for part in fields[1])
+    return here and len(fields[2]) == 1 and isinstance(fields[2][0], str) and fields[2][0] != service

@@ -6,7 +6,7 @@ from typing import Any
 
 from session_scoping.verify.intrinsics import arn_of, items_of, name_of, partition_of, text_of
 from session_scoping.verify.model import Estate, Statement, Store
-from session_scoping.verify.naming import in_this_partition, may_be_named
+from session_scoping.verify.naming import in_this_partition, is_bucket_by_condition, may_be_named
 from session_scoping.verify.reach import grants_directly
 from session_scoping.verify.scope import NO_VALUE, Scope, choose, intrinsic
 from session_scoping.verify.statements import if_it_exists, parse_policy, tied, variants
@@ -31,7 +31,7 @@ def add_store(logical_id: str, kind: str, scope: Scope, estate: Estate) -> None:
         estate.problems.append(f"{where}: the name of this {kind} is not understood")
         return
     properties = scope.properties(logical_id)
-    store = Store(kind, where, scope.label(logical_id), arn, name, env=scope.env)
+    store = Store(kind, where, scope.label(logical_id), arn, name, env=scope.env, made=True)
     key = _partition_key(properties.get("KeySchema"), scope)
     if isinstance(key, Unmodelled):
         store = store.with_policy((), f"{where}: its partition key is not understood: {key.reason}")
@@ -136,6 +136,8 @@ def _to_store(
             estate.stores[store.id] = store.with_policy(statements)
         elif isinstance(name, Unmodelled):
             estate.stores[store.id] = _with_doubt(store, grants, unclear, estate)
+        elif found and store.made and is_bucket_by_condition(name):
+            continue  # It refers to the one found, and no other bucket that is made has the same name.
         elif may_be_named(name, store.name, store.id):
             # Another spelling of the name, perhaps: what it grants may count, what it denies may not.
             doubt = f"{where} is for {show(name)}, which may be this {kind}"

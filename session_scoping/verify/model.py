@@ -120,6 +120,7 @@ class Store:
         env: Name of the account and Region it stands in, as in its scope.
         copies: ARNs of the places its contents are copied to.
         encrypted_with: The keys that open what it holds, as it names them; of a replica of a key, its primary.
+        made: Whether a template makes it; of others the templates only speak.
     """
 
     kind: str
@@ -133,6 +134,7 @@ class Store:
     env: str = ""
     copies: tuple[Text, ...] = ()
     encrypted_with: tuple[Text, ...] = ()
+    made: bool = False
 
     def with_policy(self, statements: tuple[Statement, ...], problem: str | None = None) -> "Store":
         """Return the store with further resource policy statements."""

@@ -34,6 +34,8 @@ def may_be_named(text: Text, name: Text, identifier: str) -> bool:
     text, name = _folded(text), _folded(name)
     if text == name:
         return True
+    if is_bucket_by_condition(text) and is_bucket_by_condition(name):
+        return False  # the name of another bucket, whichever of its names each has: no two have one name
     if any(isinstance(part, Token) and part.kind in OPEN for part in text):
         return not apart(text, name)
     if len(text) == 1 and is_made_up(text):
@@ -41,6 +43,12 @@ def may_be_named(text: Text, name: Text, identifier: str) -> bool:
     if is_generated(name, identifier):
         return _may_be_made_up_from(text, identifier.rpartition(".")[2][:_SHARED_LENGTH].lower())
     return not apart(text, name)
+
+
+def is_bucket_by_condition(name: Text) -> bool:
+    """Whether a name is that of one bucket of a template, which has one of several names."""
+    first = name[0] if len(name) == 1 else ""
+    return isinstance(first, Token) and first.kind == "chosen" and first.name.endswith(".BucketName")
 
 
 def _may_be_made_up_from(text: Text, logical_id: str) -> bool:

@@ -1,5 +1,6 @@
 """Reads one file: a template as JSON or YAML, or a JSON file CDK writes beside it. Odd input is refused here."""
 
+import codecs
 import json
 import re
 from collections import Counter
@@ -142,9 +143,14 @@ def twice(keys: Iterable[str]) -> str | None:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        # Some editors begin a file with a byte order mark, which is no part of the text.
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        wide = error.object.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        got = "text in UTF-16" if wide else "text that is not UTF-8"
+        raise unreadable(path, got, fix="save it in UTF-8") from error
     except (OSError, ValueError) as error:
-        # ValueError: a path with a NUL character, or text that is not UTF-8.
+        # ValueError: a path with a NUL character.
         raise unreadable(path, type(error).__name__) from error
 
 

@@ -7,7 +7,7 @@ from session_scoping.verify.evaluating import handles, text_of
 from session_scoping.verify.exports import Output, find, with_stack_name
 from session_scoping.verify.naming import CDK_EXPORT
 from session_scoping.verify.scope import NO_VALUE, Scope, choose, conditions_used
-from session_scoping.verify.text import Text, Token, Unmodelled, join_text, kind_of_choices, lit, plain
+from session_scoping.verify.text import Text, Token, Unmodelled, join_text, kind_of_choices, lit, plain, show
 
 # What the value of Ref or GetAtt of an AWS resource looks like. Names and ARNs never hold `*`, `?` or `${`.
 _NAME_KIND = {
@@ -177,6 +177,8 @@ def _get_att(argument: Any, scope: Scope) -> Text | Unmodelled:
     kind = str(scope.resources[logical_id].get("Type", ""))
     if not kind.startswith("AWS::") or kind in {"AWS::CloudFormation::CustomResource", "AWS::CloudFormation::Stack"}:
         return (Token(f"{scope.name}.{logical_id}.{attribute}", "free"),)
+    if kind == "AWS::IAM::ManagedPolicy" and attribute == "PolicyArn":
+        return name_of(logical_id, scope)
     if attribute == "Arn":
         return arn_of(logical_id, scope)
     if attribute == "StreamArn":
@@ -197,10 +199,15 @@ _MADE_UP = ("Address", "Arn", "Arns", "Endpoint", "Id", "Name", "Port", "URL", "
 @handles("Fn::ImportValue")
 def _import(argument: Any, scope: Scope) -> Text | Unmodelled:
     name = text_of(argument, scope)
-    key = None if isinstance(name, Unmodelled) else plain(with_stack_name(name, scope))
+    if isinstance(name, Unmodelled):
+        return Unmodelled(f"{scope.name}: an Fn::ImportValue whose name is computed: {name.reason}")
+    key = plain(with_stack_name(name, scope))
     if key is None:
-        return Unmodelled(f"{scope.name}: an Fn::ImportValue whose name is computed")
+        return Unmodelled(f"{scope.name}: an Fn::ImportValue of {show(name)}, a name only known at deploy time")
     return _exported(key, find(key, scope.exports, scope.account, scope.region), scope)
+
+
+_NOT_READ = "no export or output of this very name was read; only a cdk.out says what its stacks are called"
 
 
 def _exported(key: str, found: Output | Unmodelled | None, scope: Scope) -> Text | Unmodelled:
@@ -211,7 +218,7 @@ def _exported(key: str, found: Output | Unmodelled | None, scope: Scope) -> Text
     if CDK_EXPORT.search(key):
         scope.notes.add(f"the import `{key}` is the name or ARN of one resource, as CDK writes it")
         return (Token(f"{key}{scope.env}", "plain"),)
-    return (Token(f"{key}{scope.env}", "free"),)
+    return (Token(f"{key}{scope.env}", "free", _NOT_READ),)
 
 
 @handles("Fn::GetStackOutput")

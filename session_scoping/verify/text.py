@@ -19,10 +19,12 @@ class Token:
             `function`, `region`, `account`, `partition`, `stack`, `part` (of a name), `chosen` (one of several names),
             `plain` (anything without wildcards, as AWS makes it), `word` (letters such as names have, as somebody chose
             them), `text` (anything without wildcards, chosen as well), or `free` (anything at all).
+        why: Why nothing more is known of it, for a reader. Default: nobody needs to be told.
     """
 
     name: str
     kind: str
+    why: str = field(default="", compare=False)
 
 
 Text = tuple[str | Token, ...]

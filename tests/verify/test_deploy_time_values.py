@@ -94,11 +94,23 @@ def test_a_tag_nobody_asks_for_may_have_any_value(value: Any) -> None:
     assert report.proved, [(result.rule, result.detail) for result in report.failures()]
 
 
+def inheriting(*demanded: str) -> Template:
+    """Return the stack with a tag on the session role that nobody knows yet, and a trust that demands some tags."""
+    template = by_hand(*demanded)
+    template["Resources"]["Session"]["Properties"]["Tags"] = [{"Key": "task_id", "Value": {"Fn::If": ["C", "a", "b"]}}]
+    return template
+
+
 def test_a_session_tag_on_the_role_is_none_whatever_its_value() -> None:
     """A session that lacks the tag inherits it, though nobody knows the value yet."""
-    template = by_hand()
-    template["Resources"]["Session"]["Properties"]["Tags"] = [{"Key": "task_id", "Value": {"Fn::If": ["C", "a", "b"]}}]
-    assert not prove(estate_of(template)).proved
+    (result,) = judged(inheriting("user_id"), "session-tags")
+    assert result.status is Status.VIOLATED, result.detail
+
+
+def test_a_tag_of_the_role_is_never_seen_where_each_session_carries_its_own() -> None:
+    """The session's value takes the place of the role's, whatever that is, and the keys stay apart."""
+    report = prove(estate_of(inheriting("task_id", "user_id")))
+    assert report.proved, [(result.rule, result.detail) for result in report.failures()]
 
 
 @pytest.mark.parametrize("rule", ["object-isolation", "partition-isolation"])

@@ -1,9 +1,11 @@
 """AWS managed policies that ordinary compute roles carry."""
 
+from typing import Any
+
 import pytest
 
 from session_scoping.verify.report import Status
-from tests.verify.hand_written import by_hand, judged
+from tests.verify.hand_written import allow, by_hand, document, judged
 
 LETS_BE = (
     "AmazonSSMManagedInstanceCore",
@@ -36,3 +38,15 @@ def test_the_policy_for_table_streams_reads_tenant_data() -> None:
 def test_a_managed_policy_that_is_not_known_is_unknown() -> None:
     """What is not written down here may grant anything."""
     assert compute_with("service-role/AmazonEC2RoleforSSM") == {Status.UNKNOWN}
+
+
+@pytest.mark.parametrize("reference", [{"Ref": "Shared"}, {"Fn::GetAtt": ["Shared", "PolicyArn"]}])
+@pytest.mark.parametrize(("actions", "status"), [("s3:GetObject", Status.VIOLATED), ("logs:Put*", Status.PROVED)])
+def test_a_policy_of_the_template_is_read_however_its_arn_is_referred_to(
+    reference: Any, actions: str, status: Status
+) -> None:
+    """`Ref` and the attribute `PolicyArn` are both its ARN, and what it grants counts."""
+    shared = {"Type": "AWS::IAM::ManagedPolicy", "Properties": {"PolicyDocument": document(allow(actions, "*"))}}
+    template = by_hand(Shared=shared)
+    template["Resources"]["Compute"]["Properties"]["ManagedPolicyArns"] = [reference]
+    assert {result.status for result in judged(template, "compute-isolation")} == {status}

@@ -108,12 +108,13 @@ def test_a_token_s_session_without_a_name_is_found(mode: str, change: str) -> No
     assert [result.status for result in judged(changed, "token-minting")] == [Status.VIOLATED]
 
 
-def with_denies(**more: Any) -> Template:
-    """Return the plain template with slashes kept out by Denies of the trust policy, not by its Allow."""
+def with_denies(*ways: str, **more: Any) -> Template:
+    """Return the plain template with slashes kept out by Denies of the trust policy, not by its Allow of some ways."""
 
     def change(template: Template) -> None:
         statements = template["Resources"]["Session"]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
         block = statements[0]["Condition"].pop("StringNotLike")
+        statements[0]["Action"] = [*statements[0]["Action"], *ways]
         for key, values in block.items():
             deny = {
                 "Effect": "Deny",
@@ -127,21 +128,26 @@ def with_denies(**more: Any) -> Template:
 
 
 def test_slashes_may_be_kept_out_by_denies_of_the_trust_policy() -> None:
-    """A Deny for everybody holds for every session, whichever statement lets it in."""
-    assert {result.status for result in judged(with_denies(), "object-isolation")} == {Status.PROVED}
+    """A Deny for everybody holds for every session, whichever statement lets it in; so does one of the only way in."""
+    for denies in (with_denies(), with_denies(Action="sts:AssumeRole")):
+        assert {result.status for result in judged(denies, "object-isolation")} == {Status.PROVED}
 
 
 @pytest.mark.parametrize(
-    "more",
+    ("ways", "more"),
     [
-        {"Principal": {"AWS": "arn:aws:iam::111122223333:role/somebody"}},
-        {"Action": "sts:AssumeRole"},
-        {"Condition": {"StringLike": {"aws:RequestTag/user_id": "*/*"}, "Bool": {"aws:SecureTransport": "false"}}},
+        ((), {"Principal": {"AWS": "arn:aws:iam::111122223333:role/somebody"}}),
+        (("sts:AssumeRoleWithWebIdentity",), {"Action": "sts:AssumeRole"}),
+        (("sts:AssumeRoleWith*",), {"Action": ["sts:AssumeRole", "sts:AssumeRoleWithSAML"]}),
+        (
+            (),
+            {"Condition": {"StringLike": {"aws:RequestTag/user_id": "*/*"}, "Bool": {"aws:SecureTransport": "false"}}},
+        ),
     ],
 )
-def test_a_deny_that_may_not_apply_keeps_nothing_out(more: dict[str, Any]) -> None:
+def test_a_deny_that_may_not_apply_keeps_nothing_out(ways: tuple[str, ...], more: dict[str, Any]) -> None:
     """One for somebody, for one way in of several, or under a further condition."""
-    assert {result.status for result in judged(with_denies(**more), "object-isolation")} != {Status.PROVED}
+    assert {result.status for result in judged(with_denies(*ways, **more), "object-isolation")} != {Status.PROVED}
 
 
 def minted_by(principal: Any) -> Template:

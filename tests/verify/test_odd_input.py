@@ -84,6 +84,7 @@ DEEP = 100_000
 ANSWERED: dict[str, tuple[Write, int]] = {
     "the plain template": (template(lambda _: None), 0),
     "the plain template as YAML": (text(yaml.safe_dump(plain_template()), "t.yaml"), 0),
+    "a byte order mark": (text(json.dumps(plain_template()).encode("utf-8-sig")), 0),
     "an unquoted operator `Null`": (yaml_null, 0),
     "a superscript digit as an index": (template(statement("Rows", Resource=SELECT)), 1),
     "parameters that are null": (template(lambda t: t.update(Parameters=None)), 0),
@@ -122,6 +123,7 @@ REFUSED: dict[str, Write] = {
     "a binary file": text(bytes(range(256)) * 8),
     "a binary file named YAML": text(bytes(range(256)) * 8, "t.yaml"),
     "a binary file that speaks of Resources": lambda d: text(b'{"Resources": \xff\xfe\x00', "t.json")(d).parent,
+    "UTF-16": text(json.dumps(plain_template()).encode("utf-16")),
     "a path with a NUL": lambda directory: directory / "a\0b",
     "a path of 5,000 characters": lambda directory: directory / ("a" * 5_000),
     "a template's name in the manifest with a NUL": listed(STACK, templateFile="a\0b"),
@@ -208,6 +210,13 @@ def test_odd_input_that_cannot_be_read_is_exit_code_2(
     assert err.count("\n") == 1
     assert "Traceback" not in err
     assert "on the way" not in err
+
+
+def test_a_file_in_utf_16_is_told_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Windows writes it where a shell redirects text."""
+    assert run(REFUSED["UTF-16"], tmp_path, "verify") == 2
+    assert "got text in UTF-16" in (err := capsys.readouterr().err)
+    assert "fix: save it in UTF-8" in err
 
 
 def test_the_table_is_printed_whatever_a_label_holds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

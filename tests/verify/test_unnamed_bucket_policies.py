@@ -96,3 +96,42 @@ def test_a_grant_of_an_unnamed_bucket_to_the_sessions_is_unknown(case: str) -> N
     found = results(SessionPolicy=ON_ROWS, Policy=shared, Other=role())
     assert Status.UNKNOWN in status(found, "object-isolation")
     assert status(found, "object-isolation") <= {Status.UNKNOWN}
+
+
+def by_condition(*names: Any) -> Body:
+    """Return a bucket with one of several names."""
+    return {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": {"Fn::If": ["Production", *names]}}}
+
+
+SEVERAL: dict[str, Body] = {
+    "two names": by_condition("p-data", "d-data"),
+    "a name or none": by_condition("p-data", {"Ref": "AWS::NoValue"}),
+    "a name of its own": NAMED,
+    "a name made up": {"Type": "AWS::S3::Bucket", "Properties": {}},
+}
+LOGS = by_condition("p-logs", {"Ref": "AWS::NoValue"})
+
+
+@pytest.mark.parametrize("tenant", SEVERAL)
+def test_a_policy_that_refers_to_another_bucket_is_not_the_tenants(tenant: str) -> None:
+    """Whichever names the two buckets have when they are deployed, no two have one."""
+    policy_of_logs = bucket_policy({"Ref": "Logs"}, principal={"Service": "logging.s3.amazonaws.com"})
+    found = results(Bucket=SEVERAL[tenant], Logs=LOGS, Policy=policy_of_logs)
+    assert {result.status for result in found} == {Status.PROVED}, found
+
+
+@pytest.mark.parametrize("tenant", ["two names", "a name or none", "a name made up"])
+def test_a_grant_on_another_bucket_by_its_arn_is_not_on_the_tenants(tenant: str) -> None:
+    """What a compute role reads of the logs is no tenant data; what it reads of the tenants' bucket is."""
+    for bucket, expected in (("Logs", {Status.PROVED}), ("Bucket", {Status.VIOLATED})):
+        reading = allowing("s3:GetObject", {"Fn::Sub": f"${{{bucket}.Arn}}/*"})
+        found = results(Bucket=SEVERAL[tenant], Logs=LOGS, Reading=policy("Compute", reading))
+        assert status(found, "compute-isolation") == expected, (bucket, found)
+
+
+@pytest.mark.parametrize("tenant", ["two names", "a name or none"])
+@pytest.mark.parametrize("name", [{"Ref": "Bucket"}, "p-data", {"Ref": "Which"}])
+def test_a_policy_that_may_be_for_the_tenants_by_one_of_its_names_is_not_proved(tenant: str, name: Any) -> None:
+    """A literal name, or one that is only known at deploy time, may be the one it has."""
+    found = results(Bucket=SEVERAL[tenant], Logs=LOGS, Policy=bucket_policy(name))
+    assert Status.PROVED not in status(found, "no-strangers"), found

@@ -15,6 +15,8 @@ from session_scoping.verify.report import Counterexample, Result, Status
 from session_scoping.verify.symbolic.calls import Call, Session
 from session_scoping.verify.symbolic.conditions import UnmodelledError
 from session_scoping.verify.symbolic.replay import binding_of, free_context, replay
+from session_scoping.verify.symbolic.solver import solve
+from session_scoping.verify.symbolic.strings import TRUE, Bool, negation
 from session_scoping.verify.symbolic.trust import Admission, admit
 from session_scoping.verify.text import Text
 
@@ -34,6 +36,7 @@ class Proof:
     scoped: Scoped
     allow: tuple[str, ...] = ()
     _admissions: dict[str, Admission] = field(default_factory=dict)
+    _inherited: dict[str, Text] | None = None
     _samples: list[dict[str, str]] | None = None
 
     @property
@@ -44,9 +47,24 @@ class Proof:
     def admission(self, label: str) -> Admission:
         """Return one of the role's symbolic sessions, the same for the same label."""
         if label not in self._admissions:
-            session = Session(label, self.scoped.spelling, self.role.tags)
+            session = Session(label, self.scoped.spelling, self.inherited())
             self._admissions[label] = admit(self.role, session)
         return self._admissions[label]
+
+    def inherited(self) -> dict[str, Text]:
+        """
+        Return the role's own tags that some session of it may show.
+
+        One that every session the trust admits carries a value of its own for is never seen, and would only make
+        whatever compares the tag harder to decide.
+        """
+        if self._inherited is None:
+            session = Session("A", self.scoped.spelling, self.role.tags)
+            passed = [key for key in self.role.tags if key in session.keys]
+            formula = admit(self.role, session).formula if passed else TRUE
+            replaced = {key for key in passed if _never(formula, negation(session.carried(key)))}
+            self._inherited = {key: text for key, text in self.role.tags.items() if key not in replaced}
+        return self._inherited
 
     def samples(self) -> list[dict[str, str]]:
         """Return a handful of concrete sessions, made once."""
@@ -63,6 +81,14 @@ class Proof:
     def result(self, rule: str, subject: str, status: Status, detail: str, **more: object) -> Result:
         """Return a result that points at the role."""
         return Result(rule, subject, status, detail, location=self.role.id, **more)  # type: ignore[arg-type]
+
+
+def _never(*formulas: Bool) -> bool:
+    """Whether formulas hold together for nothing at all, as far as the solver can tell."""
+    try:
+        return solve(*formulas) is None
+    except UnmodelledError:
+        return False
 
 
 def caller_keys(role: Role) -> dict[str, Text]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import z3
 
 from session_scoping.verify.actions import FUTURE, KEYED, OBJECT
-from session_scoping.verify.arns import strip_loosely
+from session_scoping.verify.arns import of_another_service, strip_loosely
 from session_scoping.verify.formats import tags_in
 from session_scoping.verify.matching import parsed, split_fields
 from session_scoping.verify.model import Statement, Store
@@ -61,7 +61,8 @@ def object_patterns(statements: Sequence[Statement], proof: Proof, store: Store)
             continue
         for text in (*(statement.resources or ()), *statement.not_resources):
             pattern = parsed(text, statement.variables, True)
-            if not isinstance(pattern, Unmodelled):
+            # What is of another service is compared with no key either: a table's name would coarsen the cutting too.
+            if not isinstance(pattern, Unmodelled) and not of_another_service(pattern, "s3"):
                 found.append(_inner(pattern, store))
     return found
 
@@ -119,7 +120,7 @@ def elements_needed(statements: Sequence[Statement]) -> int:
 
 def may_hold(proof: Proof) -> Callable[[Variable, str], bool]:
     """Return whether a policy variable's value may hold a character, for sessions of a role."""
-    return lambda variable, character: tag_may_hold(proof.role, variable, character)
+    return lambda variable, character: tag_may_hold(proof.role, variable, character, proof.inherited())
 
 
 def _partition(proof: Proof, store: Store) -> _Outcome:

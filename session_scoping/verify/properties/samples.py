@@ -13,6 +13,7 @@ from session_scoping.verify.model import Store
 from session_scoping.verify.promised import keeping
 from session_scoping.verify.properties.base import Proof, Witness, attempt, caller_keys, classes, relevant
 from session_scoping.verify.properties.derivation import name_tag
+from session_scoping.verify.properties.fitting import fitting
 from session_scoping.verify.properties.session_tags import CALLER, as_caller, minters
 from session_scoping.verify.reach import PRINCIPAL_TAG, covers_action
 from session_scoping.verify.report import Counterexample
@@ -22,7 +23,10 @@ from session_scoping.verify.text import Pattern, Text, Token, Variable, Wildcard
 
 def sample_tags(proof: Proof) -> dict[str, str]:
     """Return the tags of an ordinary session."""
-    return {proof.scoped.spelling[key]: f"{key.replace('_', '-')}-1" for key in proof.scoped.declared}
+    return {
+        proof.scoped.spelling[key]: fitting(proof.role, key, f"{key.replace('_', '-')}-1")
+        for key in proof.scoped.declared
+    }
 
 
 def admits(proof: Proof, tags: dict[str, str]) -> bool:
@@ -97,11 +101,12 @@ def sessions(proof: Proof) -> list[dict[str, str]]:
     """Return a handful of admitted sessions that share some tags and not others."""
     keys = [proof.scoped.spelling[key] for key in proof.scoped.declared]
     used = [key for key in keys if key.lower() in _used_tags(proof)] or keys
-    rest = {key: "r" for key in keys if key not in used}
-    found = [dict(zip(used, values, strict=True)) | rest for values in product("ab", repeat=min(len(used), 4))]
+    rest = {key: "r" for key in keys if key not in used} | dict.fromkeys(used[4:], "a")
+    found = [dict(zip(used[:4], values, strict=True)) | rest for values in product("ab", repeat=len(used[:4]))]
     for key in used:
         found += [{**found[0], key: value} for value in ("a/b", "a-b", "a.b", "ab")]
     found += [{key: value for key, value in found[0].items() if key != dropped} for dropped in used]
+    found = [{key: fitting(proof.role, key.lower(), value) for key, value in tags.items()} for tags in found]
     return [tags for tags in found if admits(proof, tags)]
 
 

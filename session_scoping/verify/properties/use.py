@@ -1,12 +1,12 @@
 """Use of models and keys: a model only by its name and through its profile, a key only through its service."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 import z3
 
 from session_scoping.verify.actions import INVOKE, KEY_USE
-from session_scoping.verify.matching import split_fields
+from session_scoping.verify.matching import parsed, split_fields
 from session_scoping.verify.model import Statement
 from session_scoping.verify.properties.base import Proof, Witness, confirm
 from session_scoping.verify.properties.entries import entry_arn, entry_target
@@ -16,12 +16,14 @@ from session_scoping.verify.symbolic.calls import Call
 from session_scoping.verify.symbolic.conditions import UnmodelledError
 from session_scoping.verify.symbolic.policies import allowed, resource_pattern
 from session_scoping.verify.symbolic.solver import solve
-from session_scoping.verify.symbolic.strings import Bool, conjunction
+from session_scoping.verify.symbolic.strings import Bool, concat, conjunction
 from session_scoping.verify.symbolic.targets import store_target
-from session_scoping.verify.text import Pattern, Wildcard, lit
+from session_scoping.verify.text import Pattern, Token, Unmodelled, Wildcard, lit
 
 _PROFILE = "bedrock:inferenceprofilearn"
 _MODEL = "foundation-model/"
+_FOREIGN_CONTEXT = z3.StringVal("zz")
+_PLACES = {"account", "partition", "region"}
 _FOREIGN_PROFILE = "arn:aws:bedrock:us-east-1:111122223333:inference-profile/zz.zz"
 
 
@@ -91,11 +93,11 @@ def key_faults(proof: Proof) -> Iterator[Counterexample]:
         elsewhere = _outside_its_services(call)
         yield from _fault(
             proof, call, action, pattern, conjunction([reach, elsewhere]),
-            f"{action} is allowed outside DynamoDB and S3",
+            f"{action} is allowed outside DynamoDB and S3", about=[_name_of(call, "kms:viaservice")],
         )  # fmt: skip
         if action == "kms:DescribeKey":
             continue
-        bare = conjunction([_says_nothing(call, key) for key in _context_keys(proof)])
+        bare = conjunction([_says_nothing(proof, call, key) for key in _context_keys(proof)])
         yield from _fault(
             proof, call, action, pattern, conjunction([reach, bare]),
             f"{action} is allowed whatever the key protects: no encryption context is asked for",
@@ -134,10 +136,32 @@ def _outside_its_services(call: Call) -> Bool:
     return z3.Or(z3.Not(there), z3.Not(z3.Or(*inside)))
 
 
-def _says_nothing(call: Call, key: str) -> Bool:
+def _name_of(call: Call, key: str) -> str:
+    """Return the name of the string that a condition key of a request is."""
+    return str(call.single(key)[1].decl().name())
+
+
+def _says_nothing(proof: Proof, call: Call, key: str) -> Bool:
     """Whether a request has no encryption context of a kind, or one that no key's data has."""
     there, value = call.single(key)
-    return z3.Or(z3.Not(there), value == z3.StringVal("zz"))
+    other = [concat(name, call.lookup)[0] != _FOREIGN_CONTEXT for name in _names_asked_for(proof, key)]
+    return z3.Or(z3.Not(there), conjunction([value == _FOREIGN_CONTEXT, *other]))
+
+
+def _names_asked_for(proof: Proof, key: str) -> Iterator[Pattern]:
+    """
+    Yield the names known at deploy time only that the role's policies compare an encryption context with, whole.
+
+    Data has such a context where the name is deployed like it, so a foreign one differs from it. What has a wildcard
+    or a policy variable is no such name: it may match a context no data has. Nor is an account: all its data has it.
+    """
+    for statement in proof.role.identity:
+        for text in (v for c in statement.conditions if c.key.lower() == key for v in c.values):
+            name = parsed(text, statement.variables, True)
+            if isinstance(name, Unmodelled) or not all(isinstance(part, str | Token) for part in name):
+                continue
+            if any(isinstance(part, Token) and part.kind not in _PLACES for part in name):
+                yield name
 
 
 def _context_keys(proof: Proof) -> list[str]:
@@ -157,11 +181,11 @@ def _grants(proof: Proof, actions: tuple[str, ...]) -> Iterator[tuple[str, State
 
 
 def _fault(
-    proof: Proof, call: Call, action: str, pattern: Pattern, formula: Bool, summary: str
+    proof: Proof, call: Call, action: str, pattern: Pattern, formula: Bool, summary: str, about: Collection[str] = ()
 ) -> Iterator[Counterexample]:
     if z3.is_false(formula):
         return
-    model = solve(formula, proof.admission("A").formula)
+    model = solve(formula, proof.admission("A").formula, about=about)
     if model is None:
         return
     found = confirm(proof, call, model, [Witness(action, entry_arn(pattern))], summary)

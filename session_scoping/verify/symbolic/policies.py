@@ -56,7 +56,8 @@ def resource_pattern(text: Text, statement: Statement) -> Pattern:
     check_variables(pattern)
     for part in pattern:
         if isinstance(part, Token) and part.kind == "free":
-            raise UnmodelledError(f"{statement.where}: {part.name} may hold a wildcard at deploy time")
+            why = f" ({part.why})" if part.why else ""
+            raise UnmodelledError(f"{statement.where}: {part.name} may hold a wildcard at deploy time{why}")
     return pattern
 
 

@@ -1,7 +1,10 @@
 """Asks z3, with a limit and a fixed seed, and never takes "don't know" for an answer."""
 
+from collections.abc import Collection
+
 import z3
 
+from session_scoping.verify.symbolic.abstraction import only_about
 from session_scoping.verify.symbolic.conditions import UnmodelledError
 from session_scoping.verify.symbolic.strings import Bool, conjunction
 
@@ -11,16 +14,24 @@ TIMEOUT_MS = 60_000
 """What ends a question whose steps z3 does not count."""
 _AT_ONCE, _AT_ONCE_MS = STEPS_MAX // 200, TIMEOUT_MS // 20
 """The limits of the first attempt."""
+_LESS = _AT_ONCE * 5
+"""How many steps it may take for what is left of a question when all it is not about is left out."""
 
 
-def solve(*formulas: Bool) -> z3.ModelRef | None:
+def solve(*formulas: Bool, about: Collection[str] = ()) -> z3.ModelRef | None:
     """
     Return a model of all formulas together, or None when there is none.
+
+    Args:
+        formulas: The question.
+        about: The strings whose comparisons may decide it alone; all it compares are looked at where they do not.
 
     Raises:
         UnmodelledError: z3 gave up.
     """
     question = conjunction(list(formulas))
+    if about and _refuted_at_once(only_about(question, about), _LESS):
+        return None
     if z3.is_false(question) or _refuted_at_once(question):
         return None
     # In a context of its own: z3's way to an answer depends on every term the context has ever seen.
@@ -38,7 +49,7 @@ def solve(*formulas: Bool) -> z3.ModelRef | None:
     raise UnmodelledError(f"z3 found no answer ({solver.reason_unknown()})")
 
 
-def _refuted_at_once(question: Bool) -> bool:
+def _refuted_at_once(question: Bool, steps: int = _AT_ONCE) -> bool:
     """
     Whether z3 sees in a few steps that there is no model, as of most questions here.
 
@@ -46,7 +57,7 @@ def _refuted_at_once(question: Bool) -> bool:
     the context has seen before; any other answer is not listened to.
     """
     solver = z3.Solver()
-    solver.set("rlimit", _AT_ONCE)
+    solver.set("rlimit", steps)
     solver.set("timeout", _AT_ONCE_MS)
     solver.set("random_seed", 0)
     solver.add(question)

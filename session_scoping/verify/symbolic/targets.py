@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from session_scoping.verify.arns import is_open, strip
+from session_scoping.verify.arns import is_open, of_another_service, strip
 from session_scoping.verify.matching import parsed, split_fields
 from session_scoping.verify.model import Statement, Store
 from session_scoping.verify.naming import from_one_resource, is_import, is_made_up, may_be_named
@@ -81,6 +81,8 @@ def match_store(pattern: Pattern, store: Store, rest: Rest, lookup: Lookup) -> M
     """Match a resource pattern against a store and what follows its name."""
     if is_open(pattern):
         return ALWAYS
+    if store.kind == "bucket" and split_fields(store.arn)[2:3] == (("s3",),) and of_another_service(pattern, "s3"):
+        return NEVER
     left = strip(pattern, store.arn)
     if left is not None:
         found = _match_rest(left, rest, lookup)

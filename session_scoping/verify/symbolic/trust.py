@@ -1,5 +1,6 @@
 """Which sessions a trust policy admits."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import z3
@@ -12,7 +13,8 @@ from session_scoping.verify.reach import PRINCIPAL_TAG, REQUEST_TAG, covers_acti
 from session_scoping.verify.symbolic.calls import Call, Session
 from session_scoping.verify.symbolic.policies import Target, encode_statement
 from session_scoping.verify.symbolic.strings import TRUE, Bool, Match, conjunction, disjunction, negation
-from session_scoping.verify.text import Unmodelled, Variable, Wildcard
+from session_scoping.verify.symbolic.tokens import token_may_hold
+from session_scoping.verify.text import Text, Unmodelled, Variable, Wildcard
 
 _LIKE, _NOT_LIKE = {"stringlike"}, {"stringnotlike", "stringnotlikeifexists"}
 
@@ -60,33 +62,41 @@ def _for_everybody(statement: Statement) -> bool:
     return any(kind == "*" for kind, _ in statement.principals) and not statement.not_principal
 
 
-def tag_may_hold(role: Role, variable: Variable, character: str) -> bool:
+def tag_may_hold(role: Role, variable: Variable, character: str, inherited: Mapping[str, Text] | None = None) -> bool:
     """
-    Whether a policy variable's value can hold a character, as far as STS and the trust policy say.
+    Whether a policy variable's value can hold a character, as far as STS, the role's tags and the trust policy say.
 
     Every way to make a session must exclude it: each Allow statement for AssumeRole carries
     `StringNotLike aws:RequestTag/<key>` with a value `*<character>*`, or each one for TagSession does; or a Deny for
     everybody refuses such a value.
+
+    Args:
+        role: Whose sessions.
+        variable: The policy variable.
+        character: The character.
+        inherited: The tags of the role that its sessions may show. Default: all it has.
     """
     if not variable.key.startswith(PRINCIPAL_TAG):
         return True
     if not is_tag_character(character):
         return False
     key = variable.key.removeprefix(PRINCIPAL_TAG)
-    if key in role.tags:
+    own = (role.tags if inherited is None else inherited).get(key, ())
+    if any(character in part if isinstance(part, str) else token_may_hold(part, character) for part in own):
         return True
     assume = [s for s in role.trust if s.allow and any(covers_action(s, action) for action in ASSUME)]
     tagging = [s for s in role.trust if s.allow and covers_action(s, TAG_SESSION)]
-    if any(_refuses(statement, key, character) for statement in role.trust if not statement.allow):
+    ways = [action for action in ASSUME if any(covers_action(s, action) for s in assume)]
+    if any(_refuses(statement, key, character, ways) for statement in role.trust if not statement.allow):
         return False
     return not any(
         group and all(_excludes(statement, key, character) for statement in group) for group in (assume, tagging)
     )
 
 
-def _refuses(statement: Statement, key: str, character: str) -> bool:
-    """Whether a Deny keeps every session out whose tag holds a character, and rests on nothing else."""
-    actions = covers_action(statement, TAG_SESSION) or all(covers_action(statement, action) for action in ASSUME)
+def _refuses(statement: Statement, key: str, character: str, ways: Sequence[str]) -> bool:
+    """Whether a Deny keeps every session out whose tag holds a character, whichever way in is open, and no less."""
+    actions = covers_action(statement, TAG_SESSION) or all(covers_action(statement, action) for action in ways)
     if statement.problem or statement.given or not (actions and _for_everybody(statement)):
         return False
     return len(statement.conditions) == 1 and _compares(statement, key, character, _LIKE)
