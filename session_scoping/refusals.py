@@ -4,7 +4,7 @@ The broker's refusals: stable codes, which of them may pass by themselves, and t
 Standard library only: the broker writes what the agent half reads.
 """
 
-from typing import Literal, get_args
+from typing import Literal
 
 RefusalCode = Literal[
     "TokenMalformed",
@@ -17,8 +17,6 @@ RefusalCode = Literal[
     "Misconfigured",
 ]
 """Every value of `error.code` in the broker's answer. docs/task-tokens.md says what each one means."""
-
-REFUSAL_CODES: tuple[RefusalCode, ...] = get_args(RefusalCode)
 
 RETRYABLE: frozenset[RefusalCode] = frozenset({"TokenNotYetValid", "Throttled", "Unavailable"})
 """Refusals after which the same token may be accepted later with nothing changed."""

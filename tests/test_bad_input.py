@@ -178,6 +178,25 @@ MISTAKES: dict[str, tuple[Attempt, str]] = {
     "leading key without a tag": (_tables(leading_key="everyone"), "names no session tag"),
     "leading key with an unknown tag": (_tables(leading_key="{tenant_id}"), "unknown tag"),
     "leading key that two sessions share": (_tables(leading_key="{user_id}-{task_id}"), "cannot be told apart"),
+    "the default leading key without its tag": (
+        lambda stack: small.session_role(
+            stack, tag_keys=["tenant_id"], tables=[TenantTable(small.table(stack, partition_key="tenant_id"))]
+        ),
+        'pass leading_key, such as leading_key="{tenant_id}"',
+    ),
+    "a table's name in place of a table": (lambda _: TenantTable(cast(Any, "orders")), "a tenant table is given as"),
+    "nothing in place of a table": (lambda _: TenantTable(cast(Any, None)), "a tenant table is given as"),
+    "a bucket in place of a table": (lambda s: TenantTable(cast(Any, small.bucket(s))), "got a Bucket"),
+    "a table in place of a bucket": (lambda s: TenantObjects.artifacts(cast(Any, small.table(s))), "got a Table"),
+    "a bucket's name in place of a bucket": (
+        lambda _: TenantObjects.traces(cast(Any, "data")),
+        "a tenant bucket is given as something else: got a str",
+    ),
+    "no list of access words": (lambda s: TenantTable(small.table(s), access=cast(Any, 7)), "`access` is no list"),
+    "no access words": (lambda s: TenantTable(small.table(s), access=cast(Any, None)), "got a NoneType"),
+    "model ids in place of Models, for a compute role": (_compute(models=[SONNET]), "a choice of models is given as"),
+    "a log group's name": (_compute(log_groups="/app"), "a log group is given as something else: got a str"),
+    "log groups' names": (_compute(log_groups=["/app"]), "a log group is given as something else: got a str"),
     "tag keys that collide": (lambda s: small.session_role(s, tag_keys=["task_id", "Task_Id"]), "collides"),
     "reserved tag key": (lambda s: small.session_role(s, tag_keys=["aws:task", "task_id"]), "reserved"),
     "transitive tag nobody declared": (

@@ -37,6 +37,13 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
     assert missing == []
 
 
+def test_the_index_of_decisions_is_the_folder() -> None:
+    """Every decision is in the index once, in the order of their numbers."""
+    folder = ROOT / "docs" / "decisions"
+    listed = re.findall(r"\| \[\d{4}\]\(([^)]+)\)", (folder / "README.md").read_text())
+    assert listed == sorted(path.name for path in folder.glob("0*.md"))
+
+
 def test_make_commands_in_the_documents_exist() -> None:
     """Every `make x` a document names is a target."""
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))

@@ -2,7 +2,7 @@
 The CDK constructs (extra `[cdk]`).
 
 Data flows one way: tables, objects and models render statements; documents pack them into managed policies; the
-three constructs attach those to roles.
+constructs attach those to roles.
 """
 
 from session_scoping.errors import MissingExtraError

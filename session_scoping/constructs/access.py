@@ -1,6 +1,7 @@
 """The words for access, and the actions each stands for. Small on purpose: what is absent is the point."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from session_scoping.errors import InvalidInputError
 
@@ -51,3 +52,34 @@ def actions_for(words: str | Sequence[str], vocabulary: Mapping[str, tuple[str, 
         )
     chosen = {action for word in wanted for action in vocabulary[word]}
     return tuple(dict.fromkeys(action for actions in vocabulary.values() for action in actions if action in chosen))
+
+
+def demand(value: object, attribute: str, *, what: str, example: str) -> None:
+    """
+    Refuse what lacks an attribute every construct of a kind has, before it fails as an attribute error deep inside.
+
+    The class is asked, not the object: reading an attribute of a construct is a trip to the CDK.
+    """
+    if not hasattr(type(value), attribute):
+        raise InvalidInputError(
+            f"{what} is given as something else",
+            got=f"a {type(value).__name__}",
+            expected=f"{what} itself",
+            why="the ARNs of the policies are read from it",
+            fix=f"pass one, such as {example}",
+        )
+
+
+def words(values: Any, name: str) -> str | tuple[Any, ...]:
+    """Return words as they are, or as a tuple; `name` is the argument they were given for."""
+    if isinstance(values, str):
+        return values
+    if isinstance(values, Iterable):
+        return tuple(values)
+    raise InvalidInputError(
+        f"`{name}` is no list of words",
+        got=f"a {type(values).__name__}",
+        expected="one word, or a list of them",
+        why="what it opens would be a guess",
+        fix=f"see the docstring of `{name}`",
+    )

@@ -13,6 +13,7 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from session_scoping.constructs import baseline
+from session_scoping.constructs.access import demand
 from session_scoping.constructs.as_role import AsRole
 from session_scoping.constructs.finished import FinishedTree
 from session_scoping.constructs.models import Models
@@ -95,6 +96,10 @@ class ScopedComputeRole(AsRole, Construct):
                 form; or an argument belongs to another backend.
             QuotaExceededError: The permissions need more managed policies than a role may carry.
         """
+        for group in (log_groups,) if isinstance(log_groups, str) else log_groups:
+            demand(group, "log_group_arn", what="a log group", example='LogGroup.from_log_group_name(self, "L", "x")')
+        if models is not None:
+            demand(models, "sections", what="a choice of models", example="Models.profile(...)")
         super().__init__(scope, id)
         _check_backend(
             backend,

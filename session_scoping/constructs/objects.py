@@ -9,7 +9,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import IConstruct
 
 from session_scoping import layout
-from session_scoping.constructs.access import OBJECT_ACCESS, actions_for
+from session_scoping.constructs.access import OBJECT_ACCESS, actions_for, demand, words
 from session_scoping.constructs.documents import Section
 from session_scoping.constructs.site import Site, is_token
 from session_scoping.constructs.statements import Conditions, Statement, allow, alnum, deny
@@ -37,10 +37,11 @@ class TenantObjects:
     encryption_key: kms.IKey | None = None
 
     def __post_init__(self) -> None:
+        demand(
+            self.bucket, "bucket_arn", what="a tenant bucket", example='Bucket.from_bucket_name(self, "Data", "data")'
+        )
         for name in ("keys", "access"):
-            value = getattr(self, name)
-            if not isinstance(value, str):
-                object.__setattr__(self, name, tuple(value))
+            object.__setattr__(self, name, words(getattr(self, name), name))
 
     @classmethod
     def traces(cls, bucket: s3.IBucket, *, reach: Reach = "task") -> "TenantObjects":

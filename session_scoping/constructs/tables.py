@@ -9,7 +9,7 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_kms as kms
 from constructs import IConstruct
 
-from session_scoping.constructs.access import TABLE_ACCESS, actions_for
+from session_scoping.constructs.access import TABLE_ACCESS, actions_for, demand, words
 from session_scoping.constructs.documents import Section
 from session_scoping.constructs.site import TOKEN, Site, has_wildcard, is_token, properties_of
 from session_scoping.constructs.statements import Conditions, Statement, allow, alnum, deny
@@ -41,8 +41,8 @@ class TenantTable:
     encryption_key: kms.IKey | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.access, str):
-            object.__setattr__(self, "access", tuple(self.access))
+        demand(self.table, "table_arn", what="a tenant table", example='Table.from_table_name(self, "Tasks", "tasks")')
+        object.__setattr__(self, "access", words(self.access, "access"))
 
     def bind(self, site: Site, tag_keys: Sequence[str], home_of: Callable[[IConstruct], Site]) -> "BoundTable":
         """
@@ -51,6 +51,8 @@ class TenantTable:
         Raises:
             InvalidInputError: Unknown access word, bad leading key, or a table keyed on another attribute.
         """
+        if self.leading_key == TASK_LEADING_KEY and TASK_LEADING_KEY.strip("{}") not in tag_keys:
+            raise _without_leading_key(tag_keys)
         key_format = KeyFormat.leading_key(self.leading_key, tag_keys)
         actions = actions_for(self.access, TABLE_ACCESS, "a tenant table")
         arn, name = self.table.table_arn, self.table.table_name
@@ -105,6 +107,16 @@ class TenantTable:
             )
         name = known.get("tableName")
         return actual, name if isinstance(name, str) and not is_token(name) else None
+
+
+def _without_leading_key(tag_keys: Sequence[str]) -> InvalidInputError:
+    return InvalidInputError(
+        f"a tenant table has the leading key `{TASK_LEADING_KEY}`, which no session has a tag for",
+        got=f"the tags {', '.join(tag_keys)}, and no leading_key but the default",
+        expected="what the partition key of a session's own rows looks like, made of its tags",
+        why="dynamodb:LeadingKeys compares the partition key with it",
+        fix=f'pass leading_key, such as leading_key="{{{next(iter(tag_keys), "tenant_id")}}}"',
+    )
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from session_scoping.verify.model import Estate, Role, Statement
 from session_scoping.verify.promised import promise
 from session_scoping.verify.properties.compute_roles import ComputeRoles
 from session_scoping.verify.properties.derivation import tool_of, tools_of
+from session_scoping.verify.properties.doors import door_of
 from session_scoping.verify.reach import covers_action, mode_of
 from session_scoping.verify.text import Text, plain, show, without_hash
 
@@ -30,6 +31,7 @@ class _Way:
 
 
 _COMPUTE = _Way("compute roles choose the tags: agent code can mint any task", "agent code may choose any tags", True)
+_UNKNOWN = _Way("somebody these templates do not show chooses the tags", "may make any session", is_open=True)
 _BROKER = _Way("a broker chooses the tags; agent code cannot mint", "may make any session")
 _TOOL = _Way("a session becomes it, under its own tags", "may become it, same tags")
 _ATTRIBUTED = _Way("callers name the session in its source identity", "names the session")
@@ -43,10 +45,13 @@ def makers_of(role: Role, estate: Estate, compute: ComputeRoles, labels: Labels)
     """Return who may make a role's sessions, and how in a line."""
     found: list[Maker] = []
     agents = {one.id for one in compute.roles}
+    brokers = {one.id for one in estate.roles.values() if door_of(one, estate, ()) is None}
     line = _way(role, None, agents).line
     for kind, text in ((k, t) for s in role.trust if s.allow for k, t in s.principals):
         known = estate.role_by_arn(text)
         way = _way(role, known, agents)
+        if way is _BROKER and (known is None or known.id not in brokers):
+            way = _UNKNOWN
         line = way.line if way.is_open else line
         name = labels.short(known.label) if known else _principal(kind, text)
         found.append(Maker(name, way.caption, way.is_open))

@@ -73,7 +73,6 @@ class Scoped:
     formats: dict[str, list[Pattern]] = field(default_factory=dict)
     identity: frozenset[str] = frozenset()
     shared_by: frozenset[frozenset[str]] = frozenset()
-    notes: list[str] = field(default_factory=list)
 
     def spelled(self, tag: str) -> str:
         """Return a tag key as a reader knows it."""

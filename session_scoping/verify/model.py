@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import Any
 
 from session_scoping.promises import SHARED_BY
-from session_scoping.verify.text import Text, plain, show
+from session_scoping.verify.text import Text, plain
 
 
 def parse_shared_by(text: str) -> frozenset[str]:
@@ -171,8 +171,3 @@ class Estate:
     def role_by_arn(self, arn: Text) -> Role | None:
         """Return the role with this ARN."""
         return next((role for role in self.roles.values() if role.arn == arn), None)
-
-
-def describe(value: Any) -> str:
-    """Return a symbolic text for a reader."""
-    return show(value) if isinstance(value, tuple) else str(value)

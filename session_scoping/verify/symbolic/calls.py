@@ -135,7 +135,3 @@ class Call:
         """Return the constraints on the elements of `dynamodb:LeadingKeys`, and on fixed keys that were asked for."""
         tokens = [part for key in sorted(self.asked) for part in self.fixed[key] if isinstance(part, Token)]
         return conjunction([*(key.domain() for _, key in self.leading_keys), *map(token_domain, tokens)])
-
-    def has_leading_keys(self) -> Bool:
-        """Whether the request carries `dynamodb:LeadingKeys` at all."""
-        return disjunction([there for there, _ in self.leading_keys])

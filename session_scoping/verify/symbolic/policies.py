@@ -1,7 +1,7 @@
 """Statements and whole policy sets as formulas."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import z3
 
@@ -40,7 +40,6 @@ class Target:
     match: ResourceMatch
     domain: Bool = TRUE
     store: Store | None = None
-    approximated: set[str] = field(default_factory=set)
 
 
 def resource_pattern(text: Text, statement: Statement) -> Pattern:
