@@ -19,6 +19,8 @@ from session_scoping.verify.command import (
 )
 
 EVERY_PARTITION, EVERY_OBJECT = "every partition", "every object"
+BESIDES = "besides, on"
+"""The place of what is allowed beyond items, objects, models and keys: its scope is the resource as it is written."""
 UNLIMITED = frozenset({EVERY_PARTITION, EVERY_OBJECT})
 """Scopes of a session that reaches all there is."""
 

@@ -1,17 +1,18 @@
 """What a template says, in words: one story per session role."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from session_scoping.promises import ATTRIBUTED_TO
 from session_scoping.verify.actions import INVOKE, KEY_USE, KEYED, OBJECT
 from session_scoping.verify.arns import is_open, strip_loosely
 from session_scoping.verify.collecting import collect
-from session_scoping.verify.explain import EVERY_OBJECT, EVERY_PARTITION, Reach, RoleStory
+from session_scoping.verify.conditions import is_negated, split_operator
+from session_scoping.verify.explain import BESIDES, EVERY_OBJECT, EVERY_PARTITION, Reach, RoleStory
 from session_scoping.verify.held import facts_of, goes_on_to, makers_of
 from session_scoping.verify.infer import Options, Scoped, find_session_roles, scope_of, stores_of
 from session_scoping.verify.labels import Labels
-from session_scoping.verify.matching import parsed, split_fields
+from session_scoping.verify.matching import action_matches, parsed, split_fields
 from session_scoping.verify.model import Estate, Statement, Store
 from session_scoping.verify.properties.compute_roles import ComputeRoles, find_compute_roles
 from session_scoping.verify.properties.sharing import show_pattern
@@ -83,6 +84,9 @@ def _reaches(scoped: Scoped, labels: Labels) -> list[Reach]:
             if used and statement.actions is not None and "*" not in statement.actions:
                 for scope in _names(statement):
                     found.setdefault((place, scope), {}).update(dict.fromkeys(used))
+    for statement in (s for s in scoped.role.identity if s.allow):
+        for scope, others in _besides(statement):
+            found.setdefault((BESIDES, scope), {}).update(dict.fromkeys(others))
     models = {scope for place, scope in found if place == "Bedrock models"}
     # `us.anthropic.x` is the profile of `anthropic.x`: the model behind a profile is not another thing to reach.
     behind = {name.partition(".")[2] for name in models}
@@ -91,6 +95,28 @@ def _reaches(scoped: Scoped, labels: Labels) -> list[Reach]:
         for (place, scope), actions in found.items()
         if not (place == "Bedrock models" and scope in behind)
     ]
+
+
+def _besides(statement: Statement) -> Iterator[tuple[str, list[str]]]:
+    """Yield what a statement allows that the other rows do not tell: where, and the actions as they are written."""
+    if statement.problem:
+        yield statement.problem, ["what cannot be read"]
+        return
+    if statement.actions is None:
+        others = [f"all but {', '.join(statement.not_actions)}"]
+    else:
+        others = [action for action in statement.actions if not _is_told(action)]
+    texts = statement.resources if statement.resources is not None else ()
+    where = ", ".join(map(show, texts)) or f"all but {', '.join(map(show, statement.not_resources))}"
+    if others or statement.resources is None:
+        yield where, others or [*(statement.actions or ())]
+
+
+def _is_told(action: str) -> bool:
+    """Whether a row of its own says what an action reaches; what a session goes on to is told elsewhere."""
+    listed = {one.lower() for one in (*KEYED, *OBJECT, *INVOKE, *KEY_USE)}
+    covered = any(action_matches(action, one) for one in listed) and action.lower().startswith(("kms:", "bedrock:"))
+    return covered or action.lower() in listed or action.lower().startswith(("sts:", "bedrock-agentcore:"))
 
 
 def _verb(action: str) -> str:
@@ -107,7 +133,7 @@ def _scopes(statement: Statement, store: Store) -> list[str]:
         if left is None and not is_open(pattern):
             continue
         if store.kind == "table":
-            found.append(_leading_keys(statement))
+            found.append(f"{'index or stream: ' if left else ''}{_leading_keys(statement)}")
         else:
             found.append(show_pattern(_inner(left)) if left else EVERY_OBJECT)
     return found
@@ -125,7 +151,8 @@ def _leading_keys(statement: Statement) -> str:
         if condition.key.lower() == "dynamodb:leadingkeys" and condition.operator.lower() != "null":
             patterns = [parsed(value, statement.variables, False) for value in condition.values]
             shown = [show_pattern(p) for p in patterns if not isinstance(p, Unmodelled)]
-            return f"partition = {' or '.join(shown)}"
+            negated = is_negated(split_operator(condition.operator)[1])
+            return f"partition {'other than' if negated else '='} {' or '.join(shown)}"
     return EVERY_PARTITION
 
 
