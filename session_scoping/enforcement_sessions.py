@@ -1,6 +1,5 @@
 """Whose keys a request is signed with: the sessions STS has handed out while policies are enforced."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,7 +10,7 @@ from session_scoping.errors import InvalidInputError
 from session_scoping.revocations import ISSUE_TIME
 from session_scoping.verify.binding import Binding, tag_context
 from session_scoping.verify.decision import Decision, PolicySet, Request, decide
-from session_scoping.verify.documents import statements_of
+from session_scoping.verify.documents import session_policy_of
 from session_scoping.verify.model import Role, Statement
 
 NOT_HELD = {"AssumeRoleWithSAML", "AssumeRoleWithWebIdentity", "AssumeRoot", "GetFederationToken", "GetSessionToken"}
@@ -103,7 +102,8 @@ def session_made(form: Mapping[str, str], roles: Iterable[Role], binding: Bindin
         by: Who asks. None is the owner of the account.
 
     Raises:
-        InvalidInputError: The role is not in the templates, or the request names managed session policies.
+        InvalidInputError: The role is not in the templates, or the request names managed session policies, or one that
+            is none.
     """
     role = next((role for role in roles if binding.text(role.arn) == form["RoleArn"]), None)
     if role is None:
@@ -130,5 +130,5 @@ def session_made(form: Mapping[str, str], roles: Iterable[Role], binding: Bindin
         form["RoleSessionName"],
         transitive=frozenset({*passed_on, *inherited}),
         source_identity=(by.source_identity if by else "") or form.get("SourceIdentity", ""),
-        policy=statements_of(json.loads(form["Policy"]), "the session policy") if form.get("Policy") else None,
+        policy=session_policy_of(form["Policy"]) if form.get("Policy") else None,
     )

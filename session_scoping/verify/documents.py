@@ -1,7 +1,9 @@
 """Plain policy documents, without a template around them, as statements for `decide`."""
 
+import json
 from typing import Any
 
+from session_scoping.agent.policy import parse_session_policy
 from session_scoping.verify.model import Statement
 from session_scoping.verify.scope import Scope
 from session_scoping.verify.statements import parse_policy
@@ -17,3 +19,13 @@ def statements_of(document: dict[str, Any], name: str = "policy", *, trust: bool
         trust: Whether it is a trust policy, whose statements name no resource. Default: it is not.
     """
     return parse_policy(document, Scope(name, {"Resources": {}}, deployed=False), name, trust=trust)
+
+
+def session_policy_of(text: str) -> tuple[Statement, ...]:
+    """
+    Return the statements of a session policy.
+
+    Raises:
+        InvalidInputError: STS would refuse it, or read it otherwise than its author.
+    """
+    return statements_of(json.loads(parse_session_policy(text)), "the session policy")

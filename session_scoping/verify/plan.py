@@ -1,13 +1,11 @@
 """Which properties there are to prove of a deployment, each as a step that can be run by itself."""
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from session_scoping.agent.policy import parse_session_policy
 from session_scoping.promises import ATTRIBUTED_TO, BOUND_TO
-from session_scoping.verify.documents import statements_of
+from session_scoping.verify.documents import session_policy_of
 from session_scoping.verify.infer import Options, Scoped, find_session_roles, scope_of, stores_of
 from session_scoping.verify.keys import keys_in_use
 from session_scoping.verify.model import Estate, Role
@@ -153,7 +151,7 @@ def _tool_steps(estate: Estate, options: Options) -> Iterator[Step]:
 
 
 def _prove_policy(proof: Proof, text: str) -> Result:
-    return prove_session_policy(proof, statements_of(json.loads(parse_session_policy(text)), "the session policy"))
+    return prove_session_policy(proof, session_policy_of(text))
 
 
 def _prove_tool(estate: Estate, tool: Role, owner: Text, options: Options) -> Result:

@@ -115,6 +115,9 @@ def test_keys_no_policy_would_hold_for_are_refused(policies: EnforcedPolicies) -
         sts.assume_role(RoleArn="arn:aws:iam::123456789012:role/Another", RoleSessionName="session")
     with pytest.raises(InvalidInputError, match="managed session policies"):
         mint(policies, PolicyArns=[{"arn": "arn:aws:iam::aws:policy/ReadOnlyAccess"}])
+    for broken in ("{", "[]", '{"Version": "2012-10-17"}'):
+        with pytest.raises(InvalidInputError, match="the session policy is not an IAM policy"):
+            mint(policies, Policy=broken)
     assert policies._sessions == {}
 
 
