@@ -55,6 +55,7 @@ DOORS: dict[str, tuple[Body, Status]] = {
     "any workflow": (from_github(aud="sts.amazonaws.com"), Status.VIOLATED),
     "any audience": (from_github(sub="repo:org/name:*"), Status.VIOLATED),
     "any organization": (from_github(aud="sts.amazonaws.com", sub="repo:*"), Status.UNKNOWN),
+    "whom a parameter names": (from_github(aud="sts.amazonaws.com", sub={"Ref": "Subject"}), Status.UNKNOWN),
     "names that begin alike": (from_github(aud="sts.amazonaws.com", sub="repo:org*"), Status.UNKNOWN),
     "an identity pool": (
         trusts({"Federated": "cognito-identity.amazonaws.com"}, "sts:AssumeRoleWithWebIdentity"),
@@ -70,6 +71,7 @@ del DOORS["all but one"][0]["Principal"]
 def test_who_mints_lets_nobody_in_from_outside(door: str) -> None:
     """A role that makes sessions with any tags is as good as every session."""
     template = plain_template()
+    template["Parameters"] = {"Subject": {"Type": "String"}}
     template["Resources"]["Compute"]["Properties"]["AssumeRolePolicyDocument"]["Statement"].append(DOORS[door][0])
     assert DOORS[door][1] in statuses(template, "no-strangers")
 
@@ -78,6 +80,7 @@ def test_who_mints_lets_nobody_in_from_outside(door: str) -> None:
 def test_a_role_with_tenant_data_lets_nobody_in_from_outside(door: str) -> None:
     """A role that is nobody's session and runs no agent reads the table for whoever becomes it."""
     template = plain_template()
+    template["Parameters"] = {"Subject": {"Type": "String"}}
     template["Resources"] |= {"Web": role(DOORS[door][0]), "Reads": policy("Web", allow("dynamodb:*", arn("Table")))}
     assert DOORS[door][1] in statuses(template, "no-strangers")
 
