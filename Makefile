@@ -11,6 +11,10 @@ endif
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
 	--python-version 3.11 --all-extras --group dev
 
+# Compiled here once: where the machine forbids bytecode, every process would compile the CDK's modules anew (seconds).
+SYNC := $(BIN)/uv pip sync --quiet --compile-bytecode --require-hashes
+unexport PYTHONDONTWRITEBYTECODE
+
 # The machine's own certificate store: behind a company's proxy uv's built-in one knows too little.
 export UV_SYSTEM_CERTS ?= 1
 
@@ -25,7 +29,7 @@ help: ## List the commands
 	@echo "==> Python packages"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
-	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt
+	@$(SYNC) --python $(BIN)/python requirements/dev.txt
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -37,6 +41,7 @@ help: ## List the commands
 
 .PHONY: setup
 setup: .venv/.node ## Install everything from the lock files into .venv and node_modules
+	@$(BIN)/python -m compileall -q session_scoping
 
 .PHONY: synth
 synth: setup ## Synthesize the reference stack into cdk.out (ARGS="-c minting=broker")
@@ -54,7 +59,7 @@ test: setup ## Run the tests
 .venv-lowest/.ready: requirements/lowest.txt .venv/.node
 	@echo "==> Lowest declared versions"
 	@test -x .venv-lowest/bin/python || $(PYTHON) -m venv .venv-lowest
-	@$(BIN)/uv pip sync --quiet --python .venv-lowest/bin/python --require-hashes requirements/lowest.txt
+	@$(SYNC) --python .venv-lowest/bin/python requirements/lowest.txt
 	@$(BIN)/uv pip install --quiet --python .venv-lowest/bin/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
