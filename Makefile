@@ -67,11 +67,11 @@ test: setup ## Run the tests
 # The two long searches ask nothing about versions.
 test-lowest: .venv-lowest/.ready ## Run the tests with the lowest versions pyproject.toml declares
 	@PATH="$(CURDIR)/.venv-lowest/bin:$$PATH" .venv-lowest/bin/python -m pytest -n auto -p no:cacheprovider \
-		--ignore tests/verify/test_mutations.py --ignore tests/verify/test_soundness.py $(ARGS)
+		--ignore tests/exhaustive/test_mutations.py --ignore tests/exhaustive/test_soundness.py $(ARGS)
 
 .PHONY: mutants
 mutants: setup ## Weaken every emitted statement and show that the request matrix notices (minutes)
-	@$(BIN)/python -m tests.mutation_check
+	@$(BIN)/python -m tests.exhaustive.statement_mutants
 
 .PHONY: lint
 lint: setup ## Check style and types
@@ -90,7 +90,7 @@ demo: setup ## Run two tasks of two users with real boto3 against the synthesize
 
 .PHONY: weakenings
 weakenings: setup ## Judge every weakening of every example, not a sample (over half an hour on two cores; ARGS="small" for one)
-	@$(BIN)/python -m tests.verify.weakening_suite $(ARGS)
+	@$(BIN)/python -m tests.exhaustive.weakening_suite $(ARGS)
 
 .PHONY: bench-verifier
 bench-verifier: setup ## Measure the verifier on the reference stack and on generated apps

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-# Before aws_cdk loads: the offline template validator takes seconds; tests/test_reference_stack.py runs it once.
+# Before aws_cdk loads: the offline template validator takes seconds; tests/synth/test_reference_stack.py runs it once.
 os.environ.setdefault("CDK_VALIDATION", "false")
 
 ROOT = Path(__file__).parent.parent

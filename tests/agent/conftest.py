@@ -10,7 +10,7 @@ import pytest
 
 from session_scoping import SessionTags
 from session_scoping.agent import TaskSession
-from tests.agent.stand_in_sts import ROLE_ARN, StandInSts, running_sts
+from tests.support.stand_in_sts import ROLE_ARN, StandInSts, running_sts
 
 AMBIENT_KEY = "AKIAAMBIENTCOMPUTE01"
 AMBIENT_SECRET = "PLANTEDambientSecret"

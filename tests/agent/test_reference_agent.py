@@ -16,7 +16,7 @@ from session_scoping import SessionTags
 from session_scoping.agent import NotScopedError, TaskSession
 from session_scoping.agent.audit import audit
 from tests.agent.conftest import AMBIENT_KEY
-from tests.agent.stand_in_sts import StandInSts
+from tests.support.stand_in_sts import StandInSts
 
 SOURCE = Path(__file__).parents[2] / "examples" / "reference_agent"
 TAGS = SessionTags(user_id="u-7", repo="org/repo", task_id="task-0042")

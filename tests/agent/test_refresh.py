@@ -19,7 +19,7 @@ from session_scoping.agent.credential_set import CredentialSet
 from session_scoping.agent.identity import Identity, prove_patiently
 from session_scoping.agent.refresh import TaskCredentials
 from tests.agent.conftest import AMBIENT_KEY, TAGS, MovableClock, key_of
-from tests.agent.stand_in_sts import (
+from tests.support.stand_in_sts import (
     ACCOUNT,
     SECRET,
     TOKEN,

@@ -10,7 +10,7 @@ import pytest
 from session_scoping import SessionScopingError
 from session_scoping.agent import CredentialSet, SessionTags, TaskCredentialsError, TaskSession
 from tests.agent.conftest import AMBIENT_SECRET, TAGS, MovableClock, key_of
-from tests.agent.stand_in_sts import SECRET, TOKEN, Reply, StandInSts, error
+from tests.support.stand_in_sts import SECRET, TOKEN, Reply, StandInSts, error
 
 Make = Callable[..., TaskSession]
 FORBIDDEN = (SECRET, TOKEN, AMBIENT_SECRET, TAGS["user_id"], TAGS["repo"], "PLANTED", "planted")

@@ -24,7 +24,7 @@ from session_scoping.agent import (
     unsafe_ambient_session,
 )
 from tests.agent.conftest import AMBIENT_KEY, TAGS, MovableClock, assumed_compute_role, key_of
-from tests.agent.stand_in_sts import ACCOUNT, ROLE_ARN, Reply, Request, StandInSts, error
+from tests.support.stand_in_sts import ACCOUNT, ROLE_ARN, Reply, Request, StandInSts, error
 
 Make = Callable[..., TaskSession]
 

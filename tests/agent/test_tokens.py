@@ -34,7 +34,7 @@ from session_scoping.agent import (
 from session_scoping.agent.token_errors import TokenReason
 from session_scoping.agent.token_results import Delegation, Hidden, delegation_of
 from tests.agent.conftest import AMBIENT_KEY
-from tests.agent.stand_in_identity import (
+from tests.support.stand_in_identity import (
     ACCESS_TOKEN,
     API_KEY,
     CONSENT_URL,

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from session_scoping.verify.report import Status
-from tests.verify.hand_written import COMPUTE, TABLE, allow, by_hand, judged, policy, role
-from tests.verify.mutations import Template
+from tests.support.verify.hand_written import COMPUTE, TABLE, allow, by_hand, judged, policy, role
+from tests.support.verify.mutations import Template
 
 ROOT = {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}
 BY_ARN = {"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/*Compute*"}}

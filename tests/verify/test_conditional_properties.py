@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from session_scoping.verify.report import Status
-from tests.verify.hand_written import COMPUTE, TABLE, allow, by_hand, document, judged, policy, rows, table, tag
-from tests.verify.mutations import Body, Template
+from tests.support.verify.hand_written import COMPUTE, TABLE, allow, by_hand, document, judged, policy, rows, table, tag
+from tests.support.verify.mutations import Body, Template
 
 NOTHING = {"Ref": "AWS::NoValue"}
 EVERYBODY = {"PolicyDocument": document(allow("dynamodb:*", "*", Principal="*"))}

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from session_scoping.verify.report import Status
-from tests.verify.hand_written import SESSION, allow, by_hand, document, judged, policy, table
-from tests.verify.mutations import Body
+from tests.support.verify.hand_written import SESSION, allow, by_hand, document, judged, policy, table
+from tests.support.verify.mutations import Body
 
 ELSEWHERE = "arn:aws:s3:::elsewhere"
 

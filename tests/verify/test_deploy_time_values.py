@@ -7,9 +7,9 @@ import pytest
 from session_scoping.verify.proving import prove
 from session_scoping.verify.report import Status
 from session_scoping.verify.text import kind_of_choices
-from tests.verify.corpus import estate_of
-from tests.verify.hand_written import allow, by_hand, judged, policy
-from tests.verify.mutations import Template
+from tests.support.verify.corpus import estate_of
+from tests.support.verify.hand_written import allow, by_hand, judged, policy
+from tests.support.verify.mutations import Template
 
 BY_REGION = {"Fn::FindInMap": ["Prefix", {"Ref": "AWS::Region"}, "of"]}
 STAGE = {"Ref": "Stage"}

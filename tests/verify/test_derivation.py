@@ -12,8 +12,8 @@ from session_scoping import SessionRole, TenantObjects, TenantTable, ToolScopedR
 from session_scoping.cli import main
 from session_scoping.testing import verify
 from session_scoping.verify.report import Result, Status
-from tests import small
-from tests.verify.mutations import without_guards
+from tests.support import small
+from tests.support.verify.mutations import without_guards
 
 TAGS = ("user_id", "repo", "task_id")
 Template = dict[str, Any]

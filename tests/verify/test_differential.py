@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from session_scoping.verify.decision import PolicySet, Request, decide
 from session_scoping.verify.documents import statements_of
-from tests.verify import readings
-from tests.verify.random_trust import ROLE, STRING_OPERATORS, merge, mint, one_or_more, trust_policy
-from tests.verify.readings import Context, as_the_simulator_reads
-from tests.verify.simulator import ACCOUNT, SESSION, Policies, Policy, Simulator
-from tests.verify.simulator import request as asked
+from tests.support.verify import readings
+from tests.support.verify.random_trust import ROLE, STRING_OPERATORS, merge, mint, one_or_more, trust_policy
+from tests.support.verify.readings import Context, as_the_simulator_reads
+from tests.support.verify.simulator import ACCOUNT, SESSION, Policies, Policy, Simulator
+from tests.support.verify.simulator import request as asked
 
 EXAMPLES = int(os.environ.get("DIFFERENTIAL_EXAMPLES", "150"))
 REQUESTS = 24

@@ -16,9 +16,9 @@ from session_scoping.verify.infer import Options
 from session_scoping.verify.picture import as_svg
 from session_scoping.verify.story import tell
 from tests.conftest import synthesize_reference
-from tests.verify.examples import example
-from tests.verify.mutations import compute_roles, edit, grant
-from tests.verify.weaken_additions import _bucket_policy
+from tests.support.verify.examples import example
+from tests.support.verify.mutations import compute_roles, edit, grant
+from tests.support.verify.weaken_additions import _bucket_policy
 
 READ = {"Effect": "Allow", "Action": "s3:GetObject"}
 

@@ -8,8 +8,8 @@ import pytest
 
 from session_scoping.verify.infer import Options
 from session_scoping.verify.story import tell
-from tests.verify.mutations import Body
-from tests.verify.plain_template import TASK, allow, arn, keyed, plain_template, policy, sub
+from tests.support.verify.mutations import Body
+from tests.support.verify.plain_template import TASK, allow, arn, keyed, plain_template, policy, sub
 
 OTHER_THAN = {
     "ForAnyValue:StringNotEquals": {"dynamodb:LeadingKeys": [TASK]},

@@ -11,9 +11,9 @@ from session_scoping.testing import verify
 from session_scoping.verify.proving import prove
 from session_scoping.verify.report import Report, Status
 from session_scoping.verify.text import PARTITIONS
-from tests.verify.corpus import assembly, estate_of
-from tests.verify.hand_written import COMPUTE, TABLE, allow, by_hand, document, judged, policy, role
-from tests.verify.mutations import Template
+from tests.support.verify.corpus import assembly, estate_of
+from tests.support.verify.hand_written import COMPUTE, TABLE, allow, by_hand, document, judged, policy, role
+from tests.support.verify.mutations import Template
 
 
 def test_every_partition_is_known() -> None:

@@ -6,9 +6,9 @@ import pytest
 
 from session_scoping.verify.properties.fitting import fitting
 from session_scoping.verify.report import Status
-from tests.verify.corpus import estate_of
-from tests.verify.hand_written import allow, by_hand, judged, objects, policy, rows, tag
-from tests.verify.mutations import Template
+from tests.support.verify.corpus import estate_of
+from tests.support.verify.hand_written import allow, by_hand, judged, objects, policy, rows, tag
+from tests.support.verify.mutations import Template
 
 UUID = "????????-????-????-????-????????????"
 SHAPES: dict[str, Any] = {

@@ -8,8 +8,8 @@ import pytest
 from session_scoping.cli import main
 from session_scoping.errors import InvalidInputError
 from session_scoping.testing import verify
-from tests.verify.examples import example
-from tests.verify.mutations import Template, edit
+from tests.support.verify.examples import example
+from tests.support.verify.mutations import Template, edit
 
 KEY = {"Type": "AWS::KMS::Key", "Properties": {}}
 

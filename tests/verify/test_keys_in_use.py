@@ -5,8 +5,19 @@ from typing import Any
 import pytest
 
 from session_scoping.verify.report import Status
-from tests.verify.hand_written import SESSION, allow, by_hand, document, judged, objects, policy, rows, table, tag
-from tests.verify.mutations import Body
+from tests.support.verify.hand_written import (
+    SESSION,
+    allow,
+    by_hand,
+    document,
+    judged,
+    objects,
+    policy,
+    rows,
+    table,
+    tag,
+)
+from tests.support.verify.mutations import Body
 
 ANOTHER_ACCOUNT = allow("kms:*", "*", Principal={"AWS": "arn:aws:iam::444455556666:root"})
 OWN_ACCOUNT = allow("kms:*", "*", Principal={"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}})

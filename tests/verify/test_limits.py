@@ -14,9 +14,9 @@ from session_scoping.verify.model import Estate
 from session_scoping.verify.plan import plan
 from session_scoping.verify.report import Status
 from session_scoping.verify.representatives import meet
-from tests.verify.corpus import estate_of
-from tests.verify.mutations import Body, Template
-from tests.verify.plain_template import allow, arn, document, plain_template, policy, sub
+from tests.support.verify.corpus import estate_of
+from tests.support.verify.mutations import Body, Template
+from tests.support.verify.plain_template import allow, arn, document, plain_template, policy, sub
 
 
 def limited(role: str, *statements: Body, boundary: list[Body] | None = None) -> Template:
@@ -108,7 +108,7 @@ def test_what_a_store_s_own_policy_grants_by_a_new_name_is_found() -> None:
 
 def test_forging_that_a_boundary_parts_is_found() -> None:
     """Of several ways to forge a token, the one the boundary leaves is tried."""
-    from tests.verify.mutations import without_guards
+    from tests.support.verify.mutations import without_guards
     from tests.verify.test_by_hand import variant
 
     template = without_guards(variant("credentialBroker"))

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from session_scoping.verify.report import Status
-from tests.verify.hand_written import allow, by_hand, document, judged
+from tests.support.verify.hand_written import allow, by_hand, document, judged
 
 LETS_BE = (
     "AmazonSSMManagedInstanceCore",

@@ -16,8 +16,8 @@ from session_scoping.verify.infer import Options, find_session_roles, scope_of
 from session_scoping.verify.links import link
 from session_scoping.verify.properties.compute_roles import find_compute_roles
 from session_scoping.verify.scope import Scope
-from tests import small
-from tests.verify.peers import peer
+from tests.support import small
+from tests.support.verify.peers import peer
 
 JUNK: tuple[Any, ...] = (
     None, True, 0, -1.5, "", "*", "${", "${aws:PrincipalTag/task_id}", [], {}, [[]], [None], {"": None},

@@ -16,7 +16,7 @@ from session_scoping.verify.findings import findings
 from session_scoping.verify.infer import Options, find_session_roles, scope_of
 from session_scoping.verify.properties.compute_roles import find_compute_roles
 from session_scoping.verify.template import load
-from tests.verify.plain_template import allow, document, plain_template
+from tests.support.verify.plain_template import allow, document, plain_template
 from tests.verify.test_mangled import JUNK, places
 
 SEED, ROUNDS, WHOLE = 20_261_128, 300, 40

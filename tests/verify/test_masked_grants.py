@@ -12,10 +12,10 @@ from session_scoping.testing import assert_sessions_isolated, verify
 from session_scoping.verify.infer import Options
 from session_scoping.verify.plan import plan
 from session_scoping.verify.report import Result, Status
-from tests.verify.corpus import estate_of
-from tests.verify.examples import example
-from tests.verify.mutations import Template, compute_roles, edit, grant, session_role, suffixed
-from tests.verify.weaken_additions import _bucket_policy, bucket_arn, table_arn
+from tests.support.verify.corpus import estate_of
+from tests.support.verify.examples import example
+from tests.support.verify.mutations import Template, compute_roles, edit, grant, session_role, suffixed
+from tests.support.verify.weaken_additions import _bucket_policy, bucket_arn, table_arn
 
 Change = Callable[[Template], object]
 

@@ -9,9 +9,9 @@ from session_scoping.testing import verify
 from session_scoping.verify.naming import may_be_named
 from session_scoping.verify.report import Status
 from session_scoping.verify.text import Text, Token
-from tests.verify.corpus import assembly
-from tests.verify.hand_written import TABLE, allow, by_hand, document, judged, policy
-from tests.verify.mutations import Body
+from tests.support.verify.corpus import assembly
+from tests.support.verify.hand_written import TABLE, allow, by_hand, document, judged, policy
+from tests.support.verify.mutations import Body
 
 STACK = Token("S.AWS::StackName", "stack")
 GENERATED = {

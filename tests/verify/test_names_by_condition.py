@@ -8,9 +8,9 @@ from session_scoping.verify.arns import of_another_service
 from session_scoping.verify.proving import prove
 from session_scoping.verify.report import Status
 from session_scoping.verify.text import Pattern, Token, Wildcard
-from tests.verify.corpus import estate_of, estate_of_stacks
-from tests.verify.hand_written import allow, by_hand, judged, objects, policy, rows, tag
-from tests.verify.mutations import Template
+from tests.support.verify.corpus import estate_of, estate_of_stacks
+from tests.support.verify.hand_written import allow, by_hand, judged, objects, policy, rows, tag
+from tests.support.verify.mutations import Template
 
 NOTHING = {"Ref": "AWS::NoValue"}
 NAMES: dict[str, Any] = {

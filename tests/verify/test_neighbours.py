@@ -9,9 +9,9 @@ import pytest
 from session_scoping.verify.infer import Options
 from session_scoping.verify.plan import plan
 from session_scoping.verify.report import Result, Status
-from tests.verify.corpus import estate_of
-from tests.verify.mutations import Template
-from tests.verify.plain_template import OWN_OBJECTS, TASK, USER, allow, arn, keyed, plain_template, policy, sub
+from tests.support.verify.corpus import estate_of
+from tests.support.verify.mutations import Template
+from tests.support.verify.plain_template import OWN_OBJECTS, TASK, USER, allow, arn, keyed, plain_template, policy, sub
 
 PREFIX = "${!aws:PrincipalTag/%s}"
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from session_scoping.cli import main
-from tests.verify.plain_template import OWN_OBJECTS, plain_template, sub
+from tests.support.verify.plain_template import OWN_OBJECTS, plain_template, sub
 
 Write = Callable[[Path], Path]
 """Writes an input into a directory and returns the path to verify."""

@@ -7,9 +7,9 @@ import pytest
 
 from session_scoping.verify.proving import prove
 from session_scoping.verify.report import Status
-from tests.verify.corpus import estate_of
-from tests.verify.hand_written import BUCKET, COMPUTE, allow, by_hand, document, judged, policy
-from tests.verify.mutations import Template
+from tests.support.verify.corpus import estate_of
+from tests.support.verify.hand_written import BUCKET, COMPUTE, allow, by_hand, document, judged, policy
+from tests.support.verify.mutations import Template
 
 OWN = "traces/${aws:PrincipalTag/user_id}/${aws:PrincipalTag/task_id}/"
 LIST = "s3:ListBucket"

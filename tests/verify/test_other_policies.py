@@ -7,9 +7,9 @@ import pytest
 
 from session_scoping.verify.proving import prove
 from session_scoping.verify.report import Report, Status
-from tests.verify.corpus import estate_of_stacks
-from tests.verify.examples import example
-from tests.verify.mutations import Template, edit, session_role
+from tests.support.verify.corpus import estate_of_stacks
+from tests.support.verify.examples import example
+from tests.support.verify.mutations import Template, edit, session_role
 
 
 def with_resource(kind: str, **properties: Any) -> Report:

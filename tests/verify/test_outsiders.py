@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from session_scoping.verify.report import Status
-from tests.verify.corpus import assembly
+from tests.support.verify.corpus import assembly
 from tests.verify.test_strangers import CLOUDFRONT, HERE, judged, judged_path, on_bucket
 
 ELSEWHERE: dict[str, tuple[Any, Any]] = {

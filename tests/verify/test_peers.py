@@ -14,8 +14,8 @@ from session_scoping.cli import main
 from session_scoping.testing import verify
 from session_scoping.verify.proving import prove_path
 from session_scoping.verify.report import Report, Result, Status
-from tests.verify import applications
-from tests.verify.peers import PeerStack, peer
+from tests.support.verify import applications
+from tests.support.verify.peers import PeerStack, peer
 
 
 def by_rule(report: Report) -> dict[tuple[str, str], Result]:

@@ -12,9 +12,9 @@ import yaml
 from session_scoping.cli import main
 from session_scoping.testing import verify
 from session_scoping.verify.report import Report, Status
-from tests.verify.corpus import assembly
-from tests.verify.mutations import Body, Template
-from tests.verify.plain_template import TASK, allow, arn, document, keyed, plain_template, policy
+from tests.support.verify.corpus import assembly
+from tests.support.verify.mutations import Body, Template
+from tests.support.verify.plain_template import TASK, allow, arn, document, keyed, plain_template, policy
 
 EAST, WEST = "aws://111122223333/us-east-1", "aws://111122223333/us-west-2"
 OTHER_ACCOUNT, OPEN = "aws://444455556666/us-east-1", "aws://unknown-account/unknown-region"

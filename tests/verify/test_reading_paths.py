@@ -12,9 +12,9 @@ from session_scoping.errors import InvalidInputError
 from session_scoping.testing import verify
 from session_scoping.verify.report import Report, Status
 from session_scoping.verify.template import load
-from tests.verify.corpus import assembly
-from tests.verify.mutations import Body, Template
-from tests.verify.plain_template import plain_template
+from tests.support.verify.corpus import assembly
+from tests.support.verify.mutations import Body, Template
+from tests.support.verify.plain_template import plain_template
 from tests.verify.test_reading import (
     EAST,
     OPEN,

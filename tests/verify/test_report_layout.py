@@ -10,7 +10,7 @@ from session_scoping.testing import verify
 from session_scoping.verify.labels import Labels
 from session_scoping.verify.report import Counterexample, Report, Result, Status
 from session_scoping.verify.terminal import print_table, standard_output
-from tests.verify.examples import example
+from tests.support.verify.examples import example
 
 LONG = "arn:aws:s3:::" + "b" * 80 + "/traces/a/x"
 EXAMPLE = Counterexample(

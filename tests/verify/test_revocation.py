@@ -17,8 +17,8 @@ from session_scoping.verify.symbolic.calls import Call
 from session_scoping.verify.symbolic.conditions import encode_condition
 from session_scoping.verify.symbolic.solver import solve
 from session_scoping.verify.text import lit
-from tests.verify.corpus import estate_of
-from tests.verify.simulator import Policies, Simulator, request
+from tests.support.verify.corpus import estate_of
+from tests.support.verify.simulator import Policies, Simulator, request
 
 WHEN = "2026-11-21T10:00:00Z"
 Template = dict[str, Any]
@@ -29,7 +29,7 @@ Body = dict[str, Any]
 def revoked() -> Template:
     """A small stack that revokes by time, by tag, and by both, each in a statement of its own."""
     from session_scoping import Revocation
-    from tests import small
+    from tests.support import small
 
     stack = small.stack()
     limits = [

@@ -3,7 +3,7 @@
 import pytest
 
 from session_scoping.verify.report import Status
-from tests.verify.hand_written import (
+from tests.support.verify.hand_written import (
     BUCKET,
     COMPUTE,
     SESSION,
@@ -17,7 +17,7 @@ from tests.verify.hand_written import (
     table,
     trust,
 )
-from tests.verify.mutations import Body, Template
+from tests.support.verify.mutations import Body, Template
 
 BY_TEAM = {"StringEquals": {"aws:PrincipalTag/team": "agents"}}
 AS_SERVICE = allow("sts:AssumeRole", Principal={"Service": "ecs-tasks.amazonaws.com"})

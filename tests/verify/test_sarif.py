@@ -8,8 +8,8 @@ import pytest
 
 from session_scoping.cli import main
 from session_scoping.verify import proving, story
-from tests.verify.examples import example
-from tests.verify.mutations import edit, trust
+from tests.support.verify.examples import example
+from tests.support.verify.mutations import edit, trust
 
 
 def _assembly(folder: Path) -> Path:

@@ -14,9 +14,9 @@ from session_scoping.verify.model import Role
 from session_scoping.verify.report import Report, Status
 from session_scoping.verify.scope import Scope
 from session_scoping.verify.text import Token
-from tests import small
-from tests.verify.hand_written import allow, by_hand, judged, objects, policy
-from tests.verify.mutations import session_role
+from tests.support import small
+from tests.support.verify.hand_written import allow, by_hand, judged, objects, policy
+from tests.support.verify.mutations import session_role
 
 KEY = "session-scoping:shared-by"
 

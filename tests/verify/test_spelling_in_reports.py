@@ -7,7 +7,7 @@ import pytest
 
 from session_scoping.testing import verify
 from session_scoping.verify.report import Counterexample
-from tests.verify.examples import example
+from tests.support.verify.examples import example
 
 TAGS = {"task_id": "TaskID", "user_id": "UserID", "repo": "Repo"}
 

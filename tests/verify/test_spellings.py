@@ -9,9 +9,9 @@ import pytest
 from session_scoping.verify.proving import prove
 from session_scoping.verify.report import Report
 from session_scoping.verify.text import Token, apart
-from tests.verify.corpus import estate_of
-from tests.verify.mutations import Template, edit
-from tests.verify.plain_template import (
+from tests.support.verify.corpus import estate_of
+from tests.support.verify.mutations import Template, edit
+from tests.support.verify.plain_template import (
     OWN_OBJECTS,
     TASK,
     USER,

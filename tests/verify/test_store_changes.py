@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from session_scoping.verify.report import Status
-from tests.verify.hand_written import by_hand, judged
-from tests.verify.mutations import Body, Template
+from tests.support.verify.hand_written import by_hand, judged
+from tests.support.verify.mutations import Body, Template
 
 OTHER = {"Type": "AWS::S3::Bucket", "Properties": {}}
 

@@ -14,11 +14,11 @@ from session_scoping.testing import verify
 from session_scoping.verify.infer import Options
 from session_scoping.verify.plan import plan
 from session_scoping.verify.report import Result, Status
-from tests import small
-from tests.verify.corpus import assembly, estate_of
-from tests.verify.examples import example
-from tests.verify.mutations import Template, edit
-from tests.verify.weaken_additions import _bucket_policy, _key_policy, _table_policy, bucket_arn
+from tests.support import small
+from tests.support.verify.corpus import assembly, estate_of
+from tests.support.verify.examples import example
+from tests.support.verify.mutations import Template, edit
+from tests.support.verify.weaken_additions import _bucket_policy, _key_policy, _table_policy, bucket_arn
 
 OTHER = "arn:aws:iam::444455556666:role/analytics"
 HERE = {"Ref": "AWS::AccountId"}

@@ -14,8 +14,8 @@ from session_scoping import Minting, SessionRole, TenantObjects, TenantTable
 from session_scoping.cli import main
 from session_scoping.verify.proving import prove_path
 from session_scoping.verify.report import Report, Status
-from tests import small
 from tests.conftest import RECOMMENDED_FLAGS
+from tests.support import small
 
 
 def synthesized(tmp_path: Path, build: Any) -> Path:

@@ -10,12 +10,12 @@ from session_scoping import TokenFlow, UserBinding, grant_dispatch
 from session_scoping.promises import TOKEN_VAULT
 from session_scoping.verify.proving import prove
 from session_scoping.verify.report import Result, Status
-from tests import small
 from tests.conftest import synthesize_reference
-from tests.stacks import lambda_role
-from tests.vault_stack import BY_JWT, DIRECTORY, PLACE, VAULT, Vault, session_stack
-from tests.verify.corpus import estate_of
-from tests.verify.mutations import statements
+from tests.support import small
+from tests.support.stacks import lambda_role
+from tests.support.vault_stack import BY_JWT, DIRECTORY, PLACE, VAULT, Vault, session_stack
+from tests.support.verify.corpus import estate_of
+from tests.support.verify.mutations import statements
 
 Statement = dict[str, Any]
 ANYWHERE = f"{PLACE}*"

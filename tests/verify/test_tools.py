@@ -16,9 +16,9 @@ from session_scoping.nag import SessionScopingChecks, check_template
 from session_scoping.testing import assert_sessions_isolated, verify
 from session_scoping.verify.findings import NAG_RULES
 from session_scoping.verify.rules import RULES
-from tests import small
 from tests.conftest import ROOT
-from tests.verify.mutations import edit, session_role, statements, trust
+from tests.support import small
+from tests.support.verify.mutations import edit, session_role, statements, trust
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,9 @@ import pytest
 
 from session_scoping.verify.proving import prove
 from session_scoping.verify.report import Status
-from tests.verify.examples import example
-from tests.verify.mutations import Body, Template, edit, grant, session_role, without_guards
-from tests.verify.weaken_additions import table_arn
+from tests.support.verify.examples import example
+from tests.support.verify.mutations import Body, Template, edit, grant, session_role, without_guards
+from tests.support.verify.weaken_additions import table_arn
 
 TASK = "${aws:PrincipalTag/task_id}"
 READ = "dynamodb:GetItem"

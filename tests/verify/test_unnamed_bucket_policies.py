@@ -7,10 +7,10 @@ import pytest
 from session_scoping.verify.infer import Options
 from session_scoping.verify.plan import plan
 from session_scoping.verify.report import Result, Status
-from tests.verify.corpus import estate_of
-from tests.verify.hand_written import allow as allowing
-from tests.verify.hand_written import by_hand, document, policy, role, rows, tag
-from tests.verify.mutations import Body, Template
+from tests.support.verify.corpus import estate_of
+from tests.support.verify.hand_written import allow as allowing
+from tests.support.verify.hand_written import by_hand, document, policy, role, rows, tag
+from tests.support.verify.mutations import Body, Template
 
 STRANGER = {"AWS": "arn:aws:iam::444455556666:root"}
 NAMES: dict[str, Any] = {

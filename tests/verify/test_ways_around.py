@@ -8,9 +8,9 @@ import pytest
 from session_scoping.verify.infer import Options
 from session_scoping.verify.plan import plan
 from session_scoping.verify.report import Status
-from tests.verify.corpus import estate_of
-from tests.verify.mutations import Body, Template, without_guards
-from tests.verify.plain_template import allow, arn, document, keyed, plain_template, policy, sub
+from tests.support.verify.corpus import estate_of
+from tests.support.verify.mutations import Body, Template, without_guards
+from tests.support.verify.plain_template import allow, arn, document, keyed, plain_template, policy, sub
 from tests.verify.test_by_hand import variant
 
 ISSUER = "token.actions.githubusercontent.com"

@@ -1,0 +1,122 @@
+"""Fixtures: a stand-in AWS with the real handler behind it, a revocation table, tokens."""
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from session_scoping import environment
+from session_scoping.broker import handler as handler_module
+from session_scoping.broker import revocations as revocations_module
+from session_scoping.compact_token import compact, signing_input
+from session_scoping.issuing import TaskTokenSigner
+from session_scoping.task_token import TaskToken
+from tests.agent.conftest import TAGS, MovableClock
+from tests.agent.conftest import ambient as ambient
+from tests.agent.conftest import clock as clock
+from tests.agent.conftest import sts as sts
+from tests.support.stand_in_aws import KEY_ARN, KEY_ID, Context, StandInAws, running_aws, sign
+from tests.support.stand_in_sts import ROLE_ARN
+
+ISSUER = "https://tokens.example.com/agents"
+AUDIENCE = "session-scoping"
+TABLE = "Revocations"
+FUNCTION = "CredentialBroker"
+SETTINGS = {
+    environment.BROKER_SIGNING_KEY_ARN: KEY_ARN,
+    environment.BROKER_ISSUER: ISSUER,
+    environment.BROKER_AUDIENCE: AUDIENCE,
+    environment.BROKER_SUBJECT: "agent-task",
+    environment.BROKER_SESSION_ROLE_ARN: ROLE_ARN,
+    environment.BROKER_TAG_KEYS: "user_id,repo,task_id",
+    environment.BROKER_REVOCATION_TABLE: TABLE,
+}
+
+Broker = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="session")
+def moto_url() -> Iterator[str]:
+    """Run moto, for DynamoDB alone."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def aws(moto_url: str, sts: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandInAws]:  # noqa: ARG001
+    """Run a stand-in AWS with the real handler behind Invoke and an empty revocation table."""
+    for name in (environment.CREDENTIAL_BROKER, environment.TASK_TOKEN_FILE, environment.BROKER_TRANSITIVE_TAG_KEYS):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in SETTINGS.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(handler_module, "_kept", None)
+    for name in ("botocore", "urllib3"):  # which the handler quietens in its own process
+        monkeypatch.setattr(logging.getLogger(name), "level", logging.NOTSET)
+    with running_aws() as server:
+        server.dynamodb = moto_url
+        server.function = handler_module.handler
+        for service in ("KMS", "DYNAMODB", "LAMBDA"):
+            monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service}", server.url)
+        table = boto3.client("dynamodb", endpoint_url=moto_url)
+        table.create_table(
+            TableName=TABLE,
+            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        yield server
+        table.delete_table(TableName=TABLE)
+
+
+@pytest.fixture
+def now(clock: MovableClock, monkeypatch: pytest.MonkeyPatch) -> MovableClock:
+    """Return a clock that the session, STS and the handler share."""
+    monkeypatch.setattr(handler_module, "_clock", lambda: clock().timestamp())
+    monkeypatch.setattr(revocations_module, "_clock", lambda: clock().timestamp())
+    return clock
+
+
+@pytest.fixture
+def signer(aws: StandInAws, now: MovableClock) -> TaskTokenSigner:  # noqa: ARG001
+    """Return the orchestrator's signer."""
+    return TaskTokenSigner(KEY_ARN, issuer=ISSUER, audience=AUDIENCE, clock=lambda: now().timestamp())
+
+
+@pytest.fixture
+def token(signer: TaskTokenSigner) -> str:
+    """Return a token of one task that lasts two hours."""
+    return signer.issue(TAGS, lifetime=timedelta(hours=2))
+
+
+@pytest.fixture
+def broker(aws: StandInAws, now: MovableClock, capsys: pytest.CaptureFixture[str]) -> Broker:  # noqa: ARG001
+    """Return the handler, called as Lambda calls it; its answer is held to be JSON, its output one line."""
+
+    def call(event: object, *, milliseconds: int = 15_000) -> dict[str, Any]:
+        capsys.readouterr()
+        answer = handler_module.handler(event, Context(milliseconds))
+        [line] = capsys.readouterr().out.splitlines()
+        return {**json.loads(json.dumps(answer)), "line": json.loads(line)}
+
+    return call
+
+
+def claims_at(now: MovableClock, **changes: Any) -> dict[str, Any]:
+    """Return the claims of a good token, with some changed, or taken away when the change is `...`."""
+    at = int(now().timestamp())
+    claims = TaskToken.for_task(TAGS, issuer=ISSUER, audience=AUDIENCE, issued_at=at, expires_at=at + 7200).claims()
+    return {name: value for name, value in {**claims, **changes}.items() if value is not ...}
+
+
+def signed(token: TaskToken, key_id: str = KEY_ID, *, kid: str = KEY_ID) -> str:
+    """Return a token of any claims, signed without KMS."""
+    part = signing_input(token, key_id=kid)
+    return compact(part, sign(part.encode(), key_id))

@@ -1,0 +1,72 @@
+"""Looks for a request that a change opens: one the independent simulator newly allows."""
+
+from collections.abc import Iterable
+
+from tests.support.verify.deployed import Deployed
+from tests.support.verify.mutations import Mutation, Template, compute_roles, session_role
+from tests.support.verify.probes import Probe, changed_services, probes
+from tests.support.verify.simulator import Simulator
+
+# Enough to save round trips, few enough to stop early.
+_CHUNK = 24
+
+
+class Witnesses:
+    """
+    What a template allows, and what a changed version of it allows besides.
+
+    Args:
+        template: The template before any change.
+        simulator: Who decides.
+    """
+
+    def __init__(self, template: Template, simulator: Simulator) -> None:
+        self._session, self._compute = session_role(template), compute_roles(template)
+        self._before = {probe.name: probe for probe in self._probes(Deployed(template))}
+        self._simulator = simulator
+        self._known: dict[str, bool] = {}
+
+    def _probes(self, deployed: Deployed) -> Iterable[Probe]:
+        return probes(deployed, self._session, self._compute)
+
+    def allowed_before(self) -> list[str]:
+        """Return the names of the attempts that go through without any change."""
+        return [name for name in self._before if self._was_allowed(name)]
+
+    def opened_by(self, mutation: Mutation) -> str | None:
+        """Return the name of an attempt that goes through after the change and did not before, or None."""
+        groups: dict[int, list[Probe]] = {}
+        for probe in self._probes(Deployed(mutation.template, mutation.choices)):
+            groups.setdefault(id(probe.policies), []).append(probe)
+        for group in groups.values():
+            touched = self._touched(group)
+            for start in range(0, len(touched), _CHUNK):
+                for probe in self._allowed(touched[start : start + _CHUNK]):
+                    if not self._was_allowed(probe.name):
+                        return probe.name
+        return None
+
+    def _touched(self, group: list[Probe]) -> list[Probe]:
+        """Return the attempts that the change can decide differently; a group shares its policies."""
+        before = self._before.get(group[0].name)
+        services = {"*"} if before is None else changed_services(before.policies, group[0].policies)
+        return [probe for probe in group if "*" in services or services & probe.services]
+
+    def _was_allowed(self, name: str) -> bool:
+        if name not in self._before:
+            return False
+        if name not in self._known:
+            self._known[name] = bool(self._allowed([self._before[name]]))
+        return self._known[name]
+
+    def _allowed(self, group: list[Probe]) -> list[Probe]:
+        """Return the attempts of a group, which share their policies, that go through."""
+        if not group:
+            return []
+        asked = [item for probe in group for item in probe.requests]
+        verdicts = self._simulator.ask(group[0].policies, asked, checked=True)
+        through: list[Probe] = []
+        for probe in group:
+            mine, verdicts = verdicts[: len(probe.requests)], verdicts[len(probe.requests) :]
+            through += [probe] if set(mine) == {"Allowed"} else []
+        return through

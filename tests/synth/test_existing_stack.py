@@ -1,0 +1,268 @@
+"""The adopter's example: what it adds lands where it should, and the CDK's own grants do not."""
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk import aws_bedrockagentcore as agentcore
+from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+from cdk_nag import AwsSolutionsChecks
+
+from examples.existing_stack import app as example
+from session_scoping import ComputeBackend, Minting, ScopedComputeRole, SessionRole, TenantTable
+from tests.support.stacks import (
+    RECOMMENDED,
+    ROOT,
+    Statement,
+    Template,
+    attached,
+    by_sid,
+    deployed,
+    new_app,
+    resources,
+    table,
+)
+from tests.support.stacks import synth as synthesize
+
+EXAMPLE_FLAGS = json.loads((ROOT / "examples/existing_stack/cdk.json").read_text())["context"]
+FLAGS: Mapping[str, dict[str, Any]] = {"no-flags": {}, "own-flags": EXAMPLE_FLAGS, "recommended": RECOMMENDED}
+CASES = [("imported", "own-flags"), ("imported", "recommended"), ("created", "no-flags"), ("created", "own-flags")]
+ROLE_ARN = "arn:aws:iam::111122223333:role/acme-agent-session"
+
+
+class Example:
+    """The example, synthesized with the AwsSolutions pack attached as its `main` does."""
+
+    def __init__(self, data: str, flags: str) -> None:
+        """Build and synthesize; an unacknowledged finding of the pack would raise here."""
+        app = cdk.App(context={**FLAGS[flags], "data": data})
+        cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+        example.build(app)
+        assembly = app.synth()
+        self.data_source = data
+        self.templates: dict[str, Template] = {stack.stack_name: stack.template for stack in assembly.stacks}
+        self.dependencies = {
+            stack.stack_name: {found.id for found in stack.dependencies if found.id in {"AcmeData", "AcmeCompute"}}
+            for stack in assembly.stacks
+        }
+        self.reports = json.loads((ROOT / assembly.directory / "validation-report.json").read_text())["pluginReports"]
+
+
+build_example = cache(Example)
+
+
+@pytest.fixture(scope="module", params=CASES, ids="-".join)
+def adopted(request: pytest.FixtureRequest) -> Example:
+    """Return the example, for each source of data and set of feature flags."""
+    return build_example(*request.param)
+
+
+def test_the_data_stack_needs_the_compute_stack_and_nothing_leads_back(adopted: Example) -> None:
+    """The two stacks depend on each other in one direction only."""
+    assert adopted.dependencies == {"AcmeData": {"AcmeCompute"}, "AcmeCompute": set()}
+
+
+def test_containers_are_told_the_session_role_without_a_reference_to_its_stack(adopted: Example) -> None:
+    """Runtime and task carry the ARN spelled from the role's name, and it is the name the role has."""
+    compute, data = adopted.templates["AcmeCompute"], adopted.templates["AcmeData"]
+    (runtime,) = resources(compute, "AWS::BedrockAgentCore::Runtime").values()
+    (task,) = resources(compute, "AWS::ECS::TaskDefinition").values()
+    (container,) = task["ContainerDefinitions"]
+    (session_role,) = resources(data, "AWS::IAM::Role").values()
+    in_task = {entry["Name"]: entry["Value"] for entry in container["Environment"]}
+    for variables in (runtime["EnvironmentVariables"], in_task):
+        assert deployed(variables["AGENT_SESSION_ROLE_ARN"]) == ROLE_ARN
+        assert variables["AGENT_SESSION_TAG_KEYS"] == "user_id,repo,task_id"
+    assert session_role["RoleName"] == "acme-agent-session"
+
+
+def test_runtime_and_task_run_under_the_scoped_roles(adopted: Example) -> None:
+    """The roles the containers get are the ones the constructs made."""
+    compute = adopted.templates["AcmeCompute"]
+    (runtime,) = resources(compute, "AWS::BedrockAgentCore::Runtime").values()
+    (task,) = resources(compute, "AWS::ECS::TaskDefinition").values()
+    roles = resources(compute, "AWS::IAM::Role")
+    for arn, service in ((runtime["RoleArn"], "bedrock-agentcore"), (task["TaskRoleArn"], "ecs-tasks")):
+        (statement,) = roles[arn["Fn::GetAtt"][0]]["AssumeRolePolicyDocument"]["Statement"]
+        assert statement["Principal"] == {"Service": f"{service}.amazonaws.com"}
+
+
+def _fences(adopted: Example) -> dict[str, Statement]:
+    """Return what the session role puts on every compute role, written out by hand."""
+    if adopted.data_source == "imported":
+        tables = [f"arn:aws:dynamodb:*:111122223333:table/{name}" for name in ("acme-task-events", "acme-tasks")]
+        bucket = "arn:aws:s3:::acme-task-traces"
+    else:
+        ids = {
+            str(properties.get("TableName", properties.get("BucketName"))): logical_id
+            for type_ in ("AWS::DynamoDB::Table", "AWS::S3::Bucket")
+            for logical_id, properties in resources(adopted.templates["AcmeData"], type_).items()
+        }
+        tables = [f"arn:aws:dynamodb:*:111122223333:table/<{ids[name]}>" for name in ("acme-tasks", "acme-task-events")]
+        bucket = f"<{ids['acme-task-traces']}.Arn>"
+    keys = [f"<{key}.Arn>" for key in resources(adopted.templates["AcmeData"], "AWS::KMS::Key")]
+    direct = {"Null": {"kms:ViaService": "true"}}
+    key_guard: dict[str, Statement] = {
+        "DenyTenantKeysDirectly": {"Effect": "Deny", "Action": ["kms:*"], "Resource": keys, "Condition": direct}
+    }
+    (session_role,) = resources(adopted.templates["AcmeData"], "AWS::IAM::Role")
+    buckets = [bucket, f"{bucket}/*", "arn:aws:s3:*:*:accesspoint/*", "arn:aws:s3:*:*:access-grants/*"]
+    below = [f"{arn}/*" for arn in tables]
+    role_actions = ["sts:AssumeRole", "sts:AssumeRoot", "sts:SetSourceIdentity", "sts:TagSession"]
+    session = [f"<{session_role}.Arn>"]
+    return {
+        "DenyTenantTables": {"Effect": "Deny", "Action": ["dynamodb:*"], "Resource": sorted(tables)},
+        "DenyTenantTablesBelow": {"Effect": "Deny", "Action": ["dynamodb:*"], "Resource": sorted(below)},
+        "DenyTenantBuckets": {"Effect": "Deny", "Action": ["s3:*"], "Resource": sorted(buckets)},
+        "DenyOtherRoles": {"Effect": "Deny", "Action": role_actions, "NotResource": session},
+        "MintSessions": {"Effect": "Allow", "Action": ["sts:AssumeRole", "sts:TagSession"], "Resource": session},
+        **(key_guard if keys else {}),
+    }
+
+
+def _models() -> dict[str, Statement]:
+    invoke = ["bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"]
+    profile = "arn:aws:bedrock:eu-west-1:111122223333:inference-profile/us.anthropic.claude-sonnet-4-6"
+    return {
+        "InvokeProfiles": {"Effect": "Allow", "Action": invoke, "Resource": [profile]},
+        "InvokeModelsThroughProfiles": {
+            "Effect": "Allow",
+            "Action": invoke,
+            "Resource": ["arn:aws:bedrock:*::foundation-model/anthropic.claude-sonnet-4-6"],
+            "Condition": {"StringEquals": {"bedrock:InferenceProfileArn": [profile]}},
+        },
+    }
+
+
+def _logical_id(adopted: Example, type_: str) -> str:
+    (logical_id,) = resources(adopted.templates["AcmeCompute"], type_)
+    return logical_id
+
+
+def _on(adopted: Example, role: str) -> dict[str, Statement]:
+    statements = [deployed(statement) for statement in attached(adopted.templates, role)]
+    return {sid: {k: v for k, v in one.items() if k != "Sid"} for sid, one in by_sid(statements).items()}
+
+
+def test_the_fargate_task_role_has_these_statements_and_no_other(adopted: Example) -> None:
+    """The task definition's own grants do not land on the task role."""
+    log_group = f"<{_logical_id(adopted, 'AWS::Logs::LogGroup')}.Arn>"
+    write = {"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": [log_group]}
+    role = next(id_ for id_ in resources(adopted.templates["AcmeCompute"], "AWS::IAM::Role") if "TaskRole" in id_)
+    assert _on(adopted, role) == {"WriteLogs": write, **_models(), **_fences(adopted)}
+
+
+def test_the_agentcore_role_has_these_statements_and_no_other(adopted: Example) -> None:
+    """The Runtime's own grants, such as every workload identity, do not land on the execution role."""
+    repository = f"<{_logical_id(adopted, 'AWS::ECR::Repository')}.Arn>"
+    log_group = "arn:aws:logs:eu-west-1:111122223333:log-group:"
+    runtimes = f"{log_group}/aws/bedrock-agentcore/runtimes/*"
+    baseline: dict[str, Statement] = {
+        "RuntimeLogGroups": {"Action": ["logs:CreateLogGroup", "logs:DescribeLogStreams"], "Resource": [runtimes]},
+        "FindLogGroups": {"Action": ["logs:DescribeLogGroups"], "Resource": [f"{log_group}*"]},
+        "RuntimeLogStreams": {
+            "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+            "Resource": [f"{runtimes}:log-stream:*"],
+        },
+        "Traces": {
+            "Action": [
+                "xray:GetSamplingRules",
+                "xray:GetSamplingTargets",
+                "xray:PutTelemetryRecords",
+                "xray:PutTraceSegments",
+            ],
+            "Resource": ["*"],
+        },
+        "Metrics": {
+            "Action": ["cloudwatch:PutMetricData"],
+            "Resource": ["*"],
+            "Condition": {"StringEquals": {"cloudwatch:namespace": "bedrock-agentcore"}},
+        },
+        "PullImage": {"Action": ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"], "Resource": [repository]},
+        "RegistryLogin": {"Action": ["ecr:GetAuthorizationToken"], "Resource": ["*"]},
+    }
+    allowed = {sid: {"Effect": "Allow", **statement} for sid, statement in baseline.items()}
+    roles = resources(adopted.templates["AcmeCompute"], "AWS::IAM::Role")
+    role = next(id_ for id_ in roles if id_.startswith("AgentCoreRole"))
+    assert _on(adopted, role) == {**allowed, **_models(), **_fences(adopted)}
+
+
+def test_every_accepted_finding_of_nag_carries_its_reason(adopted: Example) -> None:
+    """The pack ran, found the known wildcards, and each one is accepted on its construct with a sentence."""
+    (report,) = (report for report in adopted.reports if report["pluginName"] == "AwsSolutions")
+    assert report["violations"] == []
+    assert any("AgentCoreRole/Permissions" in json.dumps(found) for found in report["suppressedViolations"])
+    for found in report["suppressedViolations"]:
+        text = json.dumps(found)
+        assert found["ruleName"].startswith(("AwsSolutions-IAM5[Resource::", "AwsSolutions-ECS2")), text
+        assert len(found["reason"]) > 20, text
+
+
+def test_the_created_tables_and_bucket_open_their_key_to_the_session() -> None:
+    """With a customer-managed key the session may decrypt through DynamoDB and S3 only, and only this data."""
+    templates = build_example("created", "no-flags").templates
+    (key,) = resources(templates["AcmeData"], "AWS::KMS::Key")
+    statements = [deployed(one) for one in attached(templates, "SessionRole")]
+    keyed = [one for one in statements if any(action.startswith("kms:") for action in one.get("Action", []))]
+    assert {one["Sid"] for one in keyed} == {"DecryptTables", "EncryptObjects", "DenyKeysOutsideTheirServices"}
+    assert all(one["Resource"] == [f"<{key}.Arn>"] for one in keyed)
+
+
+BACKENDS = (ComputeBackend.AGENTCORE, ComputeBackend.ECS)
+
+
+def _real_constructs(attribute: str) -> dict[str, Template]:
+    """Build a Runtime and a Fargate task on the role as the given property hands it out."""
+    app = new_app()
+    stack = cdk.Stack(app, "Stack")
+    repository = ecr.Repository(stack, "Images")
+    roles = {backend: ScopedComputeRole(stack, backend.name.title(), backend=backend) for backend in BACKENDS}
+    image = agentcore.AgentRuntimeArtifact.from_ecr_repository(repository, "v1")
+    agentcore.Runtime(
+        stack,
+        "Runtime",
+        agent_runtime_artifact=image,
+        execution_role=getattr(roles[ComputeBackend.AGENTCORE], attribute),
+    )
+    task = ecs.FargateTaskDefinition(
+        stack, "Task", task_role=getattr(roles[ComputeBackend.ECS], attribute), execution_role=_execution_role(stack)
+    )
+    task.add_container("Agent", image=ecs.ContainerImage.from_registry("agent"), logging=_logging(stack))
+    task.add_to_task_role_policy(iam.PolicyStatement(actions=["dynamodb:*"], resources=["*"]))
+    return synthesize(app)
+
+
+def _execution_role(stack: cdk.Stack) -> iam.Role:
+    return iam.Role(stack, "Execution", assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"))
+
+
+def _logging(stack: cdk.Stack) -> ecs.LogDriver:
+    return ecs.LogDriver.aws_logs(stream_prefix="agent", log_group=logs.LogGroup(stack, "Logs"))
+
+
+def test_role_takes_no_grant_and_policy_role_takes_every_grant() -> None:
+    """What `.role` keeps out is real: the same constructs do widen the role through `.policy_role`."""
+    kept, opened = _real_constructs("role"), _real_constructs("policy_role")
+    assert attached(kept, "EcsRole") == []
+    assert any("workload-identity" in json.dumps(one) for one in attached(opened, "AgentcoreRole"))
+    assert not any("workload-identity" in json.dumps(one) for one in attached(kept, "AgentcoreRole"))
+    assert len(attached(opened, "AgentcoreRole")) > len(attached(kept, "AgentcoreRole"))
+    assert [one["Action"] for one in attached(opened, "EcsRole")] == ["dynamodb:*"]
+
+
+def test_without_a_role_name_the_same_two_stacks_are_a_cycle() -> None:
+    """The known role name is what breaks the cycle: without it the CDK refuses the stacks."""
+    app = new_app()
+    data, compute = cdk.Stack(app, "Data"), cdk.Stack(app, "Compute")
+    role = ScopedComputeRole(compute, "Task", backend=ComputeBackend.ECS)
+    session = SessionRole(data, "Session", minting=Minting.by_compute_roles(role), tables=[TenantTable(table(data))])
+    task = ecs.FargateTaskDefinition(compute, "TaskDefinition", task_role=role.role)
+    task.add_container("Agent", image=ecs.ContainerImage.from_registry("agent"), environment=dict(session.environment))
+    with pytest.raises(RuntimeError, match=r"(?i)cycl"):
+        app.synth()

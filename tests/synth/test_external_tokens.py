@@ -1,0 +1,182 @@
+"""ExternalTokenGrant: whole statements, an independent simulator's decisions, and bad input."""
+
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+from cdk_nag import AwsSolutionsChecks
+
+from session_scoping import ExternalTokenGrant, InvalidInputError, ToolScopedRole
+from tests.support import small
+from tests.support.simulator import Question, decide
+from tests.support.world import ACCOUNT, World, with_broad_allow, without_guards
+from tests.synth.test_nag import findings
+
+TAGS = {"user_id": "u1", "repo": "r", "task_id": "T1"}
+ACTION = "sts:GetWebIdentityToken"
+AUDIENCES = ("https://api.example.com", "https://build.example.com")
+RIGHT: dict[str, Any] = {
+    "sts:IdentityTokenAudience": [AUDIENCES[0]],
+    "sts:DurationSeconds": "300",
+    "sts:SigningAlgorithm": "ES384",
+}
+
+
+def granted(stack: cdk.Stack, **options: Any) -> ExternalTokenGrant:
+    """Return a grant on a session role of its own, unless the options name a role."""
+    options = {"audiences": AUDIENCES, **options}
+    if "grantee" not in options:
+        options["grantee"] = small.session_role(stack)
+    return ExternalTokenGrant(stack, "Tokens", **options)
+
+
+REQUESTS: dict[str, tuple[dict[str, Any], bool]] = {
+    "as pinned": ({}, True),
+    "both audiences": ({"sts:IdentityTokenAudience": list(AUDIENCES)}, True),
+    "a shorter token": ({"sts:DurationSeconds": "60"}, True),
+    "another audience": ({"sts:IdentityTokenAudience": ["https://evil.example.com"]}, False),
+    "another audience beside": ({"sts:IdentityTokenAudience": [AUDIENCES[0], "https://evil.example.com"]}, False),
+    "an audience named alike": ({"sts:IdentityTokenAudience": [f"{AUDIENCES[0]}.evil.com"]}, False),
+    "no audience": ({"sts:IdentityTokenAudience": None}, False),
+    "a longer token": ({"sts:DurationSeconds": "301"}, False),
+    "no duration": ({"sts:DurationSeconds": None}, False),
+    "another algorithm": ({"sts:SigningAlgorithm": "RS256"}, False),
+    "no algorithm": ({"sts:SigningAlgorithm": None}, False),
+    "no task": ({"aws:PrincipalTag/task_id": None}, False),
+}
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    """A session role with a grant for two audiences."""
+    stack = small.stack()
+    granted(stack)
+    return World(small.template(stack))
+
+
+@pytest.mark.parametrize("variant", ["deployed", "allows only", "broad allow"])
+def test_tokens_are_for_the_named_audiences_and_a_short_time(world: World, variant: str) -> None:
+    """Each pin holds by the Allow alone and by the guards alone, under a colleague's `sts:*`."""
+    role = world.role("SessionRole")
+    policies = {
+        "deployed": role.policies,
+        "allows only": without_guards(role.policies),
+        "broad allow": with_broad_allow(role.policies),
+    }[variant]
+    asked = []
+    for change, _ in REQUESTS.values():
+        context = {**{f"aws:PrincipalTag/{key}": value for key, value in TAGS.items()}, **RIGHT, **change}
+        context = {key: value for key, value in context.items() if value is not None}
+        asked.append(Question(role.session(), ACTION, "*", ACCOUNT, context, policies))
+    found = dict(zip(REQUESTS, (verdict.allowed for verdict in decide(asked)), strict=True))
+    assert found == {name: allowed for name, (_, allowed) in REQUESTS.items()}
+
+
+@pytest.mark.parametrize("action", ["sts:TagGetWebIdentityToken", "sts:GetFederationToken", "sts:GetSessionToken"])
+def test_nothing_beside_tokens_is_opened(world: World, action: str) -> None:
+    """Claims of the caller's own, and the other ways to credentials, stay denied under a broad Allow."""
+    role = world.role("SessionRole")
+    context = {**{f"aws:PrincipalTag/{key}": value for key, value in TAGS.items()}, **RIGHT}
+    for policies in (role.policies, with_broad_allow(role.policies)):
+        (verdict,) = decide([Question(role.session(), action, "*", ACCOUNT, context, policies)])
+        assert not verdict.allowed
+
+
+def test_without_a_grant_no_token_is_to_be_had() -> None:
+    """A session role denies the action whole until somebody asks for the grant."""
+    stack = small.stack()
+    small.session_role(stack)
+    role = World(small.template(stack)).role("SessionRole")
+    context = {**{f"aws:PrincipalTag/{key}": value for key, value in TAGS.items()}, **RIGHT}
+    (verdict,) = decide([Question(role.session(), ACTION, "*", ACCOUNT, context, with_broad_allow(role.policies))])
+    assert verdict.outcome == "ExplicitlyDenied"
+
+
+def test_whole_statements() -> None:
+    """One Allow that demands every pin and the tags, and one Deny for each way past it."""
+    stack = small.stack()
+    granted(stack, max_duration=cdk.Duration.minutes(10), signing_algorithm="RS256", audiences=[AUDIENCES[0]])
+    template = small.template(stack)
+    assert small.policy(template, "TokensPermissions") == [
+        {
+            "Sid": "AskForTokens",
+            "Effect": "Allow",
+            "Action": ACTION,
+            "Resource": "*",
+            "Condition": {
+                "ForAllValues:StringEquals": {"sts:IdentityTokenAudience": [AUDIENCES[0]]},
+                "Null": {"sts:IdentityTokenAudience": "false"},
+                "NumericLessThanEquals": {"sts:DurationSeconds": "600"},
+                "StringEquals": {"sts:SigningAlgorithm": "RS256"},
+                "StringLike": {f"aws:PrincipalTag/{key}": "?*" for key in ("user_id", "repo", "task_id")},
+            },
+        }
+    ]
+    asking = {"Effect": "Deny", "Action": ACTION, "Resource": "*"}
+    assert small.by_sid(small.policy(template, "TokensGuards")) == {
+        "DenyOtherAudiences": {
+            **asking,
+            "Condition": {"ForAnyValue:StringNotEquals": {"sts:IdentityTokenAudience": [AUDIENCES[0]]}},
+        },
+        "DenyNoAudience": {**asking, "Condition": {"Null": {"sts:IdentityTokenAudience": "true"}}},
+        "DenyLongerTokens": {**asking, "Condition": {"NumericGreaterThan": {"sts:DurationSeconds": "600"}}},
+        "DenyNoDuration": {**asking, "Condition": {"Null": {"sts:DurationSeconds": "true"}}},
+        "DenyOtherAlgorithms": {**asking, "Condition": {"StringNotEquals": {"sts:SigningAlgorithm": "RS256"}}},
+        "DenyOwnClaims": {"Effect": "Deny", "Action": "sts:TagGetWebIdentityToken", "Resource": "*"},
+    }
+    chaining = small.by_sid(small.policy(template, "SessionGuards"))["DenyChaining"]
+    assert ACTION not in chaining["Action"]
+    assert len(chaining["Action"]) == 9
+    guards = template["Resources"][small.ref(template, "SessionGuards")]
+    assert guards["DependsOn"] == [small.ref(template, "TokensGuards")]
+
+
+def test_a_tool_role_and_a_plain_role_take_the_grant_too() -> None:
+    """A tool asks under its tags; a role of the adopter's own has no tags to demand."""
+    stack = small.stack()
+    session = small.session_role(stack, transitive_tag_keys=("user_id", "repo", "task_id"))
+    tool = ToolScopedRole(stack, "Tool", session_role=session, tool="deploy")
+    granted(stack, grantee=tool)
+    ExternalTokenGrant(stack, "Plain", grantee=small.role(stack, "Worker"), audiences=AUDIENCES)
+    template = small.template(stack)
+    assert "StringLike" in small.policy(template, "TokensPermissions")[0]["Condition"]
+    assert "StringLike" not in small.policy(template, "PlainPermissions")[0]["Condition"]
+    chaining = small.by_sid(small.policy(template, "ToolGuards"))["DenyChaining"]
+    assert ACTION not in chaining["Action"]
+    assert "sts:AssumeRole" in chaining["Action"]
+
+
+def test_the_wildcard_resource_is_accepted_exactly() -> None:
+    """cdk-nag sees that the action has no resource, and why that is no wildcard."""
+    stack = small.stack()
+    grant = granted(stack)
+    assert findings(AwsSolutionsChecks, grant) == set()
+
+
+BAD: dict[str, tuple[dict[str, Any], str]] = {
+    "no audience": ({"audiences": []}, "number of audiences"),
+    "eleven audiences": ({"audiences": [f"https://{n}.example.com" for n in range(11)]}, "number of audiences"),
+    "a pattern": ({"audiences": ["https://*.example.com"]}, "not one exact text"),
+    "an empty audience": ({"audiences": [""]}, "not one exact text"),
+    "an hour and more": ({"max_duration": cdk.Duration.hours(2)}, "cannot last that long"),
+    "a second": ({"max_duration": cdk.Duration.seconds(1)}, "cannot last that long"),
+    "another algorithm": ({"signing_algorithm": "HS256"}, "unknown signing algorithm"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_refused(name: str) -> None:
+    """Each mistake is one line that says what to do."""
+    options, message = BAD[name]
+    with pytest.raises(InvalidInputError, match=message) as caught:
+        granted(small.stack(), **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_second_grant_on_a_role_is_refused() -> None:
+    """Two grants would deny each other's audiences."""
+    stack = small.stack()
+    role = small.role(stack, "Worker")
+    granted(stack, grantee=role)
+    with pytest.raises(InvalidInputError, match="already"):
+        ExternalTokenGrant(stack, "More", grantee=role, audiences=["https://c.example.com"])

@@ -1,0 +1,220 @@
+"""
+The policies of each stack and variant, as a file a person can review: `snapshots/<name>.json`.
+
+A golden proves that nothing changed, not that it is right: the other tests do that. Rewrite with `make goldens`.
+"""
+
+from typing import Any
+
+import pytest
+from aws_cdk import aws_kms as kms
+from syrupy.assertion import SnapshotAssertion
+from syrupy.extensions.json import JSONSnapshotExtension
+from syrupy.location import PyTestLocation
+from syrupy.types import SnapshotIndex
+
+from session_scoping import (
+    Minting,
+    Models,
+    Revocation,
+    SessionBrokerRole,
+    TenantObjects,
+    TenantTable,
+    TenantTablePolicy,
+    UserBinding,
+    WebIdentity,
+    WorkloadBinding,
+    grant_dispatch,
+)
+from tests.conftest import ROOT
+from tests.support import small
+from tests.support.vault_stack import PLACE, Vault
+
+GOLDENS = (
+    "models",
+    "reference-broker",
+    "reference-compute",
+    "reference-tools",
+    "reference-credential-broker",
+    "reference-web-identity",
+    "revocation",
+    "session-broker",
+    "single-table-kms",
+    "table-policy",
+    "token-vault",
+    "workload-binding",
+)
+
+
+class PlainJson(JSONSnapshotExtension):
+    """One readable JSON file per golden, in the top-level folder."""
+
+    @classmethod
+    def dirname(cls, *, test_location: PyTestLocation) -> str:  # noqa: ARG003 - syrupy's signature
+        """Return the folder of all goldens."""
+        return str(ROOT / "snapshots")
+
+    @classmethod
+    def get_snapshot_name(cls, *, test_location: PyTestLocation, index: SnapshotIndex = 0) -> str:  # noqa: ARG003
+        """Return the name the test gives."""
+        return str(index)
+
+
+@pytest.fixture
+def golden(snapshot: SnapshotAssertion) -> SnapshotAssertion:
+    """Compare with `snapshots/<name>.json`."""
+    return snapshot.use_extension(PlainJson)
+
+
+def policies(template: dict[str, Any]) -> dict[str, Any]:
+    """Return what decides access: roles and policies, by logical id, without what is the CDK's own filler."""
+    kept: dict[str, Any] = {}
+    for logical_id, resource in template["Resources"].items():
+        if resource["Type"].startswith("AWS::IAM::"):
+            properties = {key: value for key, value in resource["Properties"].items() if value not in ("", "/")}
+            kept[logical_id] = {"Type": resource["Type"], **readable(properties)}
+    return kept
+
+
+def changed(template: dict[str, Any], usual: dict[str, Any]) -> dict[str, Any]:
+    """Return the policies that the usual mode does not have, or has with other content."""
+    known = policies(usual)
+    return {key: value for key, value in policies(template).items() if known.get(key) != value}
+
+
+def readable(value: Any) -> Any:
+    """Return the value with each intrinsic function as one line of text: `{Table.Arn}`, `{AWS::Region}`."""
+    match value:
+        case {"Ref": target}:
+            return f"{{{target}}}"
+        case {"Fn::GetAtt": [target, attribute]}:
+            return f"{{{target}.{attribute}}}"
+        case {"Fn::Join": [delimiter, parts]}:
+            return delimiter.join(readable(part) for part in parts)
+        case dict():
+            return {key: readable(part) for key, part in value.items()}
+        case list():
+            return [readable(part) for part in value]
+    return value
+
+
+def test_reference_stack_where_compute_roles_mint(golden: SnapshotAssertion, compute_template: dict[str, Any]) -> None:
+    """The reference stack's roles and policies in the default mode are the reviewed ones."""
+    assert policies(compute_template) == golden(name="reference-compute")
+
+
+def test_reference_stack_where_a_broker_mints(golden: SnapshotAssertion, broker_template: dict[str, Any]) -> None:
+    """The reference stack's roles and policies in broker mode are the reviewed ones."""
+    assert policies(broker_template) == golden(name="reference-broker")
+
+
+def test_what_a_tool_adds_to_the_reference_stack(
+    golden: SnapshotAssertion, compute_template: dict[str, Any], tools_template: dict[str, Any]
+) -> None:
+    """One tool role, and what changes on the session role for it; everything else is as without."""
+    before, after = policies(compute_template), policies(tools_template)
+    assert before.keys() <= after.keys()
+    assert {key: value for key, value in after.items() if before.get(key) != value} == golden(name="reference-tools")
+
+
+def test_reference_stack_where_a_function_exchanges_tokens(
+    golden: SnapshotAssertion, credential_broker_template: dict[str, Any], compute_template: dict[str, Any]
+) -> None:
+    """What a credential broker changes in the reference stack's roles and policies is what was reviewed."""
+    assert changed(credential_broker_template, compute_template) == golden(name="reference-credential-broker")
+
+
+def test_reference_stack_where_sts_takes_tokens(
+    golden: SnapshotAssertion, web_identity_template: dict[str, Any], compute_template: dict[str, Any]
+) -> None:
+    """What web identity changes in the reference stack's roles and policies is what was reviewed."""
+    assert changed(web_identity_template, compute_template) == golden(name="reference-web-identity")
+
+
+def test_single_table_with_a_customer_managed_key(golden: SnapshotAssertion) -> None:
+    """One table keyed `TENANT#<id>`, one bucket with Bucket Keys, both under a customer-managed key."""
+    stack = small.stack()
+    key = kms.Key(stack, "Key")
+    table = small.table(stack, partition_key="pk", encryption_key=key)
+    bucket = small.bucket(stack, encryption_key=key, bucket_key_enabled=True)
+    small.session_role(
+        stack,
+        tag_keys=["tenant_id"],
+        tables=[TenantTable(table, access=("get", "query", "put"), leading_key="TENANT#{tenant_id}")],
+        objects=[TenantObjects(bucket, ["uploads/{tenant_id}/"], access=("get", "put"))],
+    )
+    assert policies(small.template(stack)) == golden(name="single-table-kms")
+
+
+def test_table_policy_on_a_role_of_its_own(golden: SnapshotAssertion) -> None:
+    """TenantTablePolicy on a role that is no SessionRole."""
+    stack = small.stack()
+    policy = TenantTablePolicy(stack, "Tables", tables=[TenantTable(small.table(stack), access="append-only")])
+    policy.attach_to(small.role(stack, "Worker"))
+    assert policies(small.template(stack)) == golden(name="table-policy")
+
+
+def test_models_of_every_kind(golden: SnapshotAssertion) -> None:
+    """Geographic, global, in-Region and application profile models side by side."""
+    stack = small.stack()
+    profile = "arn:aws:bedrock:us-east-1:111122223333:application-inference-profile/a1b2c3"
+    models = Models.profile("us", ["anthropic.claude-sonnet-4-6"]) + Models.profile("global", ["amazon.nova-pro-v1:0"])
+    models += Models.in_region(["cohere.embed-english-v3"]) + Models.application_profile(profile, ["meta.llama4"])
+    small.session_role(stack, minting=Minting.by_broker(small.role(stack, "Broker")), models=models)
+    assert policies(small.template(stack)) == golden(name="models")
+
+
+def test_a_small_stack_with_revocations(golden: SnapshotAssertion) -> None:
+    """One table; everything before an instant, two tasks, and one user's part in a repository are revoked."""
+    stack = small.stack()
+    limits = [
+        Revocation.issued_before("2026-01-01T00:00:00Z"),
+        Revocation.of_sessions(task_id=["T1", "T2"]),
+        Revocation.of_sessions(user_id="u1", repo="org/name"),
+    ]
+    small.session_role(stack, limits=limits)
+    assert policies(small.template(stack)) == golden(name="revocation")
+
+
+def test_tokens_of_a_vault(golden: SnapshotAssertion) -> None:
+    """A session's own tokens, the consent callback that makes them possible, and the dispatcher that names a user."""
+    vault = Vault(small.stack())
+    grant = vault.grant(small.session_role(vault.stack))
+    grant.grant_consent_callback(
+        small.role(vault.stack, "Callback"), user_binding=UserBinding.identity_provider("cognito")
+    )
+    grant_dispatch(small.role(vault.stack, "Orchestrator"), f"{PLACE}runtime/agent-AbCdEfGhIj", for_user=True)
+    assert policies(small.template(vault.stack)) == golden(name="token-vault")
+
+
+def test_session_broker_with_everything(golden: SnapshotAssertion) -> None:
+    """A dispatcher, a web identity, pods' tags, a model and a role further on."""
+    stack = small.stack()
+    SessionBrokerRole(
+        stack,
+        "Broker",
+        tenant="acme",
+        callers=[
+            small.role(stack, "Dispatcher"),
+            WebIdentity("oidc.eks.eu-west-1.amazonaws.com/id/ABC", "system:serviceaccount:agents:runtime"),
+        ],
+        models=Models.profile("eu", ["anthropic.claude-sonnet-4-6"]),
+        chain_to=[small.role(stack, "Next")],
+        pod_identity=True,
+    )
+    assert policies(small.template(stack)) == golden(name="session-broker")
+
+
+def test_session_role_bound_to_a_vpc_and_an_address(golden: SnapshotAssertion) -> None:
+    """VPC, Region and task address on the trust and the guards of one session role."""
+    stack = small.stack()
+    binding = WorkloadBinding(vpc="vpc-1", task_ip=True)
+    small.session_role(stack, tag_keys=["task_id", "task_ip"], limits=[binding])
+    assert policies(small.template(stack)) == golden(name="workload-binding")
+
+
+def test_the_folder_holds_these_goldens_and_no_other() -> None:
+    """No golden is stale: syrupy cannot tell when the tests run in several processes. Each is short enough to read."""
+    found = {path.name: path for path in (ROOT / "snapshots").iterdir()}
+    assert set(found) == {f"{name}.json" for name in GOLDENS}
+    assert all(len(path.read_text().splitlines()) < 1000 for path in found.values())

@@ -1,0 +1,195 @@
+"""Every mistake around the token vault gets one clear sentence at construction."""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import pytest
+from aws_cdk import aws_bedrockagentcore as agentcore
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_secretsmanager as secretsmanager
+
+from session_scoping import (
+    ComputeBackend,
+    InvalidInputError,
+    ScopedComputeRole,
+    TokenFlow,
+    UserBinding,
+    VaultProvider,
+    grant_dispatch,
+)
+from session_scoping.users import USER_ID_MAX, UserId, parse_user_id, user_id_for
+from tests.support import small, stacks
+from tests.support.vault_stack import BY_JWT, DIRECTORY, ISSUER, PLACE, VAULT, Vault
+
+OBO = TokenFlow.ON_BEHALF_OF_TOKEN_EXCHANGE
+RUNTIME = f"{PLACE}runtime/agent-AbCdEfGhIj"
+Attempt = Callable[[Vault], Any]
+
+
+def _session(**options: Any) -> Attempt:
+    return lambda vault: vault.grant(small.session_role(vault.stack), **options)
+
+
+def _compute(**options: Any) -> Attempt:
+    return lambda vault: vault.grant(
+        ScopedComputeRole(vault.stack, "Agent", backend=ComputeBackend.ECS),
+        **options,
+    )
+
+
+def _callback(of: Callable[[Vault], iam.IRole], **options: Any) -> Attempt:
+    def attempt(vault: Vault) -> None:
+        grant = vault.grant(small.session_role(vault.stack), **options)
+        grant.grant_consent_callback(of(vault), user_binding=BY_JWT)
+
+    return attempt
+
+
+def _provider(arn: str) -> Attempt:
+    return lambda _: VaultProvider.oauth2(arn)
+
+
+def _session_role_of(vault: Vault) -> iam.IRole:
+    found = vault.stack.node.find_child("Session").node.find_child("Role")
+    return cast(iam.Role, found)
+
+
+def _compute_role_of(vault: Vault) -> iam.IRole:
+    return ScopedComputeRole(vault.stack, "Agent", backend=ComputeBackend.ECS)
+
+
+def _twice(vault: Vault) -> None:
+    role = small.session_role(vault.stack)
+    vault.grant(role)
+    vault.grant(role, id="Again")
+
+
+def _by_name(vault: Vault) -> None:
+    secret = secretsmanager.Secret.from_secret_name_v2(vault.stack, "ByName", "github")
+    VaultProvider.oauth2(vault.github, secret=secret)
+
+
+def _only_keys(vault: Vault) -> list[VaultProvider]:
+    return [VaultProvider.api_key(vault.search)]
+
+
+@pytest.mark.parametrize(
+    ("attempt", "fault"),
+    [
+        (_session(providers=[]), "`providers` is not what a token vault grant takes"),
+        (lambda vault: _session(providers=[vault.github])(vault), "`providers` is not what"),
+        (lambda vault: _session(providers=vault.providers()[:1] * 2)(vault), "named twice"),
+        (_session(workload_identity=f"{DIRECTORY}/workload-identity/*"), "not the ARN of one workload identity"),
+        (_session(workload_identity=DIRECTORY), "not the ARN of one workload identity"),
+        (_session(workload_identity="agent"), "not the ARN of one workload identity"),
+        (lambda vault: _session(workload_identity=vault.github)(vault), "that is no workload identity"),
+        (_provider(f"{VAULT}/oauth2credentialprovider/*"), "not the ARN of one credential provider"),
+        (_provider(f"{VAULT}/apikeycredentialprovider/x"), "not the ARN of one credential provider"),
+        (_provider(f"{VAULT}/oauth2credentialprovider/x".replace("bedrock-agentcore", "acps")), "not the ARN of one"),
+        (lambda vault: VaultProvider.api_key(vault.github), "that is no credential provider of this kind"),
+        (lambda vault: VaultProvider.oauth2(vault.search), "that is no credential provider of this kind"),
+        (_by_name, "the ARN of a provider's secret is not complete"),
+        (
+            lambda vault: _session(
+                providers=[
+                    VaultProvider.oauth2(f"{VAULT}/oauth2credentialprovider/a"),
+                    VaultProvider.oauth2(f"{VAULT}/oauth2credentialprovider/a".replace("us-east-1", "eu-west-1")),
+                ]
+            )(vault),
+            "not in one place",
+        ),
+        (_session(flows=[]), "`flows` names no OAuth2 flow"),
+        (_session(flows="M2M"), "`flows` names no OAuth2 flow"),
+        (_session(user_binding=UserBinding.identity_provider("cognito")), "not for a role that takes tokens"),
+        (_session(flows=[TokenFlow.M2M]), "a user binding has no flow"),
+        (_session(flows=[OBO]), "an asserted user cannot be exchanged"),
+        (lambda vault: _session(providers=_only_keys(vault))(vault), "a flow for users has no provider"),
+        (_session(user_binding=UserBinding.session_tag("tenant_id")), "do not carry the tag they are bound to"),
+        (_compute(), "do not carry the tag they are bound to"),
+        (_twice, "has a token vault grant already"),
+        (_callback(_session_role_of), "is no consent callback"),
+        (_callback(_compute_role_of), "is no consent callback"),
+        (lambda _: UserBinding.jwt(issuer=ISSUER), "does not pin the token"),
+        (lambda _: UserBinding.jwt(issuer="", client_ids=["a"]), "does not pin the token"),
+        (lambda _: UserBinding.jwt(issuer=ISSUER, client_ids=["*"]), "does not pin the token"),
+        (lambda _: UserBinding.jwt(issuer=ISSUER, audiences="agents"), "does not pin the token"),
+        (lambda _: UserBinding.jwt(issuer="${aws:PrincipalTag/x}", client_ids=["a"]), "does not pin the token"),
+        (lambda _: UserBinding.session_tag(""), "a tag key has a length"),
+        (lambda _: UserBinding.identity_provider("Cognito*"), "unfit short name"),
+        (lambda vault: grant_dispatch(small.role(vault.stack), f"{PLACE}runtime/*"), "not one runtime"),
+        (lambda vault: grant_dispatch(small.role(vault.stack), RUNTIME, endpoints=[]), "not one runtime"),
+        (lambda vault: grant_dispatch(small.role(vault.stack), RUNTIME, endpoints="DEFAULT"), "not one runtime"),
+        (lambda vault: grant_dispatch(small.session_role(vault.stack).role, RUNTIME), "runs agent code"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_named_in_one_line(attempt: Attempt, fault: str) -> None:
+    """The message says what was got, what is expected, why, and the fix, on one line."""
+    with pytest.raises(InvalidInputError) as caught:
+        attempt(Vault(small.stack()))
+    text = str(caught.value)
+    assert fault in text
+    assert "\n" not in text
+    assert all(word in text for word in ("got ", "expected ", "fix: "))
+
+
+def test_another_account_s_or_regions_vault_is_refused() -> None:
+    """In a concrete stack an ARN of somewhere else can never be what the role's tokens open."""
+    stack = small.stack(env=stacks.environment())
+    vault = Vault(stack)
+    with pytest.raises(InvalidInputError, match="not in one place"):
+        vault.grant(small.session_role(stack), workload_identity=f"{DIRECTORY}/workload-identity/agent")
+
+
+def test_a_role_that_cannot_be_changed_is_refused() -> None:
+    """An immutable import would take the grant and render nothing."""
+    vault = Vault(small.stack())
+    role = iam.Role.from_role_arn(vault.stack, "Imported", "arn:aws:iam::111122223333:role/agent", mutable=False)
+    with pytest.raises(InvalidInputError, match="cannot be changed"):
+        vault.grant(role)
+    with pytest.raises(InvalidInputError, match="cannot be changed"):
+        grant_dispatch(role, RUNTIME)
+
+
+def test_a_dispatcher_without_for_user_may_name_no_user() -> None:
+    """Naming a user is a statement of its own, and endpoints may be constructs, names or ARNs."""
+    stack = small.stack()
+    endpoint = agentcore.CfnRuntimeEndpoint(stack, "Live", agent_runtime_id="agent-AbCdEfGhIj", name="live")
+    granted = grant_dispatch(
+        small.role(stack), RUNTIME, endpoints=["DEFAULT", endpoint, f"{RUNTIME}/runtime-endpoint/b"]
+    )
+    assert granted.success
+    resources = small.template(stack)["Resources"]
+    (policy,) = (one["Properties"] for one in resources.values() if one["Type"] == "AWS::IAM::Policy")
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    statement["Resource"].sort(key=str)
+    assert statement == {
+        "Sid": "Dispatch",
+        "Effect": "Allow",
+        "Action": "bedrock-agentcore:InvokeAgentRuntime",
+        "Resource": [
+            RUNTIME,
+            f"{RUNTIME}/runtime-endpoint/DEFAULT",
+            f"{RUNTIME}/runtime-endpoint/b",
+            {"Fn::GetAtt": ["Live", "AgentRuntimeEndpointArn"]},
+        ],
+    }
+
+
+def test_a_user_id_names_its_identity_provider() -> None:
+    """Built and parsed, the same value fits a session tag, an object key and the vault."""
+    assert user_id_for("cognito", "7d1f-22") == "cognito+7d1f-22"
+    assert parse_user_id("okta+a+b") == UserId("okta", "a+b")
+    assert len(user_id_for("cognito", "x" * (USER_ID_MAX - 8))) == USER_ID_MAX
+
+
+@pytest.mark.parametrize(
+    ("provider", "subject"),
+    [("Cognito", "a"), ("", "a"), ("a+b", "c"), ("cognito", ""), ("cognito", "a/b"), ("cognito", ".."),
+     ("cognito", "a*"), ("cognito", "x" * USER_ID_MAX), ("cognito", "secret|7")],
+)  # fmt: skip
+def test_a_user_id_that_something_refuses_is_never_built(provider: str, subject: str) -> None:
+    """Nothing is cut off or replaced, and the message does not repeat the subject."""
+    with pytest.raises(InvalidInputError) as caught:
+        user_id_for(provider, subject)
+    assert "secret" not in str(caught.value)
+    assert "7d1f" not in repr(UserId("cognito", "7d1f"))

@@ -1,0 +1,316 @@
+"""Tool roles: whole statements, the decisions of an independent simulator, and bad input."""
+
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+from cdk_nag import AwsSolutionsChecks
+
+from app import ReferenceStack
+from session_scoping import (
+    ComputeBackend,
+    InvalidInputError,
+    Minting,
+    ScopedComputeRole,
+    SessionRole,
+    TenantTable,
+    ToolScopedRole,
+)
+from session_scoping.constructs.limits import Limit
+from session_scoping.constructs.site import Site
+from session_scoping.constructs.statements import Conditions
+from tests.support import small
+from tests.support.cases import Case, failures, session_cases
+from tests.support.derivation_cases import becoming_cases, chaining_cases, mint_cases, tool_cases
+from tests.support.stacks import lambda_role, new_app, synth, table
+from tests.support.world import World
+from tests.synth.test_nag import findings
+
+TAGS = ("user_id", "repo", "task_id")
+VARIANTS = ("deployed", "allows only", "broad allow")
+
+
+def with_tool(stack: cdk.Stack, **options: Any) -> tuple[SessionRole, ToolScopedRole]:
+    """Return a session role that hands all tags on, and one tool of it."""
+    session = small.session_role(stack, transitive_tag_keys=TAGS)
+    options = {"tool": "search", "tables": [TenantTable(small.table(stack, "Notes"), access="get")], **options}
+    return session, ToolScopedRole(stack, "Tool", session_role=session, **options)
+
+
+# --- decisions of the simulator -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def world(tools_template: dict[str, Any]) -> World:
+    """The reference stack with its tool."""
+    return World(tools_template)
+
+
+@pytest.mark.parametrize("variant", ["deployed", "broad allow"])
+def test_a_tool_is_reached_by_a_session_of_the_same_task_only(world: World, variant: str) -> None:
+    """Own tags under the own name are let in; another task, name, tag, role or source identity is not."""
+    cases = list(becoming_cases(world))
+    assert sum(case.allowed for case in cases) == 3
+    assert len(cases) > 40
+    assert failures(world, cases, [variant]) == []
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_tool_reaches_what_it_was_given_and_no_more(world: World, variant: str) -> None:
+    """Own attachments are read; the session's rows, traces and models are not, even under a broad Allow."""
+    cases = list(tool_cases(world))
+    assert len(cases) > 100
+    assert failures(world, cases, [variant]) == []
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_no_other_chain_is_open(world: World, variant: str) -> None:
+    """Under a colleague's `sts:*` a session becomes no other role, and its tool becomes none at all."""
+    assert failures(world, chaining_cases(world), [variant]) == []
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_session_reaches_what_it_reached_without_tools(world: World, variant: str) -> None:
+    """A tool changes nothing about the session's own data."""
+    assert failures(world, session_cases(world), [variant]) == []
+
+
+def test_a_session_must_hand_its_tags_on(world: World) -> None:
+    """Where there is a tool, the trust asks for transitive tags and pins which."""
+    assert failures(world, mint_cases(world), ["deployed"]) == []
+
+
+def test_a_tool_of_another_session_role_is_out_of_reach() -> None:
+    """Each session role's guard excepts its own tools, so a session becomes no tool of a neighbour."""
+    stack = small.stack()
+    with_tool(stack)
+    neighbour = SessionRole(
+        stack,
+        "Neighbour",
+        minting=Minting.by_compute_roles(small.role(stack, "NeighbourCompute")),
+        tables=[TenantTable(small.table(stack, "Elsewhere"), access="get")],
+        transitive_tag_keys=TAGS,
+    )
+    ToolScopedRole(stack, "NeighbourTool", session_role=neighbour, tool="search")
+    world = World(small.template(stack))
+    tags = {"user_id": "u1", "repo": "r", "task_id": "T1"}
+    context: dict[str, Any] = {f"aws:RequestTag/{key}": value for key, value in tags.items()}
+    context |= {"aws:TagKeys": list(tags), "sts:RoleSessionName": "T1"}
+    for target, allowed in (("ToolRole", True), ("NeighbourToolRole", False)):
+        for action in ("sts:AssumeRole", "sts:TagSession"):
+            arn = world.role(target).arn
+            case = Case(f"{action} on {target}", "SessionRole", action, arn, allowed, context, tags, target=target)
+            assert failures(world, [case], ["deployed", "broad allow"]) == []
+
+
+# --- whole statements -----------------------------------------------------------------------------------------------
+
+
+def test_trust_of_a_tool_role() -> None:
+    """The session role alone is trusted, one action per statement, every tag equal to the caller's own."""
+    stack = small.stack()
+    with_tool(stack)
+    template = small.template(stack)
+    principal = {"AWS": {"Fn::GetAtt": [small.ref(template, "SessionRole"), "Arn"]}}
+    same = {f"aws:RequestTag/{key}": f"${{aws:PrincipalTag/{key}}}" for key in TAGS}
+    keys = {"ForAllValues:StringEquals": {"aws:TagKeys": list(TAGS)}, "Null": {"aws:TagKeys": "false"}}
+    paths = ["*/*", "*..*", "."]
+    assert small.trust(template, "ToolRole") == [
+        {
+            "Action": "sts:AssumeRole",
+            "Effect": "Allow",
+            "Principal": principal,
+            "Condition": {
+                "StringEquals": {**same, "sts:RoleSessionName": "${aws:PrincipalTag/task_id}"},
+                "StringLike": {f"aws:RequestTag/{key}": "?*" for key in TAGS},
+                "StringNotLike": {"aws:RequestTag/user_id": paths, "aws:RequestTag/task_id": paths},
+                **keys,
+            },
+        },
+        {
+            "Action": "sts:TagSession",
+            "Effect": "Allow",
+            "Principal": principal,
+            "Condition": {"StringEquals": same, **keys},
+        },
+        {
+            "Action": "sts:SetSourceIdentity",
+            "Effect": "Allow",
+            "Principal": principal,
+            "Condition": {"StringEquals": {"sts:SourceIdentity": "${aws:SourceIdentity}"}},
+        },
+    ]
+
+
+def test_the_guard_of_the_session_role_excepts_the_tools_by_name() -> None:
+    """DenyChaining keeps what has no role to act on; three actions are denied on all roles but the tools."""
+    stack = small.stack()
+    session, _ = with_tool(stack)
+    ToolScopedRole(stack, "Second", session_role=session, tool="second")
+    template = small.template(stack)
+    denied = small.by_sid(small.policy(template, "SessionGuards"))["DenyChaining"]
+    assert denied == {
+        "Effect": "Deny",
+        "Resource": "*",
+        "Action": [
+            "sts:AssumeRoleWithSAML",
+            "sts:AssumeRoleWithWebIdentity",
+            "sts:AssumeRoot",
+            "sts:GetDelegatedAccessToken",
+            "sts:GetFederationToken",
+            "sts:GetSessionToken",
+            "sts:GetWebIdentityToken",
+        ],
+    }
+    arns = [{"Fn::GetAtt": [small.ref(template, name), "Arn"]} for name in ("SecondRole", "ToolRole")]
+    (others,) = small.policy(template, "SessionToolsGuard")
+    assert sorted(others.pop("NotResource"), key=str) == sorted(arns, key=str)
+    assert others == {
+        "Sid": "DenyOtherRoles",
+        "Effect": "Deny",
+        "Action": ["sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession"],
+    }
+    guards = template["Resources"][small.ref(template, "SessionGuards")]
+    assert guards["DependsOn"] == [small.ref(template, "SessionToolsGuard")]
+
+
+def test_the_session_may_become_its_tool_and_only_that() -> None:
+    """The session role's one new Allow names the tool's ARN and demands the tags."""
+    stack = small.stack()
+    with_tool(stack)
+    template = small.template(stack)
+    assert small.policy(template, "ToolChain") == [
+        {
+            "Sid": "BecomeTool",
+            "Effect": "Allow",
+            "Action": ["sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession"],
+            "Resource": {"Fn::GetAtt": [small.ref(template, "ToolRole"), "Arn"]},
+            "Condition": {"StringLike": {f"aws:PrincipalTag/{key}": "?*" for key in TAGS}},
+        }
+    ]
+
+
+def test_data_of_the_tool_alone_is_denied_to_compute_roles() -> None:
+    """A table only the tool reaches is tenant data too: compute roles are denied it."""
+    stack = small.stack()
+    with_tool(stack)
+    template = small.template(stack)
+    statements = small.by_sid(small.policy(template, "ToolComputeGuards"))
+    assert "Notes" in str(statements["DenyTenantTables"]["Resource"])
+    assert "Tasks" not in str(statements)
+
+
+def test_the_name_may_be_left_to_the_client() -> None:
+    """name_tag=None drops the condition on the name and the promise, and nothing else."""
+    stack = small.stack()
+    with_tool(stack, name_tag=None)
+    template = small.template(stack)
+    condition = small.trust(template, "ToolRole")[0]["Condition"]
+    assert "sts:RoleSessionName" not in condition["StringEquals"]
+    metadata = template["Resources"][small.ref(template, "ToolRole")]["Metadata"]
+    assert [key for key in metadata if key.startswith("session-scoping:")] == ["session-scoping:tool-of"]
+
+
+class _OneVpc(Limit):
+    __hash__ = None  # type: ignore[assignment]  # as for a limit that holds a mapping
+
+    def trust_conditions(self, site: Site) -> Conditions:  # noqa: ARG002 - the base class's signature
+        return {"StringEqualsIfExists": {"aws:SourceVpc": "vpc-1"}}
+
+
+def test_what_narrows_the_session_narrows_the_tool() -> None:
+    """A session role's limits hold for its tools, so that a tool's credentials work in no more places."""
+    stack = small.stack()
+    session = small.session_role(stack, transitive_tag_keys=TAGS, limits=[_OneVpc()])
+    ToolScopedRole(stack, "Tool", session_role=session, tool="search")
+    condition = small.trust(small.template(stack), "ToolRole")[0]["Condition"]
+    assert condition["StringEqualsIfExists"] == {"aws:SourceVpc": "vpc-1"}
+
+
+# --- stacks, nag, bad input -----------------------------------------------------------------------------------------
+
+
+def test_a_tool_in_a_later_stack_makes_no_cycle() -> None:
+    """With a role name the session role's stack names the tool without a reference to its stack."""
+    app = new_app()
+    first, later = cdk.Stack(app, "First"), cdk.Stack(app, "Later")
+    compute = ScopedComputeRole(first, "Task", backend=ComputeBackend.ECS)
+    session = SessionRole(
+        first,
+        "Session",
+        minting=Minting.by_compute_roles(compute),
+        tables=[TenantTable(table(first))],
+        transitive_tag_keys=TAGS,
+    )
+    notes = TenantTable(table(later, "Notes"), access="get")
+    ToolScopedRole(later, "Tool", session_role=session, tool="search", tables=[notes], role_name="acme-search")
+    templates = synth(app)
+    (guard,) = (
+        resource["Properties"]["PolicyDocument"]["Statement"][0]
+        for key, resource in templates["First"]["Resources"].items()
+        if key.startswith("SessionToolsGuard")
+    )
+    assert guard["NotResource"]["Fn::Join"][1][-1].endswith(":role/acme-search")
+    assert "Later" not in str(templates["First"])
+
+
+def test_the_reference_stack_with_a_tool_is_clean_under_cdk_nag() -> None:
+    """What the tool brings is accepted exactly, on the policy it stands in."""
+    assert findings(AwsSolutionsChecks, ReferenceStack(new_app(tools="on"), "Reference")) == set()
+
+
+def test_another_value_of_the_switch_is_refused() -> None:
+    """`-c tools=yes` is no switch of the reference stack."""
+    with pytest.raises(InvalidInputError, match="context `tools`"):
+        ReferenceStack(new_app(tools="yes"), "Reference")
+
+
+BAD: dict[str, tuple[Any, str]] = {
+    "tags that are not handed on": (
+        lambda s: ToolScopedRole(s, "T", session_role=small.session_role(s), tool="search"),
+        "does not hand its tags on",
+    ),
+    "some tags handed on": (
+        lambda s: ToolScopedRole(
+            s, "T", session_role=small.session_role(s, transitive_tag_keys=["task_id"]), tool="search"
+        ),
+        "`user_id`, `repo` not transitive",
+    ),
+    "a plain role": (
+        lambda s: ToolScopedRole(s, "T", session_role=small.role(s), tool="search"),  # type: ignore[arg-type]
+        "`session_role` is not what",
+    ),
+    "no name of a tool": (lambda s: with_tool(s, tool="a tool"), "no usable name"),
+    "a name tag nobody carries": (lambda s: with_tool(s, name_tag="team"), "a tag no session carries"),
+    "a bare table": (lambda s: with_tool(s, tables=[small.table(s, "Bare")]), "`tables` is not what"),
+    "another stack without a name": (
+        lambda s: ToolScopedRole(
+            cdk.Stack(s.node.root, "Later"),
+            "T",
+            session_role=small.session_role(s, transitive_tag_keys=TAGS),
+            tool="search",
+        ),
+        "stands in another stack",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_refused(name: str) -> None:
+    """Each mistake is one line that says what to do."""
+    make, message = BAD[name]
+    with pytest.raises(InvalidInputError, match=message) as caught:
+        make(small.stack())
+    assert "\n" not in str(caught.value)
+
+
+def test_a_principal_added_to_the_trust_fails_synth() -> None:
+    """Somebody's own trust statement that does not compare the tags would open the tool to any task."""
+    stack = small.stack()
+    _, tool = with_tool(stack)
+    tool.role.grant_assume_role(lambda_role(stack, "Colleague"))
+    statement = cdk.aws_iam.PolicyStatement(actions=["sts:AssumeRole"], principals=[cdk.aws_iam.AccountRootPrincipal()])
+    assert tool.role.assume_role_policy is not None
+    tool.role.assume_role_policy.add_statements(statement)
+    with pytest.raises(RuntimeError, match="without its task"):
+        small.template(stack)
