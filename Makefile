@@ -18,6 +18,9 @@ unexport PYTHONDONTWRITEBYTECODE
 # The machine's own certificate store: behind a company's proxy uv's built-in one knows too little.
 export UV_SYSTEM_CERTS ?= 1
 
+# Workers take tests from each other at the end, and keep a file's tests together before that.
+PARALLEL := -n auto --dist worksteal
+
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -53,8 +56,12 @@ verify: synth ## Synthesize, then prove the reference stack (ARGS="-c minting=br
 	@$(BIN)/session-scoping verify cdk.out
 
 .PHONY: test
-test: setup ## Run the tests
-	@$(BIN)/python -m pytest -n auto $(ARGS)
+test: setup ## Run the tests (under five minutes; leaves the exhaustive ones to test-all)
+	@$(BIN)/python -m pytest $(PARALLEL) -m "not exhaustive" $(ARGS)
+
+.PHONY: test-all
+test-all: setup ## Run every test
+	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 .venv-lowest/.ready: requirements/lowest.txt .venv/.node
 	@echo "==> Lowest declared versions"

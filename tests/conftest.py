@@ -1,29 +1,25 @@
-"""Fixtures: the reference stack, synthesized once per minting mode."""
+"""What every run shares: a folder for what is made once, the long tests first, the reference stack's templates."""
 
-import json
-import os
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-# Before aws_cdk loads: the offline template validator takes seconds; tests/synth/test_reference_stack.py runs it once.
-os.environ.setdefault("CDK_VALIDATION", "false")
-
-ROOT = Path(__file__).parent.parent
-RECOMMENDED_FLAGS: dict[str, Any] = json.loads((ROOT / "cdk.json").read_text())["context"]
+from tests.support import ROOT, shared
+from tests.support.reference import synthesize_reference
 
 
-def synthesize_reference(**context: Any) -> dict[str, Any]:
-    """Return the reference stack's template under the project's own flags and this context."""
-    import aws_cdk as cdk
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the run's folder, in the process that starts the workers."""
+    if not hasattr(config, "workerinput"):
+        config.add_cleanup(shared.start())
 
-    from app import STACK_NAME, ReferenceStack
 
-    app = cdk.App(context={**RECOMMENDED_FLAGS, **context})
-    ReferenceStack(app, STACK_NAME, synthesizer=cdk.DefaultStackSynthesizer(generate_bootstrap_version_rule=False))
-    template: dict[str, Any] = app.synth().get_stack_by_name(STACK_NAME).template
-    return template
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the exhaustive room, and start with the long tests: what is left to the end runs on one processor alone."""
+    for item in items:
+        if ROOT / "tests" / "exhaustive" in item.path.parents:
+            item.add_marker(pytest.mark.exhaustive)
+    items.sort(key=lambda item: not item.get_closest_marker("long"))
 
 
 @pytest.fixture(scope="session")

@@ -15,8 +15,7 @@ from botocore.config import Config
 from session_scoping.enforcement import Enforce, EnforcedPolicies
 from session_scoping.enforcement_server import empty, moto_server, refuse_aws
 from session_scoping.errors import InvalidInputError
-from tests.conftest import ROOT
-from tests.support import small
+from tests.support import ROOT, small
 
 pytest_plugins = ["session_scoping.enforcement"]
 

@@ -14,8 +14,8 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from tests.conftest import synthesize_reference
 from tests.support.cases import Case, compute_cases, failures, mint_cases, session_cases
+from tests.support.reference import synthesize_reference
 from tests.support.world import World, clone, statements
 
 # Statements whose condition key exists for no other action of the service (service authorization reference): with

@@ -8,7 +8,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 
 from session_scoping import Minting, SessionRole, TenantTable
-from tests.conftest import RECOMMENDED_FLAGS
+from tests.support import RECOMMENDED_FLAGS
 
 PARTITION, REGION, ACCOUNT = {"Ref": "AWS::Partition"}, {"Ref": "AWS::Region"}, {"Ref": "AWS::AccountId"}
 

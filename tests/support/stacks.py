@@ -12,13 +12,12 @@ from aws_cdk import cx_api
 from constructs import Construct
 
 from session_scoping import Minting, SessionRole, TenantTable
+from tests.support import RECOMMENDED_FLAGS
 
 Template = Mapping[str, Any]
 Statement = dict[str, Any]
 
-ROOT = Path(__file__).parents[2]
-RECOMMENDED: dict[str, Any] = json.loads((ROOT / "cdk.json").read_text())["context"]
-FLAG_SETS: Mapping[str, dict[str, Any]] = {"no-flags": {}, "recommended": RECOMMENDED}
+FLAG_SETS: Mapping[str, dict[str, Any]] = {"no-flags": {}, "recommended": RECOMMENDED_FLAGS}
 
 ACCOUNT = "111122223333"
 OTHER_ACCOUNT = "444455556666"

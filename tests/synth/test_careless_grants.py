@@ -7,9 +7,9 @@ import pytest
 from aws_cdk import aws_kms as kms
 
 from session_scoping import CredentialBroker, Minting, SessionBrokerRole, TenantTable
-from tests.conftest import synthesize_reference
 from tests.support import small
 from tests.support.cases import TAGS
+from tests.support.reference import synthesize_reference
 from tests.support.simulator import Question, decide
 from tests.support.world import ACCOUNT, REGION, World
 

@@ -8,8 +8,7 @@ import aws_cdk as cdk
 import pytest
 
 import session_scoping
-from tests.conftest import ROOT
-from tests.support import small
+from tests.support import ROOT, small
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md")])
 

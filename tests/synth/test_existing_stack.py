@@ -16,9 +16,8 @@ from cdk_nag import AwsSolutionsChecks
 
 from examples.existing_stack import app as example
 from session_scoping import ComputeBackend, Minting, ScopedComputeRole, SessionRole, TenantTable
+from tests.support import RECOMMENDED_FLAGS, ROOT
 from tests.support.stacks import (
-    RECOMMENDED,
-    ROOT,
     Statement,
     Template,
     attached,
@@ -31,7 +30,7 @@ from tests.support.stacks import (
 from tests.support.stacks import synth as synthesize
 
 EXAMPLE_FLAGS = json.loads((ROOT / "examples/existing_stack/cdk.json").read_text())["context"]
-FLAGS: Mapping[str, dict[str, Any]] = {"no-flags": {}, "own-flags": EXAMPLE_FLAGS, "recommended": RECOMMENDED}
+FLAGS: Mapping[str, dict[str, Any]] = {"no-flags": {}, "own-flags": EXAMPLE_FLAGS, "recommended": RECOMMENDED_FLAGS}
 CASES = [("imported", "own-flags"), ("imported", "recommended"), ("created", "no-flags"), ("created", "own-flags")]
 ROLE_ARN = "arn:aws:iam::111122223333:role/acme-agent-session"
 

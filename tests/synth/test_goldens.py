@@ -26,8 +26,7 @@ from session_scoping import (
     WorkloadBinding,
     grant_dispatch,
 )
-from tests.conftest import ROOT
-from tests.support import small
+from tests.support import ROOT, small
 from tests.support.vault_stack import PLACE, Vault
 
 GOLDENS = (

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from app import STACK_NAME
-from tests.conftest import RECOMMENDED_FLAGS, ROOT, synthesize_reference
+from tests.support import RECOMMENDED_FLAGS, ROOT
+from tests.support.reference import synthesize_reference
 
 
 def _run_app(out: Path, **context: Any) -> subprocess.CompletedProcess[str]:

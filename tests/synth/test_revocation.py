@@ -13,9 +13,9 @@ from cdk_nag import AwsSolutionsChecks
 from app import STACK_NAME, ReferenceStack
 from session_scoping import InvalidInputError, QuotaExceededError, Revocation, SessionTags
 from session_scoping.revocations import from_statement, from_text, revoked_sessions
-from tests.conftest import RECOMMENDED_FLAGS, synthesize_reference
-from tests.support import small
+from tests.support import RECOMMENDED_FLAGS, small
 from tests.support.cases import TAGS, Case, mint_cases, session_cases
+from tests.support.reference import synthesize_reference
 from tests.support.simulator import Verdict, decide
 from tests.support.world import World
 from tests.synth.test_nag import findings

@@ -12,8 +12,8 @@ from cdk_nag import AwsSolutionsChecks
 from session_scoping import ComputeBackend, ScopedComputeRole, TokenFlow, TokenVaultGrant, VaultProvider
 from session_scoping.users import user_id_for
 from session_scoping.vault_actions import OTHER_DOORS, VENDING
-from tests.conftest import synthesize_reference
 from tests.support import small, stacks
+from tests.support.reference import synthesize_reference
 from tests.support.vault_stack import (
     BOTH,
     BY_JWT,

@@ -8,7 +8,7 @@ import sqlglot
 from sqlglot import exp
 
 from session_scoping import SourceIdentity
-from tests.conftest import ROOT
+from tests.support import ROOT
 
 QUERIES = ROOT / "docs" / "queries"
 # CloudTrail user guide, query-supported-event-schemas: top-level fields, and those of useridentity.

@@ -15,7 +15,7 @@ from session_scoping.verify.explain import Reach, RoleStory
 from session_scoping.verify.infer import Options
 from session_scoping.verify.picture import as_svg
 from session_scoping.verify.story import tell
-from tests.conftest import synthesize_reference
+from tests.support.reference import synthesize_reference
 from tests.support.verify.examples import example
 from tests.support.verify.mutations import compute_roles, edit, grant
 from tests.support.verify.weaken_additions import _bucket_policy

@@ -14,8 +14,7 @@ from session_scoping import Minting, SessionRole, TenantObjects, TenantTable
 from session_scoping.cli import main
 from session_scoping.verify.proving import prove_path
 from session_scoping.verify.report import Report, Status
-from tests.conftest import RECOMMENDED_FLAGS
-from tests.support import small
+from tests.support import RECOMMENDED_FLAGS, small
 
 
 def synthesized(tmp_path: Path, build: Any) -> Path:

@@ -10,8 +10,8 @@ from session_scoping import TokenFlow, UserBinding, grant_dispatch
 from session_scoping.promises import TOKEN_VAULT
 from session_scoping.verify.proving import prove
 from session_scoping.verify.report import Result, Status
-from tests.conftest import synthesize_reference
 from tests.support import small
+from tests.support.reference import synthesize_reference
 from tests.support.stacks import lambda_role
 from tests.support.vault_stack import BY_JWT, DIRECTORY, PLACE, VAULT, Vault, session_stack
 from tests.support.verify.corpus import estate_of

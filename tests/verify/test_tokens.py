@@ -8,7 +8,7 @@ import pytest
 
 from session_scoping.verify.proving import prove
 from session_scoping.verify.report import Status
-from tests.conftest import synthesize_reference
+from tests.support.reference import synthesize_reference
 from tests.support.verify.corpus import estate_of
 from tests.support.verify.mutations import session_role, trust, without_guards
 

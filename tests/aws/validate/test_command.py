@@ -28,7 +28,7 @@ Output = pytest.CaptureFixture[str]
 )
 def test_the_independent_simulator_agrees_with_every_expectation(context: dict[str, str]) -> None:
     """What the command expects of the reference stack is what an independent simulator says of its documents."""
-    from tests.conftest import synthesize_reference
+    from tests.support.reference import synthesize_reference
 
     scoped, estate = role_of(synthesize_reference(**context))
     cases, documents = cases_of(scoped, estate, Binding()), documents_of(scoped.role, Binding())

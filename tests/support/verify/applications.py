@@ -11,8 +11,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import cloudformation_include as include
 
-from tests.conftest import ROOT
-from tests.support import small
+from tests.support import ROOT, small
 
 
 def function(scope: cdk.Stack, id: str = "Handler") -> lambda_.Function:

@@ -57,7 +57,7 @@ def _small() -> dict[str, Template]:
 
 
 def _reference(name: str) -> dict[str, Template]:
-    from tests.conftest import synthesize_reference
+    from tests.support.reference import synthesize_reference
 
     return {"Reference": synthesize_reference(minting=name.removeprefix("reference-"))}
 
@@ -66,7 +66,7 @@ def _existing(name: str) -> dict[str, Template]:
     import aws_cdk as cdk
 
     from examples.existing_stack import app as existing
-    from tests.support.stacks import ROOT
+    from tests.support import ROOT
 
     flags = json.loads((ROOT / "examples/existing_stack/cdk.json").read_text())["context"]
     app = cdk.App(context={**flags, "data": name.removeprefix("existing-")})

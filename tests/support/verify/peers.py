@@ -6,8 +6,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 
-from tests.conftest import RECOMMENDED_FLAGS
-from tests.support import small
+from tests.support import RECOMMENDED_FLAGS, small
 
 _TASK = "${aws:PrincipalTag/task_id}"
 _USER = "${aws:PrincipalTag/user_id}"
