@@ -222,7 +222,7 @@ def survives(mutant: Mutant, *, mints: bool) -> bool:
         cases = [case for case in cases if case.target]
     if mutant.services:
         cases = [case for case in cases if case.action.split(":")[0] in mutant.services]
-    return not failures(world, cases, [mutant.variant], processes=1)
+    return not failures(world, cases, [mutant.variant])
 
 
 def _check(job: tuple[Mutant, bool]) -> tuple[str, bool]:

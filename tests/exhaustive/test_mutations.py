@@ -1,8 +1,6 @@
 # ruff: noqa: E501 - a table of kinds
 """Every weakening that opens an access is caught; every harmless rewriting stays PROVED."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from session_scoping.verify.proving import prove
@@ -12,7 +10,6 @@ from tests.support.verify.corpus import estate_of_stacks
 from tests.support.verify.examples import EXAMPLES, example
 from tests.support.verify.mutations import edit, session_role, without_guards
 from tests.support.verify.rewritings import rewritings
-from tests.support.verify.simulator import Simulator
 from tests.support.verify.weakenings import one_of_each_kind, weakenings
 from tests.support.verify.witness import Witnesses
 
@@ -27,29 +24,21 @@ ASKED = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def simulator() -> Iterator[Simulator]:
-    """Start the simulator once."""
-    running = Simulator()
-    yield running
-    running.close()
-
-
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_opening_weakenings_of_each_example_are_caught(name: str, simulator: Simulator) -> None:
+def test_opening_weakenings_of_each_example_are_caught(name: str) -> None:
     """Without guards to mask it, one weakening of each kind: what the simulator newly allows is not PROVED."""
     of = example(name)
     bare = without_guards(of.template)
-    witnesses = Witnesses(bare, simulator)
+    witnesses = Witnesses(bare)
     outcomes = [judge(of, mutation, witnesses, closed=False) for mutation in one_of_each_kind(list(weakenings(bare)))]
     assert [outcome for outcome in outcomes if outcome.missed] == []
     assert sum(outcome.witness is not None for outcome in outcomes) >= len(outcomes) // 2
 
 
-def test_opening_weakenings_are_caught_under_the_guards_too(simulator: Simulator) -> None:
+def test_opening_weakenings_are_caught_under_the_guards_too() -> None:
     """What the guards leave open of a weakening is not PROVED either; `make weakenings` asks it of every example."""
     of = example("small")
-    witnesses = Witnesses(of.template, simulator)
+    witnesses = Witnesses(of.template)
     mutations = one_of_each_kind(list(weakenings(of.template)))
     outcomes = [judge(of, mutation, witnesses, closed=False) for mutation in mutations]
     assert [outcome for outcome in outcomes if outcome.missed] == []
@@ -64,9 +53,9 @@ def test_each_example_is_weakened_in_every_way_asked_for(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_the_simulator_lets_a_session_do_its_own_work(name: str, simulator: Simulator) -> None:
+def test_the_simulator_lets_a_session_do_its_own_work(name: str) -> None:
     """The requests around an example hold some that pass before any change, so that "newly" means something."""
-    allowed = Witnesses(example(name).template, simulator).allowed_before()
+    allowed = Witnesses(example(name).template).allowed_before()
     assert any("mints good" in attempt for attempt in allowed)
     assert any('"dynamodb:LeadingKeys": ["T1"]' in attempt for attempt in allowed)
     assert any("s3:PutObject" in attempt and "/u1/T1" in attempt for attempt in allowed)

@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import cache
 from hashlib import sha256
 
 from session_scoping.verify.infer import Options
@@ -22,7 +21,6 @@ from session_scoping.verify.properties.masked import RULE as MASKED
 from session_scoping.verify.report import Status
 from tests.support.verify.examples import EXAMPLES, Example, example
 from tests.support.verify.mutations import Mutation, Template, without_guards
-from tests.support.verify.simulator import Simulator
 from tests.support.verify.weakenings import weakenings
 from tests.support.verify.witness import Witnesses
 
@@ -104,11 +102,6 @@ class Job:
         return self.of.template if self.guards else without_guards(self.of.template)
 
 
-@cache
-def _simulator() -> Simulator:
-    return Simulator()
-
-
 _prepared: dict[tuple[str, bool], tuple[list[Mutation], Witnesses]] = {}
 
 
@@ -118,7 +111,7 @@ def run(job: Job) -> Outcome:
     if key not in _prepared:
         base = job.base()
         _prepared.clear()
-        _prepared[key] = list(weakenings(base)), Witnesses(base, _simulator())
+        _prepared[key] = list(weakenings(base)), Witnesses(base)
     mutations, witnesses = _prepared[key]
     return judge(job.of, mutations[job.index], witnesses)
 

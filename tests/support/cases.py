@@ -424,11 +424,11 @@ def _mints() -> Iterator[tuple[str, dict[str, str], list[str]]]:
             yield f"{key} {value!r}", {**TAGS, key: value}, []
 
 
-def failures(world: World, cases: Iterable[Case], variants: Iterable[str], *, processes: int = 2) -> list[str]:
+def failures(world: World, cases: Iterable[Case], variants: Iterable[str]) -> list[str]:
     """Return a sentence for every case that is decided wrongly."""
     cases = list(cases)
     asked = [(case, variant) for variant in variants for case in cases]
-    verdicts = decide((case.question(world, variant) for case, variant in asked), processes=processes)
+    verdicts = decide(case.question(world, variant) for case, variant in asked)
     return [
         f"[{variant}] {case.role}: {case.name} was {verdict.outcome} (allow {verdict.allow}, deny {verdict.deny}), "
         f"expected {'allowed' if case.allowed else 'denied'}"

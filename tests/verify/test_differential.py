@@ -3,7 +3,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from session_scoping.verify.decision import PolicySet, Request, decide
 from session_scoping.verify.documents import statements_of
+from tests.support import simulator
+from tests.support.simulator import ACCOUNT, SESSION, Policies, Policy
+from tests.support.simulator import request as asked
 from tests.support.verify import readings
 from tests.support.verify.random_trust import ROLE, STRING_OPERATORS, merge, mint, one_or_more, trust_policy
 from tests.support.verify.readings import Context, as_the_simulator_reads
-from tests.support.verify.simulator import ACCOUNT, SESSION, Policies, Policy, Simulator
-from tests.support.verify.simulator import request as asked
 
 EXAMPLES = int(os.environ.get("DIFFERENTIAL_EXAMPLES", "150"))
 REQUESTS = 24
@@ -151,14 +152,6 @@ def request(draw: st.DrawFn) -> tuple[str, str, dict[str, Any]]:
     return draw(st.sampled_from(ACTIONS)), draw(st.sampled_from(RESOURCES)), context
 
 
-@pytest.fixture(scope="module")
-def simulator() -> Iterator[Simulator]:
-    """Start the simulator once."""
-    running = Simulator()
-    yield running
-    running.close()
-
-
 VERDICTS = {"allow": "Allowed", "explicit deny": "ExplicitlyDenied", "implicit deny": "ImplicitlyDenied"}
 COUNT: Counter[str] = Counter()
 
@@ -171,7 +164,6 @@ COUNT: Counter[str] = Counter()
     requests=st.lists(request(), min_size=REQUESTS, max_size=REQUESTS),
 )
 def identity_agrees(
-    simulator: Simulator,
     identity: list[dict[str, Any]],
     boundary: dict[str, Any] | None,
     resource_policy: dict[str, Any] | None,
@@ -217,7 +209,7 @@ _STS = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "st
 
 @RUN
 @given(trust=trust_policy(), may=st.booleans(), mints=st.lists(mint(), min_size=REQUESTS // 2, max_size=REQUESTS // 2))
-def trust_agrees(simulator: Simulator, trust: Policy, may: bool, mints: list[tuple[str, dict[str, Any]]]) -> None:
+def trust_agrees(trust: Policy, may: bool, mints: list[tuple[str, dict[str, Any]]]) -> None:
     """Whom a trust policy lets make a session, with which tags, is the simulator's answer as well."""
     everything = Policies([_STS] if may else [], None, trust)
     verdicts = simulator.ask(everything, [asked(action, TARGET, context) for action, context in mints], checked=False)
@@ -229,11 +221,11 @@ def trust_agrees(simulator: Simulator, trust: Policy, may: bool, mints: list[tup
         COUNT[f"trust {ours.reason}"] += 1
 
 
-def test_decide_agrees_with_the_simulator_thousands_of_times(simulator: Simulator) -> None:
+def test_decide_agrees_with_the_simulator_thousands_of_times() -> None:
     """Random identity, boundary, resource and trust policies: the same verdict every time, of every kind of verdict."""
     COUNT.clear()
-    identity_agrees(simulator)
-    trust_agrees(simulator)
+    identity_agrees()
+    trust_agrees()
     assert COUNT["compared"] == COUNT["allow"] + COUNT["explicit deny"] + COUNT["implicit deny"] >= EXAMPLES * REQUESTS
     assert COUNT["trust compared"] >= EXAMPLES * REQUESTS // 2
     for prefix, total in (("", COUNT["compared"]), ("trust ", COUNT["trust compared"])):
@@ -262,7 +254,7 @@ MISSING = {"dynamodb:LeadingKeys": "${aws:PrincipalTag/absent}"}
     ids=lambda value: value.__name__ if callable(value) else "",
 )  # fmt: skip
 def test_each_reading_of_the_simulator_is_real(
-    simulator: Simulator, reading: Read, policy: Policy, context: dict[str, Any], documented: bool, simulated: bool
+    reading: Read, policy: Policy, context: dict[str, Any], documented: bool, simulated: bool
 ) -> None:
     """Where the simulator parts from AWS's words, each reading alone turns one verdict into the other."""
     resource = f"{BUCKET}/u1/T1/x"

@@ -17,8 +17,9 @@ from session_scoping.verify.symbolic.calls import Call
 from session_scoping.verify.symbolic.conditions import encode_condition
 from session_scoping.verify.symbolic.solver import solve
 from session_scoping.verify.text import lit
+from tests.support import simulator
+from tests.support.simulator import Policies, request
 from tests.support.verify.corpus import estate_of
-from tests.support.verify.simulator import Policies, Simulator, request
 
 WHEN = "2026-11-21T10:00:00Z"
 Template = dict[str, Any]
@@ -174,16 +175,8 @@ INSTANTS = ("2026-11-21T09:59:59Z", WHEN, "2026-11-21T10:00:00.5Z", "2026-11-21T
 BOUNDS = ([WHEN], ["2026-11-21T12:00:00+02:00"], ["2026-11-21T09:00:00Z", "2026-11-21T11:00:00Z"])
 
 
-@pytest.fixture(scope="module")
-def simulator() -> Any:
-    """Start the simulator once."""
-    running = Simulator()
-    yield running
-    running.close()
-
-
 @pytest.mark.parametrize("operator", OPERATORS)
-def test_decide_the_prover_and_the_simulator_read_dates_alike(operator: str, simulator: Simulator) -> None:
+def test_decide_the_prover_and_the_simulator_read_dates_alike(operator: str) -> None:
     """For every operator, bound and request, with the key and without: the same answer three times."""
     for bounds in BOUNDS:
         condition = Condition(operator, ISSUED, tuple(map(lit, bounds)))

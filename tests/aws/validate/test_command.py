@@ -12,10 +12,10 @@ from session_scoping.cli import main
 from session_scoping.validate.matrix import FOREIGN, OWN, Case, boundary_of, cases_of, documents_of
 from session_scoping.validate.simulation import Answer, PolicySimulator, context_entries
 from session_scoping.verify.binding import Binding
-from tests.support import small
+from tests.support import simulator, small
 from tests.support.account import ACCOUNT, STACK, Account, Template, as_expected, deployed, result, role_of
 from tests.support.account import cases as matrix
-from tests.support.verify.simulator import Policies, Simulator, request
+from tests.support.simulator import Policies, request
 
 Output = pytest.CaptureFixture[str]
 
@@ -32,10 +32,8 @@ def test_the_independent_simulator_agrees_with_every_expectation(context: dict[s
 
     scoped, estate = role_of(synthesize_reference(**context))
     cases, documents = cases_of(scoped, estate, Binding()), documents_of(scoped.role, Binding())
-    simulator = Simulator()
     asked = [request(case.action, case.resource, dict(case.context)) for case in cases]
     answers = simulator.ask(Policies(documents), asked, checked=True)
-    simulator.close()
     wrong = [
         (c.title, c.action, c.resource)
         for c, said in zip(cases, answers, strict=True)

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
+from tests.support.simulator import Policies, request
 from tests.support.verify.deployed import ACCOUNT, REGION, Deployed, Store
 from tests.support.verify.mutations import Body, listed
-from tests.support.verify.simulator import Policies, request
 
 OTHER_ACCOUNT = "999988887777"
 TAGS = {"user_id": "u1", "repo": "r1", "task_id": "T1"}

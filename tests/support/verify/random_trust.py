@@ -5,7 +5,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.support.verify.simulator import ACCOUNT, SESSION, Policy
+from tests.support.simulator import ACCOUNT, SESSION, Policy
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/session"
 STRING_OPERATORS = ["StringEquals", "StringNotEquals", "StringLike", "StringNotLike", "StringEqualsIgnoreCase",

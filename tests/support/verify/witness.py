@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
+from tests.support import simulator
 from tests.support.verify.deployed import Deployed
 from tests.support.verify.mutations import Mutation, Template, compute_roles, session_role
 from tests.support.verify.probes import Probe, changed_services, probes
-from tests.support.verify.simulator import Simulator
 
 # Enough to save round trips, few enough to stop early.
 _CHUNK = 24
@@ -17,13 +17,11 @@ class Witnesses:
 
     Args:
         template: The template before any change.
-        simulator: Who decides.
     """
 
-    def __init__(self, template: Template, simulator: Simulator) -> None:
+    def __init__(self, template: Template) -> None:
         self._session, self._compute = session_role(template), compute_roles(template)
         self._before = {probe.name: probe for probe in self._probes(Deployed(template))}
-        self._simulator = simulator
         self._known: dict[str, bool] = {}
 
     def _probes(self, deployed: Deployed) -> Iterable[Probe]:
@@ -64,7 +62,7 @@ class Witnesses:
         if not group:
             return []
         asked = [item for probe in group for item in probe.requests]
-        verdicts = self._simulator.ask(group[0].policies, asked, checked=True)
+        verdicts = simulator.ask(group[0].policies, asked, checked=True)
         through: list[Probe] = []
         for probe in group:
             mine, verdicts = verdicts[: len(probe.requests)], verdicts[len(probe.requests) :]
