@@ -1,7 +1,6 @@
 """Sessions derived from a session: a tool's role assumed with its credentials, or its own role under a policy."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import botocore.session
 from botocore.credentials import CredentialResolver
@@ -9,7 +8,6 @@ from botocore.exceptions import ClientError
 
 from session_scoping import environment
 from session_scoping.agent.assume import AssumeRole
-from session_scoping.agent.clock import Clock
 from session_scoping.agent.credential_set import CredentialSet
 from session_scoping.agent.errors import AnswerRefusedError, Failure, TaskCredentialsError
 from session_scoping.agent.failures import describe
@@ -19,9 +17,6 @@ from session_scoping.agent.policy import parse_session_policy
 from session_scoping.agent.refresh import TaskCredentials
 from session_scoping.agent.task_role import TaskRole
 from session_scoping.errors import InvalidInputError
-
-if TYPE_CHECKING:
-    from session_scoping.agent.session import TaskSession
 
 DERIVED_SECONDS = 900
 """The least STS gives. Source: STS API_AssumeRole, DurationSeconds."""
@@ -37,20 +32,22 @@ _PACKED = (
 
 
 def derived(
-    parent: "TaskSession", tool_role_arn: str | None, session_policy: str | None, role_session_name: str | None
-) -> tuple[TaskRole, str | None, Clock]:
-    """Return where the derived session's credentials come from, its Region and its clock."""
+    parent: TaskRole,
+    signer: TaskCredentials,
+    region_name: str | None,
+    tool_role_arn: str | None,
+    session_policy: str | None,
+    role_session_name: str | None,
+) -> TaskRole:
+    """Return where a derived session's credentials come from; `signer` are those of the parent."""
     policy = None if session_policy is None else parse_session_policy(session_policy)
-    region_name, timer = parent.boto3_session.region_name, parent._credentials.timer
-    if tool_role_arn is not None:
-        tool = RoleArn.parse(tool_role_arn, where="tool_role_arn")
-        name = session_name_for(parent.tags) if role_session_name is None else check_session_name(role_session_name)
-        fetch: Callable[[], object] = _ToolRole(parent._credentials, tool, name, region_name, policy)
-        task = TaskRole(parent.tags, tool, name, fetch, "STS", DERIVED_SECONDS)
-    else:
-        fetch = _narrowed(parent._credentials.fetch, policy, role_session_name)
-        task = TaskRole(parent.tags, parent._role, parent.role_session_name, fetch, "STS", DERIVED_SECONDS)
-    return task, region_name, timer
+    if tool_role_arn is None:
+        fetch = _narrowed(parent.fetch, policy, role_session_name)
+        return TaskRole(parent.tags, parent.role, parent.session_name, fetch, "STS", DERIVED_SECONDS)
+    tool = RoleArn.parse(tool_role_arn, where="tool_role_arn")
+    name = session_name_for(parent.tags) if role_session_name is None else check_session_name(role_session_name)
+    tool_role = _ToolRole(signer, tool, name, region_name, policy)
+    return TaskRole(parent.tags, tool, name, tool_role, "STS", DERIVED_SECONDS)
 
 
 def _narrowed(fetch: object, policy: str | None, role_session_name: str | None) -> Callable[[], object]:

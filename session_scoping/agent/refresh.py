@@ -124,11 +124,6 @@ class TaskCredentials(DeferredRefreshableCredentials):
         refuse_copy(self)
 
     @property
-    def fetch(self) -> Callable[[], object]:
-        """What is called for a new set."""
-        return self._fetch
-
-    @property
     def timer(self) -> Clock:
         """The clock these credentials age by."""
         return self._clock

@@ -95,8 +95,8 @@ class TaskSession:
             fetch, source, longest = credentials, "the credential provider", PROVIDER_LONGEST_SECONDS
         self._settle(TaskRole(tags, role, name, fetch, source, longest), region_name, timer)
 
-    def _settle(self, task: TaskRole, region_name: str | None, timer: Clock) -> None:
-        self._tags, self._role, self._name, self._learned = task.tags, task.role, task.session_name, task.learned
+    def _settle(self, task: TaskRole, region_name: str | None, timer: Clock) -> Self:
+        self._task = task
         self._credentials = TaskCredentials(
             task.fetch,
             source=task.source,
@@ -106,6 +106,7 @@ class TaskSession:
         )
         self._botocore = session_with_one_provider(self._credentials, region_name)
         self._boto3 = _boto3_session(self._botocore)
+        return self
 
     @classmethod
     def from_token(
@@ -153,13 +154,11 @@ class TaskSession:
             region_name=region_name,
             now=timer.now,
         )
-        session = cls.__new__(cls)
-        session._settle(task, region_name, timer)
-        return session
+        return cls.__new__(cls)._settle(task, region_name, timer)
 
     def __repr__(self) -> str:
-        role = "a credential provider" if self._role is None else self._role.text
-        return f"TaskSession({self._tags!r}, {role})"
+        role = self._task.role
+        return f"TaskSession({self.tags!r}, {'a credential provider' if role is None else role.text})"
 
     def __reduce__(self) -> NoReturn:
         refuse_copy(self)
@@ -167,12 +166,12 @@ class TaskSession:
     @property
     def tags(self) -> SessionTags:
         """The task's tags."""
-        return self._tags
+        return self._task.tags
 
     @property
     def role_session_name(self) -> str:
         """The name CloudTrail shows; it holds the task id."""
-        return self._name
+        return self._task.session_name
 
     @property
     def boto3_session(self) -> boto3.Session:
@@ -226,10 +225,9 @@ class TaskSession:
         """
         from session_scoping.agent.derive import derived  # here: importing this module must stay cheap
 
-        task, region_name, timer = derived(self, tool_role_arn, session_policy, role_session_name)
-        session = type(self).__new__(type(self))
-        session._settle(task, region_name, timer)
-        return session
+        region_name = self._boto3.region_name
+        task = derived(self._task, self._credentials, region_name, tool_role_arn, session_policy, role_session_name)
+        return type(self).__new__(type(self))._settle(task, region_name, self._credentials.timer)
 
     def verify(self, *, patience_seconds: float = 0.0) -> "Identity":
         """
@@ -250,15 +248,13 @@ class TaskSession:
             TaskCredentialsError: There are no credentials, or GetCallerIdentity got no answer that can be read.
             NotScopedError: The identity is not this role and session name, or there is no role to compare with.
         """
-        from session_scoping.agent.identity import (
-            prove_patiently,  # here: importing this module must stay cheap
-        )
+        from session_scoping.agent.identity import prove_patiently  # here: importing this module must stay cheap
 
         return prove_patiently(
             self._botocore,
-            role=self._role,
-            learned=self._learned,
-            session_name=self._name,
+            role=self._task.role,
+            learned=self._task.learned,
+            session_name=self._task.session_name,
             patience_seconds=patience_seconds,
         )
 

@@ -3,7 +3,13 @@ The CDK constructs (extra `[cdk]`).
 
 Data flows one way: tables, objects and models render statements; documents pack them into managed policies; the
 constructs attach those to roles.
+
+Each name loads its own module on first use, and a module only those of the CDK that every app with it uses; any other
+is reached as `cdk.aws_...`, which the CDK loads on first use. An app pays for what it makes.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from session_scoping.errors import MissingExtraError
 
@@ -15,26 +21,52 @@ except ImportError as error:
         'agent images do without it; fix: pip install "session-scoping[cdk]"'
     ) from error
 
-from session_scoping.constructs.attribution import WebIdentity
-from session_scoping.constructs.binding import WorkloadBinding, endpoint_policy_for
-from session_scoping.constructs.compute_role import ComputeBackend, ScopedComputeRole
-from session_scoping.constructs.credential_broker import CredentialBroker
-from session_scoping.constructs.dispatch import grant_dispatch
-from session_scoping.constructs.external_tokens import ExternalTokenGrant
-from session_scoping.constructs.minting import Minting
-from session_scoping.constructs.models import Models
-from session_scoping.constructs.objects import TenantObjects
-from session_scoping.constructs.revocation import Revocation
-from session_scoping.constructs.session_broker import SessionBrokerRole
-from session_scoping.constructs.session_role import SessionRole
-from session_scoping.constructs.table_policy import TenantTablePolicy
-from session_scoping.constructs.tables import TenantTable
-from session_scoping.constructs.task_token_issuer import TaskTokenIssuer
-from session_scoping.constructs.token_vault import TokenVaultGrant
-from session_scoping.constructs.tool_role import ToolScopedRole
-from session_scoping.constructs.user_binding import UserBinding
-from session_scoping.constructs.vault_resources import VaultProvider
-from session_scoping.vault_actions import TokenFlow
+if TYPE_CHECKING:
+    from session_scoping.constructs.attribution import WebIdentity
+    from session_scoping.constructs.binding import WorkloadBinding, endpoint_policy_for
+    from session_scoping.constructs.compute_role import ComputeBackend, ScopedComputeRole
+    from session_scoping.constructs.credential_broker import CredentialBroker
+    from session_scoping.constructs.dispatch import grant_dispatch
+    from session_scoping.constructs.external_tokens import ExternalTokenGrant
+    from session_scoping.constructs.minting import Minting
+    from session_scoping.constructs.models import Models
+    from session_scoping.constructs.objects import TenantObjects
+    from session_scoping.constructs.revocation import Revocation
+    from session_scoping.constructs.session_broker import SessionBrokerRole
+    from session_scoping.constructs.session_role import SessionRole
+    from session_scoping.constructs.table_policy import TenantTablePolicy
+    from session_scoping.constructs.tables import TenantTable
+    from session_scoping.constructs.task_token_issuer import TaskTokenIssuer
+    from session_scoping.constructs.token_vault import TokenVaultGrant
+    from session_scoping.constructs.tool_role import ToolScopedRole
+    from session_scoping.constructs.user_binding import UserBinding
+    from session_scoping.constructs.vault_resources import VaultProvider
+    from session_scoping.vault_actions import TokenFlow
+
+_HOMES = {
+    "ComputeBackend": "session_scoping.constructs.compute_role",
+    "CredentialBroker": "session_scoping.constructs.credential_broker",
+    "ExternalTokenGrant": "session_scoping.constructs.external_tokens",
+    "Minting": "session_scoping.constructs.minting",
+    "Models": "session_scoping.constructs.models",
+    "Revocation": "session_scoping.constructs.revocation",
+    "ScopedComputeRole": "session_scoping.constructs.compute_role",
+    "SessionBrokerRole": "session_scoping.constructs.session_broker",
+    "SessionRole": "session_scoping.constructs.session_role",
+    "TaskTokenIssuer": "session_scoping.constructs.task_token_issuer",
+    "TenantObjects": "session_scoping.constructs.objects",
+    "TenantTable": "session_scoping.constructs.tables",
+    "TenantTablePolicy": "session_scoping.constructs.table_policy",
+    "TokenFlow": "session_scoping.vault_actions",
+    "TokenVaultGrant": "session_scoping.constructs.token_vault",
+    "ToolScopedRole": "session_scoping.constructs.tool_role",
+    "UserBinding": "session_scoping.constructs.user_binding",
+    "VaultProvider": "session_scoping.constructs.vault_resources",
+    "WebIdentity": "session_scoping.constructs.attribution",
+    "WorkloadBinding": "session_scoping.constructs.binding",
+    "endpoint_policy_for": "session_scoping.constructs.binding",
+    "grant_dispatch": "session_scoping.constructs.dispatch",
+}
 
 __all__ = [
     "ComputeBackend",
@@ -60,3 +92,13 @@ __all__ = [
     "endpoint_policy_for",
     "grant_dispatch",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -5,15 +5,14 @@ Source: AgentCore devguide, runtime-permissions; ECS developer guide, task-iam-r
 and CloudWatch Logs guides, identity-based policies.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Sequence
 from typing import cast
 
-from aws_cdk import aws_bedrockagentcore as agentcore
-from aws_cdk import aws_ecr as ecr
+import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_logs as logs
-from aws_cdk import aws_secretsmanager as secretsmanager
 
 from session_scoping.constructs.documents import Section
 from session_scoping.constructs.site import Site, has_wildcard, is_token
@@ -64,7 +63,9 @@ def trusted_service(service: str, site: Site, source_arn: str | None) -> iam.IPr
     )
 
 
-def agentcore_baseline(site: Site, repository: ecr.IRepository | None, runtime_name: str | None) -> list[Section]:
+def agentcore_baseline(
+    site: Site, repository: cdk.aws_ecr.IRepository | None, runtime_name: str | None
+) -> list[Section]:
     """Return what the AgentCore service needs of an execution role."""
     namespace: Conditions = {"StringEquals": {"cloudwatch:namespace": "bedrock-agentcore"}}
     statements = [
@@ -115,7 +116,7 @@ def ecs_exec() -> list[Section]:
     return [Section.whole(allow("EcsExec", channels, ["*"]))]
 
 
-def log_groups(groups: Sequence[logs.ILogGroup]) -> list[Section]:
+def log_groups(groups: Sequence[cdk.aws_logs.ILogGroup]) -> list[Section]:
     """Return write access to these log groups."""
     if not groups:
         return []
@@ -123,7 +124,7 @@ def log_groups(groups: Sequence[logs.ILogGroup]) -> list[Section]:
     return [Section.by_resource(allow("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], arns))]
 
 
-def secrets(entries: Sequence[secretsmanager.ISecret | str], site: Site) -> list[Section]:
+def secrets(entries: Sequence[cdk.aws_secretsmanager.ISecret | str], site: Site) -> list[Section]:
     """Return read access to these secrets, and to the keys they are encrypted with."""
     if not entries:
         return []
@@ -143,11 +144,12 @@ def secrets(entries: Sequence[secretsmanager.ISecret | str], site: Site) -> list
     return sections
 
 
-def _secret_arn(secret: secretsmanager.ISecret | str) -> str:
+def _secret_arn(secret: cdk.aws_secretsmanager.ISecret | str) -> str:
     arn = secret if isinstance(secret, str) else secret.secret_full_arn
     if arn is None:
         # Imported by name: Secrets Manager appends exactly six characters (Secrets Manager guide, IAM examples).
-        return f"{cast(secretsmanager.ISecret, secret).secret_arn}-??????"
+        imported = cast("cdk.aws_secretsmanager.ISecret", secret)
+        return f"{imported.secret_arn}-??????"
     if has_wildcard(arn) or not (is_token(arn) or _SECRET_ARN.fullmatch(arn)):
         raise InvalidInputError(
             "that is not the complete ARN of one secret",
@@ -184,13 +186,13 @@ def check_exact(what: str, text: str, form: re.Pattern[str], expected: str) -> N
         )
 
 
-def memory(entry: agentcore.IMemory | agentcore.CfnMemory | str | None) -> list[Section]:
+def memory(entry: cdk.aws_bedrockagentcore.IMemory | cdk.aws_bedrockagentcore.CfnMemory | str | None) -> list[Section]:
     """Return event and record access to one AgentCore Memory."""
     if entry is None:
         return []
     if isinstance(entry, str):
         arn = entry
-    elif isinstance(entry, agentcore.CfnMemory):
+    elif isinstance(entry, cdk.aws_bedrockagentcore.CfnMemory):
         arn = entry.attr_memory_arn
     else:
         arn = entry.memory_arn

@@ -1,9 +1,11 @@
 """WorkloadBinding: sessions that are of no use outside the workload's own network."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from aws_cdk import aws_ec2 as ec2
+import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
@@ -54,7 +56,7 @@ class WorkloadBinding(Limit):
     def __init__(
         self,
         *,
-        vpc: ec2.IVpc | str,
+        vpc: cdk.aws_ec2.IVpc | str,
         region: str | None = None,
         task_ip: bool = False,
         endpoints_elsewhere: Sequence[str] = (),
@@ -115,7 +117,7 @@ class WorkloadBinding(Limit):
     def checks(self, limited: Limited) -> Iterable[Check]:
         """Return that the code which uses the sessions can stand in the VPC, and that the endpoints it needs exist."""
         yield from compute_checks(limited, task_ip=self._task_ip)
-        if isinstance(self._vpc, ec2.Vpc):
+        if not isinstance(self._vpc, str) and isinstance(self._vpc, cdk.aws_ec2.Vpc):
             yield from endpoint_checks(limited, self._vpc, self._elsewhere)
 
     def _region_at(self, site: Site) -> str:

@@ -1,7 +1,6 @@
 """What the broker's function may do, and what is denied to those around it."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
@@ -9,14 +8,12 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 
+from session_scoping.constructs.compute_role import AnyRole, underlying
 from session_scoping.constructs.documents import Section
 from session_scoping.constructs.signing_keys import SIGNING
 from session_scoping.constructs.site import Site
 from session_scoping.constructs.statements import Conditions, allow, deny
 from session_scoping.constructs.tables import every_region
-
-if TYPE_CHECKING:
-    from session_scoping.constructs.minting import AnyRole
 
 
 def own(site: Site, key: kms.IKey, table: dynamodb.ITable, log_group: logs.ILogGroup) -> list[Section]:
@@ -39,10 +36,8 @@ def own(site: Site, key: kms.IKey, table: dynamodb.ITable, log_group: logs.ILogG
     return [Section.whole(*statements)]
 
 
-def granted(grantee: "AnyRole", actions: Sequence[str], arn: str, conditions: Conditions | None = None) -> iam.Grant:
+def granted(grantee: AnyRole, actions: Sequence[str], arn: str, conditions: Conditions | None = None) -> iam.Grant:
     """Let a role do something to one resource."""
-    from session_scoping.constructs.minting import underlying
-
     return iam.Grant.add_to_principal(
         grantee=underlying(grantee), actions=list(actions), resource_arns=[arn], conditions=conditions
     )

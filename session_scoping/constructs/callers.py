@@ -8,8 +8,7 @@ import jsii
 from aws_cdk import aws_iam as iam
 
 from session_scoping.constructs.attribution import WebIdentity
-from session_scoping.constructs.compute_role import ScopedComputeRole
-from session_scoping.constructs.minting import AnyRole
+from session_scoping.constructs.compute_role import AnyRole, ScopedComputeRole
 from session_scoping.constructs.ruler import TRUST_POLICY_MAX, Ruler, too_large_message
 from session_scoping.constructs.site import is_token
 from session_scoping.errors import InvalidInputError

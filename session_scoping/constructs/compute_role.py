@@ -1,29 +1,25 @@
 """ScopedComputeRole: the role agent code runs under, slimmed to its documented baseline."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from enum import Enum
-from typing import TYPE_CHECKING
 
+import aws_cdk as cdk
 import jsii
-from aws_cdk import aws_bedrockagentcore as agentcore
-from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_logs as logs
-from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from session_scoping.constructs import baseline
 from session_scoping.constructs.access import demand
 from session_scoping.constructs.as_role import AsRole
+from session_scoping.constructs.fence import RolesGuard
 from session_scoping.constructs.finished import FinishedTree
 from session_scoping.constructs.models import Models
 from session_scoping.constructs.policies import PolicySeries, check_attachments
 from session_scoping.constructs.ruler import Ruler
 from session_scoping.constructs.site import Site
 from session_scoping.errors import InvalidInputError
-
-if TYPE_CHECKING:
-    from session_scoping.constructs.fence import RolesGuard
 
 
 class ComputeBackend(Enum):
@@ -54,10 +50,10 @@ class ScopedComputeRole(AsRole, Construct):
         *,
         backend: ComputeBackend,
         models: Models | None = None,
-        secrets: Sequence[secretsmanager.ISecret | str] = (),
-        log_groups: Sequence[logs.ILogGroup] = (),
-        memory: agentcore.IMemory | agentcore.CfnMemory | str | None = None,
-        repository: ecr.IRepository | None = None,
+        secrets: Sequence[cdk.aws_secretsmanager.ISecret | str] = (),
+        log_groups: Sequence[cdk.aws_logs.ILogGroup] = (),
+        memory: cdk.aws_bedrockagentcore.IMemory | cdk.aws_bedrockagentcore.CfnMemory | str | None = None,
+        repository: cdk.aws_ecr.IRepository | None = None,
         runtime_name: str | None = None,
         runtime_arn: str | None = None,
         ecs_exec: bool = False,
@@ -183,6 +179,14 @@ class ScopedComputeRole(AsRole, Construct):
     def backend(self) -> ComputeBackend:
         """Where the code runs."""
         return self._backend
+
+
+AnyRole = iam.IRole | ScopedComputeRole
+
+
+def underlying(role: AnyRole) -> iam.IRole:
+    """Return the CDK role that accepts policies."""
+    return role.policy_role if isinstance(role, ScopedComputeRole) else role
 
 
 def _check_backend(backend: ComputeBackend, **arguments: object) -> None:

@@ -1,7 +1,7 @@
 """CredentialBroker: the function that exchanges a task's signed token for the task's credentials."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -15,6 +15,7 @@ from constructs import Construct
 from session_scoping import environment
 from session_scoping.broker import bundle
 from session_scoping.constructs import broker_policies
+from session_scoping.constructs.compute_role import AnyRole
 from session_scoping.constructs.documents import Section
 from session_scoping.constructs.finished import FinishedTree
 from session_scoping.constructs.functions import function_of
@@ -25,9 +26,6 @@ from session_scoping.constructs.site import Site
 from session_scoping.errors import InvalidInputError
 from session_scoping.refusals import FUNCTION_TIMEOUT_SECONDS
 from session_scoping.task_token import DEFAULT_SUBJECT, check_issuer, check_plain
-
-if TYPE_CHECKING:
-    from session_scoping.constructs.minting import AnyRole
 
 # A call takes some 0.3 s when warm, so ten at a time mint about thirty sessions a second: more than 50,000 tasks need
 # that refresh every half hour, and a twentieth of the 600 STS requests a second an account has in a Region.
@@ -170,15 +168,15 @@ class CredentialBroker(Construct):
         """One JSON line for each decision; it names the token by its `jti` and holds no tag and no credential."""
         return self._log_group
 
-    def grant_invoke(self, grantee: "AnyRole") -> iam.Grant:
+    def grant_invoke(self, grantee: AnyRole) -> iam.Grant:
         """Let a role exchange tokens. The compute roles of `Minting.by_credential_broker` may already."""
         return broker_policies.granted(grantee, ["lambda:InvokeFunction"], self._function.function_arn)
 
-    def grant_issue(self, grantee: "AnyRole") -> iam.Grant:
+    def grant_issue(self, grantee: AnyRole) -> iam.Grant:
         """Let the orchestrator sign task tokens, and nothing else."""
         return grant_issue(grantee, [self._signing_key])
 
-    def grant_revoke(self, grantee: "AnyRole") -> iam.Grant:
+    def grant_revoke(self, grantee: AnyRole) -> iam.Grant:
         """Let a role revoke tokens, and look up and take back what is revoked."""
         actions = ["dynamodb:PutItem", "dynamodb:GetItem", "dynamodb:DeleteItem"]
         grant = broker_policies.granted(grantee, actions, self._table.table_arn)

@@ -1,9 +1,11 @@
 """`grant_dispatch`: starting tasks on an AgentCore runtime, for a user or for none."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from aws_cdk import aws_bedrockagentcore as agentcore
+import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
 from session_scoping.constructs.compute_role import ScopedComputeRole
@@ -13,8 +15,9 @@ from session_scoping.constructs.site import Site, has_wildcard, is_token
 from session_scoping.errors import InvalidInputError
 from session_scoping.vault_actions import INVOKE, INVOKE_FOR_USER
 
-AnyRuntime: TypeAlias = agentcore.IBedrockAgentRuntime | agentcore.CfnRuntime | str
-AnyEndpoint: TypeAlias = agentcore.IRuntimeEndpoint | agentcore.CfnRuntimeEndpoint | str
+# As text, so that AgentCore is not loaded for its types.
+AnyRuntime: TypeAlias = "cdk.aws_bedrockagentcore.IBedrockAgentRuntime | cdk.aws_bedrockagentcore.CfnRuntime | str"
+AnyEndpoint: TypeAlias = "cdk.aws_bedrockagentcore.IRuntimeEndpoint | cdk.aws_bedrockagentcore.CfnRuntimeEndpoint | str"
 
 DEFAULT_ENDPOINT = "DEFAULT"
 """The endpoint every runtime has. Source: AgentCore devguide, agent-runtime-versioning."""
@@ -103,13 +106,15 @@ def _arns(runtime: AnyRuntime, endpoints: Sequence[AnyEndpoint]) -> list[str]:
 def _runtime_arn(runtime: AnyRuntime) -> str:
     if isinstance(runtime, str):
         return runtime
-    return runtime.attr_agent_runtime_arn if isinstance(runtime, agentcore.CfnRuntime) else runtime.agent_runtime_arn
+    if isinstance(runtime, cdk.aws_bedrockagentcore.CfnRuntime):
+        return runtime.attr_agent_runtime_arn
+    return runtime.agent_runtime_arn
 
 
 def _endpoint_arn(runtime_arn: str, endpoint: AnyEndpoint) -> str:
     if isinstance(endpoint, str):
         whole = endpoint.startswith("arn:") or is_token(endpoint)
         return endpoint if whole else f"{runtime_arn}/runtime-endpoint/{endpoint}"
-    if isinstance(endpoint, agentcore.CfnRuntimeEndpoint):
+    if isinstance(endpoint, cdk.aws_bedrockagentcore.CfnRuntimeEndpoint):
         return endpoint.attr_agent_runtime_endpoint_arn
     return endpoint.agent_runtime_endpoint_arn

@@ -1,12 +1,11 @@
 """The Denies that keep compute roles away from tenant data, whichever comes first, the role or the data."""
 
 from collections.abc import Iterable, Sequence
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 from aws_cdk import aws_iam as iam
-from constructs import Construct
+from constructs import Construct, Node
 
-from session_scoping.constructs.compute_role import ScopedComputeRole
 from session_scoping.constructs.documents import Section
 from session_scoping.constructs.guards import ROLE_ACTIONS
 from session_scoping.constructs.policies import PolicySeries, count_attached
@@ -52,6 +51,24 @@ class ComputeFence:
                 series.attach(roles)
 
 
+class GuardedRole(Protocol):
+    """What the guard needs of a `ScopedComputeRole`, which keeps it."""
+
+    roles_guard: "RolesGuard | None"
+
+    @property
+    def node(self) -> Node:
+        """Where the role stands."""
+
+    @property
+    def policy_role(self) -> iam.Role:
+        """The role as it accepts policies."""
+
+    @property
+    def other_roles(self) -> Sequence[str]:
+        """ARNs of roles it may assume besides the session roles it mints for."""
+
+
 class RolesGuard:
     """
     The Deny that keeps a compute role from becoming any role but the session roles it mints for.
@@ -70,7 +87,7 @@ class RolesGuard:
         self._statement: iam.PolicyStatement | None = None
         self._policy: iam.ManagedPolicy | None = None
 
-    def limit(self, roles: Iterable[ScopedComputeRole]) -> None:
+    def limit(self, roles: Iterable[GuardedRole]) -> None:
         """
         Put the guard on compute roles.
 
@@ -91,7 +108,7 @@ class RolesGuard:
         for role in roles:
             self.let_become(role, role.other_roles)
 
-    def let_become(self, role: ScopedComputeRole, role_arns: Sequence[str]) -> None:
+    def let_become(self, role: GuardedRole, role_arns: Sequence[str]) -> None:
         """
         Leave further roles out of the Deny.
 
@@ -123,7 +140,7 @@ class RolesGuard:
             self._statement.add_not_resources(session_role_arn)
 
 
-def _refuse_mixed_minting(role: ScopedComputeRole) -> NoReturn:
+def _refuse_mixed_minting(role: GuardedRole) -> NoReturn:
     raise InvalidInputError(
         f"compute role `{role.node.path}` would mint for one session role and not for another",
         got="minting by compute roles and by a broker",
@@ -133,7 +150,7 @@ def _refuse_mixed_minting(role: ScopedComputeRole) -> NoReturn:
     )
 
 
-def _refuse_becoming(role: ScopedComputeRole) -> NoReturn:
+def _refuse_becoming(role: GuardedRole) -> NoReturn:
     raise InvalidInputError(
         f"compute role `{role.node.path}` would assume another role",
         got="a compute role for which a broker mints",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
-from session_scoping.constructs.compute_role import ScopedComputeRole
+from session_scoping.constructs.compute_role import AnyRole, ScopedComputeRole, underlying
 from session_scoping.constructs.roles import demand_changeable, demand_distinct
 from session_scoping.constructs.site import Site
 from session_scoping.constructs.trusted_issuer import AnyProvider, TrustedIssuer
@@ -17,7 +17,6 @@ from session_scoping.task_token import DEFAULT_SUBJECT
 if TYPE_CHECKING:
     from session_scoping.constructs.credential_broker import CredentialBroker
 
-AnyRole = iam.IRole | ScopedComputeRole
 Mode = Literal["compute", "broker", "credential-broker", "web-identity"]
 
 MINT_ACTIONS = ("sts:AssumeRole", "sts:TagSession")
@@ -164,11 +163,6 @@ class Minting:
             _check_max_session(max_session)
         identity = TrustedIssuer.of(provider, issuer=issuer, audience=audience, subject=subject)
         return cls("web-identity", (), _listed(compute_roles), web_identity=identity, max_session=max_session)
-
-
-def underlying(role: AnyRole) -> iam.IRole:
-    """Return the CDK role that accepts policies."""
-    return role.policy_role if isinstance(role, ScopedComputeRole) else role
 
 
 def checked_roles(minting: Minting, site: Site) -> tuple[list[iam.IRole], list[str]]:

@@ -1,14 +1,13 @@
 """Whether the code that uses bound sessions can stand in a VPC at all: asked of the finished tree."""
 
+from __future__ import annotations
+
+import sys
 from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import aws_cdk as cdk
-from aws_cdk import aws_bedrockagentcore as agentcore
-from aws_cdk import aws_ec2 as ec2
-from aws_cdk import aws_ecs as ecs
-from aws_cdk import aws_lambda as lambda_
 from constructs import IConstruct
 
 from session_scoping.constructs.finished import Check
@@ -48,17 +47,21 @@ _LAMBDA = "function"
 _ECS = "task definition"
 
 
+_KINDS = (
+    (_AGENTCORE, "aws_bedrockagentcore", "CfnRuntime", "roleArn", "networkConfiguration"),
+    (_LAMBDA, "aws_lambda", "CfnFunction", "role", "vpcConfig"),
+    (_ECS, "aws_ecs", "CfnTaskDefinition", "taskRoleArn", "networkMode"),
+)
+
+
 def _kind(resource: IConstruct) -> tuple[Any, Any, str] | None:
     """Return the role, the network and the kind of a resource that runs code."""
-    if isinstance(resource, agentcore.CfnRuntime):
-        found = properties_of(resource)
-        return found["roleArn"], found.get("networkConfiguration"), _AGENTCORE
-    if isinstance(resource, lambda_.CfnFunction):
-        found = properties_of(resource)
-        return found["role"], found.get("vpcConfig"), _LAMBDA
-    if isinstance(resource, ecs.CfnTaskDefinition):
-        found = properties_of(resource)
-        return found.get("taskRoleArn"), found.get("networkMode"), _ECS
+    for kind, module, name, role, network in _KINDS:
+        # Nothing is of a class whose module is not loaded, and loading ECS for that answer would take longest of all.
+        loaded = sys.modules.get(f"aws_cdk.{module}")
+        if loaded is not None and isinstance(resource, getattr(loaded, name)):
+            found = properties_of(cast(cdk.CfnResource, resource))
+            return found.get(role), found.get(network), kind
     return None
 
 
@@ -86,9 +89,9 @@ def _compute_errors(limited: Limited, path: str, kind: str, task_ip: bool, found
         )
 
 
-def endpoint_checks(limited: Limited, vpc: ec2.Vpc, elsewhere: frozenset[str]) -> Iterable[Check]:
+def endpoint_checks(limited: Limited, vpc: cdk.aws_ec2.Vpc, elsewhere: frozenset[str]) -> Iterable[Check]:
     """Check that the VPC has the endpoints sessions need; a request that goes around them is denied."""
-    endpoints = [resource for resource in _resources(vpc) if isinstance(resource, ec2.CfnVPCEndpoint)]
+    endpoints = [resource for resource in _resources(vpc) if isinstance(resource, cdk.aws_ec2.CfnVPCEndpoint)]
     stack = cdk.Stack.of(vpc)
     known = [(properties_of(endpoint)["vpcId"], properties_of(endpoint).get("serviceName")) for endpoint in endpoints]
     here = [stack.resolve(name) for of, name in known if of == vpc.vpc_id and name]
@@ -97,7 +100,7 @@ def endpoint_checks(limited: Limited, vpc: ec2.Vpc, elsewhere: frozenset[str]) -
     yield Check({}, lambda _: _missing_errors(limited, vpc, missing))
 
 
-def _missing_errors(limited: Limited, vpc: ec2.Vpc, missing: list[str]) -> Iterator[str]:
+def _missing_errors(limited: Limited, vpc: cdk.aws_ec2.Vpc, missing: list[str]) -> Iterator[str]:
     if missing:
         calls = "; ".join(f"vpc.{_ADD_ENDPOINT[name]}" for name in missing)
         yield (

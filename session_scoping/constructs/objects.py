@@ -1,11 +1,12 @@
 """Tenant objects: which keys of which bucket a session reaches, and the guards around them."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from aws_cdk import aws_kms as kms
-from aws_cdk import aws_s3 as s3
+import aws_cdk as cdk
 from constructs import IConstruct
 
 from session_scoping import layout
@@ -31,10 +32,10 @@ class TenantObjects:
         encryption_key: Customer-managed key of the bucket. Default: the key found on the bucket.
     """
 
-    bucket: s3.IBucket
+    bucket: cdk.aws_s3.IBucket
     keys: Sequence[str]
     access: str | Sequence[str]
-    encryption_key: kms.IKey | None = None
+    encryption_key: cdk.aws_kms.IKey | None = None
 
     def __post_init__(self) -> None:
         demand(
@@ -44,30 +45,30 @@ class TenantObjects:
             object.__setattr__(self, name, words(getattr(self, name), name))
 
     @classmethod
-    def traces(cls, bucket: s3.IBucket, *, reach: Reach = "task") -> "TenantObjects":
+    def traces(cls, bucket: cdk.aws_s3.IBucket, *, reach: Reach = "task") -> TenantObjects:
         """Return put access to the session's traces; `reach="user"` lets it write to all tasks of its user."""
         own = (layout.TRACE_OBJECT, layout.TRACE_PREFIX)
         keys = _by_reach(reach, {"task": own, "user": (layout.USER_TRACE_PREFIX,)})
         return cls(bucket, keys, ("put", "multipart"))
 
     @classmethod
-    def attachments(cls, bucket: s3.IBucket, *, reach: Reach = "task") -> "TenantObjects":
+    def attachments(cls, bucket: cdk.aws_s3.IBucket, *, reach: Reach = "task") -> TenantObjects:
         """Return read access to the session's attachments; `reach="user"` opens all tasks of its user."""
         own = (layout.ATTACHMENT_PREFIX,)
         keys = _by_reach(reach, {"task": own, "user": (layout.USER_ATTACHMENT_PREFIX,)})
         return cls(bucket, keys, ("get", "get-version"))
 
     @classmethod
-    def artifacts(cls, bucket: s3.IBucket) -> "TenantObjects":
+    def artifacts(cls, bucket: cdk.aws_s3.IBucket) -> TenantObjects:
         """Return put access to the task's artifacts."""
         return cls(bucket, (layout.ARTIFACT_PREFIX,), "put")
 
     @classmethod
-    def payload(cls, bucket: s3.IBucket) -> "TenantObjects":
+    def payload(cls, bucket: cdk.aws_s3.IBucket) -> TenantObjects:
         """Return read access to the task's own payload object."""
         return cls(bucket, (layout.PAYLOAD_OBJECT,), "get")
 
-    def bind(self, tag_keys: Sequence[str], bucket: "BucketFacts") -> "BoundObjects":
+    def bind(self, tag_keys: Sequence[str], bucket: BucketFacts) -> BoundObjects:
         """
         Check the entry against the tag keys and what was read of its bucket.
 
@@ -98,7 +99,7 @@ class TenantObjects:
     def _may_use_bucket_key(self) -> bool:
         """Whether S3 may name the bucket instead of the object to KMS; an imported bucket may."""
         resource: Any = self.bucket.node.default_child
-        if not isinstance(resource, s3.CfnBucket):
+        if not isinstance(resource, cdk.aws_s3.CfnBucket):
             return True
         encryption = self.bucket.stack.resolve(resource.bucket_encryption) or {}
         rules = encryption.get("serverSideEncryptionConfiguration", [])
@@ -134,15 +135,15 @@ class BucketFacts:
     """
 
     arn: str
-    encryption_key: kms.IKey | None
+    encryption_key: cdk.aws_kms.IKey | None
     account: str | None
     home: Site | None
 
     @classmethod
-    def of(cls, bucket: s3.IBucket, home_of: Callable[[IConstruct], Site]) -> "BucketFacts":
+    def of(cls, bucket: cdk.aws_s3.IBucket, home_of: Callable[[IConstruct], Site]) -> BucketFacts:
         """Read a bucket from the CDK."""
         # A bucket made in this app belongs to its stack's account; reading `env` takes a trip for each of its fields.
-        home = home_of(bucket) if isinstance(bucket, s3.Bucket) else None
+        home = home_of(bucket) if isinstance(bucket, cdk.aws_s3.Bucket) else None
         account = home.account if home else bucket.env.account
         return cls(bucket.bucket_arn, bucket.encryption_key, None if is_token(account) else account, home)
 

@@ -29,11 +29,10 @@ from session_scoping.constructs.callers import (
     too_large,
     trust_errors,
 )
-from session_scoping.constructs.compute_role import ScopedComputeRole
+from session_scoping.constructs.compute_role import AnyRole, ScopedComputeRole, underlying
 from session_scoping.constructs.documents import Section
 from session_scoping.constructs.finished import Check, FinishedTree
 from session_scoping.constructs.limits import Limit, Limited, Limits
-from session_scoping.constructs.minting import AnyRole, underlying
 from session_scoping.constructs.models import Models
 from session_scoping.constructs.policies import PolicySeries, check_attachments, flatten
 from session_scoping.constructs.role_notes import promise, tell_owner

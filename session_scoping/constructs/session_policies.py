@@ -6,11 +6,10 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from session_scoping.constructs.chaining import ChainingGuard
-from session_scoping.constructs.compute_role import ScopedComputeRole
+from session_scoping.constructs.compute_role import AnyRole, ScopedComputeRole, underlying
 from session_scoping.constructs.documents import Section
 from session_scoping.constructs.fence import ComputeFence, RolesGuard
 from session_scoping.constructs.finished import Check
-from session_scoping.constructs.minting import AnyRole, underlying
 from session_scoping.constructs.policies import PolicySeries, check_attachments
 from session_scoping.constructs.ruler import Ruler
 from session_scoping.constructs.site import Site

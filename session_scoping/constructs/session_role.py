@@ -10,10 +10,11 @@ from constructs import Construct
 from session_scoping import environment
 from session_scoping.constructs import guards, minting_guards, session_warnings
 from session_scoping.constructs.arguments import check_kinds, listed
+from session_scoping.constructs.compute_role import AnyRole, underlying
 from session_scoping.constructs.documents import Section, document_of, tokens_in
 from session_scoping.constructs.finished import Check, FinishedTree
 from session_scoping.constructs.limits import Limit, Limited, Limits
-from session_scoping.constructs.minting import MINT_ACTIONS, AnyRole, Minting, checked_roles, demand_open, underlying
+from session_scoping.constructs.minting import MINT_ACTIONS, Minting, checked_roles, demand_open
 from session_scoping.constructs.models import Models
 from session_scoping.constructs.objects import TenantObjects
 from session_scoping.constructs.objects_apart import check_others

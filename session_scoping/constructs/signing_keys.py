@@ -1,19 +1,17 @@
 """The keys that sign task tokens: what kind they must be, who may sign, and who may not."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
 
+from session_scoping.constructs.compute_role import AnyRole, underlying
 from session_scoping.constructs.documents import Section
 from session_scoping.constructs.site import has_wildcard, is_token
 from session_scoping.constructs.statements import Conditions, deny
 from session_scoping.errors import InvalidInputError
-
-if TYPE_CHECKING:
-    from session_scoping.constructs.minting import AnyRole
 
 # RS256 over a digest: what TaskTokenSigner asks for and the broker verifies.
 # Source: KMS API_Sign; service authorization reference, list_awskeymanagementservice.
@@ -24,7 +22,7 @@ SIGNING: Conditions = {
 _RSA = ("RSA_2048", "RSA_3072", "RSA_4096")
 
 
-def demand_signing_key(key: kms.IKey) -> None:
+def demand_signing_key(key: cdk.aws_kms.IKey) -> None:
     """
     Refuse a key that cannot sign task tokens, as far as it is known.
 
@@ -35,7 +33,7 @@ def demand_signing_key(key: kms.IKey) -> None:
     if not isinstance(arn, str) or "alias/" in arn or has_wildcard(arn):
         raise _refused("no key" if not isinstance(arn, str) else "an alias or a pattern")
     resource = key.node.default_child
-    if isinstance(resource, kms.CfnKey):
+    if isinstance(resource, cdk.aws_kms.CfnKey):
         spec, usage = resource.key_spec or "SYMMETRIC_DEFAULT", resource.key_usage or "ENCRYPT_DECRYPT"
         if not is_token(spec) and (spec not in _RSA or usage != "SIGN_VERIFY"):
             raise _refused(f"a {spec} key for {usage}")
@@ -51,10 +49,8 @@ def _refused(got: str) -> InvalidInputError:
     )
 
 
-def grant_issue(grantee: "AnyRole", keys: Iterable[kms.IKey]) -> iam.Grant:
+def grant_issue(grantee: AnyRole, keys: Iterable[cdk.aws_kms.IKey]) -> iam.Grant:
     """Let a role sign task tokens with these keys, in their one form, and nothing else."""
-    from session_scoping.constructs.minting import underlying
-
     return iam.Grant.add_to_principal(
         grantee=underlying(grantee),
         actions=["kms:Sign"],
@@ -63,20 +59,20 @@ def grant_issue(grantee: "AnyRole", keys: Iterable[kms.IKey]) -> iam.Grant:
     )
 
 
-def signing_guard(keys: Sequence[kms.IKey]) -> list[Section]:
+def signing_guard(keys: Sequence[cdk.aws_kms.IKey]) -> list[Section]:
     """Deny everything on the signing keys; it holds when somebody later allows `kms:*`."""
     scope = {"Action": ["kms:*"], "Resource": [_every_replica(key) for key in keys]}
     return [Section.by_resource(deny("DenySigning", scope))]
 
 
-def _every_replica(key: kms.IKey) -> str:
+def _every_replica(key: cdk.aws_kms.IKey) -> str:
     """
     Return the key's ARN; of a multi-Region key for all Regions, because each replica signs the same.
 
     Source: KMS guide, multi-region-keys-overview: replicas share the key id, which begins with `mrk-`.
     """
     resource, arn = key.node.default_child, key.key_arn
-    if isinstance(resource, kms.CfnKey) and resource.multi_region:
+    if isinstance(resource, cdk.aws_kms.CfnKey) and resource.multi_region:
         return cdk.Stack.of(key).format_arn(service="kms", region="*", resource="key", resource_name=key.key_id)
     match arn.split(":"):
         case ["arn", partition, "kms", _region, account, name] if name.startswith("key/mrk-"):

@@ -1,12 +1,12 @@
 """Tenant tables: which rows of which table a session reaches, and the guards around them."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 import aws_cdk as cdk
-from aws_cdk import aws_dynamodb as dynamodb
-from aws_cdk import aws_kms as kms
 from constructs import IConstruct
 
 from session_scoping.constructs.access import TABLE_ACCESS, actions_for, demand, words
@@ -34,17 +34,17 @@ class TenantTable:
         encryption_key: Customer-managed key of the table. Default: the key found on the table.
     """
 
-    table: dynamodb.ITable
+    table: cdk.aws_dynamodb.ITable
     access: str | Sequence[str] = "read-only"
     leading_key: str = TASK_LEADING_KEY
     partition_key: str | None = None
-    encryption_key: kms.IKey | None = None
+    encryption_key: cdk.aws_kms.IKey | None = None
 
     def __post_init__(self) -> None:
         demand(self.table, "table_arn", what="a tenant table", example='Table.from_table_name(self, "Tasks", "tasks")')
         object.__setattr__(self, "access", words(self.access, "access"))
 
-    def bind(self, site: Site, tag_keys: Sequence[str], home_of: Callable[[IConstruct], Site]) -> "BoundTable":
+    def bind(self, site: Site, tag_keys: Sequence[str], home_of: Callable[[IConstruct], Site]) -> BoundTable:
         """
         Read from the CDK what the statements need.
 
@@ -67,7 +67,8 @@ class TenantTable:
                 fix="import the table by its exact name or ARN",
             )
         resource: Any = self.table.node.default_child
-        known = properties_of(resource) if isinstance(resource, dynamodb.CfnTable | dynamodb.CfnGlobalTable) else None
+        own = (cdk.aws_dynamodb.CfnTable, cdk.aws_dynamodb.CfnGlobalTable)
+        known = properties_of(resource) if isinstance(resource, own) else None
         partition_key, physical_name = (
             self._check_schema(known, site, key_format) if known is not None else (None, None)
         )
@@ -139,7 +140,7 @@ class BoundTable:
     partition_key: str | None
 
 
-def every_region(table: dynamodb.ITable, site: Site) -> str:
+def every_region(table: cdk.aws_dynamodb.ITable, site: Site) -> str:
     """Return the ARN of a table for all Regions, for a guard; `site` is where the guard's owner stands."""
     home = site.homes()(table) if is_token(table.table_name) else site
     return _every_region(table.table_arn, table.table_name, site, home, imported=table.node.default_child is None)
@@ -179,7 +180,7 @@ def check_distinct(tables: Sequence[BoundTable]) -> None:
             )
 
 
-def _check_type(table: dynamodb.ITable, attributes: Any, key: str) -> None:
+def _check_type(table: cdk.aws_dynamodb.ITable, attributes: Any, key: str) -> None:
     known = attributes if isinstance(attributes, list) else []
     kind = next((one["attributeType"] for one in known if one["attributeName"] == key), "S")
     if kind != "S":

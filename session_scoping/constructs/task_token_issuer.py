@@ -1,27 +1,27 @@
 """TaskTokenIssuer: the key that signs task tokens, and optionally its public documents and the IAM OIDC provider."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from aws_cdk import aws_certificatemanager as acm
+import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
-from aws_cdk import aws_route53 as route53
-from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from session_scoping import promises
+from session_scoping.constructs.compute_role import AnyRole
 from session_scoping.constructs.documents import Section
-from session_scoping.constructs.key_set_hosting import KeySetHosting
 from session_scoping.constructs.signing_keys import demand_signing_key, grant_issue, signing_guard
 from session_scoping.constructs.site import Site, is_token
 from session_scoping.errors import InvalidInputError
 from session_scoping.task_token import check_issuer, check_plain
 
 if TYPE_CHECKING:
-    from session_scoping.constructs.minting import AnyRole
+    from session_scoping.constructs.key_set_hosting import KeySetHosting
 
 _DOMAIN = re.compile(r"(?=.{4,200}\Z)([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}")
 
@@ -48,9 +48,9 @@ class TaskTokenIssuer(Construct):
         audience: str,
         signing_key: kms.IKey | None = None,
         also_published: Sequence[kms.IKey] = (),
-        certificate: acm.ICertificate | None = None,
-        hosted_zone: route53.IHostedZone | None = None,
-        access_logs: s3.IBucket | None = None,
+        certificate: cdk.aws_certificatemanager.ICertificate | None = None,
+        hosted_zone: cdk.aws_route53.IHostedZone | None = None,
+        access_logs: cdk.aws_s3.IBucket | None = None,
         log_retention: logs.RetentionDays = logs.RetentionDays.ONE_YEAR,
     ) -> None:
         """
@@ -94,6 +94,9 @@ class TaskTokenIssuer(Construct):
         self._hosting: KeySetHosting | None = None
         self._provider: iam.CfnOIDCProvider | None = None
         if certificate:
+            # Here: CloudFront and what belongs to it are not loaded where nothing is hosted.
+            from session_scoping.constructs.key_set_hosting import KeySetHosting
+
             self._hosting = KeySetHosting(
                 self,
                 "Hosting",
@@ -142,7 +145,7 @@ class TaskTokenIssuer(Construct):
             )
         return self._provider.ref
 
-    def grant_issue(self, grantee: "AnyRole") -> iam.Grant:
+    def grant_issue(self, grantee: AnyRole) -> iam.Grant:
         """Let the orchestrator sign task tokens with the signing key, and nothing else."""
         return grant_issue(grantee, [self._signing_key])
 
@@ -170,9 +173,9 @@ def _check_domain(name: str) -> None:
 
 def _check_hosting(
     site: Site,
-    certificate: acm.ICertificate | None,
-    hosted_zone: route53.IHostedZone | None,
-    access_logs: s3.IBucket | None,
+    certificate: cdk.aws_certificatemanager.ICertificate | None,
+    hosted_zone: cdk.aws_route53.IHostedZone | None,
+    access_logs: cdk.aws_s3.IBucket | None,
 ) -> None:
     if certificate is None and (hosted_zone or access_logs):
         raise InvalidInputError(

@@ -8,9 +8,8 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from session_scoping import environment
-from session_scoping.constructs.compute_role import ScopedComputeRole
+from session_scoping.constructs.compute_role import ScopedComputeRole, underlying
 from session_scoping.constructs.finished import FinishedTree
-from session_scoping.constructs.minting import underlying
 from session_scoping.constructs.policies import PolicySeries
 from session_scoping.constructs.roles import demand_changeable
 from session_scoping.constructs.ruler import Ruler

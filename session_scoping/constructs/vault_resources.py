@@ -1,19 +1,27 @@
 """What a token vault grant names: one workload identity and its credential providers, each by its exact ARN."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from aws_cdk import aws_bedrockagentcore as agentcore
-from aws_cdk import aws_secretsmanager as secretsmanager
+import aws_cdk as cdk
 
 from session_scoping.constructs.site import Site, has_wildcard, is_token
 from session_scoping.errors import InvalidInputError
 
-AnyIdentity: TypeAlias = agentcore.IWorkloadIdentity | agentcore.CfnWorkloadIdentity | str
-AnyOauth2Provider: TypeAlias = agentcore.IOAuth2CredentialProvider | agentcore.CfnOAuth2CredentialProvider | str
-AnyApiKeyProvider: TypeAlias = agentcore.IApiKeyCredentialProvider | agentcore.CfnApiKeyCredentialProvider | str
+# As text, so that AgentCore is not loaded for its types.
+AnyIdentity: TypeAlias = (
+    "cdk.aws_bedrockagentcore.IWorkloadIdentity | cdk.aws_bedrockagentcore.CfnWorkloadIdentity | str"
+)
+AnyOauth2Provider: TypeAlias = (
+    "cdk.aws_bedrockagentcore.IOAuth2CredentialProvider | cdk.aws_bedrockagentcore.CfnOAuth2CredentialProvider | str"
+)
+AnyApiKeyProvider: TypeAlias = (
+    "cdk.aws_bedrockagentcore.IApiKeyCredentialProvider | cdk.aws_bedrockagentcore.CfnApiKeyCredentialProvider | str"
+)
 
 # Source of the three forms: service authorization reference, list_amazonbedrockagentcore. The control plane's model
 # spells the service `acps`; IAM and CloudFormation's registry schema spell it `bedrock-agentcore`.
@@ -38,12 +46,12 @@ class VaultProvider:
 
     kind: Literal["oauth2", "api-key"]
     arn: str
-    secret: secretsmanager.ISecret | str | None
+    secret: cdk.aws_secretsmanager.ISecret | str | None
 
     @classmethod
     def oauth2(
-        cls, provider: AnyOauth2Provider, *, secret: secretsmanager.ISecret | str | None = None
-    ) -> "VaultProvider":
+        cls, provider: AnyOauth2Provider, *, secret: cdk.aws_secretsmanager.ISecret | str | None = None
+    ) -> VaultProvider:
         """
         Return an OAuth2 provider.
 
@@ -56,20 +64,20 @@ class VaultProvider:
         Raises:
             InvalidInputError: The ARN has a wildcard or another form.
         """
-        arn, known = _arn_of(provider, agentcore.CfnOAuth2CredentialProvider, "client_secret_arn")
+        arn, known = _arn_of(provider, "CfnOAuth2CredentialProvider", "client_secret_arn")
         return cls("oauth2", _checked(arn, "provider", _PROVIDERS["oauth2"]), _complete(secret or known))
 
     @classmethod
     def api_key(
-        cls, provider: AnyApiKeyProvider, *, secret: secretsmanager.ISecret | str | None = None
-    ) -> "VaultProvider":
+        cls, provider: AnyApiKeyProvider, *, secret: cdk.aws_secretsmanager.ISecret | str | None = None
+    ) -> VaultProvider:
         """
         Return an API key provider; `secret` is the one with its key. See `oauth2`.
 
         Raises:
             InvalidInputError: The ARN has a wildcard or another form.
         """
-        arn, known = _arn_of(provider, agentcore.CfnApiKeyCredentialProvider, "api_key_secret_arn")
+        arn, known = _arn_of(provider, "CfnApiKeyCredentialProvider", "api_key_secret_arn")
         return cls("api-key", _checked(arn, "provider", _PROVIDERS["api-key"]), _complete(secret or known))
 
 
@@ -89,7 +97,7 @@ class VaultResources:
     providers: tuple[VaultProvider, ...]
 
     @classmethod
-    def of(cls, site: Site, identity: AnyIdentity, providers: Sequence[VaultProvider]) -> "VaultResources":
+    def of(cls, site: Site, identity: AnyIdentity, providers: Sequence[VaultProvider]) -> VaultResources:
         """
         Return the resources of a grant.
 
@@ -130,7 +138,7 @@ class VaultResources:
         return [*self.base, *self.vaults, *(one.arn for one in self.providers)]
 
     @property
-    def secrets(self) -> list[secretsmanager.ISecret | str]:
+    def secrets(self) -> list[cdk.aws_secretsmanager.ISecret | str]:
         """The secrets that are named, each once."""
         return list(dict.fromkeys(one.secret for one in self.providers if one.secret is not None))
 
@@ -138,18 +146,18 @@ class VaultResources:
 def _identity_arn(identity: AnyIdentity) -> str:
     if isinstance(identity, str):
         return identity
-    if isinstance(identity, agentcore.CfnWorkloadIdentity):
+    if isinstance(identity, cdk.aws_bedrockagentcore.CfnWorkloadIdentity):
         return identity.attr_workload_identity_arn
     if not hasattr(identity, "workload_identity_arn"):
         _refuse_kind("workload identity", identity)
     return identity.workload_identity_arn
 
 
-def _arn_of(provider: Any, resource: Any, secret_attribute: str) -> tuple[str, str | None]:
+def _arn_of(provider: Any, resource: str, secret_attribute: str) -> tuple[str, str | None]:
     """Return a provider's ARN and the ARN of its secret, where that is known as text."""
     if isinstance(provider, str):
         return provider, None
-    if isinstance(provider, resource):
+    if isinstance(provider, getattr(cdk.aws_bedrockagentcore, resource)):
         return provider.attr_credential_provider_arn, None
     if not hasattr(provider, "credential_provider_arn") or not hasattr(provider, secret_attribute):
         _refuse_kind("credential provider", provider)
@@ -159,7 +167,7 @@ def _arn_of(provider: Any, resource: Any, secret_attribute: str) -> tuple[str, s
     return provider.credential_provider_arn, known if known and not is_token(known) else None
 
 
-def _complete(secret: secretsmanager.ISecret | str | None) -> secretsmanager.ISecret | str | None:
+def _complete(secret: cdk.aws_secretsmanager.ISecret | str | None) -> cdk.aws_secretsmanager.ISecret | str | None:
     """Refuse a secret imported by name: no page promises the six characters that a pattern would guess at."""
     if secret is None or isinstance(secret, str) or secret.secret_full_arn is not None:
         return secret

@@ -181,7 +181,7 @@ def proven(session: TaskSession, clock: MovableClock, pauses: list[float], *, pa
 
     return prove_patiently(
         session._botocore,
-        role=session._role,
+        role=session._task.role,
         session_name=session.role_session_name,
         patience_seconds=patience,
         now=lambda: clock().timestamp(),
