@@ -42,7 +42,7 @@ from session_scoping import (
     ToolScopedRole,
     WorkloadBinding,
 )
-from session_scoping.tags import DEFAULT_TAG_KEYS
+from session_scoping.contract.tags import DEFAULT_TAG_KEYS
 
 STACK_NAME = "SessionScopingReference"
 MODELS = (

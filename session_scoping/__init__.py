@@ -8,13 +8,13 @@ the contract from here without starting Node; so does what an agent's start can 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from session_scoping.errors import (
+from session_scoping.contract.errors import (
     InvalidInputError,
     MissingExtraError,
     QuotaExceededError,
     SessionScopingError,
 )
-from session_scoping.tags import SessionTags
+from session_scoping.contract.tags import SessionTags
 
 if TYPE_CHECKING:
     from session_scoping.constructs import (
@@ -41,21 +41,21 @@ if TYPE_CHECKING:
         endpoint_policy_for,
         grant_dispatch,
     )
-    from session_scoping.layout import KeyFormat
-    from session_scoping.source_identity import SourceIdentity
+    from session_scoping.contract.key_formats import KeyFormat
+    from session_scoping.contract.source_identity import SourceIdentity
 
 _HOMES = {
     "ComputeBackend": "session_scoping.constructs",
     "CredentialBroker": "session_scoping.constructs",
     "ExternalTokenGrant": "session_scoping.constructs",
-    "KeyFormat": "session_scoping.layout",
+    "KeyFormat": "session_scoping.contract.key_formats",
     "Minting": "session_scoping.constructs",
     "Models": "session_scoping.constructs",
     "Revocation": "session_scoping.constructs",
     "ScopedComputeRole": "session_scoping.constructs",
     "SessionBrokerRole": "session_scoping.constructs",
     "SessionRole": "session_scoping.constructs",
-    "SourceIdentity": "session_scoping.source_identity",
+    "SourceIdentity": "session_scoping.contract.source_identity",
     "TaskTokenIssuer": "session_scoping.constructs",
     "TenantObjects": "session_scoping.constructs",
     "TenantTable": "session_scoping.constructs",

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from session_scoping.errors import SessionScopingError
+from session_scoping.contract.errors import SessionScopingError
 
 # Subcommand -> the module that has `configure(parser)` and `run(arguments) -> exit code`.
 _COMMANDS: dict[str, tuple[str, str]] = {

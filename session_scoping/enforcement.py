@@ -25,11 +25,11 @@ import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
 
+from session_scoping.contract.errors import InvalidInputError
 from session_scoping.enforcement_deploy import Deployment
 from session_scoping.enforcement_requests import IamCall, Wire, access_key_of, form_of, iam_calls
 from session_scoping.enforcement_server import MISLEADING, configured_url, empty, moto_server, refuse_aws, settings
 from session_scoping.enforcement_sessions import Caller, refuse_not_held, session_made
-from session_scoping.errors import InvalidInputError
 from session_scoping.verify.binding import Binding
 from session_scoping.verify.collecting import collect
 from session_scoping.verify.decision import Decision, Request

@@ -8,7 +8,7 @@ from http.client import HTTPConnection
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from session_scoping.errors import InvalidInputError, MissingExtraError
+from session_scoping.contract.errors import InvalidInputError, MissingExtraError
 
 OWNER = "owner"
 """Access key and secret of the owner of the account: moto takes any."""

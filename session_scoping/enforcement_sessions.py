@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from session_scoping.contract.errors import InvalidInputError
+from session_scoping.contract.revocations import ISSUE_TIME
 from session_scoping.enforcement_requests import form_tags
-from session_scoping.errors import InvalidInputError
-from session_scoping.revocations import ISSUE_TIME
 from session_scoping.verify.binding import Binding, tag_context
 from session_scoping.verify.decision import Decision, PolicySet, Request, decide
 from session_scoping.verify.documents import session_policy_of

@@ -14,10 +14,10 @@ from typing import Any
 from botocore.config import Config
 from botocore.session import Session
 
-from session_scoping.compact_token import KMS_ALGORITHM, compact, digest_of, key_id_of, signing_input
-from session_scoping.errors import InvalidInputError, SessionScopingError
-from session_scoping.tags import SessionTags
-from session_scoping.task_token import (
+from session_scoping.contract.errors import InvalidInputError, SessionScopingError
+from session_scoping.contract.jws import KMS_ALGORITHM, compact, digest_of, key_id_of, signing_input
+from session_scoping.contract.tags import SessionTags
+from session_scoping.contract.task_token import (
     DEFAULT_LIFETIME_SECONDS,
     DEFAULT_SUBJECT,
     TaskToken,

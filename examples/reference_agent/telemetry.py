@@ -9,7 +9,7 @@ import boto3
 
 from examples.reference_agent.settings import Settings
 from session_scoping.agent import TaskSession
-from session_scoping.layout import TRACE_OBJECT, KeyFormat
+from session_scoping.contract.key_formats import TRACE_OBJECT, KeyFormat
 
 
 def upload_trace(session: TaskSession, settings: Settings, spans: Iterable[Mapping[str, object]]) -> str:

@@ -7,7 +7,7 @@ The public door. Names load on first use, so that `session_scoping.agent.audit` 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from session_scoping.errors import MissingExtraError
+from session_scoping.contract.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from session_scoping.agent.ambient import UnsafeAmbientSession as UnsafeAmbientSession
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from session_scoping.agent.tokens import complete_consent as complete_consent
     from session_scoping.agent.tokens import resolve_token as resolve_token
     from session_scoping.agent.workload_token import workload_token_from as workload_token_from
-    from session_scoping.tags import SessionTags as SessionTags
+    from session_scoping.contract.tags import SessionTags as SessionTags
 
 _HOMES = {
     "ConsentNeeded": "session_scoping.agent.token_results",
@@ -42,7 +42,7 @@ _HOMES = {
     "Integration": "session_scoping.agent.tokens",
     "NotScopedError": "session_scoping.agent.errors",
     "SecretFallback": "session_scoping.agent.tokens",
-    "SessionTags": "session_scoping.tags",
+    "SessionTags": "session_scoping.contract.tags",
     "TaskCredentialsError": "session_scoping.agent.errors",
     "TaskSession": "session_scoping.agent.session",
     "Token": "session_scoping.agent.token_results",

@@ -15,8 +15,8 @@ from session_scoping.agent.errors import AnswerRefusedError, Failure
 from session_scoping.agent.failures import REDIRECT
 from session_scoping.agent.names import RoleArn
 from session_scoping.agent.region import set_region
-from session_scoping.errors import InvalidInputError
-from session_scoping.tags import SessionTags
+from session_scoping.contract.errors import InvalidInputError
+from session_scoping.contract.tags import SessionTags
 
 DURATION_SECONDS = 3600
 """Source: STS caps a chained session at one hour, whatever MaxSessionDuration says."""

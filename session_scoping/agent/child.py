@@ -10,7 +10,7 @@ from session_scoping.agent.declared import check_declared, require_role
 from session_scoping.agent.errors import Failure, TaskCredentialsError
 from session_scoping.agent.names import session_name_for
 from session_scoping.agent.policy import models_only, parse_session_policy
-from session_scoping.tags import SessionTags
+from session_scoping.contract.tags import SessionTags
 
 
 def child_credentials(

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from session_scoping.errors import InvalidInputError
+from session_scoping.contract.errors import InvalidInputError
 
 
 def utc_now() -> datetime:

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from datetime import UTC
 from pathlib import Path
 
-from session_scoping.errors import SessionScopingError
+from session_scoping.contract.errors import SessionScopingError
 
 _RUNNING = "SESSION_SCOPING_CREDENTIALS_RUNNING"
 """Set while the command runs: its own credential lookup must not start it again."""

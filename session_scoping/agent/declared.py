@@ -3,10 +3,10 @@
 import os
 from typing import Any
 
-from session_scoping import environment
 from session_scoping.agent.names import RoleArn, find_role_arn
-from session_scoping.errors import InvalidInputError
-from session_scoping.tags import SessionTags, parse_tag_keys
+from session_scoping.contract import environment
+from session_scoping.contract.errors import InvalidInputError
+from session_scoping.contract.tags import SessionTags, parse_tag_keys
 
 
 def require_role(role_arn: str | None) -> RoleArn:

@@ -6,7 +6,6 @@ import botocore.session
 from botocore.credentials import CredentialResolver
 from botocore.exceptions import ClientError
 
-from session_scoping import environment
 from session_scoping.agent.assume import AssumeRole
 from session_scoping.agent.credential_set import CredentialSet
 from session_scoping.agent.errors import AnswerRefusedError, Failure, TaskCredentialsError
@@ -16,7 +15,8 @@ from session_scoping.agent.names import RoleArn, check_session_name, session_nam
 from session_scoping.agent.policy import parse_session_policy
 from session_scoping.agent.refresh import TaskCredentials
 from session_scoping.agent.task_role import TaskRole
-from session_scoping.errors import InvalidInputError
+from session_scoping.contract import environment
+from session_scoping.contract.errors import InvalidInputError
 
 DERIVED_SECONDS = 900
 """The least STS gives. Source: STS API_AssumeRole, DurationSeconds."""

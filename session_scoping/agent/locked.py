@@ -12,7 +12,7 @@ from session_scoping.agent.errors import Failure, TaskCredentialsError
 from session_scoping.agent.forks import ForkSafeLock
 from session_scoping.agent.refresh import METHOD, TaskCredentials
 from session_scoping.agent.region import set_region
-from session_scoping.errors import InvalidInputError
+from session_scoping.contract.errors import InvalidInputError
 
 
 class OneProvider(CredentialProvider):

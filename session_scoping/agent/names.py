@@ -2,10 +2,10 @@
 
 import os
 
-from session_scoping import environment
-from session_scoping.names import RoleArn as RoleArn
-from session_scoping.names import check_session_name as check_session_name
-from session_scoping.names import session_name_for as session_name_for
+from session_scoping.contract import environment
+from session_scoping.contract.names import RoleArn as RoleArn
+from session_scoping.contract.names import check_session_name as check_session_name
+from session_scoping.contract.names import session_name_for as session_name_for
 
 
 def find_role_arn(argument: str | None) -> RoleArn | None:

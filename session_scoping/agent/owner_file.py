@@ -3,7 +3,7 @@
 import os
 import stat
 
-from session_scoping.errors import InvalidInputError
+from session_scoping.contract.errors import InvalidInputError
 
 SIZE_MAX = 65_536
 """Bytes; 50 tags of 128 + 256 characters fit at four bytes each with room to spare (STS API_Tag)."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from session_scoping.agent.names import RoleArn
 from session_scoping.bedrock import INVOKE_ACTIONS
-from session_scoping.errors import InvalidInputError
+from session_scoping.contract.errors import InvalidInputError
 
 POLICY_MAX = 2048
 """Characters. Source: STS API_AssumeRole, Policy; managed session policies would share them."""

@@ -16,9 +16,9 @@ from session_scoping.agent.locked import session_with_one_provider
 from session_scoping.agent.names import check_session_name, find_role_arn, session_name_for
 from session_scoping.agent.refresh import TaskCredentials, refuse_copy
 from session_scoping.agent.task_role import TaskRole
-from session_scoping.errors import InvalidInputError
-from session_scoping.names import check_source_identity
-from session_scoping.tags import SessionTags
+from session_scoping.contract.errors import InvalidInputError
+from session_scoping.contract.names import check_source_identity
+from session_scoping.contract.tags import SessionTags
 
 if TYPE_CHECKING:
     from session_scoping.agent.identity import Identity

@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable
 from datetime import datetime
 
-from session_scoping import environment
 from session_scoping.agent.assume import DURATION_SECONDS
 from session_scoping.agent.attempt import within_deadline
 from session_scoping.agent.broker import BrokeredRole
@@ -14,8 +13,9 @@ from session_scoping.agent.names import find_role_arn
 from session_scoping.agent.task_role import TaskRole
 from session_scoping.agent.token_source import Token, TokenSource
 from session_scoping.agent.web_identity import WebIdentityRole, check_duration
-from session_scoping.errors import InvalidInputError
-from session_scoping.task_token import TaskToken
+from session_scoping.contract import environment
+from session_scoping.contract.errors import InvalidInputError
+from session_scoping.contract.task_token import TaskToken
 
 
 def task_role_of_token(

@@ -7,8 +7,8 @@ from typing import Any
 
 from session_scoping.agent.owner_file import OwnerFile
 from session_scoping.agent.policy import unique_pairs
-from session_scoping.errors import InvalidInputError
-from session_scoping.tags import SessionTags
+from session_scoping.contract.errors import InvalidInputError
+from session_scoping.contract.tags import SessionTags
 
 _MAKER = "write it with write_task_file()"
 

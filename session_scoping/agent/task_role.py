@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from session_scoping.agent.names import RoleArn
-from session_scoping.tags import SessionTags
+from session_scoping.contract.tags import SessionTags
 
 
 class TaskRole(NamedTuple):

@@ -3,7 +3,7 @@
 import re
 from typing import Any, Literal
 
-from session_scoping.errors import SessionScopingError
+from session_scoping.contract.errors import SessionScopingError
 
 TokenReason = Literal[
     # AgentCore or Secrets Manager refused: their own codes.

@@ -4,7 +4,7 @@ from botocore import exceptions as botocore_errors
 
 from session_scoping.agent.errors import AnswerRefusedError, Failure, Reason
 from session_scoping.agent.failures import describe
-from session_scoping.refusals import RefusalCode
+from session_scoping.contract.broker_errors import RefusalCode
 
 _EXPECTED = "new credentials from the credential broker"
 _REISSUE = "let the orchestrator issue a new token, if the task is still to run"

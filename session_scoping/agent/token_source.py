@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 from session_scoping.agent.errors import AnswerRefusedError, Failure
 from session_scoping.agent.owner_file import OwnerFile
-from session_scoping.compact_token import UnverifiedToken
-from session_scoping.errors import InvalidInputError
-from session_scoping.task_token import TaskToken
+from session_scoping.contract.errors import InvalidInputError
+from session_scoping.contract.jws import UnverifiedToken
+from session_scoping.contract.task_token import TaskToken
 
 Token = str | os.PathLike[str] | Callable[[], str]
 """A path, or a function that returns the token's text. The text itself is not taken: it would sit in arguments."""

@@ -10,8 +10,8 @@ from session_scoping.agent.quiet import sts_call_hidden
 from session_scoping.agent.token_errors import TokenReason, TokenUnavailableError, describe
 from session_scoping.agent.token_results import ConsentNeeded, Hidden, Token, delegation_of
 from session_scoping.agent.workload_token import Clients, fetch, handed_over
-from session_scoping.errors import InvalidInputError
-from session_scoping.users import parse_user_id
+from session_scoping.contract.errors import InvalidInputError
+from session_scoping.contract.users import parse_user_id
 
 Flow = Literal["USER_FEDERATION", "M2M", "ON_BEHALF_OF_TOKEN_EXCHANGE"]
 _LOG = logging.getLogger("session_scoping.tokens")

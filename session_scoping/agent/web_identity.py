@@ -15,7 +15,7 @@ from session_scoping.agent.names import RoleArn
 from session_scoping.agent.region import set_region
 from session_scoping.agent.token_failures import of_web_identity
 from session_scoping.agent.token_source import TokenSource
-from session_scoping.errors import InvalidInputError
+from session_scoping.contract.errors import InvalidInputError
 
 WEB_IDENTITY_LONGEST = 43_200
 """Seconds. Not chained, so the role's MaxSessionDuration is the limit. Source: STS API_AssumeRoleWithWebIdentity."""

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Protocol
 
-from session_scoping import environment
 from session_scoping.agent.token_errors import TokenUnavailableError
 from session_scoping.agent.token_results import Hidden
+from session_scoping.contract import environment
 
 HEADER = "WorkloadAccessToken"
 """The header AgentCore Runtime adds to each invocation. Source: AgentCore devguide, get-workload-access-token."""

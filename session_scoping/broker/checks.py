@@ -2,8 +2,8 @@
 
 from session_scoping.broker.refused import RefusedError
 from session_scoping.broker.settings import Settings
-from session_scoping.compact_token import UnverifiedToken
-from session_scoping.errors import InvalidInputError
+from session_scoping.contract.errors import InvalidInputError
+from session_scoping.contract.jws import UnverifiedToken
 
 SKEW_SECONDS = 60
 """How far the orchestrator's clock may run ahead of the broker's. Nothing is added to the end of a token."""

@@ -6,7 +6,7 @@ from typing import Any
 from botocore import exceptions as botocore_errors
 from botocore.parsers import ResponseParserError
 
-from session_scoping.refusals import RETRYABLE, RefusalCode
+from session_scoping.contract.broker_errors import RETRYABLE, RefusalCode
 
 _MESSAGES: dict[RefusalCode, str] = {
     "TokenMalformed": "the request holds no task token in the expected form",

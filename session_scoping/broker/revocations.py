@@ -14,8 +14,8 @@ from typing import Any
 from botocore.session import Session
 
 from session_scoping.broker.refused import RefusedError
-from session_scoping.errors import InvalidInputError
-from session_scoping.task_token import TaskToken
+from session_scoping.contract.errors import InvalidInputError
+from session_scoping.contract.task_token import TaskToken
 
 KEY = "id"
 EXPIRES_AT = "expires_at"

@@ -11,7 +11,7 @@ is reached as `cdk.aws_...`, which the CDK loads on first use. An app pays for w
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from session_scoping.errors import MissingExtraError
+from session_scoping.contract.errors import MissingExtraError
 
 try:
     import aws_cdk  # noqa: F401 - asked for here, so that its absence gets one clear sentence

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from session_scoping.errors import InvalidInputError
+from session_scoping.contract.errors import InvalidInputError
 
 # Scan is absent: dynamodb:LeadingKeys does not limit it. So are PartiQL (a missing key condition turns it into a
 # scan) and everything on indexes (there LeadingKeys holds the index's key, not the table's).

@@ -8,7 +8,7 @@ from session_scoping.constructs.minting import Minting
 from session_scoping.constructs.models import Models
 from session_scoping.constructs.objects import TenantObjects
 from session_scoping.constructs.tables import TenantTable
-from session_scoping.errors import InvalidInputError
+from session_scoping.contract.errors import InvalidInputError
 
 _KINDS: Mapping[str, tuple[Any, str]] = {
     "minting": (Minting, "Minting.by_compute_roles(...), or another of its builders"),

@@ -10,9 +10,9 @@ from session_scoping.constructs.documents import Section
 from session_scoping.constructs.guards import CHAINING_ACTIONS
 from session_scoping.constructs.site import Site, has_wildcard, is_token
 from session_scoping.constructs.statements import Conditions, Statement, allow, deny, merge
-from session_scoping.errors import InvalidInputError
-from session_scoping.source_identity import ambiguous_pattern_of, pattern_of
-from session_scoping.tags import POD_IDENTITY_TAGS
+from session_scoping.contract.errors import InvalidInputError
+from session_scoping.contract.source_identity import ambiguous_pattern_of, pattern_of
+from session_scoping.contract.tags import POD_IDENTITY_TAGS
 
 ASSUME_ACTIONS = ("sts:AssumeRole", "sts:SetSourceIdentity")
 

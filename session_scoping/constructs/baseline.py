@@ -17,7 +17,7 @@ from aws_cdk import aws_iam as iam
 from session_scoping.constructs.documents import Section
 from session_scoping.constructs.site import Site, has_wildcard, is_token
 from session_scoping.constructs.statements import Conditions, allow
-from session_scoping.errors import InvalidInputError
+from session_scoping.contract.errors import InvalidInputError
 
 WILDCARD_REASON = (
     "The service names these log groups, streams, identities or secret suffixes itself, or has no resource level "

@@ -16,8 +16,8 @@ from session_scoping.constructs.limits import Limit, Limited
 from session_scoping.constructs.network import compute_checks, endpoint_checks
 from session_scoping.constructs.site import Site, has_wildcard, is_token
 from session_scoping.constructs.statements import Conditions, deny
-from session_scoping.errors import InvalidInputError
-from session_scoping.promises import BOUND_REGION, BOUND_TO, PINNED_BY
+from session_scoping.contract.errors import InvalidInputError
+from session_scoping.contract.metadata import BOUND_REGION, BOUND_TO, PINNED_BY
 
 TASK_IP = "task_ip"
 """The session tag that holds the task's own IPv4 address, where `task_ip` is asked for."""

@@ -11,8 +11,8 @@ from session_scoping.constructs.attribution import WebIdentity
 from session_scoping.constructs.compute_role import AnyRole, ScopedComputeRole
 from session_scoping.constructs.ruler import TRUST_POLICY_MAX, Ruler, too_large_message
 from session_scoping.constructs.site import is_token
-from session_scoping.errors import InvalidInputError
-from session_scoping.source_identity import pattern_of
+from session_scoping.contract.errors import InvalidInputError
+from session_scoping.contract.source_identity import pattern_of
 
 Caller = AnyRole | WebIdentity
 

@@ -19,7 +19,7 @@ from session_scoping.constructs.models import Models
 from session_scoping.constructs.policies import PolicySeries, check_attachments
 from session_scoping.constructs.ruler import Ruler
 from session_scoping.constructs.site import Site
-from session_scoping.errors import InvalidInputError
+from session_scoping.contract.errors import InvalidInputError
 
 
 class ComputeBackend(Enum):

@@ -12,7 +12,6 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from session_scoping import environment
 from session_scoping.broker import bundle
 from session_scoping.constructs import broker_policies
 from session_scoping.constructs.compute_role import AnyRole
@@ -23,9 +22,10 @@ from session_scoping.constructs.policies import PolicySeries
 from session_scoping.constructs.ruler import Ruler
 from session_scoping.constructs.signing_keys import demand_signing_key, grant_issue
 from session_scoping.constructs.site import Site
-from session_scoping.errors import InvalidInputError
-from session_scoping.refusals import FUNCTION_TIMEOUT_SECONDS
-from session_scoping.task_token import DEFAULT_SUBJECT, check_issuer, check_plain
+from session_scoping.contract import environment
+from session_scoping.contract.broker_errors import FUNCTION_TIMEOUT_SECONDS
+from session_scoping.contract.errors import InvalidInputError
+from session_scoping.contract.task_token import DEFAULT_SUBJECT, check_issuer, check_plain
 
 # A call takes some 0.3 s when warm, so ten at a time mint about thirty sessions a second: more than 50,000 tasks need
 # that refresh every half hour, and a twentieth of the 600 STS requests a second an account has in a Region.

@@ -12,7 +12,7 @@ from session_scoping.constructs.compute_role import ScopedComputeRole
 from session_scoping.constructs.roles import demand_changeable
 from session_scoping.constructs.session_role import SessionRole
 from session_scoping.constructs.site import Site, has_wildcard, is_token
-from session_scoping.errors import InvalidInputError
+from session_scoping.contract.errors import InvalidInputError
 from session_scoping.vault_actions import INVOKE, INVOKE_FOR_USER
 
 # As text, so that AgentCore is not loaded for its types.

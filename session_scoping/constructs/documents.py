@@ -8,7 +8,7 @@ from typing import Any
 from session_scoping.constructs.ruler import MANAGED_POLICY_MAX, SPLIT, too_large_message
 from session_scoping.constructs.site import is_token
 from session_scoping.constructs.statements import Statement
-from session_scoping.errors import QuotaExceededError
+from session_scoping.contract.errors import QuotaExceededError
 
 Size = Callable[[Sequence[Statement]], int]
 """Measures statements as one document."""

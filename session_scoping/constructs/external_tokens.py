@@ -15,7 +15,7 @@ from session_scoping.constructs.session_role import SessionRole
 from session_scoping.constructs.site import Site, is_token
 from session_scoping.constructs.statements import Conditions, Statement, allow, deny, tags_present
 from session_scoping.constructs.tool_role import ToolScopedRole
-from session_scoping.errors import InvalidInputError
+from session_scoping.contract.errors import InvalidInputError
 
 # Source: STS API_GetWebIdentityToken (botocore's model carries the same numbers).
 AUDIENCES_MAX, AUDIENCE_LENGTH_MAX = 10, 1000

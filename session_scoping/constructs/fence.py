@@ -9,7 +9,7 @@ from constructs import Construct, Node
 from session_scoping.constructs.documents import Section
 from session_scoping.constructs.guards import ROLE_ACTIONS
 from session_scoping.constructs.policies import PolicySeries, count_attached
-from session_scoping.errors import InvalidInputError
+from session_scoping.contract.errors import InvalidInputError
 
 
 class ComputeFence:

@@ -16,7 +16,6 @@ from aws_cdk import aws_route53_targets as targets
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from session_scoping import promises
 from session_scoping.constructs.documents import Section
 from session_scoping.constructs.finished import FinishedTree
 from session_scoping.constructs.functions import acknowledge, function_of
@@ -24,6 +23,7 @@ from session_scoping.constructs.policies import PolicySeries
 from session_scoping.constructs.ruler import Ruler
 from session_scoping.constructs.site import Site
 from session_scoping.constructs.statements import allow, deny
+from session_scoping.contract import metadata as promises
 from session_scoping.key_set import bundle
 
 _PATHS = (".well-known/openid-configuration", ".well-known/jwks.json")

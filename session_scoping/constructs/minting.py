@@ -11,8 +11,8 @@ from session_scoping.constructs.compute_role import AnyRole, ScopedComputeRole, 
 from session_scoping.constructs.roles import demand_changeable, demand_distinct
 from session_scoping.constructs.site import Site
 from session_scoping.constructs.trusted_issuer import AnyProvider, TrustedIssuer
-from session_scoping.errors import InvalidInputError
-from session_scoping.task_token import DEFAULT_SUBJECT
+from session_scoping.contract.errors import InvalidInputError
+from session_scoping.contract.task_token import DEFAULT_SUBJECT
 
 if TYPE_CHECKING:
     from session_scoping.constructs.credential_broker import CredentialBroker

@@ -12,7 +12,7 @@ from session_scoping.bedrock import INVOKE_ACTIONS
 from session_scoping.constructs.documents import Section
 from session_scoping.constructs.site import Site, has_wildcard, is_token
 from session_scoping.constructs.statements import Conditions, Statement, allow, merge
-from session_scoping.errors import InvalidInputError
+from session_scoping.contract.errors import InvalidInputError
 
 # Source: Bedrock guide, inference-profiles-support. `global` routes to every commercial Region.
 GEOGRAPHIES = ("us", "eu", "apac", "jp", "au", "us-gov", "global")

@@ -9,13 +9,13 @@ from typing import Any, Literal, cast
 import aws_cdk as cdk
 from constructs import IConstruct
 
-from session_scoping import layout
 from session_scoping.constructs.access import OBJECT_ACCESS, actions_for, demand, words
 from session_scoping.constructs.documents import Section
 from session_scoping.constructs.site import Site, is_token
 from session_scoping.constructs.statements import Conditions, Statement, allow, alnum, deny
-from session_scoping.errors import InvalidInputError
-from session_scoping.layout import KeyFormat
+from session_scoping.contract import key_formats as layout
+from session_scoping.contract.errors import InvalidInputError
+from session_scoping.contract.key_formats import KeyFormat
 
 Reach = Literal["task", "user"]
 

@@ -5,8 +5,8 @@ from itertools import combinations
 
 from session_scoping.constructs.objects import BoundObjects
 from session_scoping.constructs.site import TOKEN, has_wildcard
-from session_scoping.errors import InvalidInputError
-from session_scoping.layout import KeyFormat
+from session_scoping.contract.errors import InvalidInputError
+from session_scoping.contract.key_formats import KeyFormat
 
 
 def check_disjoint(objects: Sequence[BoundObjects]) -> None:

@@ -14,7 +14,7 @@ from session_scoping.constructs.finished import Check
 from session_scoping.constructs.ruler import MANAGED_POLICY_MAX, SPLIT, Ruler, too_large_message
 from session_scoping.constructs.site import Site
 from session_scoping.constructs.statements import Statement
-from session_scoping.errors import QuotaExceededError
+from session_scoping.contract.errors import QuotaExceededError
 
 # Source: IAM reference_iam-quotas. Two are left for the role's owner.
 ATTACHED_POLICIES_MAX = 10

@@ -12,9 +12,9 @@ from session_scoping.constructs.documents import Section
 from session_scoping.constructs.limits import Limit
 from session_scoping.constructs.site import Site
 from session_scoping.constructs.statements import Conditions
-from session_scoping.errors import InvalidInputError
-from session_scoping.promises import REVOKED
-from session_scoping.revocations import RevokedSessions, is_ahead, revoked_sessions
+from session_scoping.contract.errors import InvalidInputError
+from session_scoping.contract.metadata import REVOKED
+from session_scoping.contract.revocations import RevokedSessions, is_ahead, revoked_sessions
 
 _WARN_AHEAD = "session-scoping:revocation-ahead"
 

@@ -6,7 +6,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
 from session_scoping.constructs.site import Site, has_wildcard, is_token
-from session_scoping.errors import InvalidInputError
+from session_scoping.contract.errors import InvalidInputError
 
 
 def accepts_policies(role: iam.IRole) -> bool:

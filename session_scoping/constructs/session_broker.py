@@ -9,7 +9,6 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
-from session_scoping import environment
 from session_scoping.constructs.arguments import check_kinds, listed
 from session_scoping.constructs.attribution import (
     ASSUME_ACTIONS,
@@ -40,9 +39,10 @@ from session_scoping.constructs.roles import demand_changeable, demand_exact, de
 from session_scoping.constructs.ruler import Ruler
 from session_scoping.constructs.site import Site, properties_of
 from session_scoping.constructs.statements import Statement
-from session_scoping.errors import QuotaExceededError
-from session_scoping.promises import ATTRIBUTED_TO
-from session_scoping.source_identity import check_tenant, pattern_of
+from session_scoping.contract import environment
+from session_scoping.contract.errors import QuotaExceededError
+from session_scoping.contract.metadata import ATTRIBUTED_TO
+from session_scoping.contract.source_identity import check_tenant, pattern_of
 
 _WILDCARD_REASON = "A model's Regions are fenced by its inference profile; nothing else has a wildcard."
 

@@ -7,7 +7,6 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from session_scoping import environment
 from session_scoping.constructs import guards, minting_guards, session_warnings
 from session_scoping.constructs.arguments import check_kinds, listed
 from session_scoping.constructs.compute_role import AnyRole, underlying
@@ -29,9 +28,10 @@ from session_scoping.constructs.tables import TenantTable
 from session_scoping.constructs.tenant_data import TenantData
 from session_scoping.constructs.trust import role_checks, trust_too_large
 from session_scoping.constructs.trust_statements import Trust, further, trust_conditions, trusted
-from session_scoping.errors import InvalidInputError, QuotaExceededError
-from session_scoping.promises import SHARED_BY
-from session_scoping.tags import DEFAULT_TAG_KEYS, demand_policy_text, parse_tag_keys
+from session_scoping.contract import environment
+from session_scoping.contract.errors import InvalidInputError, QuotaExceededError
+from session_scoping.contract.metadata import SHARED_BY
+from session_scoping.contract.tags import DEFAULT_TAG_KEYS, demand_policy_text, parse_tag_keys
 
 
 class SessionRole(Construct):

@@ -11,7 +11,7 @@ from session_scoping.constructs.compute_role import AnyRole, underlying
 from session_scoping.constructs.documents import Section
 from session_scoping.constructs.site import has_wildcard, is_token
 from session_scoping.constructs.statements import Conditions, deny
-from session_scoping.errors import InvalidInputError
+from session_scoping.contract.errors import InvalidInputError
 
 # RS256 over a digest: what TaskTokenSigner asks for and the broker verifies.
 # Source: KMS API_Sign; service authorization reference, list_awskeymanagementservice.

@@ -16,8 +16,8 @@ from session_scoping.constructs.site import Site
 from session_scoping.constructs.statements import tags_present
 from session_scoping.constructs.tables import TenantTable
 from session_scoping.constructs.tenant_data import TenantData
-from session_scoping.errors import InvalidInputError
-from session_scoping.tags import DEFAULT_TAG_KEYS, parse_tag_keys
+from session_scoping.contract.errors import InvalidInputError
+from session_scoping.contract.tags import DEFAULT_TAG_KEYS, parse_tag_keys
 
 _CLAIMED = "_session_scoping_tables"
 _WARN_FOREIGN_TRUST = "session-scoping:trust-is-not-ours"

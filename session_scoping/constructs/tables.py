@@ -13,8 +13,8 @@ from session_scoping.constructs.access import TABLE_ACCESS, actions_for, demand,
 from session_scoping.constructs.documents import Section
 from session_scoping.constructs.site import TOKEN, Site, has_wildcard, is_token, properties_of
 from session_scoping.constructs.statements import Conditions, Statement, allow, alnum, deny
-from session_scoping.errors import InvalidInputError
-from session_scoping.layout import TASK_LEADING_KEY, KeyFormat
+from session_scoping.contract.errors import InvalidInputError
+from session_scoping.contract.key_formats import TASK_LEADING_KEY, KeyFormat
 
 _Key = TypeVar("_Key")
 

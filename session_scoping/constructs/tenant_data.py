@@ -12,9 +12,9 @@ from session_scoping.constructs.ruler import Ruler
 from session_scoping.constructs.site import Site, is_token
 from session_scoping.constructs.statements import Conditions, deny
 from session_scoping.constructs.tables import BoundTable, TenantTable
-from session_scoping.errors import InvalidInputError
-from session_scoping.layout import names_tags, shared_on_purpose
-from session_scoping.tags import OBJECT_KEY_TAGS
+from session_scoping.contract.errors import InvalidInputError
+from session_scoping.contract.key_formats import names_tags, shared_on_purpose
+from session_scoping.contract.tags import OBJECT_KEY_TAGS
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from session_scoping import environment
 from session_scoping.constructs.compute_role import ScopedComputeRole, underlying
 from session_scoping.constructs.finished import FinishedTree
 from session_scoping.constructs.policies import PolicySeries
@@ -18,8 +17,9 @@ from session_scoping.constructs.site import Site, is_token
 from session_scoping.constructs.user_binding import UserBinding
 from session_scoping.constructs.vault_resources import AnyIdentity, VaultProvider, VaultResources
 from session_scoping.constructs.vault_statements import VaultStatements, consent_guards
-from session_scoping.errors import InvalidInputError
-from session_scoping.promises import TOKEN_VAULT, TOKEN_VAULT_USER
+from session_scoping.contract import environment
+from session_scoping.contract.errors import InvalidInputError
+from session_scoping.contract.metadata import TOKEN_VAULT, TOKEN_VAULT_USER
 from session_scoping.vault_actions import COMPLETE, TokenFlow
 
 AnyGrantee: TypeAlias = SessionRole | ScopedComputeRole | iam.IRole

@@ -28,8 +28,8 @@ from session_scoping.constructs.statements import allow, merge, tags_present
 from session_scoping.constructs.tables import TenantTable
 from session_scoping.constructs.tenant_data import TenantData
 from session_scoping.constructs.tool_trust import assume_conditions, tool_trust_checks, trusting
-from session_scoping.errors import InvalidInputError
-from session_scoping.promises import SHARED_BY, TOOL_NAME_TAG, TOOL_OF
+from session_scoping.contract.errors import InvalidInputError
+from session_scoping.contract.metadata import SHARED_BY, TOOL_NAME_TAG, TOOL_OF
 
 _TOOL = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 

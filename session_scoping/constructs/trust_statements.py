@@ -9,7 +9,7 @@ from aws_cdk import aws_iam as iam
 from session_scoping.constructs.guards import PATH_VALUES
 from session_scoping.constructs.minting import MINT_ACTIONS, Minting
 from session_scoping.constructs.statements import Conditions, Statement, merge
-from session_scoping.errors import InvalidInputError
+from session_scoping.contract.errors import InvalidInputError
 
 ASSUME, TAG, SET_SOURCE_IDENTITY = "sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"
 FEDERATE = "sts:AssumeRoleWithWebIdentity"

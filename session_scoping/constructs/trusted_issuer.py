@@ -8,8 +8,8 @@ from typing import Any
 from session_scoping.constructs.documents import Section
 from session_scoping.constructs.site import has_wildcard, is_token
 from session_scoping.constructs.statements import Conditions
-from session_scoping.errors import InvalidInputError
-from session_scoping.task_token import check_issuer, check_plain
+from session_scoping.contract.errors import InvalidInputError
+from session_scoping.contract.task_token import check_issuer, check_plain
 
 AnyProvider = Any
 """A TaskTokenIssuer, an `iam.IOidcProvider` or an `iam.IOpenIdConnectProvider`."""

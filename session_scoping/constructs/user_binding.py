@@ -6,9 +6,9 @@ from typing import Literal
 
 from session_scoping.constructs.site import has_wildcard, is_token
 from session_scoping.constructs.statements import Conditions, merge, tags_present
-from session_scoping.errors import InvalidInputError
-from session_scoping.tags import demand_policy_text, parse_tag_keys
-from session_scoping.users import SEPARATOR, check_identity_provider
+from session_scoping.contract.errors import InvalidInputError
+from session_scoping.contract.tags import demand_policy_text, parse_tag_keys
+from session_scoping.contract.users import SEPARATOR, check_identity_provider
 
 # Source of the keys and of the actions that carry them: AgentCore devguide, security_iam_service-with-iam, and the
 # service authorization reference, list_amazonbedrockagentcore.
@@ -38,7 +38,7 @@ class UserBinding:
         """
         Bind an asserted user id to the session's own tag: the id in the request must be the tag's value.
 
-        The tag holds what `session_scoping.users.user_id_for` builds. AgentCore takes the id on trust: the proof is
+        The tag holds what `session_scoping.contract.users.user_id_for` builds. AgentCore takes the id on trust: the proof is
         whoever minted the tag.
 
         Raises:

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 import aws_cdk as cdk
 
 from session_scoping.constructs.site import Site, has_wildcard, is_token
-from session_scoping.errors import InvalidInputError
+from session_scoping.contract.errors import InvalidInputError
 
 # As text, so that AgentCore is not loaded for its types.
 AnyIdentity: TypeAlias = (

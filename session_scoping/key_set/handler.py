@@ -12,7 +12,7 @@ from urllib.request import Request, urlopen
 import boto3
 from botocore.config import Config
 
-from session_scoping.compact_token import key_id_of
+from session_scoping.contract.jws import key_id_of
 from session_scoping.key_set.jwk import jwk_of
 
 # Source: OpenID Connect Discovery 1.0 section 4; the path of the key set is ours.

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from session_scoping.errors import InvalidInputError, MissingExtraError, QuotaExceededError
-from session_scoping.revocations import (
+from session_scoping.contract.errors import InvalidInputError, MissingExtraError, QuotaExceededError
+from session_scoping.contract.revocations import (
     POLICY_NAME,
     RevokedSessions,
     document_of,

@@ -9,8 +9,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from session_scoping.errors import InvalidInputError, QuotaExceededError, SessionScopingError
-from session_scoping.revocations import POLICY_NAME, RevokedSessions, document_of, from_statement
+from session_scoping.contract.errors import InvalidInputError, QuotaExceededError, SessionScopingError
+from session_scoping.contract.revocations import POLICY_NAME, RevokedSessions, document_of, from_statement
 
 # Source: IAM reference_iam-quotas: all inline policies of a role together.
 INLINE_POLICIES_MAX = 10_240

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from session_scoping.errors import InvalidInputError, MissingExtraError
+from session_scoping.contract.errors import InvalidInputError, MissingExtraError
 from session_scoping.verify.command import (
     FAILED,
     PASSED,

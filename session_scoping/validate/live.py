@@ -12,7 +12,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from session_scoping.revocations import ISSUE_TIME
+from session_scoping.contract.revocations import ISSUE_TIME
 from session_scoping.validate.matrix import FOREIGN, OWN, Case, Context, probe_tags
 from session_scoping.validate.simulation import Answer, Tell
 from session_scoping.verify.binding import Binding, tag_context

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from session_scoping.errors import InvalidInputError
-from session_scoping.promises import REVOKED
-from session_scoping.revocations import ISSUE_TIME, from_text
+from session_scoping.contract.errors import InvalidInputError
+from session_scoping.contract.metadata import REVOKED
+from session_scoping.contract.revocations import ISSUE_TIME, from_text
 from session_scoping.verify.actions import EVERYTHING, KEYED
 from session_scoping.verify.binding import Binding, tag_context
 from session_scoping.verify.conditions import UnmodelledOperatorError, is_negated, split_operator

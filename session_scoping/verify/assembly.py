@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from session_scoping.errors import InvalidInputError
+from session_scoping.contract.errors import InvalidInputError
 from session_scoping.verify.reading import read_json, read_template, template_in, unreadable
 
 SUFFIXES = (".json", ".template", ".yaml", ".yml")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from session_scoping.promises import MINTING_FUNCTIONS, PREFIX
+from session_scoping.contract.metadata import MINTING_FUNCTIONS, PREFIX
 from session_scoping.verify.collecting_stores import ON_STORES, STORES, add_store
 from session_scoping.verify.intrinsics import arn_of, items_of, name_of, partition_of, text_of
 from session_scoping.verify.managed import managed_policy

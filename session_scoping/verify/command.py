@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from session_scoping.agent.policy import parse_session_policy
-from session_scoping.errors import InvalidInputError, MissingExtraError, SessionScopingError
+from session_scoping.contract.errors import InvalidInputError, MissingExtraError, SessionScopingError
 
 if TYPE_CHECKING:
     from session_scoping.verify.infer import Options

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from session_scoping.errors import InvalidInputError
+from session_scoping.contract.errors import InvalidInputError
 from session_scoping.verify.infer import Options, Scoped, find_session_roles, stores_of
 from session_scoping.verify.model import Estate, Role, Store
 from session_scoping.verify.stores import is_tenant_kind, named, stores_of_role

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from session_scoping.layout import telling_apart
+from session_scoping.contract.key_formats import telling_apart
 from session_scoping.verify.actions import TAG_SESSION
 from session_scoping.verify.formats import formats_of, tags_in
 from session_scoping.verify.model import Estate, Role, Statement, Store, parse_shared_by

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from session_scoping.promises import SHARED_BY
+from session_scoping.contract.metadata import SHARED_BY
 from session_scoping.verify.text import Text, plain
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from session_scoping.promises import ATTRIBUTED_TO, BOUND_TO
+from session_scoping.contract.metadata import ATTRIBUTED_TO, BOUND_TO
 from session_scoping.verify.documents import session_policy_of
 from session_scoping.verify.infer import Options, Scoped, find_session_roles, scope_of, stores_of
 from session_scoping.verify.keys import keys_in_use

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from session_scoping.promises import ATTRIBUTED_TO, BOUND_REGION, BOUND_TO, PINNED_BY
+from session_scoping.contract.metadata import ATTRIBUTED_TO, BOUND_REGION, BOUND_TO, PINNED_BY
 from session_scoping.verify.binding import Binding
 from session_scoping.verify.model import Role
 from session_scoping.verify.text import Text, plain

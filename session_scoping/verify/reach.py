@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from session_scoping.promises import ATTRIBUTED_TO, MINTING
+from session_scoping.contract.metadata import ATTRIBUTED_TO, MINTING
 from session_scoping.verify.matching import action_matches, parsed, split_fields
 from session_scoping.verify.model import Role, Statement
 from session_scoping.verify.naming import may_be_named, role_name_in

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from session_scoping.errors import InvalidInputError
+from session_scoping.contract.errors import InvalidInputError
 
 # CloudFormation takes templates of 1 MB; nothing a person or CDK writes is nested this deep.
 _DEPTH_MAX, _VALUES_MAX, _BITS_MAX = 200, 500_000, 10_000

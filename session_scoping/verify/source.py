@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from session_scoping.errors import InvalidInputError
+from session_scoping.contract.errors import InvalidInputError
 from session_scoping.verify.links import link
 from session_scoping.verify.reading import OddInputError, ordinary
 from session_scoping.verify.scope import Scope

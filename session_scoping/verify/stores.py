@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from session_scoping.promises import MINTING_BUCKETS, MINTING_TABLES, TOOL_OF
+from session_scoping.contract.metadata import MINTING_BUCKETS, MINTING_TABLES, TOOL_OF
 from session_scoping.verify.actions import KEYED, OBJECT, PARTIQL, UNKEYED
 from session_scoping.verify.arns import is_open, strip, strip_loosely
 from session_scoping.verify.matching import parsed, split_fields

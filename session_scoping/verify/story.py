@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from session_scoping.promises import ATTRIBUTED_TO
+from session_scoping.contract.metadata import ATTRIBUTED_TO
 from session_scoping.verify.actions import INVOKE, KEY_USE, KEYED, OBJECT
 from session_scoping.verify.arns import is_open, strip_loosely
 from session_scoping.verify.collecting import collect

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from session_scoping.errors import InvalidInputError
+from session_scoping.contract.errors import InvalidInputError
 from session_scoping.verify.assembly import StackFile, stacks_under
 from session_scoping.verify.left_unread import left_unread
 from session_scoping.verify.links import link

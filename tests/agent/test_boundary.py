@@ -55,7 +55,9 @@ def test_the_audit_runs_without_boto3() -> None:
 
 def test_the_token_s_contract_runs_without_boto3() -> None:
     """The constructs read names and limits of tokens from modules of the standard library alone."""
-    loaded = modules_after("import session_scoping.compact_token, session_scoping.names, session_scoping.broker.bundle")
+    loaded = modules_after(
+        "import session_scoping.contract.jws, session_scoping.contract.names, session_scoping.broker.bundle"
+    )
     assert not {name.split(".")[0] for name in loaded} & {"boto3", "botocore", "aws_cdk"}
 
 

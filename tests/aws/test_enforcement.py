@@ -12,9 +12,9 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from session_scoping.contract.errors import InvalidInputError
 from session_scoping.enforcement import Enforce, EnforcedPolicies
 from session_scoping.enforcement_server import empty, moto_server, refuse_aws
-from session_scoping.errors import InvalidInputError
 from tests.support import ROOT, small
 
 pytest_plugins = ["session_scoping.enforcement"]

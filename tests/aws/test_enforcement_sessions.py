@@ -7,8 +7,8 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from session_scoping.contract.errors import InvalidInputError
 from session_scoping.enforcement import Enforce, EnforcedPolicies
-from session_scoping.errors import InvalidInputError
 from tests.support.verify.mutations import Template
 from tests.support.verify.plain_template import allow, arn, document, keyed, plain_template, policy
 

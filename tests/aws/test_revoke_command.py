@@ -13,7 +13,7 @@ from moto import mock_aws
 
 from session_scoping import InvalidInputError, QuotaExceededError
 from session_scoping.cli import main
-from session_scoping.revocations import POLICY_NAME, document_of, revoked_sessions
+from session_scoping.contract.revocations import POLICY_NAME, document_of, revoked_sessions
 from session_scoping.revoke.command import tags_from
 from session_scoping.revoke.role_policy import document_text, lifted, merged
 from tests.support.simulator import Question, decide

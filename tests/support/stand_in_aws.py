@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
-from session_scoping.refusals import FUNCTION_TIMEOUT_SECONDS
+from session_scoping.contract.broker_errors import FUNCTION_TIMEOUT_SECONDS
 
 ACCOUNT = "123456789012"
 KEY_ID = "11111111-2222-3333-4444-555555555555"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from session_scoping import Models, SessionBrokerRole, TenantTable, WebIdentity, WorkloadBinding
-from session_scoping.tags import DEFAULT_TAG_KEYS
+from session_scoping.contract.tags import DEFAULT_TAG_KEYS
 from tests.support import small
 from tests.support.simulator import Question, decide
 from tests.support.world import ACCOUNT, World, without_guards

@@ -12,7 +12,7 @@ from cdk_nag import AwsSolutionsChecks
 
 from app import STACK_NAME, ReferenceStack
 from session_scoping import InvalidInputError, QuotaExceededError, Revocation, SessionTags
-from session_scoping.revocations import from_statement, from_text, revoked_sessions
+from session_scoping.contract.revocations import from_statement, from_text, revoked_sessions
 from tests.support import RECOMMENDED_FLAGS, small
 from tests.support.cases import TAGS, Case, mint_cases, session_cases
 from tests.support.reference import synthesize_reference

@@ -16,8 +16,8 @@ from session_scoping import (
     TenantObjects,
     TenantTable,
     TenantTablePolicy,
-    environment,
 )
+from session_scoping.contract import environment
 from tests.support import small
 
 TAGGED = {

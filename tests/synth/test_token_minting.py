@@ -22,10 +22,10 @@ from session_scoping import (
     TaskTokenIssuer,
     TenantTable,
     WorkloadBinding,
-    environment,
 )
 from session_scoping.broker import bundle as broker_bundle
 from session_scoping.constructs.ruler import TRUST_POLICY_MAX, Ruler
+from session_scoping.contract import environment
 from tests.support import small
 from tests.support.stacks import FLAG_SETS, REGIONS, attached, new_app, synth, table
 from tests.support.stacks import environment as deployed_to

@@ -7,7 +7,7 @@ import pytest
 from aws_cdk import aws_iam as iam
 
 from session_scoping import TokenFlow, UserBinding
-from session_scoping.users import user_id_for
+from session_scoping.contract.users import user_id_for
 from tests.support import small
 from tests.support.simulator import Question, decide
 from tests.support.vault_stack import BY_JWT, DIRECTORY, ISSUER, PLACE, VAULT, Vault, names, secret_arn, session_stack

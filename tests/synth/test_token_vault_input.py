@@ -17,7 +17,7 @@ from session_scoping import (
     VaultProvider,
     grant_dispatch,
 )
-from session_scoping.users import USER_ID_MAX, UserId, parse_user_id, user_id_for
+from session_scoping.contract.users import USER_ID_MAX, UserId, parse_user_id, user_id_for
 from tests.support import small, stacks
 from tests.support.vault_stack import BY_JWT, DIRECTORY, ISSUER, PLACE, VAULT, Vault
 

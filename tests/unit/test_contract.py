@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import session_scoping
-from session_scoping import InvalidInputError, SessionTags, environment
-from session_scoping.layout import KeyFormat
-from session_scoping.tags import TAG_VALUE_MAX, is_tag_character, parse_tag_keys
+from session_scoping import InvalidInputError, SessionTags
+from session_scoping.contract import environment
+from session_scoping.contract.key_formats import KeyFormat
+from session_scoping.contract.tags import TAG_VALUE_MAX, is_tag_character, parse_tag_keys
 
 KEYS = ("a", "b", "task_id", "user_id")
 

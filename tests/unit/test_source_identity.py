@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from session_scoping import InvalidInputError, SourceIdentity
-from session_scoping.source_identity import TENANT_MAX, ambiguous_pattern_of, check_tenant, pattern_of
+from session_scoping.contract.source_identity import TENANT_MAX, ambiguous_pattern_of, check_tenant, pattern_of
 
 # STS API_AssumeRole, SourceIdentity.
 STS = re.compile(r"(?!aws:)[A-Za-z0-9_+=,.@-]{2,64}")

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from session_scoping import InvalidInputError, SessionTags
-from session_scoping.compact_token import LONGEST_TOKEN, UnverifiedToken, compact, digest_of, key_id_of, signing_input
-from session_scoping.names import session_name_for
-from session_scoping.task_token import LONGEST_LIFETIME_SECONDS, TaskToken
+from session_scoping.contract.jws import LONGEST_TOKEN, UnverifiedToken, compact, digest_of, key_id_of, signing_input
+from session_scoping.contract.names import session_name_for
+from session_scoping.contract.task_token import LONGEST_LIFETIME_SECONDS, TaskToken
 
 TAGS = SessionTags(user_id="planted-user", repo="planted/repo", task_id="task-1")
 TAGS_CLAIM = "https://aws.amazon.com/tags"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from session_scoping.cli import main
-from session_scoping.errors import InvalidInputError
+from session_scoping.contract.errors import InvalidInputError
 from session_scoping.verify.collecting import collect
 from session_scoping.verify.findings import findings
 from session_scoping.verify.infer import Options, find_session_roles, scope_of

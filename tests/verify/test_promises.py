@@ -11,7 +11,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 
 from session_scoping import Minting, Models, SessionBrokerRole, TenantObjects, WebIdentity, WorkloadBinding
-from session_scoping.tags import DEFAULT_TAG_KEYS
+from session_scoping.contract.tags import DEFAULT_TAG_KEYS
 from session_scoping.testing import verify
 from session_scoping.verify.collecting import collect
 from session_scoping.verify.infer import Options

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from session_scoping.cli import main
-from session_scoping.errors import InvalidInputError
+from session_scoping.contract.errors import InvalidInputError
 from session_scoping.testing import verify
 from session_scoping.verify.report import Report, Status
 from session_scoping.verify.template import load

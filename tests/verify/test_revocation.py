@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import z3
 
-from session_scoping.promises import REVOKED
+from session_scoping.contract.metadata import REVOKED
 from session_scoping.verify.conditions import condition_holds
 from session_scoping.verify.decision import Request
 from session_scoping.verify.model import Condition

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from session_scoping import TokenFlow, UserBinding, grant_dispatch
-from session_scoping.promises import TOKEN_VAULT
+from session_scoping.contract.metadata import TOKEN_VAULT
 from session_scoping.verify.proving import prove
 from session_scoping.verify.report import Result, Status
 from tests.support import small

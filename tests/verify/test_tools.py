@@ -11,7 +11,7 @@ import aws_cdk as cdk
 import pytest
 
 from session_scoping.cli import main
-from session_scoping.errors import InvalidInputError
+from session_scoping.contract.errors import InvalidInputError
 from session_scoping.nag import SessionScopingChecks, check_template
 from session_scoping.testing import assert_sessions_isolated, verify
 from session_scoping.verify.findings import NAG_RULES
@@ -203,7 +203,7 @@ def test_a_missing_extra_is_said_in_tests_too() -> None:
     """Without z3 the Python API raises the command's sentence, not a missing module."""
     code = (
         "import sys; sys.modules['z3'] = None\n"
-        "from session_scoping.errors import MissingExtraError\n"
+        "from session_scoping.contract.errors import MissingExtraError\n"
         "from session_scoping.testing import verify\n"
         "try: verify({'Resources': {}})\n"
         "except MissingExtraError as error: print(error)"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from session_scoping.agent.audit.constructions import Credentials, Found, exported, find
 from session_scoping.agent.audit.values import Values
-from session_scoping.errors import InvalidInputError
+from session_scoping.contract.errors import InvalidInputError
 
 TENANT_SERVICES = ("dynamodb", "dynamodbstreams", "s3", "s3control")
 """Services that hold tenant data in the reference layout, or decide who reaches it (`s3control`)."""

@@ -2,7 +2,7 @@
 
 import z3
 
-from session_scoping.promises import ATTRIBUTED_TO
+from session_scoping.contract.metadata import ATTRIBUTED_TO
 from session_scoping.verify.promised import promise
 from session_scoping.verify.properties.base import Proof
 from session_scoping.verify.properties.promises import breaking_mint, breaking_request, term_match

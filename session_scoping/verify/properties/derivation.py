@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import z3
 
-from session_scoping.promises import TOOL_NAME_TAG, TOOL_OF
+from session_scoping.contract.metadata import TOOL_NAME_TAG, TOOL_OF
 from session_scoping.verify.actions import TAG_SESSION
 from session_scoping.verify.model import Estate, Role, Statement, Store
 from session_scoping.verify.properties.base import Proof, Witness, confirm

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import z3
 
-from session_scoping.errors import InvalidInputError
-from session_scoping.promises import REVOKED
-from session_scoping.revocations import ISSUE_TIME, RevokedSessions, from_text
+from session_scoping.contract.errors import InvalidInputError
+from session_scoping.contract.metadata import REVOKED
+from session_scoping.contract.revocations import ISSUE_TIME, RevokedSessions, from_text
 from session_scoping.verify.actions import EVERYTHING
 from session_scoping.verify.model import Role, Statement
 from session_scoping.verify.properties.base import Proof, Witness, confirm

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from session_scoping.layout import names_tags
-from session_scoping.tags import POD_IDENTITY_TAGS
+from session_scoping.contract.key_formats import names_tags
+from session_scoping.contract.tags import POD_IDENTITY_TAGS
 from session_scoping.verify.formats import tags_in
 from session_scoping.verify.infer import Scoped
 from session_scoping.verify.model import Store

@@ -6,7 +6,7 @@ from typing import Any
 import z3
 from z3 import z3util
 
-from session_scoping import promises
+from session_scoping.contract import metadata as promises
 from session_scoping.verify.actions import TAG_SESSION
 from session_scoping.verify.infer import Scoped, scope_without_tags
 from session_scoping.verify.model import Estate, Role, Statement

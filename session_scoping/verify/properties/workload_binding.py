@@ -2,7 +2,7 @@
 
 import z3
 
-from session_scoping.promises import BOUND_REGION, BOUND_TO, PINNED_BY
+from session_scoping.contract.metadata import BOUND_REGION, BOUND_TO, PINNED_BY
 from session_scoping.verify.actions import INVOKE
 from session_scoping.verify.promised import promise
 from session_scoping.verify.properties.base import Proof

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import z3
 
-from session_scoping.tags import is_tag_character
+from session_scoping.contract.tags import is_tag_character
 from session_scoping.verify.actions import ASSUME, TAG_SESSION
 from session_scoping.verify.matching import parsed
 from session_scoping.verify.model import Role, Statement

@@ -16,7 +16,7 @@ from session_scoping.agent.token_source import TokenSource
 from session_scoping.broker.exchange import Exchange
 from session_scoping.broker.refused import RefusedError
 from session_scoping.broker.settings import Settings
-from session_scoping.compact_token import UnverifiedToken
+from session_scoping.contract.jws import UnverifiedToken
 from session_scoping.issuing import TaskTokenSigner
 from tests.agent.conftest import AMBIENT_SECRET, TAGS, MovableClock, key_of
 from tests.agent.test_secrets import Everything

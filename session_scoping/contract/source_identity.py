@@ -8,7 +8,7 @@ once it is set. Standard library only: the constructs and the agent image import
 import re
 from dataclasses import dataclass
 
-from session_scoping.errors import InvalidInputError
+from session_scoping.contract.errors import InvalidInputError
 
 # Source: STS API_AssumeRole, SourceIdentity: 2 to 64 of `[\w+=,.@-]`, ASCII, and nothing that begins `aws:`. A colon
 # is illegal, so `agent:<tenant>:<session>` is refused by STS.

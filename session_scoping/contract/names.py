@@ -8,8 +8,8 @@ import hashlib
 import re
 from typing import NamedTuple
 
-from session_scoping.errors import InvalidInputError
-from session_scoping.tags import SessionTags
+from session_scoping.contract.errors import InvalidInputError
+from session_scoping.contract.tags import SessionTags
 
 # Patterns are compiled where they are first used: importing the agent half must stay cheap.
 # Source: IAM CreateRole and reference-arns. The path is not kept.

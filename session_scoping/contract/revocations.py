@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from session_scoping.errors import InvalidInputError
-from session_scoping.tags import TAG_VALUE_MAX, is_tag_character, parse_tag_keys
+from session_scoping.contract.errors import InvalidInputError
+from session_scoping.contract.tags import TAG_VALUE_MAX, is_tag_character, parse_tag_keys
 
 POLICY_NAME = "SessionScopingRevocation"
 """Name of the inline policy that holds what `session-scoping revoke` puts."""

@@ -16,8 +16,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from session_scoping.errors import InvalidInputError
-from session_scoping.task_token import TaskToken
+from session_scoping.contract.errors import InvalidInputError
+from session_scoping.contract.task_token import TaskToken
 
 ALGORITHM = "RS256"
 KMS_ALGORITHM = "RSASSA_PKCS1_V1_5_SHA_256"

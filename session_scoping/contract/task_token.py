@@ -2,7 +2,7 @@
 Task tokens: one signed JWT per task, which says whose data the task may reach.
 
 Standard library only: the orchestrator that issues, the broker that checks and the agent that spends a token
-read it with the same code. The compact form is in `session_scoping.compact_token`.
+read it with the same code. The compact form is in `session_scoping.contract.jws`.
 
 A token is a bearer credential: whoever holds it gets the task's credentials until it expires. Nothing here
 puts its text, or a claim's value, into a repr or an error.
@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from secrets import token_hex
 from typing import Any
 
-from session_scoping.errors import InvalidInputError
-from session_scoping.names import check_source_identity, session_name_for
-from session_scoping.tags import SessionTags
+from session_scoping.contract.errors import InvalidInputError
+from session_scoping.contract.names import check_source_identity, session_name_for
+from session_scoping.contract.tags import SessionTags
 
 # Source: IAM User Guide, id_session-tags ("Passing session tags using AssumeRoleWithWebIdentity") and
 # id_credentials_temp_control-access_monitor ("Using source identity with AssumeRoleWithWebIdentity").

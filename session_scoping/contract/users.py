@@ -7,8 +7,8 @@ Standard library only: orchestrator, agent image and constructs import the same 
 import re
 from typing import NamedTuple
 
-from session_scoping.errors import InvalidInputError
-from session_scoping.tags import is_tag_character, leaves_prefix
+from session_scoping.contract.errors import InvalidInputError
+from session_scoping.contract.tags import is_tag_character, leaves_prefix
 
 # Source: botocore's bedrock-agentcore model, UserIdType: 1 to 128 characters. A session tag would take 256.
 USER_ID_MAX = 128

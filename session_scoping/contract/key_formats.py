@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from session_scoping.errors import InvalidInputError
-from session_scoping.tags import SessionTags, demand_policy_text, is_tag_character, leaves_prefix
+from session_scoping.contract.errors import InvalidInputError
+from session_scoping.contract.tags import SessionTags, demand_policy_text, is_tag_character, leaves_prefix
 
 TASK_LEADING_KEY = "{task_id}"
 
