@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from session_scoping.agent.names import RoleArn
-from session_scoping.bedrock import INVOKE_ACTIONS
+from session_scoping.aws.bedrock import INVOKE_ACTIONS
 from session_scoping.contract.errors import InvalidInputError
 
 POLICY_MAX = 2048

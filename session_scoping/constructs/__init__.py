@@ -22,6 +22,7 @@ except ImportError as error:
     ) from error
 
 if TYPE_CHECKING:
+    from session_scoping.aws.token_vault import TokenFlow
     from session_scoping.constructs.attribution import WebIdentity
     from session_scoping.constructs.binding import WorkloadBinding, endpoint_policy_for
     from session_scoping.constructs.compute_role import ComputeBackend, ScopedComputeRole
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from session_scoping.constructs.tool_role import ToolScopedRole
     from session_scoping.constructs.user_binding import UserBinding
     from session_scoping.constructs.vault_resources import VaultProvider
-    from session_scoping.vault_actions import TokenFlow
 
 _HOMES = {
     "ComputeBackend": "session_scoping.constructs.compute_role",
@@ -57,7 +57,7 @@ _HOMES = {
     "TenantObjects": "session_scoping.constructs.objects",
     "TenantTable": "session_scoping.constructs.tables",
     "TenantTablePolicy": "session_scoping.constructs.table_policy",
-    "TokenFlow": "session_scoping.vault_actions",
+    "TokenFlow": "session_scoping.aws.token_vault",
     "TokenVaultGrant": "session_scoping.constructs.token_vault",
     "ToolScopedRole": "session_scoping.constructs.tool_role",
     "UserBinding": "session_scoping.constructs.user_binding",

@@ -9,7 +9,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from session_scoping.bedrock import INVOKE_ACTIONS
+from session_scoping.aws.bedrock import INVOKE_ACTIONS
 from session_scoping.constructs.documents import Section
 from session_scoping.constructs.finished import Check
 from session_scoping.constructs.limits import Limit, Limited

@@ -8,7 +8,7 @@ from typing import Any
 
 from constructs import IConstruct
 
-from session_scoping.bedrock import INVOKE_ACTIONS
+from session_scoping.aws.bedrock import INVOKE_ACTIONS
 from session_scoping.constructs.documents import Section
 from session_scoping.constructs.site import Site, has_wildcard, is_token
 from session_scoping.constructs.statements import Conditions, Statement, allow, merge

@@ -7,6 +7,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from session_scoping.aws.token_vault import COMPLETE, TokenFlow
 from session_scoping.constructs.compute_role import ScopedComputeRole, underlying
 from session_scoping.constructs.finished import FinishedTree
 from session_scoping.constructs.policies import PolicySeries
@@ -20,7 +21,6 @@ from session_scoping.constructs.vault_statements import VaultStatements, consent
 from session_scoping.contract import environment
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.metadata import TOKEN_VAULT, TOKEN_VAULT_USER
-from session_scoping.vault_actions import COMPLETE, TokenFlow
 
 AnyGrantee: TypeAlias = SessionRole | ScopedComputeRole | iam.IRole
 

@@ -5,13 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from session_scoping.constructs import baseline
-from session_scoping.constructs.documents import Section
-from session_scoping.constructs.site import Site
-from session_scoping.constructs.statements import Conditions, Statement, allow, deny, merge, tags_present
-from session_scoping.constructs.user_binding import UserBinding
-from session_scoping.constructs.vault_resources import VaultResources
-from session_scoping.vault_actions import (
+from session_scoping.aws.token_vault import (
     API_KEY,
     COMPLETE,
     OAUTH2_TOKEN,
@@ -23,6 +17,12 @@ from session_scoping.vault_actions import (
     VENDING,
     TokenFlow,
 )
+from session_scoping.constructs import baseline
+from session_scoping.constructs.documents import Section
+from session_scoping.constructs.site import Site
+from session_scoping.constructs.statements import Conditions, Statement, allow, deny, merge, tags_present
+from session_scoping.constructs.user_binding import UserBinding
+from session_scoping.constructs.vault_resources import VaultResources
 
 # What AgentCore asks Secrets Manager on the caller's behalf is a forward access session, and only that has this key.
 # Source: AgentCore devguide, security_iam_service-with-iam (FAS: yes); IAM guide, global condition keys.

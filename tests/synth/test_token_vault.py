@@ -10,8 +10,8 @@ from aws_cdk import aws_bedrockagentcore as agentcore
 from cdk_nag import AwsSolutionsChecks
 
 from session_scoping import ComputeBackend, ScopedComputeRole, TokenFlow, TokenVaultGrant, VaultProvider
+from session_scoping.aws.token_vault import OTHER_DOORS, VENDING
 from session_scoping.contract.users import user_id_for
-from session_scoping.vault_actions import OTHER_DOORS, VENDING
 from tests.support import small, stacks
 from tests.support.reference import synthesize_reference
 from tests.support.vault_stack import (

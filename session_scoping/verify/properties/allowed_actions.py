@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import z3
 
-from session_scoping.vault_actions import READ_SECRET, VENDING
+from session_scoping.aws.token_vault import READ_SECRET, VENDING
 from session_scoping.verify.actions import (
     BUCKET,
     EVERYTHING,

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import z3
 
+from session_scoping.aws.token_vault import COMPLETE, TOKEN_FOR_JWT, TOKEN_FOR_USER_ID, VENDING
 from session_scoping.contract.metadata import TOKEN_VAULT, TOKEN_VAULT_USER
-from session_scoping.vault_actions import COMPLETE, TOKEN_FOR_JWT, TOKEN_FOR_USER_ID, VENDING
 from session_scoping.verify.arns import is_open
 from session_scoping.verify.infer import Scoped
 from session_scoping.verify.matching import action_matches, parsed
