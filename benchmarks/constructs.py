@@ -40,8 +40,8 @@ from session_scoping import (
     TenantObjects,
     TenantTable,
 )
-from session_scoping.constructs.policies import ATTACHED_POLICIES_LEFT_FREE, ATTACHED_POLICIES_MAX
-from session_scoping.constructs.ruler import MANAGED_POLICY_MAX, TRUST_POLICY_MAX
+from session_scoping.constructs.cdk.policy_series import ATTACHED_POLICIES_LEFT_FREE, ATTACHED_POLICIES_MAX
+from session_scoping.constructs.cdk.policy_sizes import MANAGED_POLICY_MAX, TRUST_POLICY_MAX
 
 README = Path(__file__).parent / "README.md"
 BEGIN, END = "<!-- tables: begin -->\n", "<!-- tables: end -->\n"

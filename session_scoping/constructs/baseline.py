@@ -14,9 +14,9 @@ from typing import cast
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
-from session_scoping.constructs.documents import Section
-from session_scoping.constructs.site import Site, has_wildcard, is_token
-from session_scoping.constructs.statements import Conditions, allow
+from session_scoping.constructs.cdk.documents import Section
+from session_scoping.constructs.cdk.stack_context import Site, has_wildcard, is_token
+from session_scoping.constructs.cdk.statements import Conditions, allow
 from session_scoping.contract.errors import InvalidInputError
 
 WILDCARD_REASON = (

@@ -8,8 +8,8 @@ from typing import Any, cast
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
-from session_scoping.constructs.finished import Check
-from session_scoping.constructs.site import properties_of
+from session_scoping.constructs.cdk.stack_context import properties_of
+from session_scoping.constructs.cdk.synth_checks import Check
 
 WARN_UNKNOWN_BOUNDARY = "session-scoping:boundary-not-known"
 

@@ -8,11 +8,11 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 
+from session_scoping.constructs.cdk.documents import Section
+from session_scoping.constructs.cdk.stack_context import Site
+from session_scoping.constructs.cdk.statements import Conditions, allow, deny
 from session_scoping.constructs.compute_role import AnyRole, underlying
-from session_scoping.constructs.documents import Section
 from session_scoping.constructs.signing_keys import SIGNING
-from session_scoping.constructs.site import Site
-from session_scoping.constructs.statements import Conditions, allow, deny
 from session_scoping.constructs.tables import every_region
 
 

@@ -13,12 +13,12 @@ from constructs import Construct
 from session_scoping.constructs import baseline
 from session_scoping.constructs.access import demand
 from session_scoping.constructs.as_role import AsRole
+from session_scoping.constructs.cdk.policy_series import PolicySeries, check_attachments
+from session_scoping.constructs.cdk.policy_sizes import Ruler
+from session_scoping.constructs.cdk.stack_context import Site
+from session_scoping.constructs.cdk.synth_checks import FinishedTree
 from session_scoping.constructs.fence import RolesGuard
-from session_scoping.constructs.finished import FinishedTree
 from session_scoping.constructs.models import Models
-from session_scoping.constructs.policies import PolicySeries, check_attachments
-from session_scoping.constructs.ruler import Ruler
-from session_scoping.constructs.site import Site
 from session_scoping.contract.errors import InvalidInputError
 
 

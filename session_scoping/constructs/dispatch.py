@@ -9,10 +9,10 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
 from session_scoping.aws.token_vault import INVOKE, INVOKE_FOR_USER
+from session_scoping.constructs.cdk.roles import demand_changeable
+from session_scoping.constructs.cdk.stack_context import Site, has_wildcard, is_token
 from session_scoping.constructs.compute_role import ScopedComputeRole
-from session_scoping.constructs.roles import demand_changeable
 from session_scoping.constructs.session_role import SessionRole
-from session_scoping.constructs.site import Site, has_wildcard, is_token
 from session_scoping.contract.errors import InvalidInputError
 
 # As text, so that AgentCore is not loaded for its types.

@@ -6,14 +6,14 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from session_scoping.constructs.documents import Section
-from session_scoping.constructs.finished import FinishedTree
-from session_scoping.constructs.policies import PolicySeries
-from session_scoping.constructs.roles import demand_changeable
-from session_scoping.constructs.ruler import Ruler
+from session_scoping.constructs.cdk.documents import Section
+from session_scoping.constructs.cdk.policy_series import PolicySeries
+from session_scoping.constructs.cdk.policy_sizes import Ruler
+from session_scoping.constructs.cdk.roles import demand_changeable
+from session_scoping.constructs.cdk.stack_context import Site, is_token
+from session_scoping.constructs.cdk.statements import Conditions, Statement, allow, deny, tags_present
+from session_scoping.constructs.cdk.synth_checks import FinishedTree
 from session_scoping.constructs.session_role import SessionRole
-from session_scoping.constructs.site import Site, is_token
-from session_scoping.constructs.statements import Conditions, Statement, allow, deny, tags_present
 from session_scoping.constructs.tool_role import ToolScopedRole
 from session_scoping.contract.errors import InvalidInputError
 

@@ -6,9 +6,9 @@ from typing import NoReturn, Protocol
 from aws_cdk import aws_iam as iam
 from constructs import Construct, Node
 
-from session_scoping.constructs.documents import Section
+from session_scoping.constructs.cdk.documents import Section
+from session_scoping.constructs.cdk.policy_series import PolicySeries, count_attached
 from session_scoping.constructs.guards import ROLE_ACTIONS
-from session_scoping.constructs.policies import PolicySeries, count_attached
 from session_scoping.contract.errors import InvalidInputError
 
 

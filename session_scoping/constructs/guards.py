@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from session_scoping.constructs.documents import Section
-from session_scoping.constructs.statements import alnum, deny
+from session_scoping.constructs.cdk.documents import Section
+from session_scoping.constructs.cdk.statements import alnum, deny
 
 # Every STS action that gives credentials or changes who acts. GetCallerIdentity is absent: the agent proves with it
 # that it is scoped. Source: service authorization reference, list_awssecuritytokenservice.

@@ -16,13 +16,13 @@ from aws_cdk import aws_route53_targets as targets
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from session_scoping.constructs.documents import Section
-from session_scoping.constructs.finished import FinishedTree
+from session_scoping.constructs.cdk.documents import Section
+from session_scoping.constructs.cdk.policy_series import PolicySeries
+from session_scoping.constructs.cdk.policy_sizes import Ruler
+from session_scoping.constructs.cdk.stack_context import Site
+from session_scoping.constructs.cdk.statements import allow, deny
+from session_scoping.constructs.cdk.synth_checks import FinishedTree
 from session_scoping.constructs.functions import acknowledge, function_of
-from session_scoping.constructs.policies import PolicySeries
-from session_scoping.constructs.ruler import Ruler
-from session_scoping.constructs.site import Site
-from session_scoping.constructs.statements import allow, deny
 from session_scoping.contract import metadata as promises
 from session_scoping.key_set import bundle
 

@@ -7,10 +7,10 @@ from typing import Any
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from session_scoping.constructs.documents import Section
-from session_scoping.constructs.finished import Check
-from session_scoping.constructs.site import Site
-from session_scoping.constructs.statements import Conditions, merge
+from session_scoping.constructs.cdk.documents import Section
+from session_scoping.constructs.cdk.stack_context import Site
+from session_scoping.constructs.cdk.statements import Conditions, merge
+from session_scoping.constructs.cdk.synth_checks import Check
 
 
 @dataclass(frozen=True)

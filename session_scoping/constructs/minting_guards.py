@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from session_scoping.constructs.documents import Section
+from session_scoping.constructs.cdk.documents import Section
+from session_scoping.constructs.cdk.statements import allow, deny
 from session_scoping.constructs.minting import MINT_ACTIONS, Minting
 from session_scoping.constructs.signing_keys import signing_guard
-from session_scoping.constructs.statements import allow, deny
 from session_scoping.contract import metadata as promises
 
 

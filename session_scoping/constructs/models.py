@@ -9,9 +9,9 @@ from typing import Any
 from constructs import IConstruct
 
 from session_scoping.aws.bedrock import INVOKE_ACTIONS
-from session_scoping.constructs.documents import Section
-from session_scoping.constructs.site import Site, has_wildcard, is_token
-from session_scoping.constructs.statements import Conditions, Statement, allow, merge
+from session_scoping.constructs.cdk.documents import Section
+from session_scoping.constructs.cdk.stack_context import Site, has_wildcard, is_token
+from session_scoping.constructs.cdk.statements import Conditions, Statement, allow, merge
 from session_scoping.contract.errors import InvalidInputError
 
 # Source: Bedrock guide, inference-profiles-support. `global` routes to every commercial Region.

@@ -10,9 +10,9 @@ from typing import Any, cast
 import aws_cdk as cdk
 from constructs import IConstruct
 
-from session_scoping.constructs.finished import Check
+from session_scoping.constructs.cdk.stack_context import properties_of
+from session_scoping.constructs.cdk.synth_checks import Check
 from session_scoping.constructs.limits import Limited
-from session_scoping.constructs.site import properties_of
 
 _ADD_ENDPOINT = {
     "sts": 'add_interface_endpoint("Sts", service=ec2.InterfaceVpcEndpointAwsService.STS)',

@@ -28,17 +28,17 @@ from session_scoping.constructs.callers import (
     too_large,
     trust_errors,
 )
+from session_scoping.constructs.cdk.documents import Section
+from session_scoping.constructs.cdk.metadata import promise, tell_owner
+from session_scoping.constructs.cdk.policy_series import PolicySeries, check_attachments, flatten
+from session_scoping.constructs.cdk.policy_sizes import Ruler
+from session_scoping.constructs.cdk.roles import demand_changeable, demand_exact, demand_new
+from session_scoping.constructs.cdk.stack_context import Site, properties_of
+from session_scoping.constructs.cdk.statements import Statement
+from session_scoping.constructs.cdk.synth_checks import Check, FinishedTree
 from session_scoping.constructs.compute_role import AnyRole, ScopedComputeRole, underlying
-from session_scoping.constructs.documents import Section
-from session_scoping.constructs.finished import Check, FinishedTree
 from session_scoping.constructs.limits import Limit, Limited, Limits
 from session_scoping.constructs.models import Models
-from session_scoping.constructs.policies import PolicySeries, check_attachments, flatten
-from session_scoping.constructs.role_notes import promise, tell_owner
-from session_scoping.constructs.roles import demand_changeable, demand_exact, demand_new
-from session_scoping.constructs.ruler import Ruler
-from session_scoping.constructs.site import Site, properties_of
-from session_scoping.constructs.statements import Statement
 from session_scoping.contract import environment
 from session_scoping.contract.errors import QuotaExceededError
 from session_scoping.contract.metadata import ATTRIBUTED_TO

@@ -5,14 +5,14 @@ from collections.abc import Iterable, Sequence
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from session_scoping.constructs.cdk.documents import Section
+from session_scoping.constructs.cdk.policy_series import PolicySeries, check_attachments
+from session_scoping.constructs.cdk.policy_sizes import Ruler
+from session_scoping.constructs.cdk.stack_context import Site
+from session_scoping.constructs.cdk.synth_checks import Check
 from session_scoping.constructs.chaining import ChainingGuard
 from session_scoping.constructs.compute_role import AnyRole, ScopedComputeRole, underlying
-from session_scoping.constructs.documents import Section
 from session_scoping.constructs.fence import ComputeFence, RolesGuard
-from session_scoping.constructs.finished import Check
-from session_scoping.constructs.policies import PolicySeries, check_attachments
-from session_scoping.constructs.ruler import Ruler
-from session_scoping.constructs.site import Site
 
 _WILDCARD_REASON = (
     "The wildcard follows the session's own tags and a delimiter, so it covers one session's objects; a model's "

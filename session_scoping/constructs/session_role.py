@@ -9,21 +9,21 @@ from constructs import Construct
 
 from session_scoping.constructs import guards, minting_guards, session_warnings
 from session_scoping.constructs.arguments import check_kinds, listed
+from session_scoping.constructs.cdk.documents import Section, document_of, tokens_in
+from session_scoping.constructs.cdk.metadata import promise, tell_owner
+from session_scoping.constructs.cdk.policy_series import PolicySeries, flatten
+from session_scoping.constructs.cdk.policy_sizes import Ruler
+from session_scoping.constructs.cdk.roles import arn_by_name, demand_apart, demand_changeable, demand_exact, demand_new
+from session_scoping.constructs.cdk.stack_context import Site
+from session_scoping.constructs.cdk.statements import Statement, allow, tags_present
+from session_scoping.constructs.cdk.synth_checks import Check, FinishedTree
 from session_scoping.constructs.compute_role import AnyRole, underlying
-from session_scoping.constructs.documents import Section, document_of, tokens_in
-from session_scoping.constructs.finished import Check, FinishedTree
 from session_scoping.constructs.limits import Limit, Limited, Limits
 from session_scoping.constructs.minting import MINT_ACTIONS, Minting, checked_roles, demand_open
 from session_scoping.constructs.models import Models
 from session_scoping.constructs.objects import TenantObjects
 from session_scoping.constructs.objects_apart import check_others
-from session_scoping.constructs.policies import PolicySeries, flatten
-from session_scoping.constructs.role_notes import promise, tell_owner
-from session_scoping.constructs.roles import arn_by_name, demand_apart, demand_changeable, demand_exact, demand_new
-from session_scoping.constructs.ruler import Ruler
 from session_scoping.constructs.session_policies import SessionPolicies
-from session_scoping.constructs.site import Site
-from session_scoping.constructs.statements import Statement, allow, tags_present
 from session_scoping.constructs.tables import TenantTable
 from session_scoping.constructs.tenant_data import TenantData
 from session_scoping.constructs.trust import role_checks, trust_too_large

@@ -6,14 +6,14 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from session_scoping.constructs.cdk.policy_series import PolicySeries
+from session_scoping.constructs.cdk.policy_sizes import Ruler
+from session_scoping.constructs.cdk.roles import demand_changeable
+from session_scoping.constructs.cdk.stack_context import Site
+from session_scoping.constructs.cdk.statements import tags_present
+from session_scoping.constructs.cdk.synth_checks import FinishedTree
 from session_scoping.constructs.compute_role import ScopedComputeRole
-from session_scoping.constructs.finished import FinishedTree
-from session_scoping.constructs.policies import PolicySeries
-from session_scoping.constructs.roles import demand_changeable
-from session_scoping.constructs.ruler import Ruler
 from session_scoping.constructs.session_role import SessionRole
-from session_scoping.constructs.site import Site
-from session_scoping.constructs.statements import tags_present
 from session_scoping.constructs.tables import TenantTable
 from session_scoping.constructs.tenant_data import TenantData
 from session_scoping.contract.errors import InvalidInputError

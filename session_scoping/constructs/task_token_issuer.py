@@ -12,10 +12,10 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from session_scoping.constructs.cdk.documents import Section
+from session_scoping.constructs.cdk.stack_context import Site, is_token
 from session_scoping.constructs.compute_role import AnyRole
-from session_scoping.constructs.documents import Section
 from session_scoping.constructs.signing_keys import demand_signing_key, grant_issue, signing_guard
-from session_scoping.constructs.site import Site, is_token
 from session_scoping.contract import metadata as promises
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.task_token import check_issuer, check_plain

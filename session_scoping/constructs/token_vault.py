@@ -8,13 +8,13 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from session_scoping.aws.token_vault import COMPLETE, TokenFlow
+from session_scoping.constructs.cdk.policy_series import PolicySeries
+from session_scoping.constructs.cdk.policy_sizes import Ruler
+from session_scoping.constructs.cdk.roles import demand_changeable
+from session_scoping.constructs.cdk.stack_context import Site, is_token
+from session_scoping.constructs.cdk.synth_checks import FinishedTree
 from session_scoping.constructs.compute_role import ScopedComputeRole, underlying
-from session_scoping.constructs.finished import FinishedTree
-from session_scoping.constructs.policies import PolicySeries
-from session_scoping.constructs.roles import demand_changeable
-from session_scoping.constructs.ruler import Ruler
 from session_scoping.constructs.session_role import SessionRole
-from session_scoping.constructs.site import Site, is_token
 from session_scoping.constructs.user_binding import UserBinding
 from session_scoping.constructs.vault_resources import AnyIdentity, VaultProvider, VaultResources
 from session_scoping.constructs.vault_statements import VaultStatements, consent_guards

@@ -10,21 +10,21 @@ from constructs import Construct
 
 from session_scoping.constructs import guards
 from session_scoping.constructs.arguments import check_kinds, listed
+from session_scoping.constructs.cdk.documents import Section, tokens_in
+from session_scoping.constructs.cdk.metadata import promise
+from session_scoping.constructs.cdk.policy_sizes import Ruler
+from session_scoping.constructs.cdk.roles import demand_changeable
+from session_scoping.constructs.cdk.stack_context import Site, is_token
+from session_scoping.constructs.cdk.statements import allow, merge, tags_present
+from session_scoping.constructs.cdk.synth_checks import Check, FinishedTree
 from session_scoping.constructs.chaining import ONWARD_ACTIONS
-from session_scoping.constructs.documents import Section, tokens_in
-from session_scoping.constructs.finished import Check, FinishedTree
 from session_scoping.constructs.limits import Limit, Limits
 from session_scoping.constructs.minting_guards import session_guards
 from session_scoping.constructs.models import Models
 from session_scoping.constructs.objects import TenantObjects
 from session_scoping.constructs.objects_apart import check_disjoint, check_others
-from session_scoping.constructs.role_notes import promise
-from session_scoping.constructs.roles import demand_changeable
-from session_scoping.constructs.ruler import Ruler
 from session_scoping.constructs.session_policies import SessionPolicies
 from session_scoping.constructs.session_role import SessionRole
-from session_scoping.constructs.site import Site, is_token
-from session_scoping.constructs.statements import allow, merge, tags_present
 from session_scoping.constructs.tables import TenantTable
 from session_scoping.constructs.tenant_data import TenantData
 from session_scoping.constructs.tool_trust import assume_conditions, tool_trust_checks, trusting

@@ -6,11 +6,11 @@ from typing import Any, cast
 
 from aws_cdk import aws_iam as iam
 
-from session_scoping.constructs.finished import Check, reserved_tags
+from session_scoping.constructs.cdk.policy_sizes import TRUST_POLICY_MAX, Ruler, too_large_message
+from session_scoping.constructs.cdk.stack_context import properties_of
+from session_scoping.constructs.cdk.statements import Conditions, merge
+from session_scoping.constructs.cdk.synth_checks import Check, reserved_tags
 from session_scoping.constructs.guards import PATH_VALUES
-from session_scoping.constructs.ruler import TRUST_POLICY_MAX, Ruler, too_large_message
-from session_scoping.constructs.site import properties_of
-from session_scoping.constructs.statements import Conditions, merge
 
 _FIX = "use fewer or shorter tag keys"
 

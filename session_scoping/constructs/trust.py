@@ -6,9 +6,9 @@ from typing import Any, cast
 
 from aws_cdk import aws_iam as iam
 
-from session_scoping.constructs.finished import Check, reserved_tags
-from session_scoping.constructs.ruler import TRUST_POLICY_MAX, Ruler, too_large_message
-from session_scoping.constructs.site import properties_of
+from session_scoping.constructs.cdk.policy_sizes import TRUST_POLICY_MAX, Ruler, too_large_message
+from session_scoping.constructs.cdk.stack_context import properties_of
+from session_scoping.constructs.cdk.synth_checks import Check, reserved_tags
 
 
 def role_checks(

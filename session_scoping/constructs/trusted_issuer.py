@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from session_scoping.constructs.documents import Section
-from session_scoping.constructs.site import has_wildcard, is_token
-from session_scoping.constructs.statements import Conditions
+from session_scoping.constructs.cdk.documents import Section
+from session_scoping.constructs.cdk.stack_context import has_wildcard, is_token
+from session_scoping.constructs.cdk.statements import Conditions
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.task_token import check_issuer, check_plain
 

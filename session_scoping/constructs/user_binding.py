@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from session_scoping.constructs.site import has_wildcard, is_token
-from session_scoping.constructs.statements import Conditions, merge, tags_present
+from session_scoping.constructs.cdk.stack_context import has_wildcard, is_token
+from session_scoping.constructs.cdk.statements import Conditions, merge, tags_present
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.tags import demand_policy_text, parse_tag_keys
 from session_scoping.contract.users import SEPARATOR, check_identity_provider

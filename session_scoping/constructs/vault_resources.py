@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 import aws_cdk as cdk
 
-from session_scoping.constructs.site import Site, has_wildcard, is_token
+from session_scoping.constructs.cdk.stack_context import Site, has_wildcard, is_token
 from session_scoping.contract.errors import InvalidInputError
 
 # As text, so that AgentCore is not loaded for its types.

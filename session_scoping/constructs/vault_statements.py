@@ -18,9 +18,9 @@ from session_scoping.aws.token_vault import (
     TokenFlow,
 )
 from session_scoping.constructs import baseline
-from session_scoping.constructs.documents import Section
-from session_scoping.constructs.site import Site
-from session_scoping.constructs.statements import Conditions, Statement, allow, deny, merge, tags_present
+from session_scoping.constructs.cdk.documents import Section
+from session_scoping.constructs.cdk.stack_context import Site
+from session_scoping.constructs.cdk.statements import Conditions, Statement, allow, deny, merge, tags_present
 from session_scoping.constructs.user_binding import UserBinding
 from session_scoping.constructs.vault_resources import VaultResources
 

@@ -18,7 +18,7 @@ from session_scoping import (
     TenantTablePolicy,
 )
 from session_scoping.constructs.access import TABLE_ACCESS
-from session_scoping.constructs.ruler import MANAGED_POLICY_MAX, TRUST_POLICY_MAX
+from session_scoping.constructs.cdk.policy_sizes import MANAGED_POLICY_MAX, TRUST_POLICY_MAX
 from tests.support import small
 from tests.support.world import statements
 

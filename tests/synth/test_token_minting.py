@@ -24,7 +24,7 @@ from session_scoping import (
     WorkloadBinding,
 )
 from session_scoping.broker import bundle as broker_bundle
-from session_scoping.constructs.ruler import TRUST_POLICY_MAX, Ruler
+from session_scoping.constructs.cdk.policy_sizes import TRUST_POLICY_MAX, Ruler
 from session_scoping.contract import environment
 from tests.support import small
 from tests.support.stacks import FLAG_SETS, REGIONS, attached, new_app, synth, table

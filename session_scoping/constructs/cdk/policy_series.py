@@ -9,11 +9,11 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from session_scoping.constructs.documents import Section, document_of, pack, substitute, tokens_in
-from session_scoping.constructs.finished import Check
-from session_scoping.constructs.ruler import MANAGED_POLICY_MAX, SPLIT, Ruler, too_large_message
-from session_scoping.constructs.site import Site
-from session_scoping.constructs.statements import Statement
+from session_scoping.constructs.cdk.documents import Section, document_of, pack, substitute, tokens_in
+from session_scoping.constructs.cdk.policy_sizes import MANAGED_POLICY_MAX, SPLIT, Ruler, too_large_message
+from session_scoping.constructs.cdk.stack_context import Site
+from session_scoping.constructs.cdk.statements import Statement
+from session_scoping.constructs.cdk.synth_checks import Check
 from session_scoping.contract.errors import QuotaExceededError
 
 # Source: IAM reference_iam-quotas. Two are left for the role's owner.

@@ -8,7 +8,7 @@ import aws_cdk as cdk
 import jsii
 from constructs import IValidation
 
-from session_scoping.constructs.site import Site
+from session_scoping.constructs.cdk.stack_context import Site
 
 _KEPT_AS = "_session_scoping_finished"
 

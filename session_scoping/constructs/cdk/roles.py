@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
-from session_scoping.constructs.site import Site, has_wildcard, is_token
+from session_scoping.constructs.cdk.stack_context import Site, has_wildcard, is_token
 from session_scoping.contract.errors import InvalidInputError
 
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from session_scoping.constructs.ruler import MANAGED_POLICY_MAX, SPLIT, too_large_message
-from session_scoping.constructs.site import is_token
-from session_scoping.constructs.statements import Statement
+from session_scoping.constructs.cdk.policy_sizes import MANAGED_POLICY_MAX, SPLIT, too_large_message
+from session_scoping.constructs.cdk.stack_context import is_token
+from session_scoping.constructs.cdk.statements import Statement
 from session_scoping.contract.errors import QuotaExceededError
 
 Size = Callable[[Sequence[Statement]], int]

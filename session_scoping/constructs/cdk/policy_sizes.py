@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from session_scoping.constructs.site import Site, is_token
+from session_scoping.constructs.cdk.stack_context import Site, is_token
 
 # Source of the quotas: IAM reference_iam-quotas. The trust quota can be raised to 4,096; nobody should have to.
 MANAGED_POLICY_MAX = 6144
