@@ -27,16 +27,16 @@ if TYPE_CHECKING:
     from session_scoping.constructs.binding import WorkloadBinding, endpoint_policy_for
     from session_scoping.constructs.compute_role import ComputeBackend, ScopedComputeRole
     from session_scoping.constructs.credential_broker import CredentialBroker
+    from session_scoping.constructs.data.models import Models
+    from session_scoping.constructs.data.objects import TenantObjects
+    from session_scoping.constructs.data.table_policy import TenantTablePolicy
+    from session_scoping.constructs.data.tables import TenantTable
     from session_scoping.constructs.dispatch import grant_dispatch
     from session_scoping.constructs.external_tokens import ExternalTokenGrant
     from session_scoping.constructs.minting import Minting
-    from session_scoping.constructs.models import Models
-    from session_scoping.constructs.objects import TenantObjects
     from session_scoping.constructs.revocation import Revocation
     from session_scoping.constructs.session_broker import SessionBrokerRole
     from session_scoping.constructs.session_role import SessionRole
-    from session_scoping.constructs.table_policy import TenantTablePolicy
-    from session_scoping.constructs.tables import TenantTable
     from session_scoping.constructs.task_token_issuer import TaskTokenIssuer
     from session_scoping.constructs.token_vault import TokenVaultGrant
     from session_scoping.constructs.tool_role import ToolScopedRole
@@ -48,15 +48,15 @@ _HOMES = {
     "CredentialBroker": "session_scoping.constructs.credential_broker",
     "ExternalTokenGrant": "session_scoping.constructs.external_tokens",
     "Minting": "session_scoping.constructs.minting",
-    "Models": "session_scoping.constructs.models",
+    "Models": "session_scoping.constructs.data.models",
     "Revocation": "session_scoping.constructs.revocation",
     "ScopedComputeRole": "session_scoping.constructs.compute_role",
     "SessionBrokerRole": "session_scoping.constructs.session_broker",
     "SessionRole": "session_scoping.constructs.session_role",
     "TaskTokenIssuer": "session_scoping.constructs.task_token_issuer",
-    "TenantObjects": "session_scoping.constructs.objects",
-    "TenantTable": "session_scoping.constructs.tables",
-    "TenantTablePolicy": "session_scoping.constructs.table_policy",
+    "TenantObjects": "session_scoping.constructs.data.objects",
+    "TenantTable": "session_scoping.constructs.data.tables",
+    "TenantTablePolicy": "session_scoping.constructs.data.table_policy",
     "TokenFlow": "session_scoping.aws.token_vault",
     "TokenVaultGrant": "session_scoping.constructs.token_vault",
     "ToolScopedRole": "session_scoping.constructs.tool_role",

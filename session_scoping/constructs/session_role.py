@@ -18,14 +18,14 @@ from session_scoping.constructs.cdk.stack_context import Site
 from session_scoping.constructs.cdk.statements import Statement, allow, tags_present
 from session_scoping.constructs.cdk.synth_checks import Check, FinishedTree
 from session_scoping.constructs.compute_role import AnyRole, underlying
+from session_scoping.constructs.data.models import Models
+from session_scoping.constructs.data.object_overlap import check_others
+from session_scoping.constructs.data.objects import TenantObjects
+from session_scoping.constructs.data.tables import TenantTable
+from session_scoping.constructs.data.tenant_data import TenantData
 from session_scoping.constructs.limits import Limit, Limited, Limits
 from session_scoping.constructs.minting import MINT_ACTIONS, Minting, checked_roles, demand_open
-from session_scoping.constructs.models import Models
-from session_scoping.constructs.objects import TenantObjects
-from session_scoping.constructs.objects_apart import check_others
 from session_scoping.constructs.session_policies import SessionPolicies
-from session_scoping.constructs.tables import TenantTable
-from session_scoping.constructs.tenant_data import TenantData
 from session_scoping.constructs.trust import role_checks, trust_too_large
 from session_scoping.constructs.trust_statements import Trust, further, trust_conditions, trusted
 from session_scoping.contract import environment

@@ -18,15 +18,15 @@ from session_scoping.constructs.cdk.stack_context import Site, is_token
 from session_scoping.constructs.cdk.statements import allow, merge, tags_present
 from session_scoping.constructs.cdk.synth_checks import Check, FinishedTree
 from session_scoping.constructs.chaining import ONWARD_ACTIONS
+from session_scoping.constructs.data.models import Models
+from session_scoping.constructs.data.object_overlap import check_disjoint, check_others
+from session_scoping.constructs.data.objects import TenantObjects
+from session_scoping.constructs.data.tables import TenantTable
+from session_scoping.constructs.data.tenant_data import TenantData
 from session_scoping.constructs.limits import Limit, Limits
 from session_scoping.constructs.minting_guards import session_guards
-from session_scoping.constructs.models import Models
-from session_scoping.constructs.objects import TenantObjects
-from session_scoping.constructs.objects_apart import check_disjoint, check_others
 from session_scoping.constructs.session_policies import SessionPolicies
 from session_scoping.constructs.session_role import SessionRole
-from session_scoping.constructs.tables import TenantTable
-from session_scoping.constructs.tenant_data import TenantData
 from session_scoping.constructs.tool_trust import assume_conditions, tool_trust_checks, trusting
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.metadata import SHARED_BY, TOOL_NAME_TAG, TOOL_OF

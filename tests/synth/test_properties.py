@@ -17,8 +17,8 @@ from session_scoping import (
     TenantTable,
     TenantTablePolicy,
 )
-from session_scoping.constructs.access import TABLE_ACCESS
 from session_scoping.constructs.cdk.policy_sizes import MANAGED_POLICY_MAX, TRUST_POLICY_MAX
+from session_scoping.constructs.data.access import TABLE_ACCESS
 from tests.support import small
 from tests.support.world import statements
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from session_scoping.constructs.cdk.stack_context import TOKEN, has_wildcard
-from session_scoping.constructs.objects import BoundObjects
+from session_scoping.constructs.data.objects import BoundObjects
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.key_formats import KeyFormat
 

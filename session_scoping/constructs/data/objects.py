@@ -9,10 +9,10 @@ from typing import Any, Literal, cast
 import aws_cdk as cdk
 from constructs import IConstruct
 
-from session_scoping.constructs.access import OBJECT_ACCESS, actions_for, demand, words
 from session_scoping.constructs.cdk.documents import Section
 from session_scoping.constructs.cdk.stack_context import Site, is_token
 from session_scoping.constructs.cdk.statements import Conditions, Statement, allow, alnum, deny
+from session_scoping.constructs.data.access import OBJECT_ACCESS, actions_for, demand, words
 from session_scoping.contract import key_formats as layout
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.key_formats import KeyFormat

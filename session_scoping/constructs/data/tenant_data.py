@@ -3,15 +3,15 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from session_scoping.constructs import objects as tenant_objects
-from session_scoping.constructs import tables as tenant_tables
 from session_scoping.constructs.cdk.documents import Section
 from session_scoping.constructs.cdk.policy_sizes import Ruler
 from session_scoping.constructs.cdk.stack_context import Site, is_token
 from session_scoping.constructs.cdk.statements import Conditions, deny
-from session_scoping.constructs.objects import BoundObjects, BucketFacts, TenantObjects
-from session_scoping.constructs.objects_apart import check_disjoint
-from session_scoping.constructs.tables import BoundTable, TenantTable
+from session_scoping.constructs.data import objects as tenant_objects
+from session_scoping.constructs.data import tables as tenant_tables
+from session_scoping.constructs.data.object_overlap import check_disjoint
+from session_scoping.constructs.data.objects import BoundObjects, BucketFacts, TenantObjects
+from session_scoping.constructs.data.tables import BoundTable, TenantTable
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.key_formats import names_tags, shared_on_purpose
 from session_scoping.contract.tags import OBJECT_KEY_TAGS
