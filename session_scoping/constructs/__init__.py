@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from session_scoping.aws.token_vault import TokenFlow
     from session_scoping.constructs.attribution import WebIdentity
     from session_scoping.constructs.binding import WorkloadBinding, endpoint_policy_for
-    from session_scoping.constructs.compute_role import ComputeBackend, ScopedComputeRole
+    from session_scoping.constructs.compute.dispatch import grant_dispatch
+    from session_scoping.constructs.compute.role import ComputeBackend, ScopedComputeRole
     from session_scoping.constructs.credential_broker import CredentialBroker
     from session_scoping.constructs.data.models import Models
     from session_scoping.constructs.data.objects import TenantObjects
     from session_scoping.constructs.data.table_policy import TenantTablePolicy
     from session_scoping.constructs.data.tables import TenantTable
-    from session_scoping.constructs.dispatch import grant_dispatch
     from session_scoping.constructs.external_tokens import ExternalTokenGrant
     from session_scoping.constructs.minting import Minting
     from session_scoping.constructs.revocation import Revocation
@@ -44,13 +44,13 @@ if TYPE_CHECKING:
     from session_scoping.constructs.vault_resources import VaultProvider
 
 _HOMES = {
-    "ComputeBackend": "session_scoping.constructs.compute_role",
+    "ComputeBackend": "session_scoping.constructs.compute.role",
     "CredentialBroker": "session_scoping.constructs.credential_broker",
     "ExternalTokenGrant": "session_scoping.constructs.external_tokens",
     "Minting": "session_scoping.constructs.minting",
     "Models": "session_scoping.constructs.data.models",
     "Revocation": "session_scoping.constructs.revocation",
-    "ScopedComputeRole": "session_scoping.constructs.compute_role",
+    "ScopedComputeRole": "session_scoping.constructs.compute.role",
     "SessionBrokerRole": "session_scoping.constructs.session_broker",
     "SessionRole": "session_scoping.constructs.session_role",
     "TaskTokenIssuer": "session_scoping.constructs.task_token_issuer",
@@ -65,7 +65,7 @@ _HOMES = {
     "WebIdentity": "session_scoping.constructs.attribution",
     "WorkloadBinding": "session_scoping.constructs.binding",
     "endpoint_policy_for": "session_scoping.constructs.binding",
-    "grant_dispatch": "session_scoping.constructs.dispatch",
+    "grant_dispatch": "session_scoping.constructs.compute.dispatch",
 }
 
 __all__ = [

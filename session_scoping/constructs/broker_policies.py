@@ -11,7 +11,7 @@ from aws_cdk import aws_logs as logs
 from session_scoping.constructs.cdk.documents import Section
 from session_scoping.constructs.cdk.stack_context import Site
 from session_scoping.constructs.cdk.statements import Conditions, allow, deny
-from session_scoping.constructs.compute_role import AnyRole, underlying
+from session_scoping.constructs.compute.role import AnyRole, underlying
 from session_scoping.constructs.data.tables import every_region
 from session_scoping.constructs.signing_keys import SIGNING
 

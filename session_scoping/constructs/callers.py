@@ -10,7 +10,7 @@ from aws_cdk import aws_iam as iam
 from session_scoping.constructs.attribution import WebIdentity
 from session_scoping.constructs.cdk.policy_sizes import TRUST_POLICY_MAX, Ruler, too_large_message
 from session_scoping.constructs.cdk.stack_context import is_token
-from session_scoping.constructs.compute_role import AnyRole, ScopedComputeRole
+from session_scoping.constructs.compute.role import AnyRole, ScopedComputeRole
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.source_identity import pattern_of
 

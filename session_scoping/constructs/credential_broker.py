@@ -19,7 +19,7 @@ from session_scoping.constructs.cdk.policy_series import PolicySeries
 from session_scoping.constructs.cdk.policy_sizes import Ruler
 from session_scoping.constructs.cdk.stack_context import Site
 from session_scoping.constructs.cdk.synth_checks import FinishedTree
-from session_scoping.constructs.compute_role import AnyRole
+from session_scoping.constructs.compute.role import AnyRole
 from session_scoping.constructs.functions import function_of
 from session_scoping.constructs.signing_keys import demand_signing_key, grant_issue
 from session_scoping.contract import environment

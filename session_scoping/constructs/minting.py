@@ -9,7 +9,7 @@ from aws_cdk import aws_iam as iam
 
 from session_scoping.constructs.cdk.roles import demand_changeable, demand_distinct
 from session_scoping.constructs.cdk.stack_context import Site
-from session_scoping.constructs.compute_role import AnyRole, ScopedComputeRole, underlying
+from session_scoping.constructs.compute.role import AnyRole, ScopedComputeRole, underlying
 from session_scoping.constructs.trusted_issuer import AnyProvider, TrustedIssuer
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.task_token import DEFAULT_SUBJECT

@@ -36,7 +36,7 @@ from session_scoping.constructs.cdk.roles import demand_changeable, demand_exact
 from session_scoping.constructs.cdk.stack_context import Site, properties_of
 from session_scoping.constructs.cdk.statements import Statement
 from session_scoping.constructs.cdk.synth_checks import Check, FinishedTree
-from session_scoping.constructs.compute_role import AnyRole, ScopedComputeRole, underlying
+from session_scoping.constructs.compute.role import AnyRole, ScopedComputeRole, underlying
 from session_scoping.constructs.data.models import Models
 from session_scoping.constructs.limits import Limit, Limited, Limits
 from session_scoping.contract import environment

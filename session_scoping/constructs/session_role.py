@@ -17,7 +17,7 @@ from session_scoping.constructs.cdk.roles import arn_by_name, demand_apart, dema
 from session_scoping.constructs.cdk.stack_context import Site
 from session_scoping.constructs.cdk.statements import Statement, allow, tags_present
 from session_scoping.constructs.cdk.synth_checks import Check, FinishedTree
-from session_scoping.constructs.compute_role import AnyRole, underlying
+from session_scoping.constructs.compute.role import AnyRole, underlying
 from session_scoping.constructs.data.models import Models
 from session_scoping.constructs.data.object_overlap import check_others
 from session_scoping.constructs.data.objects import TenantObjects

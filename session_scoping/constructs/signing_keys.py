@@ -10,7 +10,7 @@ from aws_cdk import aws_iam as iam
 from session_scoping.constructs.cdk.documents import Section
 from session_scoping.constructs.cdk.stack_context import has_wildcard, is_token
 from session_scoping.constructs.cdk.statements import Conditions, deny
-from session_scoping.constructs.compute_role import AnyRole, underlying
+from session_scoping.constructs.compute.role import AnyRole, underlying
 from session_scoping.contract.errors import InvalidInputError
 
 # RS256 over a digest: what TaskTokenSigner asks for and the broker verifies.

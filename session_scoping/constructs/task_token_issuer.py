@@ -14,7 +14,7 @@ from constructs import Construct
 
 from session_scoping.constructs.cdk.documents import Section
 from session_scoping.constructs.cdk.stack_context import Site, is_token
-from session_scoping.constructs.compute_role import AnyRole
+from session_scoping.constructs.compute.role import AnyRole
 from session_scoping.constructs.signing_keys import demand_signing_key, grant_issue, signing_guard
 from session_scoping.contract import metadata as promises
 from session_scoping.contract.errors import InvalidInputError

@@ -17,10 +17,10 @@ from session_scoping.aws.token_vault import (
     VENDING,
     TokenFlow,
 )
-from session_scoping.constructs import baseline
 from session_scoping.constructs.cdk.documents import Section
 from session_scoping.constructs.cdk.stack_context import Site
 from session_scoping.constructs.cdk.statements import Conditions, Statement, allow, deny, merge, tags_present
+from session_scoping.constructs.compute import baseline
 from session_scoping.constructs.user_binding import UserBinding
 from session_scoping.constructs.vault_resources import VaultResources
 

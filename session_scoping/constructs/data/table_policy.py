@@ -12,7 +12,7 @@ from session_scoping.constructs.cdk.roles import demand_changeable
 from session_scoping.constructs.cdk.stack_context import Site
 from session_scoping.constructs.cdk.statements import tags_present
 from session_scoping.constructs.cdk.synth_checks import FinishedTree
-from session_scoping.constructs.compute_role import ScopedComputeRole
+from session_scoping.constructs.compute.role import ScopedComputeRole
 from session_scoping.constructs.data.tables import TenantTable
 from session_scoping.constructs.data.tenant_data import TenantData
 from session_scoping.constructs.session_role import SessionRole

@@ -10,15 +10,15 @@ import jsii
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from session_scoping.constructs import baseline
-from session_scoping.constructs.as_role import AsRole
 from session_scoping.constructs.cdk.policy_series import PolicySeries, check_attachments
 from session_scoping.constructs.cdk.policy_sizes import Ruler
 from session_scoping.constructs.cdk.stack_context import Site
 from session_scoping.constructs.cdk.synth_checks import FinishedTree
+from session_scoping.constructs.compute import baseline
+from session_scoping.constructs.compute.as_role import AsRole
+from session_scoping.constructs.compute.denies import RolesGuard
 from session_scoping.constructs.data.access import demand
 from session_scoping.constructs.data.models import Models
-from session_scoping.constructs.fence import RolesGuard
 from session_scoping.contract.errors import InvalidInputError
 
 
