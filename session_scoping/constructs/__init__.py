@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from session_scoping.constructs.external_tokens import ExternalTokenGrant
     from session_scoping.constructs.minting import Minting
     from session_scoping.constructs.revocation import Revocation
+    from session_scoping.constructs.session.role import SessionRole
     from session_scoping.constructs.session_broker import SessionBrokerRole
-    from session_scoping.constructs.session_role import SessionRole
     from session_scoping.constructs.task_token_issuer import TaskTokenIssuer
     from session_scoping.constructs.token_vault import TokenVaultGrant
     from session_scoping.constructs.tool_role import ToolScopedRole
@@ -52,7 +52,7 @@ _HOMES = {
     "Revocation": "session_scoping.constructs.revocation",
     "ScopedComputeRole": "session_scoping.constructs.compute.role",
     "SessionBrokerRole": "session_scoping.constructs.session_broker",
-    "SessionRole": "session_scoping.constructs.session_role",
+    "SessionRole": "session_scoping.constructs.session.role",
     "TaskTokenIssuer": "session_scoping.constructs.task_token_issuer",
     "TenantObjects": "session_scoping.constructs.data.objects",
     "TenantTable": "session_scoping.constructs.data.tables",

@@ -9,7 +9,7 @@ from aws_cdk import aws_iam as iam
 from session_scoping.constructs.cdk.documents import Section
 from session_scoping.constructs.cdk.stack_context import Site, has_wildcard, is_token
 from session_scoping.constructs.cdk.statements import Conditions, Statement, allow, deny, merge
-from session_scoping.constructs.guards import CHAINING_ACTIONS
+from session_scoping.constructs.session.guards import CHAINING_ACTIONS
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.source_identity import ambiguous_pattern_of, pattern_of
 from session_scoping.contract.tags import POD_IDENTITY_TAGS

@@ -9,7 +9,6 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
-from session_scoping.constructs.arguments import check_kinds, listed
 from session_scoping.constructs.attribution import (
     ASSUME_ACTIONS,
     TrustTerms,
@@ -39,6 +38,7 @@ from session_scoping.constructs.cdk.synth_checks import Check, FinishedTree
 from session_scoping.constructs.compute.role import AnyRole, ScopedComputeRole, underlying
 from session_scoping.constructs.data.models import Models
 from session_scoping.constructs.limits import Limit, Limited, Limits
+from session_scoping.constructs.session.arguments import check_kinds, listed
 from session_scoping.contract import environment
 from session_scoping.contract.errors import QuotaExceededError
 from session_scoping.contract.metadata import ATTRIBUTED_TO

@@ -14,7 +14,7 @@ from session_scoping.constructs.cdk.roles import demand_changeable
 from session_scoping.constructs.cdk.stack_context import Site, is_token
 from session_scoping.constructs.cdk.synth_checks import FinishedTree
 from session_scoping.constructs.compute.role import ScopedComputeRole, underlying
-from session_scoping.constructs.session_role import SessionRole
+from session_scoping.constructs.session.role import SessionRole
 from session_scoping.constructs.user_binding import UserBinding
 from session_scoping.constructs.vault_resources import AnyIdentity, VaultProvider, VaultResources
 from session_scoping.constructs.vault_statements import VaultStatements, consent_guards

@@ -8,8 +8,6 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from session_scoping.constructs import guards
-from session_scoping.constructs.arguments import check_kinds, listed
 from session_scoping.constructs.cdk.documents import Section, tokens_in
 from session_scoping.constructs.cdk.metadata import promise
 from session_scoping.constructs.cdk.policy_sizes import Ruler
@@ -17,7 +15,6 @@ from session_scoping.constructs.cdk.roles import demand_changeable
 from session_scoping.constructs.cdk.stack_context import Site, is_token
 from session_scoping.constructs.cdk.statements import allow, merge, tags_present
 from session_scoping.constructs.cdk.synth_checks import Check, FinishedTree
-from session_scoping.constructs.chaining import ONWARD_ACTIONS
 from session_scoping.constructs.data.models import Models
 from session_scoping.constructs.data.object_overlap import check_disjoint, check_others
 from session_scoping.constructs.data.objects import TenantObjects
@@ -25,8 +22,11 @@ from session_scoping.constructs.data.tables import TenantTable
 from session_scoping.constructs.data.tenant_data import TenantData
 from session_scoping.constructs.limits import Limit, Limits
 from session_scoping.constructs.minting_guards import session_guards
-from session_scoping.constructs.session_policies import SessionPolicies
-from session_scoping.constructs.session_role import SessionRole
+from session_scoping.constructs.session import guards
+from session_scoping.constructs.session.arguments import check_kinds, listed
+from session_scoping.constructs.session.chaining import ONWARD_ACTIONS
+from session_scoping.constructs.session.policies import SessionPolicies
+from session_scoping.constructs.session.role import SessionRole
 from session_scoping.constructs.tool_trust import assume_conditions, tool_trust_checks, trusting
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.metadata import SHARED_BY, TOOL_NAME_TAG, TOOL_OF

@@ -10,7 +10,7 @@ from session_scoping.constructs.cdk.policy_sizes import TRUST_POLICY_MAX, Ruler,
 from session_scoping.constructs.cdk.stack_context import properties_of
 from session_scoping.constructs.cdk.statements import Conditions, merge
 from session_scoping.constructs.cdk.synth_checks import Check, reserved_tags
-from session_scoping.constructs.guards import PATH_VALUES
+from session_scoping.constructs.session.guards import PATH_VALUES
 
 _FIX = "use fewer or shorter tag keys"
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from session_scoping.constructs.guards import CHAINING_ACTIONS
+from session_scoping.constructs.session.guards import CHAINING_ACTIONS
 from tests.support.cases import INVOKE, KEYED, MODELS, TABLES, TAGS, Case
 from tests.support.world import ACCOUNT, World
 

@@ -8,7 +8,7 @@ from constructs import Construct, Node
 
 from session_scoping.constructs.cdk.documents import Section
 from session_scoping.constructs.cdk.policy_series import PolicySeries, count_attached
-from session_scoping.constructs.guards import ROLE_ACTIONS
+from session_scoping.constructs.session.guards import ROLE_ACTIONS
 from session_scoping.contract.errors import InvalidInputError
 
 

@@ -12,7 +12,7 @@ from session_scoping.aws.token_vault import INVOKE, INVOKE_FOR_USER
 from session_scoping.constructs.cdk.roles import demand_changeable
 from session_scoping.constructs.cdk.stack_context import Site, has_wildcard, is_token
 from session_scoping.constructs.compute.role import ScopedComputeRole
-from session_scoping.constructs.session_role import SessionRole
+from session_scoping.constructs.session.role import SessionRole
 from session_scoping.contract.errors import InvalidInputError
 
 # As text, so that AgentCore is not loaded for its types.

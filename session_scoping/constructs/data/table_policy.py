@@ -15,7 +15,7 @@ from session_scoping.constructs.cdk.synth_checks import FinishedTree
 from session_scoping.constructs.compute.role import ScopedComputeRole
 from session_scoping.constructs.data.tables import TenantTable
 from session_scoping.constructs.data.tenant_data import TenantData
-from session_scoping.constructs.session_role import SessionRole
+from session_scoping.constructs.session.role import SessionRole
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.tags import DEFAULT_TAG_KEYS, parse_tag_keys
 

@@ -8,7 +8,7 @@ from constructs import Construct
 from session_scoping.constructs.cdk.policy_series import PolicySeries, count_attached
 from session_scoping.constructs.cdk.policy_sizes import MANAGED_POLICY_MAX, Ruler, too_large_message
 from session_scoping.constructs.cdk.synth_checks import Check
-from session_scoping.constructs.guards import CHAINING, CHAINING_ACTIONS
+from session_scoping.constructs.session.guards import CHAINING, CHAINING_ACTIONS
 
 # TagSession and SetSourceIdentity are asked for on the role that is assumed, so a tool role needs all three.
 ONWARD_ACTIONS = ("sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession")

@@ -10,9 +10,9 @@ from session_scoping.constructs.cdk.policy_series import PolicySeries, check_att
 from session_scoping.constructs.cdk.policy_sizes import Ruler
 from session_scoping.constructs.cdk.stack_context import Site
 from session_scoping.constructs.cdk.synth_checks import Check
-from session_scoping.constructs.chaining import ChainingGuard
 from session_scoping.constructs.compute.denies import ComputeFence, RolesGuard
 from session_scoping.constructs.compute.role import AnyRole, ScopedComputeRole, underlying
+from session_scoping.constructs.session.chaining import ChainingGuard
 
 _WILDCARD_REASON = (
     "The wildcard follows the session's own tags and a delimiter, so it covers one session's objects; a model's "

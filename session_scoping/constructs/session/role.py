@@ -7,8 +7,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from session_scoping.constructs import guards, minting_guards, session_warnings
-from session_scoping.constructs.arguments import check_kinds, listed
+from session_scoping.constructs import minting_guards
 from session_scoping.constructs.cdk.documents import Section, document_of, tokens_in
 from session_scoping.constructs.cdk.metadata import promise, tell_owner
 from session_scoping.constructs.cdk.policy_series import PolicySeries, flatten
@@ -25,9 +24,12 @@ from session_scoping.constructs.data.tables import TenantTable
 from session_scoping.constructs.data.tenant_data import TenantData
 from session_scoping.constructs.limits import Limit, Limited, Limits
 from session_scoping.constructs.minting import MINT_ACTIONS, Minting, checked_roles, demand_open
-from session_scoping.constructs.session_policies import SessionPolicies
-from session_scoping.constructs.trust import role_checks, trust_too_large
-from session_scoping.constructs.trust_statements import Trust, further, trust_conditions, trusted
+from session_scoping.constructs.session import guards
+from session_scoping.constructs.session import warnings as session_warnings
+from session_scoping.constructs.session.arguments import check_kinds, listed
+from session_scoping.constructs.session.policies import SessionPolicies
+from session_scoping.constructs.session.trust import Trust, further, trust_conditions, trusted
+from session_scoping.constructs.session.trust_checks import role_checks, trust_too_large
 from session_scoping.contract import environment
 from session_scoping.contract.errors import InvalidInputError, QuotaExceededError
 from session_scoping.contract.metadata import SHARED_BY
