@@ -27,17 +27,17 @@ if TYPE_CHECKING:
     from session_scoping.constructs.binding import WorkloadBinding, endpoint_policy_for
     from session_scoping.constructs.compute.dispatch import grant_dispatch
     from session_scoping.constructs.compute.role import ComputeBackend, ScopedComputeRole
-    from session_scoping.constructs.credential_broker import CredentialBroker
     from session_scoping.constructs.data.models import Models
     from session_scoping.constructs.data.objects import TenantObjects
     from session_scoping.constructs.data.table_policy import TenantTablePolicy
     from session_scoping.constructs.data.tables import TenantTable
     from session_scoping.constructs.external_tokens import ExternalTokenGrant
-    from session_scoping.constructs.minting import Minting
+    from session_scoping.constructs.minting.credential_broker import CredentialBroker
+    from session_scoping.constructs.minting.minting import Minting
+    from session_scoping.constructs.minting.task_token_issuer import TaskTokenIssuer
     from session_scoping.constructs.revocation import Revocation
     from session_scoping.constructs.session.role import SessionRole
     from session_scoping.constructs.session_broker import SessionBrokerRole
-    from session_scoping.constructs.task_token_issuer import TaskTokenIssuer
     from session_scoping.constructs.token_vault import TokenVaultGrant
     from session_scoping.constructs.tool_role import ToolScopedRole
     from session_scoping.constructs.user_binding import UserBinding
@@ -45,15 +45,15 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "ComputeBackend": "session_scoping.constructs.compute.role",
-    "CredentialBroker": "session_scoping.constructs.credential_broker",
+    "CredentialBroker": "session_scoping.constructs.minting.credential_broker",
     "ExternalTokenGrant": "session_scoping.constructs.external_tokens",
-    "Minting": "session_scoping.constructs.minting",
+    "Minting": "session_scoping.constructs.minting.minting",
     "Models": "session_scoping.constructs.data.models",
     "Revocation": "session_scoping.constructs.revocation",
     "ScopedComputeRole": "session_scoping.constructs.compute.role",
     "SessionBrokerRole": "session_scoping.constructs.session_broker",
     "SessionRole": "session_scoping.constructs.session.role",
-    "TaskTokenIssuer": "session_scoping.constructs.task_token_issuer",
+    "TaskTokenIssuer": "session_scoping.constructs.minting.task_token_issuer",
     "TenantObjects": "session_scoping.constructs.data.objects",
     "TenantTable": "session_scoping.constructs.data.tables",
     "TenantTablePolicy": "session_scoping.constructs.data.table_policy",

@@ -7,7 +7,6 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from session_scoping.constructs import minting_guards
 from session_scoping.constructs.cdk.documents import Section, document_of, tokens_in
 from session_scoping.constructs.cdk.metadata import promise, tell_owner
 from session_scoping.constructs.cdk.policy_series import PolicySeries, flatten
@@ -23,7 +22,8 @@ from session_scoping.constructs.data.objects import TenantObjects
 from session_scoping.constructs.data.tables import TenantTable
 from session_scoping.constructs.data.tenant_data import TenantData
 from session_scoping.constructs.limits import Limit, Limited, Limits
-from session_scoping.constructs.minting import MINT_ACTIONS, Minting, checked_roles, demand_open
+from session_scoping.constructs.minting import guards as minting_guards
+from session_scoping.constructs.minting.minting import MINT_ACTIONS, Minting, checked_roles, demand_open
 from session_scoping.constructs.session import guards
 from session_scoping.constructs.session import warnings as session_warnings
 from session_scoping.constructs.session.arguments import check_kinds, listed

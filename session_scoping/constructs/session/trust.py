@@ -7,7 +7,7 @@ from typing import Any
 from aws_cdk import aws_iam as iam
 
 from session_scoping.constructs.cdk.statements import Conditions, Statement, merge
-from session_scoping.constructs.minting import MINT_ACTIONS, Minting
+from session_scoping.constructs.minting.minting import MINT_ACTIONS, Minting
 from session_scoping.constructs.session.guards import PATH_VALUES
 from session_scoping.contract.errors import InvalidInputError
 

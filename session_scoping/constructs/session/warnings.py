@@ -3,7 +3,7 @@
 import aws_cdk as cdk
 from constructs import Construct
 
-from session_scoping.constructs.minting import Minting
+from session_scoping.constructs.minting.minting import Minting
 
 _COMPUTE_MINTING = "session-scoping:compute-roles-mint"
 _FENCE_OFF = "session-scoping:compute-roles-reach-tenant-data"

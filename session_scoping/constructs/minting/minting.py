@@ -10,12 +10,12 @@ from aws_cdk import aws_iam as iam
 from session_scoping.constructs.cdk.roles import demand_changeable, demand_distinct
 from session_scoping.constructs.cdk.stack_context import Site
 from session_scoping.constructs.compute.role import AnyRole, ScopedComputeRole, underlying
-from session_scoping.constructs.trusted_issuer import AnyProvider, TrustedIssuer
+from session_scoping.constructs.minting.trusted_issuer import AnyProvider, TrustedIssuer
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.task_token import DEFAULT_SUBJECT
 
 if TYPE_CHECKING:
-    from session_scoping.constructs.credential_broker import CredentialBroker
+    from session_scoping.constructs.minting.credential_broker import CredentialBroker
 
 Mode = Literal["compute", "broker", "credential-broker", "web-identity"]
 

@@ -15,13 +15,13 @@ from constructs import Construct
 from session_scoping.constructs.cdk.documents import Section
 from session_scoping.constructs.cdk.stack_context import Site, is_token
 from session_scoping.constructs.compute.role import AnyRole
-from session_scoping.constructs.signing_keys import demand_signing_key, grant_issue, signing_guard
+from session_scoping.constructs.minting.signing_keys import demand_signing_key, grant_issue, signing_guard
 from session_scoping.contract import metadata as promises
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.task_token import check_issuer, check_plain
 
 if TYPE_CHECKING:
-    from session_scoping.constructs.key_set_hosting import KeySetHosting
+    from session_scoping.constructs.minting.key_set_hosting import KeySetHosting
 
 _DOMAIN = re.compile(r"(?=.{4,200}\Z)([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}")
 
@@ -95,7 +95,7 @@ class TaskTokenIssuer(Construct):
         self._provider: iam.CfnOIDCProvider | None = None
         if certificate:
             # Here: CloudFront and what belongs to it are not loaded where nothing is hosted.
-            from session_scoping.constructs.key_set_hosting import KeySetHosting
+            from session_scoping.constructs.minting.key_set_hosting import KeySetHosting
 
             self._hosting = KeySetHosting(
                 self,

@@ -5,8 +5,8 @@ from typing import Any
 
 from session_scoping.constructs.cdk.documents import Section
 from session_scoping.constructs.cdk.statements import allow, deny
-from session_scoping.constructs.minting import MINT_ACTIONS, Minting
-from session_scoping.constructs.signing_keys import signing_guard
+from session_scoping.constructs.minting.minting import MINT_ACTIONS, Minting
+from session_scoping.constructs.minting.signing_keys import signing_guard
 from session_scoping.contract import metadata as promises
 
 

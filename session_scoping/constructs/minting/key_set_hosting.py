@@ -22,7 +22,7 @@ from session_scoping.constructs.cdk.policy_sizes import Ruler
 from session_scoping.constructs.cdk.stack_context import Site
 from session_scoping.constructs.cdk.statements import allow, deny
 from session_scoping.constructs.cdk.synth_checks import FinishedTree
-from session_scoping.constructs.functions import acknowledge, function_of
+from session_scoping.constructs.minting.functions import acknowledge, function_of
 from session_scoping.contract import metadata as promises
 from session_scoping.key_set import bundle
 

@@ -13,7 +13,7 @@ from session_scoping.constructs.cdk.stack_context import Site
 from session_scoping.constructs.cdk.statements import Conditions, allow, deny
 from session_scoping.constructs.compute.role import AnyRole, underlying
 from session_scoping.constructs.data.tables import every_region
-from session_scoping.constructs.signing_keys import SIGNING
+from session_scoping.constructs.minting.signing_keys import SIGNING
 
 
 def own(site: Site, key: kms.IKey, table: dynamodb.ITable, log_group: logs.ILogGroup) -> list[Section]:

@@ -13,15 +13,15 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from session_scoping.broker import bundle
-from session_scoping.constructs import broker_policies
 from session_scoping.constructs.cdk.documents import Section
 from session_scoping.constructs.cdk.policy_series import PolicySeries
 from session_scoping.constructs.cdk.policy_sizes import Ruler
 from session_scoping.constructs.cdk.stack_context import Site
 from session_scoping.constructs.cdk.synth_checks import FinishedTree
 from session_scoping.constructs.compute.role import AnyRole
-from session_scoping.constructs.functions import function_of
-from session_scoping.constructs.signing_keys import demand_signing_key, grant_issue
+from session_scoping.constructs.minting import broker_policies
+from session_scoping.constructs.minting.functions import function_of
+from session_scoping.constructs.minting.signing_keys import demand_signing_key, grant_issue
 from session_scoping.contract import environment
 from session_scoping.contract.broker_errors import FUNCTION_TIMEOUT_SECONDS
 from session_scoping.contract.errors import InvalidInputError
