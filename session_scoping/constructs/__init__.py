@@ -24,7 +24,6 @@ except ImportError as error:
 if TYPE_CHECKING:
     from session_scoping.aws.token_vault import TokenFlow
     from session_scoping.constructs.attribution import WebIdentity
-    from session_scoping.constructs.binding import WorkloadBinding, endpoint_policy_for
     from session_scoping.constructs.compute.dispatch import grant_dispatch
     from session_scoping.constructs.compute.role import ComputeBackend, ScopedComputeRole
     from session_scoping.constructs.data.models import Models
@@ -35,7 +34,8 @@ if TYPE_CHECKING:
     from session_scoping.constructs.minting.credential_broker import CredentialBroker
     from session_scoping.constructs.minting.minting import Minting
     from session_scoping.constructs.minting.task_token_issuer import TaskTokenIssuer
-    from session_scoping.constructs.revocation import Revocation
+    from session_scoping.constructs.restrictions.binding import WorkloadBinding, endpoint_policy_for
+    from session_scoping.constructs.restrictions.revocation import Revocation
     from session_scoping.constructs.session.role import SessionRole
     from session_scoping.constructs.session_broker import SessionBrokerRole
     from session_scoping.constructs.token_vault import TokenVaultGrant
@@ -49,7 +49,7 @@ _HOMES = {
     "ExternalTokenGrant": "session_scoping.constructs.external_tokens",
     "Minting": "session_scoping.constructs.minting.minting",
     "Models": "session_scoping.constructs.data.models",
-    "Revocation": "session_scoping.constructs.revocation",
+    "Revocation": "session_scoping.constructs.restrictions.revocation",
     "ScopedComputeRole": "session_scoping.constructs.compute.role",
     "SessionBrokerRole": "session_scoping.constructs.session_broker",
     "SessionRole": "session_scoping.constructs.session.role",
@@ -63,8 +63,8 @@ _HOMES = {
     "UserBinding": "session_scoping.constructs.user_binding",
     "VaultProvider": "session_scoping.constructs.vault_resources",
     "WebIdentity": "session_scoping.constructs.attribution",
-    "WorkloadBinding": "session_scoping.constructs.binding",
-    "endpoint_policy_for": "session_scoping.constructs.binding",
+    "WorkloadBinding": "session_scoping.constructs.restrictions.binding",
+    "endpoint_policy_for": "session_scoping.constructs.restrictions.binding",
     "grant_dispatch": "session_scoping.constructs.compute.dispatch",
 }
 

@@ -37,7 +37,7 @@ from session_scoping.constructs.cdk.statements import Statement
 from session_scoping.constructs.cdk.synth_checks import Check, FinishedTree
 from session_scoping.constructs.compute.role import AnyRole, ScopedComputeRole, underlying
 from session_scoping.constructs.data.models import Models
-from session_scoping.constructs.limits import Limit, Limited, Limits
+from session_scoping.constructs.restrictions.restriction import Limit, Limited, Limits
 from session_scoping.constructs.session.arguments import check_kinds, listed
 from session_scoping.contract import environment
 from session_scoping.contract.errors import QuotaExceededError

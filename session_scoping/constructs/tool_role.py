@@ -20,8 +20,8 @@ from session_scoping.constructs.data.object_overlap import check_disjoint, check
 from session_scoping.constructs.data.objects import TenantObjects
 from session_scoping.constructs.data.tables import TenantTable
 from session_scoping.constructs.data.tenant_data import TenantData
-from session_scoping.constructs.limits import Limit, Limits
 from session_scoping.constructs.minting.guards import session_guards
+from session_scoping.constructs.restrictions.restriction import Limit, Limits
 from session_scoping.constructs.session import guards
 from session_scoping.constructs.session.arguments import check_kinds, listed
 from session_scoping.constructs.session.chaining import ONWARD_ACTIONS

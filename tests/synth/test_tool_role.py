@@ -18,7 +18,7 @@ from session_scoping import (
 )
 from session_scoping.constructs.cdk.stack_context import Site
 from session_scoping.constructs.cdk.statements import Conditions
-from session_scoping.constructs.limits import Limit
+from session_scoping.constructs.restrictions.restriction import Limit
 from tests.support import small
 from tests.support.cases import Case, failures, session_cases
 from tests.support.derivation_cases import becoming_cases, chaining_cases, mint_cases, tool_cases

@@ -6,8 +6,8 @@ from typing import Any
 from session_scoping.constructs.data.models import Models
 from session_scoping.constructs.data.objects import TenantObjects
 from session_scoping.constructs.data.tables import TenantTable
-from session_scoping.constructs.limits import Limit
 from session_scoping.constructs.minting.minting import Minting
+from session_scoping.constructs.restrictions.restriction import Limit
 from session_scoping.contract.errors import InvalidInputError
 
 _KINDS: Mapping[str, tuple[Any, str]] = {

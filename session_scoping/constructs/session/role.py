@@ -21,9 +21,9 @@ from session_scoping.constructs.data.object_overlap import check_others
 from session_scoping.constructs.data.objects import TenantObjects
 from session_scoping.constructs.data.tables import TenantTable
 from session_scoping.constructs.data.tenant_data import TenantData
-from session_scoping.constructs.limits import Limit, Limited, Limits
 from session_scoping.constructs.minting import guards as minting_guards
 from session_scoping.constructs.minting.minting import MINT_ACTIONS, Minting, checked_roles, demand_open
+from session_scoping.constructs.restrictions.restriction import Limit, Limited, Limits
 from session_scoping.constructs.session import guards
 from session_scoping.constructs.session import warnings as session_warnings
 from session_scoping.constructs.session.arguments import check_kinds, listed

@@ -14,8 +14,8 @@ from session_scoping.constructs.cdk.documents import Section
 from session_scoping.constructs.cdk.stack_context import Site, has_wildcard, is_token
 from session_scoping.constructs.cdk.statements import Conditions, deny
 from session_scoping.constructs.cdk.synth_checks import Check
-from session_scoping.constructs.limits import Limit, Limited
-from session_scoping.constructs.network import compute_checks, endpoint_checks
+from session_scoping.constructs.restrictions.network import compute_checks, endpoint_checks
+from session_scoping.constructs.restrictions.restriction import Limit, Limited
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.metadata import BOUND_REGION, BOUND_TO, PINNED_BY
 

@@ -12,7 +12,7 @@ from constructs import IConstruct
 
 from session_scoping.constructs.cdk.stack_context import properties_of
 from session_scoping.constructs.cdk.synth_checks import Check
-from session_scoping.constructs.limits import Limited
+from session_scoping.constructs.restrictions.restriction import Limited
 
 _ADD_ENDPOINT = {
     "sts": 'add_interface_endpoint("Sts", service=ec2.InterfaceVpcEndpointAwsService.STS)',

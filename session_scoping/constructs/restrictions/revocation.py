@@ -11,7 +11,7 @@ from constructs import Construct
 from session_scoping.constructs.cdk.documents import Section
 from session_scoping.constructs.cdk.stack_context import Site
 from session_scoping.constructs.cdk.statements import Conditions
-from session_scoping.constructs.limits import Limit
+from session_scoping.constructs.restrictions.restriction import Limit
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.metadata import REVOKED
 from session_scoping.contract.revocations import RevokedSessions, is_ahead, revoked_sessions
