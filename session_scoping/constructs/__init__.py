@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from session_scoping.constructs.data.objects import TenantObjects
     from session_scoping.constructs.data.table_policy import TenantTablePolicy
     from session_scoping.constructs.data.tables import TenantTable
-    from session_scoping.constructs.external_tokens import ExternalTokenGrant
     from session_scoping.constructs.minting.credential_broker import CredentialBroker
     from session_scoping.constructs.minting.minting import Minting
     from session_scoping.constructs.minting.task_token_issuer import TaskTokenIssuer
@@ -39,14 +38,15 @@ if TYPE_CHECKING:
     from session_scoping.constructs.session.role import SessionRole
     from session_scoping.constructs.session_broker import SessionBrokerRole
     from session_scoping.constructs.token_vault import TokenVaultGrant
-    from session_scoping.constructs.tool_role import ToolScopedRole
+    from session_scoping.constructs.tools.external_tokens import ExternalTokenGrant
+    from session_scoping.constructs.tools.role import ToolScopedRole
     from session_scoping.constructs.user_binding import UserBinding
     from session_scoping.constructs.vault_resources import VaultProvider
 
 _HOMES = {
     "ComputeBackend": "session_scoping.constructs.compute.role",
     "CredentialBroker": "session_scoping.constructs.minting.credential_broker",
-    "ExternalTokenGrant": "session_scoping.constructs.external_tokens",
+    "ExternalTokenGrant": "session_scoping.constructs.tools.external_tokens",
     "Minting": "session_scoping.constructs.minting.minting",
     "Models": "session_scoping.constructs.data.models",
     "Revocation": "session_scoping.constructs.restrictions.revocation",
@@ -59,7 +59,7 @@ _HOMES = {
     "TenantTablePolicy": "session_scoping.constructs.data.table_policy",
     "TokenFlow": "session_scoping.aws.token_vault",
     "TokenVaultGrant": "session_scoping.constructs.token_vault",
-    "ToolScopedRole": "session_scoping.constructs.tool_role",
+    "ToolScopedRole": "session_scoping.constructs.tools.role",
     "UserBinding": "session_scoping.constructs.user_binding",
     "VaultProvider": "session_scoping.constructs.vault_resources",
     "WebIdentity": "session_scoping.constructs.attribution",

@@ -27,7 +27,7 @@ from session_scoping.constructs.session.arguments import check_kinds, listed
 from session_scoping.constructs.session.chaining import ONWARD_ACTIONS
 from session_scoping.constructs.session.policies import SessionPolicies
 from session_scoping.constructs.session.role import SessionRole
-from session_scoping.constructs.tool_trust import assume_conditions, tool_trust_checks, trusting
+from session_scoping.constructs.tools.trust import assume_conditions, tool_trust_checks, trusting
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.metadata import SHARED_BY, TOOL_NAME_TAG, TOOL_OF
 

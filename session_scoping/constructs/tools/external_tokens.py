@@ -14,7 +14,7 @@ from session_scoping.constructs.cdk.stack_context import Site, is_token
 from session_scoping.constructs.cdk.statements import Conditions, Statement, allow, deny, tags_present
 from session_scoping.constructs.cdk.synth_checks import FinishedTree
 from session_scoping.constructs.session.role import SessionRole
-from session_scoping.constructs.tool_role import ToolScopedRole
+from session_scoping.constructs.tools.role import ToolScopedRole
 from session_scoping.contract.errors import InvalidInputError
 
 # Source: STS API_GetWebIdentityToken (botocore's model carries the same numbers).
