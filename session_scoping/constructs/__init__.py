@@ -23,7 +23,8 @@ except ImportError as error:
 
 if TYPE_CHECKING:
     from session_scoping.aws.token_vault import TokenFlow
-    from session_scoping.constructs.attribution import WebIdentity
+    from session_scoping.constructs.attribution.role import SessionBrokerRole
+    from session_scoping.constructs.attribution.statements import WebIdentity
     from session_scoping.constructs.compute.dispatch import grant_dispatch
     from session_scoping.constructs.compute.role import ComputeBackend, ScopedComputeRole
     from session_scoping.constructs.data.models import Models
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from session_scoping.constructs.restrictions.binding import WorkloadBinding, endpoint_policy_for
     from session_scoping.constructs.restrictions.revocation import Revocation
     from session_scoping.constructs.session.role import SessionRole
-    from session_scoping.constructs.session_broker import SessionBrokerRole
     from session_scoping.constructs.token_vault import TokenVaultGrant
     from session_scoping.constructs.tools.external_tokens import ExternalTokenGrant
     from session_scoping.constructs.tools.role import ToolScopedRole
@@ -51,7 +51,7 @@ _HOMES = {
     "Models": "session_scoping.constructs.data.models",
     "Revocation": "session_scoping.constructs.restrictions.revocation",
     "ScopedComputeRole": "session_scoping.constructs.compute.role",
-    "SessionBrokerRole": "session_scoping.constructs.session_broker",
+    "SessionBrokerRole": "session_scoping.constructs.attribution.role",
     "SessionRole": "session_scoping.constructs.session.role",
     "TaskTokenIssuer": "session_scoping.constructs.minting.task_token_issuer",
     "TenantObjects": "session_scoping.constructs.data.objects",
@@ -62,7 +62,7 @@ _HOMES = {
     "ToolScopedRole": "session_scoping.constructs.tools.role",
     "UserBinding": "session_scoping.constructs.user_binding",
     "VaultProvider": "session_scoping.constructs.vault_resources",
-    "WebIdentity": "session_scoping.constructs.attribution",
+    "WebIdentity": "session_scoping.constructs.attribution.statements",
     "WorkloadBinding": "session_scoping.constructs.restrictions.binding",
     "endpoint_policy_for": "session_scoping.constructs.restrictions.binding",
     "grant_dispatch": "session_scoping.constructs.compute.dispatch",

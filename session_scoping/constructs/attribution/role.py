@@ -9,7 +9,16 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
-from session_scoping.constructs.attribution import (
+from session_scoping.constructs.attribution.boundaries import boundary_checks
+from session_scoping.constructs.attribution.callers import (
+    Caller,
+    PlainStatements,
+    check_callers,
+    parameter_name,
+    too_large,
+    trust_errors,
+)
+from session_scoping.constructs.attribution.statements import (
     ASSUME_ACTIONS,
     TrustTerms,
     WebIdentity,
@@ -17,15 +26,6 @@ from session_scoping.constructs.attribution import (
     chain_trust,
     guard_sections,
     identified,
-)
-from session_scoping.constructs.boundaries import boundary_checks
-from session_scoping.constructs.callers import (
-    Caller,
-    PlainStatements,
-    check_callers,
-    parameter_name,
-    too_large,
-    trust_errors,
 )
 from session_scoping.constructs.cdk.documents import Section
 from session_scoping.constructs.cdk.metadata import promise, tell_owner

@@ -7,7 +7,7 @@ from typing import Any
 import jsii
 from aws_cdk import aws_iam as iam
 
-from session_scoping.constructs.attribution import WebIdentity
+from session_scoping.constructs.attribution.statements import WebIdentity
 from session_scoping.constructs.cdk.policy_sizes import TRUST_POLICY_MAX, Ruler, too_large_message
 from session_scoping.constructs.cdk.stack_context import is_token
 from session_scoping.constructs.compute.role import AnyRole, ScopedComputeRole
