@@ -37,11 +37,11 @@ if TYPE_CHECKING:
     from session_scoping.constructs.restrictions.binding import WorkloadBinding, endpoint_policy_for
     from session_scoping.constructs.restrictions.revocation import Revocation
     from session_scoping.constructs.session.role import SessionRole
-    from session_scoping.constructs.token_vault import TokenVaultGrant
     from session_scoping.constructs.tools.external_tokens import ExternalTokenGrant
     from session_scoping.constructs.tools.role import ToolScopedRole
-    from session_scoping.constructs.user_binding import UserBinding
-    from session_scoping.constructs.vault_resources import VaultProvider
+    from session_scoping.constructs.vault.grant import TokenVaultGrant
+    from session_scoping.constructs.vault.resources import VaultProvider
+    from session_scoping.constructs.vault.user_binding import UserBinding
 
 _HOMES = {
     "ComputeBackend": "session_scoping.constructs.compute.role",
@@ -58,10 +58,10 @@ _HOMES = {
     "TenantTable": "session_scoping.constructs.data.tables",
     "TenantTablePolicy": "session_scoping.constructs.data.table_policy",
     "TokenFlow": "session_scoping.aws.token_vault",
-    "TokenVaultGrant": "session_scoping.constructs.token_vault",
+    "TokenVaultGrant": "session_scoping.constructs.vault.grant",
     "ToolScopedRole": "session_scoping.constructs.tools.role",
-    "UserBinding": "session_scoping.constructs.user_binding",
-    "VaultProvider": "session_scoping.constructs.vault_resources",
+    "UserBinding": "session_scoping.constructs.vault.user_binding",
+    "VaultProvider": "session_scoping.constructs.vault.resources",
     "WebIdentity": "session_scoping.constructs.attribution.statements",
     "WorkloadBinding": "session_scoping.constructs.restrictions.binding",
     "endpoint_policy_for": "session_scoping.constructs.restrictions.binding",

@@ -21,8 +21,8 @@ from session_scoping.constructs.cdk.documents import Section
 from session_scoping.constructs.cdk.stack_context import Site
 from session_scoping.constructs.cdk.statements import Conditions, Statement, allow, deny, merge, tags_present
 from session_scoping.constructs.compute import baseline
-from session_scoping.constructs.user_binding import UserBinding
-from session_scoping.constructs.vault_resources import VaultResources
+from session_scoping.constructs.vault.resources import VaultResources
+from session_scoping.constructs.vault.user_binding import UserBinding
 
 # What AgentCore asks Secrets Manager on the caller's behalf is a forward access session, and only that has this key.
 # Source: AgentCore devguide, security_iam_service-with-iam (FAS: yes); IAM guide, global condition keys.

@@ -15,9 +15,9 @@ from session_scoping.constructs.cdk.stack_context import Site, is_token
 from session_scoping.constructs.cdk.synth_checks import FinishedTree
 from session_scoping.constructs.compute.role import ScopedComputeRole, underlying
 from session_scoping.constructs.session.role import SessionRole
-from session_scoping.constructs.user_binding import UserBinding
-from session_scoping.constructs.vault_resources import AnyIdentity, VaultProvider, VaultResources
-from session_scoping.constructs.vault_statements import VaultStatements, consent_guards
+from session_scoping.constructs.vault.resources import AnyIdentity, VaultProvider, VaultResources
+from session_scoping.constructs.vault.statements import VaultStatements, consent_guards
+from session_scoping.constructs.vault.user_binding import UserBinding
 from session_scoping.contract import environment
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.metadata import TOKEN_VAULT, TOKEN_VAULT_USER
