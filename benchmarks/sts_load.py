@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.chart import Panel, Series, draw
 from session_scoping.agent.assume import DURATION_SECONDS
-from session_scoping.agent.refresh import EARLY_SHARES
+from session_scoping.agent.session.refresh import EARLY_SHARES
 
 QUOTA = 600  # requests per second, account and Region; source: STS endpoints and quotas
 TASK_SECONDS = 8 * 3600

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 from session_scoping.contract.errors import MissingExtraError
 
 if TYPE_CHECKING:
-    from session_scoping.agent.ambient import UnsafeAmbientSession as UnsafeAmbientSession
-    from session_scoping.agent.ambient import unsafe_ambient_session as unsafe_ambient_session
-    from session_scoping.agent.credential_set import CredentialSet as CredentialSet
     from session_scoping.agent.errors import NotScopedError as NotScopedError
     from session_scoping.agent.errors import TaskCredentialsError as TaskCredentialsError
     from session_scoping.agent.errors import UnsafeAmbientWarning as UnsafeAmbientWarning
-    from session_scoping.agent.identity import Identity as Identity
     from session_scoping.agent.names import session_name_for as session_name_for
-    from session_scoping.agent.session import CredentialProvider as CredentialProvider
-    from session_scoping.agent.session import TaskSession as TaskSession
+    from session_scoping.agent.session.ambient import UnsafeAmbientSession as UnsafeAmbientSession
+    from session_scoping.agent.session.ambient import unsafe_ambient_session as unsafe_ambient_session
+    from session_scoping.agent.session.credential_set import CredentialSet as CredentialSet
+    from session_scoping.agent.session.identity import Identity as Identity
+    from session_scoping.agent.session.task_session import CredentialProvider as CredentialProvider
+    from session_scoping.agent.session.task_session import TaskSession as TaskSession
     from session_scoping.agent.task_file import read_task_file as read_task_file
     from session_scoping.agent.task_file import write_task_file as write_task_file
     from session_scoping.agent.token_errors import TokenUnavailableError as TokenUnavailableError
@@ -35,25 +35,25 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "ConsentNeeded": "session_scoping.agent.token_results",
-    "CredentialProvider": "session_scoping.agent.session",
-    "CredentialSet": "session_scoping.agent.credential_set",
+    "CredentialProvider": "session_scoping.agent.session.task_session",
+    "CredentialSet": "session_scoping.agent.session.credential_set",
     "Delegation": "session_scoping.agent.token_results",
-    "Identity": "session_scoping.agent.identity",
+    "Identity": "session_scoping.agent.session.identity",
     "Integration": "session_scoping.agent.tokens",
     "NotScopedError": "session_scoping.agent.errors",
     "SecretFallback": "session_scoping.agent.tokens",
     "SessionTags": "session_scoping.contract.tags",
     "TaskCredentialsError": "session_scoping.agent.errors",
-    "TaskSession": "session_scoping.agent.session",
+    "TaskSession": "session_scoping.agent.session.task_session",
     "Token": "session_scoping.agent.token_results",
     "TokenUnavailableError": "session_scoping.agent.token_errors",
-    "UnsafeAmbientSession": "session_scoping.agent.ambient",
+    "UnsafeAmbientSession": "session_scoping.agent.session.ambient",
     "UnsafeAmbientWarning": "session_scoping.agent.errors",
     "complete_consent": "session_scoping.agent.tokens",
     "read_task_file": "session_scoping.agent.task_file",
     "resolve_token": "session_scoping.agent.tokens",
     "session_name_for": "session_scoping.agent.names",
-    "unsafe_ambient_session": "session_scoping.agent.ambient",
+    "unsafe_ambient_session": "session_scoping.agent.session.ambient",
     "workload_token_from": "session_scoping.agent.workload_token",
     "write_task_file": "session_scoping.agent.task_file",
 }

@@ -9,12 +9,12 @@ from botocore.config import Config
 from botocore.credentials import AssumeRoleCredentialFetcher, Credentials
 from botocore.exceptions import NoCredentialsError
 
-from session_scoping.agent.credential_set import CredentialSet
 from session_scoping.agent.declared import tag_arguments
 from session_scoping.agent.errors import AnswerRefusedError, Failure
 from session_scoping.agent.failures import REDIRECT
 from session_scoping.agent.names import RoleArn
 from session_scoping.agent.region import set_region
+from session_scoping.agent.session.credential_set import CredentialSet
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.tags import SessionTags
 

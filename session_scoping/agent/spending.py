@@ -5,12 +5,12 @@ from collections.abc import Callable
 from datetime import datetime
 
 from session_scoping.agent.assume import DURATION_SECONDS
-from session_scoping.agent.attempt import within_deadline
 from session_scoping.agent.broker import BrokeredRole
 from session_scoping.agent.declared import check_declared, require_role
 from session_scoping.agent.errors import AnswerRefusedError, Failure, TaskCredentialsError
 from session_scoping.agent.names import find_role_arn
-from session_scoping.agent.task_role import TaskRole
+from session_scoping.agent.session.refresh_attempt import within_deadline
+from session_scoping.agent.session.task_role import TaskRole
 from session_scoping.agent.token_source import Token, TokenSource
 from session_scoping.agent.web_identity import WebIdentityRole, check_duration
 from session_scoping.contract import environment

@@ -13,11 +13,13 @@ import pytest
 from botocore.config import Config
 
 from session_scoping import SessionTags
-from session_scoping.agent import TaskCredentialsError, TaskSession, assume, attempt, identity
-from session_scoping.agent.clock import Clock
-from session_scoping.agent.credential_set import CredentialSet
-from session_scoping.agent.identity import Identity, prove_patiently
-from session_scoping.agent.refresh import TaskCredentials
+from session_scoping.agent import TaskCredentialsError, TaskSession, assume
+from session_scoping.agent.session import identity
+from session_scoping.agent.session import refresh_attempt as attempt
+from session_scoping.agent.session.clock import Clock
+from session_scoping.agent.session.credential_set import CredentialSet
+from session_scoping.agent.session.identity import Identity, prove_patiently
+from session_scoping.agent.session.refresh import TaskCredentials
 from tests.agent.conftest import AMBIENT_KEY, TAGS, MovableClock, key_of
 from tests.support.stand_in_sts import (
     ACCOUNT,

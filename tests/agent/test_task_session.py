@@ -20,9 +20,9 @@ from session_scoping.agent import (
     TaskCredentialsError,
     TaskSession,
     UnsafeAmbientWarning,
-    attempt,
     unsafe_ambient_session,
 )
+from session_scoping.agent.session import refresh_attempt as attempt
 from tests.agent.conftest import AMBIENT_KEY, TAGS, MovableClock, assumed_compute_role, key_of
 from tests.support.stand_in_sts import ACCOUNT, ROLE_ARN, Reply, Request, StandInSts, error
 

@@ -9,19 +9,19 @@ import botocore.session
 from botocore.exceptions import ConfigParseError, ProfileNotFound
 
 from session_scoping.agent.assume import DURATION_SECONDS, AssumeRole
-from session_scoping.agent.clock import Clock, utc_now
-from session_scoping.agent.credential_set import PROVIDER_LONGEST_SECONDS, CredentialSet
 from session_scoping.agent.declared import check_declared, require_role
-from session_scoping.agent.locked import session_with_one_provider
 from session_scoping.agent.names import check_session_name, find_role_arn, session_name_for
-from session_scoping.agent.refresh import TaskCredentials, refuse_copy
-from session_scoping.agent.task_role import TaskRole
+from session_scoping.agent.session.botocore_session import session_with_one_provider
+from session_scoping.agent.session.clock import Clock, utc_now
+from session_scoping.agent.session.credential_set import PROVIDER_LONGEST_SECONDS, CredentialSet
+from session_scoping.agent.session.refresh import TaskCredentials, refuse_copy
+from session_scoping.agent.session.task_role import TaskRole
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.names import check_source_identity
 from session_scoping.contract.tags import SessionTags
 
 if TYPE_CHECKING:
-    from session_scoping.agent.identity import Identity
+    from session_scoping.agent.session.identity import Identity
     from session_scoping.agent.token_source import Token
 
 CredentialProvider = Callable[[], CredentialSet | Mapping[str, Any]]
@@ -223,7 +223,7 @@ class TaskSession:
         Source:
             STS API_AssumeRole: inherited transitive tags must not be sent again; DurationSeconds is at least 900.
         """
-        from session_scoping.agent.derive import derived  # here: importing this module must stay cheap
+        from session_scoping.agent.session.derived import derived  # here: importing this module must stay cheap
 
         region_name = self._boto3.region_name
         task = derived(self._task, self._credentials, region_name, tool_role_arn, session_policy, role_session_name)
@@ -248,7 +248,9 @@ class TaskSession:
             TaskCredentialsError: There are no credentials, or GetCallerIdentity got no answer that can be read.
             NotScopedError: The identity is not this role and session name, or there is no role to compare with.
         """
-        from session_scoping.agent.identity import prove_patiently  # here: importing this module must stay cheap
+        from session_scoping.agent.session.identity import (
+            prove_patiently,  # here: importing this module must stay cheap
+        )
 
         return prove_patiently(
             self._botocore,

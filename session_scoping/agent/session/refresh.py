@@ -7,11 +7,11 @@ from typing import Any, NamedTuple, NoReturn
 
 from botocore.credentials import DeferredRefreshableCredentials, ReadOnlyCredentials
 
-from session_scoping.agent.attempt import DEADLINE_SECONDS, Answer, attempt
-from session_scoping.agent.clock import Clock, Mark
-from session_scoping.agent.credential_set import MANDATORY_SECONDS
 from session_scoping.agent.errors import Failure, TaskCredentialsError
-from session_scoping.agent.forks import ForkSafeLock
+from session_scoping.agent.session.clock import Clock, Mark
+from session_scoping.agent.session.credential_set import MANDATORY_SECONDS
+from session_scoping.agent.session.fork_lock import ForkSafeLock
+from session_scoping.agent.session.refresh_attempt import DEADLINE_SECONDS, Answer, attempt
 
 logger = logging.getLogger(__name__)
 

@@ -9,9 +9,9 @@ from botocore.exceptions import NoRegionError
 from botocore.tokens import TokenProviderChain
 
 from session_scoping.agent.errors import Failure, TaskCredentialsError
-from session_scoping.agent.forks import ForkSafeLock
-from session_scoping.agent.refresh import METHOD, TaskCredentials
 from session_scoping.agent.region import set_region
+from session_scoping.agent.session.fork_lock import ForkSafeLock
+from session_scoping.agent.session.refresh import METHOD, TaskCredentials
 from session_scoping.contract.errors import InvalidInputError
 
 

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from contextvars import copy_context
 from typing import NamedTuple, TypeVar
 
-from session_scoping.agent.clock import Clock, Mark
-from session_scoping.agent.credential_set import CredentialSet, check_left
 from session_scoping.agent.errors import AnswerRefusedError, Failure
 from session_scoping.agent.failures import describe
 from session_scoping.agent.quiet import sts_call_hidden
+from session_scoping.agent.session.clock import Clock, Mark
+from session_scoping.agent.session.credential_set import CredentialSet, check_left
 
 DEADLINE_SECONDS = 20.0
 """

@@ -7,14 +7,14 @@ from botocore.credentials import CredentialResolver
 from botocore.exceptions import ClientError
 
 from session_scoping.agent.assume import AssumeRole
-from session_scoping.agent.credential_set import CredentialSet
 from session_scoping.agent.errors import AnswerRefusedError, Failure, TaskCredentialsError
 from session_scoping.agent.failures import describe
-from session_scoping.agent.locked import OneProvider
 from session_scoping.agent.names import RoleArn, check_session_name, session_name_for
 from session_scoping.agent.policy import parse_session_policy
-from session_scoping.agent.refresh import TaskCredentials
-from session_scoping.agent.task_role import TaskRole
+from session_scoping.agent.session.botocore_session import OneProvider
+from session_scoping.agent.session.credential_set import CredentialSet
+from session_scoping.agent.session.refresh import TaskCredentials
+from session_scoping.agent.session.task_role import TaskRole
 from session_scoping.contract import environment
 from session_scoping.contract.errors import InvalidInputError
 
