@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.chart import Panel, Series, draw
-from session_scoping.agent.assume import DURATION_SECONDS
 from session_scoping.agent.session.refresh import EARLY_SHARES
+from session_scoping.agent.sources.assume_role import DURATION_SECONDS
 
 QUOTA = 600  # requests per second, account and Region; source: STS endpoints and quotas
 TASK_SECONDS = 8 * 3600

@@ -2,7 +2,6 @@
 
 import botocore.session
 
-from session_scoping.agent.assume import DURATION_SECONDS, AssumeRole
 from session_scoping.agent.declared import check_declared, require_role
 from session_scoping.agent.errors import Failure, TaskCredentialsError
 from session_scoping.agent.names import session_name_for
@@ -10,6 +9,7 @@ from session_scoping.agent.policy import models_only, parse_session_policy
 from session_scoping.agent.session.clock import Clock
 from session_scoping.agent.session.credential_set import CredentialSet
 from session_scoping.agent.session.refresh_attempt import attempt
+from session_scoping.agent.sources.assume_role import DURATION_SECONDS, AssumeRole
 from session_scoping.contract.tags import SessionTags
 
 

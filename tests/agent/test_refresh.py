@@ -13,13 +13,14 @@ import pytest
 from botocore.config import Config
 
 from session_scoping import SessionTags
-from session_scoping.agent import TaskCredentialsError, TaskSession, assume
+from session_scoping.agent import TaskCredentialsError, TaskSession
 from session_scoping.agent.session import identity
 from session_scoping.agent.session import refresh_attempt as attempt
 from session_scoping.agent.session.clock import Clock
 from session_scoping.agent.session.credential_set import CredentialSet
 from session_scoping.agent.session.identity import Identity, prove_patiently
 from session_scoping.agent.session.refresh import TaskCredentials
+from session_scoping.agent.sources import assume_role as assume
 from tests.agent.conftest import AMBIENT_KEY, TAGS, MovableClock, key_of
 from tests.support.stand_in_sts import (
     ACCOUNT,

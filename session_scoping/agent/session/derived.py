@@ -6,7 +6,6 @@ import botocore.session
 from botocore.credentials import CredentialResolver
 from botocore.exceptions import ClientError
 
-from session_scoping.agent.assume import AssumeRole
 from session_scoping.agent.errors import AnswerRefusedError, Failure, TaskCredentialsError
 from session_scoping.agent.failures import describe
 from session_scoping.agent.names import RoleArn, check_session_name, session_name_for
@@ -15,6 +14,7 @@ from session_scoping.agent.session.botocore_session import OneProvider
 from session_scoping.agent.session.credential_set import CredentialSet
 from session_scoping.agent.session.refresh import TaskCredentials
 from session_scoping.agent.session.task_role import TaskRole
+from session_scoping.agent.sources.assume_role import AssumeRole
 from session_scoping.contract import environment
 from session_scoping.contract.errors import InvalidInputError
 

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 import botocore.session
 
-from session_scoping.agent.assume import STS_CONFIG
 from session_scoping.agent.errors import Failure, NotScopedError, TaskCredentialsError
 from session_scoping.agent.failures import describe
 from session_scoping.agent.names import RoleArn
 from session_scoping.agent.session.refresh import ATTEMPT_GAP_SECONDS
 from session_scoping.agent.session.refresh_attempt import within_deadline
+from session_scoping.agent.sources.assume_role import STS_CONFIG
 
 _SESSION_ARN = "arn:[^:]+:sts::[0-9]{12}:assumed-role/([^/]+)/([^/]+)"
 

@@ -8,7 +8,6 @@ import boto3
 import botocore.session
 from botocore.exceptions import ConfigParseError, ProfileNotFound
 
-from session_scoping.agent.assume import DURATION_SECONDS, AssumeRole
 from session_scoping.agent.declared import check_declared, require_role
 from session_scoping.agent.names import check_session_name, find_role_arn, session_name_for
 from session_scoping.agent.session.botocore_session import session_with_one_provider
@@ -16,13 +15,14 @@ from session_scoping.agent.session.clock import Clock, utc_now
 from session_scoping.agent.session.credential_set import PROVIDER_LONGEST_SECONDS, CredentialSet
 from session_scoping.agent.session.refresh import TaskCredentials, refuse_copy
 from session_scoping.agent.session.task_role import TaskRole
+from session_scoping.agent.sources.assume_role import DURATION_SECONDS, AssumeRole
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.names import check_source_identity
 from session_scoping.contract.tags import SessionTags
 
 if TYPE_CHECKING:
     from session_scoping.agent.session.identity import Identity
-    from session_scoping.agent.token_source import Token
+    from session_scoping.agent.sources.token_source import Token
 
 CredentialProvider = Callable[[], CredentialSet | Mapping[str, Any]]
 """Called for each new set; returns it, or raises. It must bring its own timeout."""
@@ -143,7 +143,9 @@ class TaskSession:
                 AGENT_SESSION_TAG_KEYS demands.
             TaskCredentialsError: The token cannot be read: `TokenUnreadable`, `TokenMalformed`, `Timeout`.
         """
-        from session_scoping.agent.spending import task_role_of_token  # here: importing this module must stay cheap
+        from session_scoping.agent.sources.token_exchange import (
+            task_role_of_token,  # here: importing this module must stay cheap
+        )
 
         timer = Clock(clock)
         task = task_role_of_token(

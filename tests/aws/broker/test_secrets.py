@@ -12,7 +12,7 @@ import pytest
 
 from session_scoping import SessionScopingError
 from session_scoping.agent import TaskCredentialsError, TaskSession
-from session_scoping.agent.token_source import TokenSource
+from session_scoping.agent.sources.token_source import TokenSource
 from session_scoping.broker.exchange import Exchange
 from session_scoping.broker.refused import RefusedError
 from session_scoping.broker.settings import Settings

@@ -12,7 +12,7 @@ from session_scoping import InvalidInputError, SessionTags
 from session_scoping.agent import NotScopedError, TaskCredentialsError, TaskSession
 from session_scoping.agent.errors import _TRANSIENT
 from session_scoping.agent.session import identity
-from session_scoping.agent.token_failures import REFUSALS
+from session_scoping.agent.sources.token_failures import REFUSALS
 from session_scoping.broker.revocations import revoke_tag
 from session_scoping.contract.broker_errors import RETRYABLE, RefusalCode
 from session_scoping.issuing import TaskTokenSigner

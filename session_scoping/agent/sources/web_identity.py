@@ -8,13 +8,13 @@ import botocore.session
 from botocore.config import Config
 from botocore.credentials import AssumeRoleWithWebIdentityCredentialFetcher, CredentialResolver
 
-from session_scoping.agent.assume import STS_CONFIG, check_answer, refuse_redirect
 from session_scoping.agent.errors import AnswerRefusedError, Failure
 from session_scoping.agent.names import RoleArn
 from session_scoping.agent.region import set_region
 from session_scoping.agent.session.credential_set import CredentialSet
-from session_scoping.agent.token_failures import of_web_identity
-from session_scoping.agent.token_source import TokenSource
+from session_scoping.agent.sources.assume_role import STS_CONFIG, check_answer, refuse_redirect
+from session_scoping.agent.sources.token_failures import of_web_identity
+from session_scoping.agent.sources.token_source import TokenSource
 from session_scoping.contract.errors import InvalidInputError
 
 WEB_IDENTITY_LONGEST = 43_200

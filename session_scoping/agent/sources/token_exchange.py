@@ -4,15 +4,15 @@ import os
 from collections.abc import Callable
 from datetime import datetime
 
-from session_scoping.agent.assume import DURATION_SECONDS
-from session_scoping.agent.broker import BrokeredRole
 from session_scoping.agent.declared import check_declared, require_role
 from session_scoping.agent.errors import AnswerRefusedError, Failure, TaskCredentialsError
 from session_scoping.agent.names import find_role_arn
 from session_scoping.agent.session.refresh_attempt import within_deadline
 from session_scoping.agent.session.task_role import TaskRole
-from session_scoping.agent.token_source import Token, TokenSource
-from session_scoping.agent.web_identity import WebIdentityRole, check_duration
+from session_scoping.agent.sources.assume_role import DURATION_SECONDS
+from session_scoping.agent.sources.credential_broker import BrokeredRole
+from session_scoping.agent.sources.token_source import Token, TokenSource
+from session_scoping.agent.sources.web_identity import WebIdentityRole, check_duration
 from session_scoping.contract import environment
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.task_token import TaskToken

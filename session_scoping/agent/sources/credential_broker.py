@@ -12,8 +12,8 @@ from session_scoping.agent.names import RoleArn
 from session_scoping.agent.policy import unique_pairs
 from session_scoping.agent.region import set_region
 from session_scoping.agent.session.credential_set import CredentialSet
-from session_scoping.agent.token_failures import BROKER_FAILED, BROKER_MALFORMED, REFUSALS, of_invoke
-from session_scoping.agent.token_source import TokenSource
+from session_scoping.agent.sources.token_failures import BROKER_FAILED, BROKER_MALFORMED, REFUSALS, of_invoke
+from session_scoping.agent.sources.token_source import TokenSource
 from session_scoping.contract.broker_errors import FUNCTION_TIMEOUT_SECONDS
 from session_scoping.contract.errors import InvalidInputError
 
