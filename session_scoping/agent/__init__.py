@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from session_scoping.contract.errors import MissingExtraError
 
 if TYPE_CHECKING:
+    from session_scoping.agent.children.task_file import read_task_file as read_task_file
+    from session_scoping.agent.children.task_file import write_task_file as write_task_file
     from session_scoping.agent.errors import NotScopedError as NotScopedError
     from session_scoping.agent.errors import TaskCredentialsError as TaskCredentialsError
     from session_scoping.agent.errors import UnsafeAmbientWarning as UnsafeAmbientWarning
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
     from session_scoping.agent.session.identity import Identity as Identity
     from session_scoping.agent.session.task_session import CredentialProvider as CredentialProvider
     from session_scoping.agent.session.task_session import TaskSession as TaskSession
-    from session_scoping.agent.task_file import read_task_file as read_task_file
-    from session_scoping.agent.task_file import write_task_file as write_task_file
     from session_scoping.agent.token_errors import TokenUnavailableError as TokenUnavailableError
     from session_scoping.agent.token_results import ConsentNeeded as ConsentNeeded
     from session_scoping.agent.token_results import Delegation as Delegation
@@ -50,12 +50,12 @@ _HOMES = {
     "UnsafeAmbientSession": "session_scoping.agent.session.ambient",
     "UnsafeAmbientWarning": "session_scoping.agent.errors",
     "complete_consent": "session_scoping.agent.tokens",
-    "read_task_file": "session_scoping.agent.task_file",
+    "read_task_file": "session_scoping.agent.children.task_file",
     "resolve_token": "session_scoping.agent.tokens",
     "session_name_for": "session_scoping.agent.names",
     "unsafe_ambient_session": "session_scoping.agent.session.ambient",
     "workload_token_from": "session_scoping.agent.workload_token",
-    "write_task_file": "session_scoping.agent.task_file",
+    "write_task_file": "session_scoping.agent.children.task_file",
 }
 
 __all__ = [

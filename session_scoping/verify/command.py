@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from session_scoping.agent.policy import parse_session_policy
+from session_scoping.agent.children.session_policy import parse_session_policy
 from session_scoping.contract.errors import InvalidInputError, MissingExtraError, SessionScopingError
 
 if TYPE_CHECKING:

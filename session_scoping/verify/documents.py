@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from session_scoping.agent.policy import parse_session_policy
+from session_scoping.agent.children.session_policy import parse_session_policy
 from session_scoping.verify.model import Statement
 from session_scoping.verify.scope import Scope
 from session_scoping.verify.statements import parse_policy

@@ -13,14 +13,14 @@ import pytest
 
 from session_scoping import InvalidInputError, SessionTags
 from session_scoping.agent import TaskCredentialsError, read_task_file, write_task_file
-from session_scoping.agent.child import child_credentials
+from session_scoping.agent.children.credentials import child_credentials
+from session_scoping.agent.children.session_policy import models_only, parse_session_policy
 from session_scoping.agent.names import RoleArn
-from session_scoping.agent.policy import models_only, parse_session_policy
 from session_scoping.aws.bedrock import INVOKE_ACTIONS
 from tests.agent.conftest import AMBIENT_KEY, TAGS, assumed_compute_role
 from tests.support.stand_in_sts import CONTAINER_KEY, ROLE_ARN, Reply, StandInSts, error
 
-COMMAND = [sys.executable, "-m", "session_scoping.agent.credentials"]
+COMMAND = [sys.executable, "-m", "session_scoping.agent.children.command"]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 

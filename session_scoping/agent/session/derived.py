@@ -6,10 +6,10 @@ import botocore.session
 from botocore.credentials import CredentialResolver
 from botocore.exceptions import ClientError
 
+from session_scoping.agent.children.session_policy import parse_session_policy
 from session_scoping.agent.errors import AnswerRefusedError, Failure, TaskCredentialsError
 from session_scoping.agent.failures import describe
 from session_scoping.agent.names import RoleArn, check_session_name, session_name_for
-from session_scoping.agent.policy import parse_session_policy
 from session_scoping.agent.session.botocore_session import OneProvider
 from session_scoping.agent.session.credential_set import CredentialSet
 from session_scoping.agent.session.refresh import TaskCredentials

@@ -264,7 +264,7 @@ class TaskSession:
 
 
 def _parsed(session_policy: str) -> str:
-    from session_scoping.agent.policy import parse_session_policy
+    from session_scoping.agent.children.session_policy import parse_session_policy
 
     return parse_session_policy(session_policy)
 

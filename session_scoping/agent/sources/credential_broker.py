@@ -7,9 +7,9 @@ from typing import Any
 import botocore.session
 from botocore.config import Config
 
+from session_scoping.agent.children.session_policy import unique_pairs
 from session_scoping.agent.errors import AnswerRefusedError, Failure
 from session_scoping.agent.names import RoleArn
-from session_scoping.agent.policy import unique_pairs
 from session_scoping.agent.region import set_region
 from session_scoping.agent.session.credential_set import CredentialSet
 from session_scoping.agent.sources.token_failures import BROKER_FAILED, BROKER_MALFORMED, REFUSALS, of_invoke

@@ -3,8 +3,8 @@
 import os
 from collections.abc import Callable
 
+from session_scoping.agent.children.owner_file import OwnerFile
 from session_scoping.agent.errors import AnswerRefusedError, Failure
-from session_scoping.agent.owner_file import OwnerFile
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.jws import UnverifiedToken
 from session_scoping.contract.task_token import TaskToken

@@ -2,10 +2,10 @@
 
 import botocore.session
 
+from session_scoping.agent.children.session_policy import models_only, parse_session_policy
 from session_scoping.agent.declared import check_declared, require_role
 from session_scoping.agent.errors import Failure, TaskCredentialsError
 from session_scoping.agent.names import session_name_for
-from session_scoping.agent.policy import models_only, parse_session_policy
 from session_scoping.agent.session.clock import Clock
 from session_scoping.agent.session.credential_set import CredentialSet
 from session_scoping.agent.session.refresh_attempt import attempt

@@ -5,8 +5,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from session_scoping.agent.owner_file import OwnerFile
-from session_scoping.agent.policy import unique_pairs
+from session_scoping.agent.children.owner_file import OwnerFile
+from session_scoping.agent.children.session_policy import unique_pairs
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.tags import SessionTags
 

@@ -73,8 +73,8 @@ def _parser() -> argparse.ArgumentParser:
 def _credentials(arguments: argparse.Namespace) -> str:
     _refuse_recursion()
     # Here, not above: a missing boto3 is one line on standard error like every other failure.
-    from session_scoping.agent.child import child_credentials
-    from session_scoping.agent.task_file import read_task_file
+    from session_scoping.agent.children.credentials import child_credentials
+    from session_scoping.agent.children.task_file import read_task_file
 
     logging.getLogger("session_scoping").addHandler(logging.StreamHandler(sys.stderr))
     policy = None if arguments.policy_file is None else Path(arguments.policy_file).read_text("utf-8")
