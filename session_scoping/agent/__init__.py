@@ -22,39 +22,39 @@ if TYPE_CHECKING:
     from session_scoping.agent.session.identity import Identity as Identity
     from session_scoping.agent.session.task_session import CredentialProvider as CredentialProvider
     from session_scoping.agent.session.task_session import TaskSession as TaskSession
-    from session_scoping.agent.token_errors import TokenUnavailableError as TokenUnavailableError
-    from session_scoping.agent.token_results import ConsentNeeded as ConsentNeeded
-    from session_scoping.agent.token_results import Delegation as Delegation
-    from session_scoping.agent.token_results import Token as Token
-    from session_scoping.agent.tokens import Integration as Integration
-    from session_scoping.agent.tokens import SecretFallback as SecretFallback
-    from session_scoping.agent.tokens import complete_consent as complete_consent
-    from session_scoping.agent.tokens import resolve_token as resolve_token
-    from session_scoping.agent.workload_token import workload_token_from as workload_token_from
+    from session_scoping.agent.vault.errors import TokenUnavailableError as TokenUnavailableError
+    from session_scoping.agent.vault.results import ConsentNeeded as ConsentNeeded
+    from session_scoping.agent.vault.results import Delegation as Delegation
+    from session_scoping.agent.vault.results import Token as Token
+    from session_scoping.agent.vault.tokens import Integration as Integration
+    from session_scoping.agent.vault.tokens import SecretFallback as SecretFallback
+    from session_scoping.agent.vault.tokens import complete_consent as complete_consent
+    from session_scoping.agent.vault.tokens import resolve_token as resolve_token
+    from session_scoping.agent.vault.workload_token import workload_token_from as workload_token_from
     from session_scoping.contract.tags import SessionTags as SessionTags
 
 _HOMES = {
-    "ConsentNeeded": "session_scoping.agent.token_results",
+    "ConsentNeeded": "session_scoping.agent.vault.results",
     "CredentialProvider": "session_scoping.agent.session.task_session",
     "CredentialSet": "session_scoping.agent.session.credential_set",
-    "Delegation": "session_scoping.agent.token_results",
+    "Delegation": "session_scoping.agent.vault.results",
     "Identity": "session_scoping.agent.session.identity",
-    "Integration": "session_scoping.agent.tokens",
+    "Integration": "session_scoping.agent.vault.tokens",
     "NotScopedError": "session_scoping.agent.errors",
-    "SecretFallback": "session_scoping.agent.tokens",
+    "SecretFallback": "session_scoping.agent.vault.tokens",
     "SessionTags": "session_scoping.contract.tags",
     "TaskCredentialsError": "session_scoping.agent.errors",
     "TaskSession": "session_scoping.agent.session.task_session",
-    "Token": "session_scoping.agent.token_results",
-    "TokenUnavailableError": "session_scoping.agent.token_errors",
+    "Token": "session_scoping.agent.vault.results",
+    "TokenUnavailableError": "session_scoping.agent.vault.errors",
     "UnsafeAmbientSession": "session_scoping.agent.session.ambient",
     "UnsafeAmbientWarning": "session_scoping.agent.errors",
-    "complete_consent": "session_scoping.agent.tokens",
+    "complete_consent": "session_scoping.agent.vault.tokens",
     "read_task_file": "session_scoping.agent.children.task_file",
-    "resolve_token": "session_scoping.agent.tokens",
+    "resolve_token": "session_scoping.agent.vault.tokens",
     "session_name_for": "session_scoping.agent.names",
     "unsafe_ambient_session": "session_scoping.agent.session.ambient",
-    "workload_token_from": "session_scoping.agent.workload_token",
+    "workload_token_from": "session_scoping.agent.vault.workload_token",
     "write_task_file": "session_scoping.agent.children.task_file",
 }
 

@@ -31,8 +31,8 @@ from session_scoping.agent import (
     resolve_token,
     workload_token_from,
 )
-from session_scoping.agent.token_errors import TokenReason
-from session_scoping.agent.token_results import Delegation, Hidden, delegation_of
+from session_scoping.agent.vault.errors import TokenReason
+from session_scoping.agent.vault.results import Delegation, Hidden, delegation_of
 from tests.agent.conftest import AMBIENT_KEY
 from tests.support.stand_in_identity import (
     ACCESS_TOKEN,

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Protocol
 
-from session_scoping.agent.token_errors import TokenUnavailableError
-from session_scoping.agent.token_results import Hidden
+from session_scoping.agent.vault.errors import TokenUnavailableError
+from session_scoping.agent.vault.results import Hidden
 from session_scoping.contract import environment
 
 HEADER = "WorkloadAccessToken"

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, get_args
 
 from session_scoping.agent.quiet import sts_call_hidden
-from session_scoping.agent.token_errors import TokenReason, TokenUnavailableError, describe
-from session_scoping.agent.token_results import ConsentNeeded, Hidden, Token, delegation_of
-from session_scoping.agent.workload_token import Clients, fetch, handed_over
+from session_scoping.agent.vault.errors import TokenReason, TokenUnavailableError, describe
+from session_scoping.agent.vault.results import ConsentNeeded, Hidden, Token, delegation_of
+from session_scoping.agent.vault.workload_token import Clients, fetch, handed_over
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.users import parse_user_id
 
