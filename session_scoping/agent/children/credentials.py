@@ -3,7 +3,7 @@
 import botocore.session
 
 from session_scoping.agent.children.session_policy import models_only, parse_session_policy
-from session_scoping.agent.declared import check_declared, require_role
+from session_scoping.agent.environment import check_declared, require_role
 from session_scoping.agent.errors import Failure, TaskCredentialsError
 from session_scoping.agent.names import session_name_for
 from session_scoping.agent.session.clock import Clock

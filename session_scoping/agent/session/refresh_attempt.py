@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeVar
 
 from session_scoping.agent.errors import AnswerRefusedError, Failure
 from session_scoping.agent.failures import describe
-from session_scoping.agent.quiet import sts_call_hidden
+from session_scoping.agent.log_filter import sts_call_hidden
 from session_scoping.agent.session.clock import Clock, Mark
 from session_scoping.agent.session.credential_set import CredentialSet, check_left
 

@@ -8,7 +8,7 @@ import boto3
 import botocore.session
 from botocore.exceptions import ConfigParseError, ProfileNotFound
 
-from session_scoping.agent.declared import check_declared, require_role
+from session_scoping.agent.environment import check_declared, require_role
 from session_scoping.agent.names import check_session_name, find_role_arn, session_name_for
 from session_scoping.agent.session.botocore_session import session_with_one_provider
 from session_scoping.agent.session.clock import Clock, utc_now

@@ -9,7 +9,7 @@ from botocore.config import Config
 from botocore.credentials import AssumeRoleCredentialFetcher, Credentials
 from botocore.exceptions import NoCredentialsError
 
-from session_scoping.agent.declared import tag_arguments
+from session_scoping.agent.environment import tag_arguments
 from session_scoping.agent.errors import AnswerRefusedError, Failure
 from session_scoping.agent.failures import REDIRECT
 from session_scoping.agent.names import RoleArn

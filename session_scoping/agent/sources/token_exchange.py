@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from datetime import datetime
 
-from session_scoping.agent.declared import check_declared, require_role
+from session_scoping.agent.environment import check_declared, require_role
 from session_scoping.agent.errors import AnswerRefusedError, Failure, TaskCredentialsError
 from session_scoping.agent.names import find_role_arn
 from session_scoping.agent.session.refresh_attempt import within_deadline

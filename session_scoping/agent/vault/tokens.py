@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, get_args
 
-from session_scoping.agent.quiet import sts_call_hidden
+from session_scoping.agent.log_filter import sts_call_hidden
 from session_scoping.agent.vault.errors import TokenReason, TokenUnavailableError, describe
 from session_scoping.agent.vault.results import ConsentNeeded, Hidden, Token, delegation_of
 from session_scoping.agent.vault.workload_token import Clients, fetch, handed_over
