@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from moto import mock_aws
 
-from session_scoping.key_set import bundle, handler
-from session_scoping.key_set.jwk import jwk_of
+from session_scoping.lambdas.key_set import bundle, handler
+from session_scoping.lambdas.key_set.jwk import jwk_of
 
 
 def _der(key: Any) -> bytes:
@@ -124,7 +124,7 @@ def test_the_bundle_is_what_the_handler_imports(tmp_path: Path) -> None:
     """Staged alone it imports, and every staged file is imported: nothing missing and nothing too many."""
     bundle.stage(tmp_path)
     script = (
-        "import sys; import session_scoping.key_set.handler; "
+        "import sys; import session_scoping.lambdas.key_set.handler; "
         "print(*sorted(m.__file__ for n, m in sys.modules.items() if n.startswith('session_scoping')), sep='\\n')"
     )
     done = subprocess.run(

@@ -23,9 +23,9 @@ from session_scoping import (
     TenantTable,
     WorkloadBinding,
 )
-from session_scoping.broker import bundle as broker_bundle
 from session_scoping.constructs.cdk.policy_sizes import TRUST_POLICY_MAX, Ruler
 from session_scoping.contract import environment
+from session_scoping.lambdas.credential_broker import bundle as broker_bundle
 from tests.support import small
 from tests.support.stacks import FLAG_SETS, REGIONS, attached, new_app, synth, table
 from tests.support.stacks import environment as deployed_to

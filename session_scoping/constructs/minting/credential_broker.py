@@ -12,7 +12,6 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from session_scoping.broker import bundle
 from session_scoping.constructs.cdk.documents import Section
 from session_scoping.constructs.cdk.policy_series import PolicySeries
 from session_scoping.constructs.cdk.policy_sizes import Ruler
@@ -26,6 +25,7 @@ from session_scoping.contract import environment
 from session_scoping.contract.broker_errors import FUNCTION_TIMEOUT_SECONDS
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.task_token import DEFAULT_SUBJECT, check_issuer, check_plain
+from session_scoping.lambdas.credential_broker import bundle
 
 # A call takes some 0.3 s when warm, so ten at a time mint about thirty sessions a second: more than 50,000 tasks need
 # that refresh every half hour, and a twentieth of the 600 STS requests a second an account has in a Region.

@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-HANDLER = "session_scoping.broker.handler.handler"
+HANDLER = "session_scoping.lambdas.credential_broker.handler.handler"
 """The function's `handler` property."""
 
 FILES = (

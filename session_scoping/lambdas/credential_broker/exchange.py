@@ -7,11 +7,11 @@ from typing import Any
 from botocore.config import Config
 from botocore.session import Session
 
-from session_scoping.broker.refused import RefusedError, refusal_of
-from session_scoping.broker.revocations import check_not_revoked
-from session_scoping.broker.settings import Settings
 from session_scoping.contract.jws import KMS_ALGORITHM, UnverifiedToken
 from session_scoping.contract.task_token import TaskToken
+from session_scoping.lambdas.credential_broker.refused import RefusedError, refusal_of
+from session_scoping.lambdas.credential_broker.revocations import check_not_revoked
+from session_scoping.lambdas.credential_broker.settings import Settings
 
 CONFIG = Config(connect_timeout=1, read_timeout=1.5, retries={"total_max_attempts": 2, "mode": "standard"})
 LONGEST_CALL_SECONDS = 6.0

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from session_scoping.broker.refused import RefusedError
 from session_scoping.contract import environment
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.jws import key_id_of
 from session_scoping.contract.names import RoleArn
 from session_scoping.contract.tags import parse_tag_keys
 from session_scoping.contract.task_token import check_issuer, check_plain
+from session_scoping.lambdas.credential_broker.refused import RefusedError
 
 
 @dataclass(frozen=True)

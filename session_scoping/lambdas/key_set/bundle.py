@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-HANDLER = "session_scoping.key_set.handler.handler"
+HANDLER = "session_scoping.lambdas.key_set.handler.handler"
 
 FILES = (
     "__init__.py",

@@ -13,7 +13,7 @@ import boto3
 from botocore.config import Config
 
 from session_scoping.contract.jws import key_id_of
-from session_scoping.key_set.jwk import jwk_of
+from session_scoping.lambdas.key_set.jwk import jwk_of
 
 # Source: OpenID Connect Discovery 1.0 section 4; the path of the key set is ours.
 DISCOVERY, KEY_SET = ".well-known/openid-configuration", ".well-known/jwks.json"

@@ -15,10 +15,10 @@ import sys
 import time
 from typing import Any
 
-from session_scoping.broker.checks import check_claims, read_token
-from session_scoping.broker.exchange import LONGEST_CALL_SECONDS, Exchange
-from session_scoping.broker.refused import RefusedError, refusal_of
-from session_scoping.broker.settings import Settings
+from session_scoping.lambdas.credential_broker.checks import check_claims, read_token
+from session_scoping.lambdas.credential_broker.exchange import LONGEST_CALL_SECONDS, Exchange
+from session_scoping.lambdas.credential_broker.refused import RefusedError, refusal_of
+from session_scoping.lambdas.credential_broker.settings import Settings
 
 _kept: Exchange | None = None
 _clock = time.time

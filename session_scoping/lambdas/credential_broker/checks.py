@@ -1,9 +1,9 @@
 """Everything about a token that can be decided without a call: done before any call that costs."""
 
-from session_scoping.broker.refused import RefusedError
-from session_scoping.broker.settings import Settings
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.jws import UnverifiedToken
+from session_scoping.lambdas.credential_broker.refused import RefusedError
+from session_scoping.lambdas.credential_broker.settings import Settings
 
 SKEW_SECONDS = 60
 """How far the orchestrator's clock may run ahead of the broker's. Nothing is added to the end of a token."""

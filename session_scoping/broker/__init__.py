@@ -1,5 +1,0 @@
-"""
-The credential broker: a Lambda function that exchanges a task token for the task's credentials.
-
-boto3 and the contract modules only: this is what `session_scoping.broker.bundle.stage` puts into the function.
-"""
