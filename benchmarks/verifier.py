@@ -123,7 +123,7 @@ def measure(path: Path) -> tuple[float, float, str]:
 
 
 def _measured(path: str) -> None:
-    from session_scoping.cli import main
+    from session_scoping.commands.main import main
 
     main(["verify", path])
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)

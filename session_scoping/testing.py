@@ -28,7 +28,7 @@ def verify(source: "Source", **scope: Any) -> "Report":
         InvalidInputError: The source is none of these, or cannot be read.
         MissingExtraError: The extra `verify` is not installed.
     """
-    from session_scoping.verify.command import require_extra
+    from session_scoping.commands.verify import require_extra
 
     require_extra()
     from session_scoping.verify.collecting import collect

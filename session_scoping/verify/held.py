@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from session_scoping.aws.token_vault import API_KEY, OAUTH2_TOKEN
+from session_scoping.commands.explain import Fact, Maker, Reach
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.metadata import ATTRIBUTED_TO, BOUND_TO, PINNED_BY, REVOKED, TOKEN_VAULT_USER
 from session_scoping.contract.revocations import RevokedSessions, from_text
-from session_scoping.verify.explain import Fact, Maker, Reach
 from session_scoping.verify.labels import Labels
 from session_scoping.verify.model import Estate, Role, Statement
 from session_scoping.verify.promised import promise

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from session_scoping.commands.explain import BESIDES, EVERY_OBJECT, EVERY_PARTITION, Reach, RoleStory
 from session_scoping.contract.metadata import ATTRIBUTED_TO
 from session_scoping.verify.actions import INVOKE, KEY_USE, KEYED, OBJECT
 from session_scoping.verify.arns import is_open, strip_loosely
 from session_scoping.verify.collecting import collect
 from session_scoping.verify.conditions import is_negated, split_operator
-from session_scoping.verify.explain import BESIDES, EVERY_OBJECT, EVERY_PARTITION, Reach, RoleStory
 from session_scoping.verify.held import facts_of, goes_on_to, makers_of
 from session_scoping.verify.infer import Options, Scoped, find_session_roles, scope_of, stores_of
 from session_scoping.verify.labels import Labels

@@ -6,7 +6,7 @@ import pytest
 
 from session_scoping import InvalidInputError
 from session_scoping.agent.audit import Report, audit
-from session_scoping.cli import main
+from session_scoping.commands.main import main
 
 HEAD = """
 import boto3

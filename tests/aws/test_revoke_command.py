@@ -12,10 +12,10 @@ from botocore.stub import ANY, Stubber
 from moto import mock_aws
 
 from session_scoping import InvalidInputError, QuotaExceededError
-from session_scoping.cli import main
+from session_scoping.commands.main import main
+from session_scoping.commands.revoke.command import tags_from
+from session_scoping.commands.revoke.role_policy import document_text, lifted, merged
 from session_scoping.contract.revocations import POLICY_NAME, document_of, revoked_sessions
-from session_scoping.revoke.command import tags_from
-from session_scoping.revoke.role_policy import document_text, lifted, merged
 from tests.support.simulator import Question, decide
 
 ROLE = "SessionRole"
@@ -167,7 +167,7 @@ def test_a_later_time_replaces_an_earlier_one_and_never_the_other_way(aws: Any) 
 def test_now_is_awss_clock_when_it_is_put(aws: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A laptop whose clock is wrong leaves no minutes of sessions alive: the time comes from AWS's answer."""
     monkeypatch.setattr(
-        "session_scoping.revoke.role_policy._server_time", lambda _: datetime(2026, 11, 21, 9, tzinfo=UTC)
+        "session_scoping.commands.revoke.role_policy._server_time", lambda _: datetime(2026, 11, 21, 9, tzinfo=UTC)
     )
     assert main(["revoke", ROLE, "--before", "now", "--apply"]) == 0
     assert _put(aws)["Statement"][0]["Condition"]["DateLessThan"] == {"aws:TokenIssueTime": "2026-11-21T09:00:00Z"}
@@ -298,7 +298,7 @@ def stubbed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Stubber]]:
             return client
 
     monkeypatch.setattr(boto3, "Session", Session)
-    monkeypatch.setattr("session_scoping.revoke.role_policy.time.sleep", lambda _: None)
+    monkeypatch.setattr("session_scoping.commands.revoke.role_policy.time.sleep", lambda _: None)
     with stubber:
         yield lambda: stubber
 

@@ -6,7 +6,7 @@ from typing import Any
 import boto3
 from botocore.stub import Stubber
 
-from session_scoping.validate.matrix import Case, cases_of
+from session_scoping.commands.validate.matrix import Case, cases_of
 from session_scoping.verify.binding import Binding
 from session_scoping.verify.infer import Options, Scoped, find_session_roles, scope_of
 from session_scoping.verify.model import Estate

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from session_scoping.cli import main
+from session_scoping.commands.main import main
 from session_scoping.verify.proving import prove, prove_path
 from session_scoping.verify.report import Status
 from tests.exhaustive.weakening_suite import first_failure

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from session_scoping import SessionRole, TenantObjects, TenantTable, ToolScopedRole
-from session_scoping.cli import main
+from session_scoping.commands.main import main
 from session_scoping.testing import verify
 from session_scoping.verify.report import Result, Status
 from tests.support import small

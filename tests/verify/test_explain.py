@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from session_scoping.cli import main
-from session_scoping.verify.explain import Reach, RoleStory
+from session_scoping.commands.explain import Reach, RoleStory
+from session_scoping.commands.main import main
 from session_scoping.verify.infer import Options
 from session_scoping.verify.picture import as_svg
 from session_scoping.verify.story import tell

@@ -6,7 +6,7 @@ from typing import Any
 import botocore.session
 import pytest
 
-from session_scoping.cli import main
+from session_scoping.commands.main import main
 from session_scoping.testing import verify
 from session_scoping.verify.proving import prove
 from session_scoping.verify.report import Report, Status

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from session_scoping.cli import main
+from session_scoping.commands.main import main
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.testing import verify
 from tests.support.verify.examples import example

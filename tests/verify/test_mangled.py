@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from session_scoping.cli import main
+from session_scoping.commands.main import main
 from session_scoping.verify.collecting import collect
 from session_scoping.verify.findings import findings
 from session_scoping.verify.infer import Options, find_session_roles, scope_of

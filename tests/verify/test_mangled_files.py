@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from session_scoping.cli import main
+from session_scoping.commands.main import main
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.verify.collecting import collect
 from session_scoping.verify.findings import findings

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from session_scoping.cli import main
+from session_scoping.commands.main import main
 from tests.support.verify.plain_template import OWN_OBJECTS, plain_template, sub
 
 Write = Callable[[Path], Path]
@@ -233,6 +233,6 @@ def test_no_report_is_written_about_what_cannot_be_read(tmp_path: Path) -> None:
 
 
 def test_the_module_is_the_command() -> None:
-    """`python -m session_scoping.cli` does what the script does: saying nothing would pass for PROVED."""
-    command = [sys.executable, "-m", "session_scoping.cli", "verify", "no-such-file"]
+    """`python -m session_scoping.commands.main` does what the script does: saying nothing would pass for PROVED."""
+    command = [sys.executable, "-m", "session_scoping.commands.main", "verify", "no-such-file"]
     assert subprocess.run(command, capture_output=True, check=False).returncode == 2

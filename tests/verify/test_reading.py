@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from session_scoping.cli import main
+from session_scoping.commands.main import main
 from session_scoping.testing import verify
 from session_scoping.verify.report import Report, Status
 from tests.support.verify.corpus import assembly

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from session_scoping.cli import main
+from session_scoping.commands.main import main
 from session_scoping.verify import proving, story
 from tests.support.verify.examples import example
 from tests.support.verify.mutations import edit, trust

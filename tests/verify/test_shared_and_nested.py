@@ -10,7 +10,7 @@ import pytest
 from aws_cdk import aws_iam as iam
 
 from session_scoping import TenantObjects, TenantTable
-from session_scoping.cli import main
+from session_scoping.commands.main import main
 from session_scoping.nag import SessionScopingChecks
 from session_scoping.testing import verify
 from session_scoping.verify.report import Status

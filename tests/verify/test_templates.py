@@ -11,7 +11,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 
 from session_scoping import Minting, SessionRole, TenantObjects, TenantTable
-from session_scoping.cli import main
+from session_scoping.commands.main import main
 from session_scoping.verify.proving import prove_path
 from session_scoping.verify.report import Report, Status
 from tests.support import RECOMMENDED_FLAGS, small

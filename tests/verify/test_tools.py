@@ -10,7 +10,7 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 
-from session_scoping.cli import main
+from session_scoping.commands.main import main
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.nag import SessionScopingChecks, check_template
 from session_scoping.testing import assert_sessions_isolated, verify
@@ -180,7 +180,7 @@ def test_the_rule_pack_passes_the_reference_stack(
         "session_scoping",
         "session_scoping.nag",
         "session_scoping.testing",
-        "session_scoping.cli",
+        "session_scoping.commands.main",
         "session_scoping.verify.decision",
     ],
 )
@@ -192,7 +192,7 @@ def test_z3_loads_for_a_proof_only(module: str) -> None:
 
 def test_a_missing_extra_is_said_in_one_line(tmp_path: Path) -> None:
     """Without z3 the command exits with 2 and names the extra."""
-    code = "import sys; sys.modules['z3'] = None; from session_scoping.cli import main; sys.exit(main(['verify', 'x']))"
+    code = "import sys; sys.modules['z3'] = None; from session_scoping.commands.main import main; sys.exit(main(['verify', 'x']))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert run.returncode == 2
     assert "session-scoping[verify]" in run.stderr

@@ -8,9 +8,9 @@ import pytest
 from botocore.stub import ANY
 
 from session_scoping import Revocation
-from session_scoping.cli import main
-from session_scoping.validate.matrix import FOREIGN, OWN, Case, boundary_of, cases_of, documents_of
-from session_scoping.validate.simulation import Answer, PolicySimulator, context_entries
+from session_scoping.commands.main import main
+from session_scoping.commands.validate.matrix import FOREIGN, OWN, Case, boundary_of, cases_of, documents_of
+from session_scoping.commands.validate.simulation import Answer, PolicySimulator, context_entries
 from session_scoping.verify.binding import Binding
 from tests.support import simulator, small
 from tests.support.account import ACCOUNT, STACK, Account, Template, as_expected, deployed, result, role_of

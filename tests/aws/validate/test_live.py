@@ -9,10 +9,10 @@ import pytest
 from botocore.stub import ANY
 
 from session_scoping import Revocation, TenantTable
-from session_scoping.cli import main
-from session_scoping.validate.live import LiveProbe, TableKeys, table_keys
-from session_scoping.validate.matrix import FOREIGN, OWN
-from session_scoping.validate.simulation import Answer
+from session_scoping.commands.main import main
+from session_scoping.commands.validate.live import LiveProbe, TableKeys, table_keys
+from session_scoping.commands.validate.matrix import FOREIGN, OWN
+from session_scoping.commands.validate.simulation import Answer
 from session_scoping.verify.binding import Binding
 from session_scoping.verify.infer import Options, Scoped, find_session_roles, scope_of
 from tests.support import small

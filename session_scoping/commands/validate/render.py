@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from session_scoping.validate.simulation import Answer
+from session_scoping.commands.validate.simulation import Answer
 
 _WORDS = {True: "allowed", False: "denied", None: "no answer"}
 LIMITS = (

@@ -10,10 +10,13 @@ from session_scoping.contract.errors import SessionScopingError
 # Subcommand -> the module that has `configure(parser)` and `run(arguments) -> exit code`.
 _COMMANDS: dict[str, tuple[str, str]] = {
     "audit": ("session_scoping.agent.audit", "report which AWS clients of an agent use which credentials"),
-    "verify": ("session_scoping.verify.command", "prove that no session reaches another session's data"),
-    "explain": ("session_scoping.verify.explain", "show who can assume what, and what each session reaches"),
-    "revoke": ("session_scoping.revoke.command", "end sessions of a deployed role, by time or by tag"),
-    "validate": ("session_scoping.validate.command", "ask AWS what the templates' policies allow, beside the verifier"),
+    "verify": ("session_scoping.commands.verify", "prove that no session reaches another session's data"),
+    "explain": ("session_scoping.commands.explain", "show who can assume what, and what each session reaches"),
+    "revoke": ("session_scoping.commands.revoke.command", "end sessions of a deployed role, by time or by tag"),
+    "validate": (
+        "session_scoping.commands.validate.command",
+        "ask AWS what the templates' policies allow, beside the verifier",
+    ),
 }
 
 

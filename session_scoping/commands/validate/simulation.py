@@ -7,7 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from session_scoping.validate.matrix import Case, boundary_of, documents_of
+from session_scoping.commands.validate.matrix import Case, boundary_of, documents_of
 from session_scoping.verify.binding import Binding
 from session_scoping.verify.model import Role
 

@@ -19,7 +19,7 @@ from session_scoping.contract.revocations import (
 )
 
 if TYPE_CHECKING:
-    from session_scoping.revoke.role_policy import RolePolicy
+    from session_scoping.commands.revoke.role_policy import RolePolicy
 
 DONE, FAILED = 0, 1
 """Exit codes: 0 when it is printed, put or already there; 1 when AWS refuses. 2 is for a wrong command line."""
@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
             "reading and changing a role needs boto3: got an installation without it, expected the extra `agent`; "
             "without --apply the document is printed all the same; fix: pip install 'session-scoping[agent]'"
         ) from error
-    from session_scoping.revoke.role_policy import NotAppliedError
+    from session_scoping.commands.revoke.role_policy import NotAppliedError
 
     try:
         return _with_aws(arguments)
@@ -153,7 +153,7 @@ def _print_only(arguments: argparse.Namespace) -> int:
 def _with_aws(arguments: argparse.Namespace) -> int:
     import boto3
 
-    from session_scoping.revoke.role_policy import RolePolicy, document_text, lifted, merged
+    from session_scoping.commands.revoke.role_policy import RolePolicy, document_text, lifted, merged
 
     # Before any call, so that a wrong command line is never half done.
     _asked(arguments, lambda: datetime.now(UTC)) if arguments.before or arguments.tag else None

@@ -12,9 +12,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from session_scoping.commands.validate.matrix import FOREIGN, OWN, Case, Context, probe_tags
+from session_scoping.commands.validate.simulation import Answer, Tell
 from session_scoping.contract.revocations import ISSUE_TIME
-from session_scoping.validate.matrix import FOREIGN, OWN, Case, Context, probe_tags
-from session_scoping.validate.simulation import Answer, Tell
 from session_scoping.verify.binding import Binding, tag_context
 from session_scoping.verify.decision import PolicySet, Request, decide
 from session_scoping.verify.infer import Scoped

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from session_scoping.contract.errors import InvalidInputError, MissingExtraError
-from session_scoping.verify.command import (
+from session_scoping.commands.verify import (
     FAILED,
     PASSED,
     add_scope_arguments,
@@ -17,9 +16,10 @@ from session_scoping.verify.command import (
     progress,
     require_extra,
 )
+from session_scoping.contract.errors import InvalidInputError, MissingExtraError
 
 if TYPE_CHECKING:
-    from session_scoping.validate.simulation import Answer
+    from session_scoping.commands.validate.simulation import Answer
     from session_scoping.verify.binding import Binding
     from session_scoping.verify.infer import Scoped
     from session_scoping.verify.model import Estate
@@ -89,7 +89,7 @@ def _advice(error: Any) -> str:
 def _validate(arguments: argparse.Namespace) -> int:
     import boto3
 
-    from session_scoping.validate.render import as_json, print_table
+    from session_scoping.commands.validate.render import as_json, print_table
     from session_scoping.verify.collecting import collect
     from session_scoping.verify.infer import find_session_roles, scope_of
     from session_scoping.verify.template import load
@@ -133,7 +133,7 @@ def _check_roles(scoped: "Sequence[Scoped]", arguments: argparse.Namespace) -> N
 
 def _binding(session: Any, scopes: "Sequence[Scope]", stacks: Sequence[str]) -> "Binding":
     """Return physical names: those of the deployed stacks, or made-up ones for the simulator."""
-    from session_scoping.validate.deployed import environment_of, physical_names, stack_names
+    from session_scoping.commands.validate.deployed import environment_of, physical_names, stack_names
     from session_scoping.verify.binding import Binding
 
     if not stacks:
@@ -150,8 +150,8 @@ def _simulated(
 ) -> "list[Answer]":
     from botocore.config import Config
 
-    from session_scoping.validate.matrix import cases_of
-    from session_scoping.validate.simulation import PolicySimulator
+    from session_scoping.commands.validate.matrix import cases_of
+    from session_scoping.commands.validate.simulation import PolicySimulator
 
     # The simulator's rate is not published: back off as long as it takes.
     iam = session.client("iam", config=Config(retries={"mode": "adaptive", "max_attempts": 10}))
@@ -165,7 +165,7 @@ def _live(
 ) -> "list[Answer]":
     import boto3
 
-    from session_scoping.validate.live import LiveProbe, table_keys
+    from session_scoping.commands.validate.live import LiveProbe, table_keys
 
     declared = {f"{scope.name}.{key}": table_keys(scope.properties(key)) for scope in scopes for key in scope.resources}
     keys = {store: found for store, found in declared.items() if found}

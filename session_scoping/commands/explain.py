@@ -7,7 +7,7 @@ from itertools import zip_longest
 from pathlib import Path
 from textwrap import wrap
 
-from session_scoping.verify.command import (
+from session_scoping.commands.verify import (
     add_scope_arguments,
     demand_writable,
     no_traceback,
