@@ -18,7 +18,7 @@ import boto3
 from botocore.exceptions import ClientError
 
 from session_scoping import SessionTags
-from session_scoping.enforcement import EnforcedPolicies
+from session_scoping.testing.enforcement import EnforcedPolicies
 
 MODES: Mapping[str, bool] = {"compute": True, "broker": False, "credentialBroker": False, "webIdentity": False}
 """Each way of minting in the reference stack, and whether the compute role's credentials are enough to mint."""

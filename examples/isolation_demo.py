@@ -23,8 +23,8 @@ from examples.crossings import BUCKETS, SORT_KEYS, Crossing, crossings, object_k
 from examples.reference_agent.__main__ import main as agent
 from session_scoping.agent import write_task_file
 from session_scoping.contract.tags import SessionTags
-from session_scoping.enforcement import EnforcedPolicies
-from session_scoping.enforcement_server import moto_server, settings
+from session_scoping.testing.enforcement import EnforcedPolicies
+from session_scoping.testing.moto_server import moto_server, settings
 
 REGION = "us-east-1"
 ALICE = {"user_id": "alice", "repo": "org/app", "task_id": "task-a"}

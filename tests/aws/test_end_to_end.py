@@ -18,9 +18,9 @@ from examples import isolation_demo as demo
 from examples.crossings import crossings
 from examples.isolation_demo import ALICE, BOB
 from session_scoping.agent import TaskCredentialsError
-from session_scoping.enforcement import Enforce, EnforcedPolicies
+from session_scoping.testing.enforcement import Enforce, EnforcedPolicies
 
-pytest_plugins = ["session_scoping.enforcement"]
+pytest_plugins = ["session_scoping.testing.enforcement"]
 
 OTHER_TASK = {**ALICE, "task_id": "task-c"}
 """Another task of the same user."""

@@ -13,11 +13,11 @@ import pytest
 from botocore.config import Config
 
 from session_scoping.contract.errors import InvalidInputError
-from session_scoping.enforcement import Enforce, EnforcedPolicies
-from session_scoping.enforcement_server import empty, moto_server, refuse_aws
+from session_scoping.testing.enforcement import Enforce, EnforcedPolicies
+from session_scoping.testing.moto_server import empty, moto_server, refuse_aws
 from tests.support import ROOT, small
 
-pytest_plugins = ["session_scoping.enforcement"]
+pytest_plugins = ["session_scoping.testing.enforcement"]
 
 AGENT = """
 import os

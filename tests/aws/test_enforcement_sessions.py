@@ -8,11 +8,11 @@ import pytest
 from botocore.exceptions import ClientError
 
 from session_scoping.contract.errors import InvalidInputError
-from session_scoping.enforcement import Enforce, EnforcedPolicies
+from session_scoping.testing.enforcement import Enforce, EnforcedPolicies
 from tests.support.verify.mutations import Template
 from tests.support.verify.plain_template import allow, arn, document, keyed, plain_template, policy
 
-pytest_plugins = ["session_scoping.enforcement"]
+pytest_plugins = ["session_scoping.testing.enforcement"]
 
 OWN = {"task_id": "t1", "user_id": "u1"}
 

@@ -11,8 +11,8 @@ from botocore.exceptions import ClientError
 
 from examples import isolation_demo as demo
 from session_scoping import Revocation
-from session_scoping.enforcement import EnforcedPolicies
-from session_scoping.enforcement_server import empty, moto_server, settings
+from session_scoping.testing.enforcement import EnforcedPolicies
+from session_scoping.testing.moto_server import empty, moto_server, settings
 from tests.support import small
 
 ROLE = {"user_id": "u1", "repo": "org/name"}

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from examples import hostile_process, isolation_demo
-from session_scoping.enforcement_server import moto_server, settings
+from session_scoping.testing.moto_server import moto_server, settings
 
 FIXTURES = {
     "compute": "compute_template",

@@ -12,8 +12,8 @@ import pytest
 
 from session_scoping.commands.main import main
 from session_scoping.contract.errors import InvalidInputError
-from session_scoping.nag import SessionScopingChecks, check_template
-from session_scoping.testing import assert_sessions_isolated, verify
+from session_scoping.testing.assertions import assert_sessions_isolated, verify
+from session_scoping.testing.rule_pack import SessionScopingChecks, check_template
 from session_scoping.verify.findings import NAG_RULES
 from session_scoping.verify.rules import RULES
 from tests.support import ROOT, small
@@ -178,8 +178,8 @@ def test_the_rule_pack_passes_the_reference_stack(
     "module",
     [
         "session_scoping",
-        "session_scoping.nag",
-        "session_scoping.testing",
+        "session_scoping.testing.rule_pack",
+        "session_scoping.testing.assertions",
         "session_scoping.commands.main",
         "session_scoping.verify.decision",
     ],
@@ -204,7 +204,7 @@ def test_a_missing_extra_is_said_in_tests_too() -> None:
     code = (
         "import sys; sys.modules['z3'] = None\n"
         "from session_scoping.contract.errors import MissingExtraError\n"
-        "from session_scoping.testing import verify\n"
+        "from session_scoping.testing.assertions import verify\n"
         "try: verify({'Resources': {}})\n"
         "except MissingExtraError as error: print(error)"
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.revocations import ISSUE_TIME
-from session_scoping.enforcement_requests import form_tags
+from session_scoping.testing.wire_requests import form_tags
 from session_scoping.verify.binding import Binding, tag_context
 from session_scoping.verify.decision import Decision, PolicySet, Request, decide
 from session_scoping.verify.documents import session_policy_of

@@ -2,7 +2,7 @@
 Holds real boto3 calls against the policies of a template, in front of a moto server.
 
 Every request is turned into the IAM requests AWS would make of it and put to `decide`; a denied one gets AWS's own
-answer and never leaves the process, and none leaves the machine. `pytest_plugins = ["session_scoping.enforcement"]`
+answer and never leaves the process, and none leaves the machine. `pytest_plugins = ["session_scoping.testing.enforcement"]`
 offers the fixture `enforced_policies`, which runs the server.
 
 A request signed with keys that came from AssumeRole is the session's: its role's policies hold, with its tags, those
@@ -26,10 +26,10 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
 
 from session_scoping.contract.errors import InvalidInputError
-from session_scoping.enforcement_deploy import Deployment
-from session_scoping.enforcement_requests import IamCall, Wire, access_key_of, form_of, iam_calls
-from session_scoping.enforcement_server import MISLEADING, configured_url, empty, moto_server, refuse_aws, settings
-from session_scoping.enforcement_sessions import Caller, refuse_not_held, session_made
+from session_scoping.testing.moto_deploy import Deployment
+from session_scoping.testing.moto_server import MISLEADING, configured_url, empty, moto_server, refuse_aws, settings
+from session_scoping.testing.sts_sessions import Caller, refuse_not_held, session_made
+from session_scoping.testing.wire_requests import IamCall, Wire, access_key_of, form_of, iam_calls
 from session_scoping.verify.binding import Binding
 from session_scoping.verify.collecting import collect
 from session_scoping.verify.decision import Decision, Request
