@@ -29,7 +29,7 @@ EVERYTHING = (
     "from session_scoping import SessionTags\n"
     "from session_scoping.agent import TaskSession, unsafe_ambient_session, read_task_file\n"
     "import session_scoping.agent.children.command, session_scoping.agent.children.credentials, session_scoping.agent.audit\n"
-    "import session_scoping.agent.sources.token_exchange, session_scoping.issuing, session_scoping.lambdas.credential_broker.handler"
+    "import session_scoping.agent.sources.token_exchange, session_scoping.orchestrator.issuing, session_scoping.lambdas.credential_broker.handler"
 )
 
 

@@ -13,9 +13,9 @@ from moto.server import ThreadedMotoServer
 from session_scoping.contract import environment
 from session_scoping.contract.jws import compact, signing_input
 from session_scoping.contract.task_token import TaskToken
-from session_scoping.issuing import TaskTokenSigner
 from session_scoping.lambdas.credential_broker import handler as handler_module
 from session_scoping.lambdas.credential_broker import revocations as revocations_module
+from session_scoping.orchestrator.issuing import TaskTokenSigner
 from tests.agent.conftest import TAGS, MovableClock
 from tests.agent.conftest import ambient as ambient
 from tests.agent.conftest import clock as clock

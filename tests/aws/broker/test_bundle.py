@@ -7,8 +7,8 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from session_scoping.issuing import TaskTokenSigner
 from session_scoping.lambdas.credential_broker import bundle
+from session_scoping.orchestrator.issuing import TaskTokenSigner
 from tests.agent.conftest import TAGS
 from tests.aws.broker.conftest import AUDIENCE, ISSUER
 from tests.support.stand_in_aws import KEY_ARN, StandInAws
