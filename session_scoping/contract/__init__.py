@@ -1,0 +1,1 @@
+"""What all halves of the library agree on: tags, key formats, names, tokens, Metadata. Standard library only."""

@@ -1,0 +1,5 @@
+"""What an adopter's own tests use: assertions on templates, enforced policies for boto3 calls, a rule pack for synth."""
+
+from session_scoping.testing.assertions import assert_sessions_isolated, verify
+
+__all__ = ["assert_sessions_isolated", "verify"]

@@ -2,8 +2,8 @@
 Holds real boto3 calls against the policies of a template, in front of a moto server.
 
 Every request is turned into the IAM requests AWS would make of it and put to `decide`; a denied one gets AWS's own
-answer and never leaves the process, and none leaves the machine. `pytest_plugins = ["session_scoping.testing.enforcement"]`
-offers the fixture `enforced_policies`, which runs the server.
+answer and never leaves the process, and none leaves the machine. The fixture `enforced_policies` runs the server:
+`pytest_plugins = ["session_scoping.testing.enforcement"]` offers it.
 
 A request signed with keys that came from AssumeRole is the session's: its role's policies hold, with its tags, those
 it inherited, and its session policy. One signed with any other key is `ambient`'s: the role given to `as_role`, or,

@@ -28,8 +28,9 @@ def modules_after(setup: str) -> set[str]:
 EVERYTHING = (
     "from session_scoping import SessionTags\n"
     "from session_scoping.agent import TaskSession, unsafe_ambient_session, read_task_file\n"
-    "import session_scoping.agent.children.command, session_scoping.agent.children.credentials, session_scoping.agent.audit\n"
-    "import session_scoping.agent.sources.token_exchange, session_scoping.orchestrator.issuing, session_scoping.lambdas.credential_broker.handler"
+    "import session_scoping.agent.children.command, session_scoping.agent.children.credentials\n"
+    "import session_scoping.agent.audit, session_scoping.agent.sources.token_exchange, session_scoping.orchestrator\n"
+    "import session_scoping.lambdas.credential_broker.handler"
 )
 
 
@@ -56,7 +57,7 @@ def test_the_audit_runs_without_boto3() -> None:
 def test_the_token_s_contract_runs_without_boto3() -> None:
     """The constructs read names and limits of tokens from modules of the standard library alone."""
     loaded = modules_after(
-        "import session_scoping.contract.jws, session_scoping.contract.names, session_scoping.lambdas.credential_broker.bundle"
+        "import session_scoping.contract.jws, session_scoping.contract.names, session_scoping.lambdas.bundle"
     )
     assert not {name.split(".")[0] for name in loaded} & {"boto3", "botocore", "aws_cdk"}
 

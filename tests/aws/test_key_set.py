@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from moto import mock_aws
 
-from session_scoping.lambdas.key_set import bundle, handler
+from session_scoping.lambdas.bundle import KEY_SET
+from session_scoping.lambdas.key_set import handler
 from session_scoping.lambdas.key_set.jwk import jwk_of
 
 
@@ -122,9 +123,9 @@ def test_the_function_writes_takes_down_and_always_answers(
 
 def test_the_bundle_is_what_the_handler_imports(tmp_path: Path) -> None:
     """Staged alone it imports, and every staged file is imported: nothing missing and nothing too many."""
-    bundle.stage(tmp_path)
+    KEY_SET.stage(tmp_path)
     script = (
-        "import sys; import session_scoping.lambdas.key_set.handler; "
+        f"import sys; import {KEY_SET.handler.rpartition('.')[0]}; "
         "print(*sorted(m.__file__ for n, m in sys.modules.items() if n.startswith('session_scoping')), sep='\\n')"
     )
     done = subprocess.run(
@@ -132,4 +133,4 @@ def test_the_bundle_is_what_the_handler_imports(tmp_path: Path) -> None:
         env={"PYTHONPATH": str(tmp_path)},
     )  # fmt: skip
     loaded = {str(Path(line).relative_to(tmp_path / "session_scoping")) for line in done.stdout.split()}
-    assert loaded == set(bundle.FILES)
+    assert loaded == set(KEY_SET.staged)

@@ -25,7 +25,7 @@ from session_scoping import (
 )
 from session_scoping.constructs.cdk.policy_sizes import TRUST_POLICY_MAX, Ruler
 from session_scoping.contract import environment
-from session_scoping.lambdas.credential_broker import bundle as broker_bundle
+from session_scoping.lambdas import bundle
 from tests.support import small
 from tests.support.stacks import FLAG_SETS, REGIONS, attached, new_app, synth, table
 from tests.support.stacks import environment as deployed_to
@@ -195,7 +195,7 @@ def test_the_orchestrator_signs_and_the_operator_revokes(brokered: dict[str, Any
 def test_the_function_is_the_staged_bundle_with_every_setting(brokered: dict[str, Any]) -> None:
     """Handler, runtime, timeout and environment are what the handler reads; ten calls at once are reserved."""
     function = brokered["Resources"][small.ref(brokered, "BrokerFunction")]["Properties"]
-    assert function["Handler"] == broker_bundle.HANDLER
+    assert function["Handler"] == bundle.CREDENTIAL_BROKER.handler
     assert (function["Runtime"], function["Architectures"]) == ("python3.13", ["arm64"])
     assert (function["Timeout"], function["ReservedConcurrentExecutions"]) == (15, 10)
     assert function["Role"] == {"Fn::GetAtt": [small.ref(brokered, "BrokerRole"), "Arn"]}

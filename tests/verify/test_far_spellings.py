@@ -7,7 +7,7 @@ import botocore.session
 import pytest
 
 from session_scoping.commands.main import main
-from session_scoping.testing.assertions import verify
+from session_scoping.testing import verify
 from session_scoping.verify.proving import prove
 from session_scoping.verify.report import Report, Status
 from session_scoping.verify.text import PARTITIONS

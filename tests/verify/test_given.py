@@ -7,7 +7,7 @@ import pytest
 
 from session_scoping.commands.main import main
 from session_scoping.contract.errors import InvalidInputError
-from session_scoping.testing.assertions import verify
+from session_scoping.testing import verify
 from tests.support.verify.examples import example
 from tests.support.verify.mutations import Template, edit
 

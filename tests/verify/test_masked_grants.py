@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from session_scoping.commands.main import main
-from session_scoping.testing.assertions import assert_sessions_isolated, verify
+from session_scoping.testing import assert_sessions_isolated, verify
 from session_scoping.verify.infer import Options
 from session_scoping.verify.plan import plan
 from session_scoping.verify.report import Result, Status

@@ -11,7 +11,7 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 
 from session_scoping.commands.main import main
-from session_scoping.testing.assertions import verify
+from session_scoping.testing import verify
 from session_scoping.verify.proving import prove_path
 from session_scoping.verify.report import Report, Result, Status
 from tests.support.verify import applications

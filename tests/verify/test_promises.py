@@ -12,7 +12,7 @@ from aws_cdk import aws_s3 as s3
 
 from session_scoping import Minting, Models, SessionBrokerRole, TenantObjects, WebIdentity, WorkloadBinding
 from session_scoping.contract.tags import DEFAULT_TAG_KEYS
-from session_scoping.testing.assertions import verify
+from session_scoping.testing import verify
 from session_scoping.verify.collecting import collect
 from session_scoping.verify.infer import Options
 from session_scoping.verify.links import link

@@ -6,7 +6,7 @@ import itertools
 import pytest
 from rich.console import Console
 
-from session_scoping.testing.assertions import verify
+from session_scoping.testing import verify
 from session_scoping.verify.labels import Labels
 from session_scoping.verify.report import Counterexample, Report, Result, Status
 from session_scoping.verify.terminal import print_table, standard_output

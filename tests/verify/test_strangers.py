@@ -10,7 +10,7 @@ from aws_cdk import aws_s3 as s3
 
 from session_scoping import TenantObjects
 from session_scoping.commands.main import main
-from session_scoping.testing.assertions import verify
+from session_scoping.testing import verify
 from session_scoping.verify.infer import Options
 from session_scoping.verify.plan import plan
 from session_scoping.verify.report import Result, Status

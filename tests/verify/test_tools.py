@@ -12,7 +12,7 @@ import pytest
 
 from session_scoping.commands.main import main
 from session_scoping.contract.errors import InvalidInputError
-from session_scoping.testing.assertions import assert_sessions_isolated, verify
+from session_scoping.testing import assert_sessions_isolated, verify
 from session_scoping.testing.rule_pack import SessionScopingChecks, check_template
 from session_scoping.verify.findings import NAG_RULES
 from session_scoping.verify.rules import RULES
@@ -192,7 +192,10 @@ def test_z3_loads_for_a_proof_only(module: str) -> None:
 
 def test_a_missing_extra_is_said_in_one_line(tmp_path: Path) -> None:
     """Without z3 the command exits with 2 and names the extra."""
-    code = "import sys; sys.modules['z3'] = None; from session_scoping.commands.main import main; sys.exit(main(['verify', 'x']))"
+    code = (
+        "import sys; sys.modules['z3'] = None; from session_scoping.commands.main import main; "
+        "sys.exit(main(['verify', 'x']))"
+    )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert run.returncode == 2
     assert "session-scoping[verify]" in run.stderr
@@ -204,7 +207,7 @@ def test_a_missing_extra_is_said_in_tests_too() -> None:
     code = (
         "import sys; sys.modules['z3'] = None\n"
         "from session_scoping.contract.errors import MissingExtraError\n"
-        "from session_scoping.testing.assertions import verify\n"
+        "from session_scoping.testing import verify\n"
         "try: verify({'Resources': {}})\n"
         "except MissingExtraError as error: print(error)"
     )

@@ -1,0 +1,1 @@
+"""Credentials for child processes: the task file, the narrowing policy, the command."""

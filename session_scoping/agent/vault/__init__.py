@@ -1,0 +1,1 @@
+"""Tokens of other services for the user of a task."""

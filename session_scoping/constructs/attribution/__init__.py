@@ -1,0 +1,1 @@
+"""SessionBrokerRole: sessions whose source identity names their tenant."""

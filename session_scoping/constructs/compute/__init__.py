@@ -1,0 +1,1 @@
+"""ScopedComputeRole: the baseline of each backend, and the Denies on tenant data."""

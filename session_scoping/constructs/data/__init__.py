@@ -1,0 +1,1 @@
+"""Tenant data: tables, objects and models, the access words, and the statements about them."""

@@ -25,7 +25,7 @@ from session_scoping.contract import environment
 from session_scoping.contract.broker_errors import FUNCTION_TIMEOUT_SECONDS
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.task_token import DEFAULT_SUBJECT, check_issuer, check_plain
-from session_scoping.lambdas.credential_broker import bundle
+from session_scoping.lambdas import bundle
 
 # A call takes some 0.3 s when warm, so ten at a time mint about thirty sessions a second: more than 50,000 tasks need
 # that refresh every half hour, and a twentieth of the 600 STS requests a second an account has in a Region.
@@ -129,8 +129,7 @@ class CredentialBroker(Construct):
         function = function_of(
             self,
             "Function",
-            stage=bundle.stage,
-            handler=bundle.HANDLER,
+            bundle=bundle.CREDENTIAL_BROKER,
             role=self._role,
             log_group=self._log_group,
             description="Exchanges a task token for the task's credentials",

@@ -1,8 +1,7 @@
 """The Lambda functions this library brings: its own files, boto3 of the runtime, one exact role, one log group."""
 
 import tempfile
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import aws_cdk as cdk
@@ -11,26 +10,27 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from session_scoping.lambdas.bundle import Bundle
+
 
 def function_of(
     scope: Construct,
     id: str,
     *,
-    stage: Callable[[str], Path],
-    handler: str,
+    bundle: Bundle,
     role: iam.Role,
     log_group: logs.ILogGroup,
     **options: Any,
 ) -> lambda_.Function:
-    """Return a function whose code is what `stage` puts into a directory."""
+    """Return a function whose code is what the bundle puts into a directory."""
     with tempfile.TemporaryDirectory() as folder:
         function = lambda_.Function(
             scope,
             id,
             runtime=lambda_.Runtime.PYTHON_3_13,
             architecture=lambda_.Architecture.ARM_64,
-            handler=handler,
-            code=lambda_.Code.from_asset(str(stage(folder))),
+            handler=bundle.handler,
+            code=lambda_.Code.from_asset(str(bundle.stage(folder))),
             # As it is, so that a tracing option or a later grant does not widen it.
             role=role.without_policy_updates(),
             log_group=log_group,

@@ -24,7 +24,7 @@ from session_scoping.constructs.cdk.statements import allow, deny
 from session_scoping.constructs.cdk.synth_checks import FinishedTree
 from session_scoping.constructs.minting.functions import acknowledge, function_of
 from session_scoping.contract import metadata as promises
-from session_scoping.lambdas.key_set import bundle
+from session_scoping.lambdas import bundle
 
 _PATHS = (".well-known/openid-configuration", ".well-known/jwks.json")
 
@@ -129,8 +129,7 @@ class KeySetHosting(Construct):
         return function_of(
             self,
             "Writer",
-            stage=bundle.stage,
-            handler=bundle.HANDLER,
+            bundle=bundle.KEY_SET,
             role=self._role,
             log_group=self._log_group,
             description="Writes the public keys of task tokens; runs at deployments",

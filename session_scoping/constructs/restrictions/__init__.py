@@ -1,0 +1,1 @@
+"""What narrows every session of a role further: workload binding and revocation."""

@@ -1,0 +1,1 @@
+"""SessionRole: its trust policy, its permissions and its guards."""

@@ -1,0 +1,1 @@
+"""Roles and tokens for tools that act for a session."""

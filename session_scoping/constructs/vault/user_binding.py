@@ -38,8 +38,8 @@ class UserBinding:
         """
         Bind an asserted user id to the session's own tag: the id in the request must be the tag's value.
 
-        The tag holds what `session_scoping.contract.users.user_id_for` builds. AgentCore takes the id on trust: the proof is
-        whoever minted the tag.
+        The tag holds what `user_id_for` (`session_scoping.contract.users`) builds. AgentCore takes the id on trust: only
+        the role that minted the tag vouches for it.
 
         Raises:
             InvalidInputError: The key is no session tag's.

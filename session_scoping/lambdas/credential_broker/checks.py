@@ -2,7 +2,7 @@
 
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.jws import UnverifiedToken
-from session_scoping.lambdas.credential_broker.refused import RefusedError
+from session_scoping.lambdas.credential_broker.refusal import RefusedError
 from session_scoping.lambdas.credential_broker.settings import Settings
 
 SKEW_SECONDS = 60

@@ -9,7 +9,7 @@ from botocore.session import Session
 
 from session_scoping.contract.jws import KMS_ALGORITHM, UnverifiedToken
 from session_scoping.contract.task_token import TaskToken
-from session_scoping.lambdas.credential_broker.refused import RefusedError, refusal_of
+from session_scoping.lambdas.credential_broker.refusal import RefusedError, refusal_of
 from session_scoping.lambdas.credential_broker.revocations import check_not_revoked
 from session_scoping.lambdas.credential_broker.settings import Settings
 

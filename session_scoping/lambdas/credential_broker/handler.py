@@ -17,7 +17,7 @@ from typing import Any
 
 from session_scoping.lambdas.credential_broker.checks import check_claims, read_token
 from session_scoping.lambdas.credential_broker.exchange import LONGEST_CALL_SECONDS, Exchange
-from session_scoping.lambdas.credential_broker.refused import RefusedError, refusal_of
+from session_scoping.lambdas.credential_broker.refusal import RefusedError, refusal_of
 from session_scoping.lambdas.credential_broker.settings import Settings
 
 _kept: Exchange | None = None

@@ -15,7 +15,7 @@ from botocore.session import Session
 
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.task_token import TaskToken
-from session_scoping.lambdas.credential_broker.refused import RefusedError
+from session_scoping.lambdas.credential_broker.refusal import RefusedError
 
 KEY = "id"
 EXPIRES_AT = "expires_at"

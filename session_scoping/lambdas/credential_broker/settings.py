@@ -9,7 +9,7 @@ from session_scoping.contract.jws import key_id_of
 from session_scoping.contract.names import RoleArn
 from session_scoping.contract.tags import parse_tag_keys
 from session_scoping.contract.task_token import check_issuer, check_plain
-from session_scoping.lambdas.credential_broker.refused import RefusedError
+from session_scoping.lambdas.credential_broker.refusal import RefusedError
 
 
 @dataclass(frozen=True)

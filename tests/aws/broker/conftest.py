@@ -15,7 +15,7 @@ from session_scoping.contract.jws import compact, signing_input
 from session_scoping.contract.task_token import TaskToken
 from session_scoping.lambdas.credential_broker import handler as handler_module
 from session_scoping.lambdas.credential_broker import revocations as revocations_module
-from session_scoping.orchestrator.issuing import TaskTokenSigner
+from session_scoping.orchestrator import TaskTokenSigner
 from tests.agent.conftest import TAGS, MovableClock
 from tests.agent.conftest import ambient as ambient
 from tests.agent.conftest import clock as clock

@@ -7,13 +7,14 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from session_scoping.lambdas.credential_broker import bundle
-from session_scoping.orchestrator.issuing import TaskTokenSigner
+import session_scoping
+from session_scoping.lambdas.bundle import CREDENTIAL_BROKER as BUNDLE
+from session_scoping.orchestrator import TaskTokenSigner
 from tests.agent.conftest import TAGS
 from tests.aws.broker.conftest import AUDIENCE, ISSUER
 from tests.support.stand_in_aws import KEY_ARN, StandInAws
 
-STAGED = {f"session_scoping/{name}" for name in bundle.FILES}
+STAGED = {f"session_scoping/{name}" for name in BUNDLE.staged}
 
 PROBE = """
 import sys
@@ -34,22 +35,22 @@ def files(folder: Path) -> set[str]:
 
 def test_the_listed_files_are_staged_and_no_others(tmp_path: Path) -> None:
     """The directory is made, and the same call twice gives the same content."""
-    first = bundle.stage(tmp_path / "a" / "b")
+    first = BUNDLE.stage(tmp_path / "a" / "b")
     assert files(first) == STAGED
-    bundle.stage(first)
+    BUNDLE.stage(first)
     assert files(first) == STAGED
     assert all((first / name).stat().st_mode & 0o777 == 0o644 for name in STAGED)
 
 
 def test_the_staged_handler_needs_boto3_and_nothing_else(tmp_path: Path) -> None:
     """It starts where only the standard library and boto3 can be found, and imports every staged file but none more."""
-    target = bundle.stage(tmp_path / "asset")
+    target = BUNDLE.stage(tmp_path / "asset")
     libraries = tmp_path / "libraries"
     libraries.mkdir()
     packages = Path(sysconfig.get_paths()["purelib"])
     for name in ("boto3", "botocore", "jmespath", "s3transfer", "dateutil", "urllib3", "six.py"):
         (libraries / name).symlink_to(packages / name)
-    code = PROBE.format(target=str(target), root=str(Path(bundle.__file__).parents[2]), handler=bundle.HANDLER)
+    code = PROBE.format(target=str(target), root=str(Path(session_scoping.__file__).parents[1]), handler=BUNDLE.handler)
     # -S leaves site-packages out, and the editable install with it; -B writes no bytecode into the asset.
     done = subprocess.run(
         [sys.executable, "-S", "-B", "-c", code],
@@ -80,7 +81,7 @@ print(json.dumps([answer, sys.modules["session_scoping"].__file__]))
 
 def test_the_staged_handler_exchanges_a_token(tmp_path: Path, aws: StandInAws) -> None:
     """In a process of its own, by the machine's own clock, the asset does what the package does."""
-    target = bundle.stage(tmp_path / "asset")
+    target = BUNDLE.stage(tmp_path / "asset")
     token = TaskTokenSigner(KEY_ARN, issuer=ISSUER, audience=AUDIENCE).issue(TAGS)
     done = subprocess.run(
         [sys.executable, "-B", "-c", EXCHANGE.format(target=str(target))],

@@ -18,7 +18,7 @@ from session_scoping.contract.jws import UnverifiedToken
 from session_scoping.contract.task_token import TaskToken
 from session_scoping.lambdas.credential_broker import handler as handler_module
 from session_scoping.lambdas.credential_broker.revocations import revoke_tag, revoke_token
-from session_scoping.orchestrator.issuing import TaskTokenSigner
+from session_scoping.orchestrator import TaskTokenSigner
 from tests.agent.conftest import TAGS, MovableClock
 from tests.aws.broker.conftest import SETTINGS, TABLE, Broker, claims_at, signed
 from tests.support.stand_in_aws import KEY_ARN, OTHER_KEY_ID, Call, StandInAws, Wire, refusal, sign

@@ -11,7 +11,7 @@ from joserfc.errors import BadSignatureError
 from joserfc.jwk import RSAKey
 
 from session_scoping import InvalidInputError, SessionScopingError, SessionTags
-from session_scoping.orchestrator.issuing import TaskTokenSigner
+from session_scoping.orchestrator import TaskTokenSigner
 from tests.agent.conftest import AMBIENT_KEY, TAGS, MovableClock
 from tests.aws.broker.conftest import AUDIENCE, ISSUER
 from tests.support.stand_in_aws import KEY_ARN, KEY_ID, KEYS, OTHER_KEY_ID, StandInAws, refusal

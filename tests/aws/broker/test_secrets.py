@@ -15,9 +15,9 @@ from session_scoping.agent import TaskCredentialsError, TaskSession
 from session_scoping.agent.sources.token_source import TokenSource
 from session_scoping.contract.jws import UnverifiedToken
 from session_scoping.lambdas.credential_broker.exchange import Exchange
-from session_scoping.lambdas.credential_broker.refused import RefusedError
+from session_scoping.lambdas.credential_broker.refusal import RefusedError
 from session_scoping.lambdas.credential_broker.settings import Settings
-from session_scoping.orchestrator.issuing import TaskTokenSigner
+from session_scoping.orchestrator import TaskTokenSigner
 from tests.agent.conftest import AMBIENT_SECRET, TAGS, MovableClock, key_of
 from tests.agent.test_secrets import Everything
 from tests.agent.test_secrets import logs as logs

@@ -15,7 +15,7 @@ from session_scoping.agent.session import identity
 from session_scoping.agent.sources.token_failures import REFUSALS
 from session_scoping.contract.broker_errors import RETRYABLE, RefusalCode
 from session_scoping.lambdas.credential_broker.revocations import revoke_tag
-from session_scoping.orchestrator.issuing import TaskTokenSigner
+from session_scoping.orchestrator import TaskTokenSigner
 from tests.agent.conftest import AMBIENT_KEY, TAGS, MovableClock, key_of
 from tests.aws.broker.conftest import FUNCTION
 from tests.support.stand_in_aws import Call, StandInAws, Wire, refusal
