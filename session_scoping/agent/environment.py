@@ -54,7 +54,7 @@ def check_declared(tags: SessionTags) -> None:
 
 def tag_arguments(tags: SessionTags) -> dict[str, Any]:
     """
-    Return what AssumeRole is told about tags: all of them, and which are handed on when a tool's role is assumed.
+    Return AssumeRole's tag arguments: all tags, and the keys that are passed on when a tool's role is assumed.
 
     Raises:
         InvalidInputError: AGENT_SESSION_TRANSITIVE_TAG_KEYS names a tag the task does not have.

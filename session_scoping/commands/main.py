@@ -15,7 +15,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "revoke": ("session_scoping.commands.revoke.command", "end sessions of a deployed role, by time or by tag"),
     "validate": (
         "session_scoping.commands.validate.command",
-        "ask AWS what the templates' policies allow, beside the verifier",
+        "compare what AWS says of the templates' policies with the verifier",
     ),
 }
 

@@ -51,7 +51,7 @@ class KeyFormat:
         Parse the format of a DynamoDB partition key.
 
         Raises:
-            InvalidInputError: No tag, an unknown tag, a wildcard, or two tags parted only by characters that
+            InvalidInputError: No tag, an unknown tag, a wildcard, or two tags separated only by characters that
                 a tag value may hold.
         """
         return cls._parse("leading key format", text, tag_keys, is_path=False)
@@ -70,7 +70,7 @@ class KeyFormat:
             raise InvalidInputError(
                 f"object key format `{text}` is not a plain path",
                 got="a leading `/`, an empty segment, or `..`",
-                expected="segments parted by one `/`, such as `traces/{user_id}/`",
+                expected="segments separated by one `/`, such as `traces/{user_id}/`",
                 why="IAM compares keys letter by letter, while readers that join paths leave the prefix",
                 fix="remove it",
             )
@@ -109,7 +109,7 @@ class KeyFormat:
         for between in literals[1:-1]:
             if all(is_tag_character(character) and character not in separators for character in between):
                 raise InvalidInputError(
-                    f"{what} `{text}` has two tags that cannot be told apart",
+                    f"{what} `{text}` has two tags with no separator between them",
                     got=f"`{between}` between them",
                     expected="a separator no tag value can hold, such as `#`",
                     why="x-y and z would make the same key as x and y-z",
@@ -158,7 +158,7 @@ class KeyFormat:
 
 def telling_apart(rows: Sequence[frozenset[str]], objects: Sequence[frozenset[str]]) -> frozenset[str]:
     """
-    Return the tags that tell two tasks apart; empty when there is no key to tell it.
+    Return the tags that distinguish two tasks; empty when there is no key.
 
     Those of most leading keys; without tables, those every object key has in common, else the most frequent one.
 
@@ -206,9 +206,9 @@ def shared_on_purpose(
     rows: Iterable[KeyFormat], objects: Iterable[KeyFormat], tag_keys: Iterable[str], unnamed: Iterable[KeyFormat] = ()
 ) -> list[str]:
     """
-    Return the promise `SHARED_BY`: the tags of every format that does not tell two tasks apart.
+    Return the promise `SHARED_BY`: the tags of every format that does not distinguish two tasks.
 
-    Without a table nothing but the formats says what tells tasks apart, and one that lost a tag would say it wrong:
+    Without a table only the formats say which tags distinguish tasks, and one that lost a tag would be wrong:
     then every format that leaves out one of `tag_keys` is part of the promise. So is a leading key with fewer tags than
     another key, unless the name of the table's partition key says that it is meant.
 

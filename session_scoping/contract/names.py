@@ -23,7 +23,7 @@ _DIGEST_FORM = rf".*=[0-9a-f]{{{_DIGEST_LENGTH}}}"
 
 
 class RoleArn(NamedTuple):
-    """A role ARN, taken apart. `name` has no path: STS leaves the path out of session ARNs."""
+    """A parsed role ARN. `name` has no path: STS leaves the path out of session ARNs."""
 
     text: str
     partition: str
@@ -33,7 +33,7 @@ class RoleArn(NamedTuple):
     @classmethod
     def parse(cls, text: object, *, where: str) -> "RoleArn":
         """
-        Take a role ARN apart.
+        Parse a role ARN.
 
         Args:
             text: The ARN.

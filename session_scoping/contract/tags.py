@@ -77,7 +77,7 @@ def parse_tag_keys(keys: Iterable[str]) -> tuple[str, ...]:
             "the number of tag keys is out of range",
             got=f"{len(parsed)} keys",
             expected=f"1 to {TAGS_MAX}",
-            why="a session without tags cannot be told from another one, and STS takes no more",
+            why="sessions without tags are not isolated, and STS takes no more",
             fix="name the tags that tell one task from another",
         )
     seen: dict[str, str] = {}

@@ -4,7 +4,7 @@ Task tokens: one signed JWT per task, which says whose data the task may reach.
 Standard library only: the orchestrator that issues, the broker that checks and the agent that spends a token
 read it with the same code. The compact form is in `session_scoping.contract.jws`.
 
-A token is a bearer credential: whoever holds it gets the task's credentials until it expires. Nothing here
+A token is a bearer credential: its holder gets the task's credentials until it expires. Nothing here
 puts its text, or a claim's value, into a repr or an error.
 """
 
@@ -26,7 +26,7 @@ SOURCE_IDENTITY_CLAIM = "https://aws.amazon.com/source_identity"
 AWS_NAMESPACE = "https://aws.amazon.com/"
 
 DEFAULT_SUBJECT = "agent-task"
-"""`sub` of every token of a deployment: trust policies compare it exactly; the task is told by its tags."""
+"""`sub` of every token of a deployment: trust policies compare it exactly; the tags name the task."""
 
 DEFAULT_LIFETIME_SECONDS = 28_800
 """Eight hours, a task's longest run. Source: AgentCore quotas, maximum session duration."""

@@ -47,7 +47,7 @@ def user_id_for(identity_provider: str, subject: str) -> str:
         InvalidInputError: The name is another, or the id would be illegal as session tag, object key or vault user.
 
     Source:
-        AgentCore devguide, get-workload-access-token: the caller keeps ids of several identity providers apart.
+        AgentCore devguide, get-workload-access-token: the caller makes ids of several identity providers distinct.
     """
     check_identity_provider(identity_provider)
     return str(parse_user_id(f"{identity_provider}{SEPARATOR}{subject}"))

@@ -1,4 +1,4 @@
-"""What an adopter's own tests use: assertions on templates, enforced policies for boto3 calls, a rule pack for synth."""
+"""For an adopter's own tests: assertions on templates, enforced policies for boto3 calls, a rule pack for synth."""
 
 from session_scoping.testing.assertions import assert_sessions_isolated, verify
 

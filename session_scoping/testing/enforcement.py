@@ -8,7 +8,7 @@ answer and never leaves the process, and none leaves the machine. The fixture `e
 A request signed with keys that came from AssumeRole is the session's: its role's policies hold, with its tags, those
 it inherited, and its session policy. One signed with any other key is `ambient`'s: the role given to `as_role`, or,
 without one, the owner of the account, who may do everything. Keys that STS gives out in another way, or for a role that
-is not in the templates, would be held against nothing: asking for them is an error.
+is not in the templates, would be checked against no policy: asking for them is an error.
 """
 
 import json
@@ -205,7 +205,7 @@ def _the_one(logical_id: str, items: Mapping[str, _T], kinds: str) -> _T:
         f"`{logical_id}` names no single resource",
         got=f"{len(exact or found)} matches",
         expected=f"the logical id of a {kinds}",
-        why="policies would be held against another resource",
+        why="policies would be checked against another resource",
         fix="give the whole logical id",
     )
 
@@ -261,7 +261,7 @@ def enforced_policies(request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
     if (url := configured_url()) is None:
         url = request.getfixturevalue("_enforcement_server")
         empty(url)
-    # boto3.client() keeps a session for the process, and the keys of whoever asked first.
+    # boto3.client() keeps a session for the process, and the keys of the first caller.
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     for name in MISLEADING:
         monkeypatch.delenv(name, raising=False)

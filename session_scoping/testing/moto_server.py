@@ -1,4 +1,4 @@
-"""The moto server that stands for AWS in a test, the environment that leads there, and the refusal of anywhere else."""
+"""The moto server that plays AWS in a test, the environment that leads there, and the refusal of any other endpoint."""
 
 import logging
 import os
@@ -50,7 +50,7 @@ def empty(url: str) -> None:
 
 
 def settings(url: str, region: str) -> dict[str, str]:
-    """Return the environment in which boto3 calls moto, with keys that stand for the compute's own."""
+    """Return the environment in which boto3 calls moto, with keys that play the compute role's."""
     keys = {"AWS_ACCESS_KEY_ID": OWNER, "AWS_SECRET_ACCESS_KEY": OWNER}
     return {"AWS_ENDPOINT_URL": url, "AWS_DEFAULT_REGION": region, "AWS_REGION": region, **keys}
 

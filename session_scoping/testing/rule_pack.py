@@ -80,7 +80,7 @@ def _violation(finding: Finding, owners: dict[str, str]) -> cdk.PolicyViolation:
     )
     return cdk.PolicyViolation(
         rule_name=finding.rule.id,
-        # The report prints neither locations nor, for equal texts, two violations apart.
+        # The report prints no locations, and two violations with equal texts only once.
         description=f"{finding.rule.description} Found in {finding.where}.",
         fix=finding.rule.fix,
         severity="error",

@@ -79,7 +79,7 @@ class Caller:
 
 
 def refuse_not_held(operation: str) -> None:
-    """Raise InvalidInputError for an operation of STS whose keys would be held against nothing."""
+    """Raise InvalidInputError for an operation of STS whose keys would be checked against no policy."""
     if operation not in NOT_HELD:
         return
     raise InvalidInputError(

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 def reasons_in_code() -> set[str]:
     """Return every literal reason that a Failure is made with, and every STS code that is passed on."""
     found = set[str](failures._FIXES)
-    for path in (ROOT / "session_scoping" / "agent").glob("*.py"):
+    for path in (ROOT / "session_scoping" / "agent").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Call) and ast.unparse(node.func) in {"Failure", "_unforeseen"}:
                 first = node.args[0]

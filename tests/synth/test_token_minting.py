@@ -361,7 +361,7 @@ def test_a_colleagues_statement_on_the_trust_fails_the_synth(
     policy = session.role.assume_role_policy
     assert policy is not None
     policy.add_statements(_statement(iam.ArnPrincipal(small.role(stack).role_arn), action, conditions))
-    with pytest.raises(RuntimeError, match="admits somebody beside the token's own way"):
+    with pytest.raises(RuntimeError, match="admits a caller without the token"):
         small.template(stack)
 
 

@@ -2,7 +2,7 @@
 Which client of an agent uses which credentials, read from its source.
 
 `audit("src")` lists every boto3 or botocore construction; `problems` are those that reach a tenant service
-without a TaskSession, or may: what cannot be told is reported, not passed over. It reads code, so it does not
+without a TaskSession, or may: what the source does not show is reported, not skipped. It reads code, so it does not
 see what `eval`, another library or a command line does.
 """
 

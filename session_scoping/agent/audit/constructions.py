@@ -29,7 +29,7 @@ _TEXT_MAX = 120
 
 @dataclass(frozen=True)
 class Found:
-    """One construction in a module; `service` is nothing when it cannot be told."""
+    """One construction in a module; `service` is nothing when the source does not show it."""
 
     line: int
     service: str | None
@@ -38,7 +38,7 @@ class Found:
 
 
 def exported(tree: ast.Module) -> dict[str, Values]:
-    """Return the module-level names that stand for an ambient session or factory, for other modules."""
+    """Return the module-level names of ambient sessions and factories, for other modules."""
     scopes = Scopes(tree)
     values = Evaluator(scopes, {})
     kinds = {AMBIENT, AMBIENT_FACTORY, *AMBIENT_MAKERS}
@@ -57,7 +57,7 @@ def find(tree: ast.Module, exports: Mapping[str, Values] = MappingProxyType({}))
 
     Args:
         tree: The module.
-        exports: What the other modules' names stand for, from `exported`. Default: nothing is known of them.
+        exports: What the other modules' names are, from `exported`. Default: nothing is known of them.
     """
     finder = _Finder(tree, exports)
     found = [found for node in ast.walk(tree) for found in finder.at(node)]

@@ -16,7 +16,7 @@ TENANT_SERVICES = ("dynamodb", "dynamodbstreams", "s3", "s3control")
 _SIGNED_BY = {
     "session": "the task's session",
     "ambient": "the process's own credentials",
-    "unknown": "credentials that cannot be told from the source",
+    "unknown": "credentials that the source does not show",
 }
 
 
@@ -28,7 +28,7 @@ class Construction:
     Attributes:
         path: The file.
         line: The line, from 1.
-        service: The service, such as `dynamodb`; nothing when it cannot be told.
+        service: The service, such as `dynamodb`; nothing when the source does not show it.
         credentials: `session` for a TaskSession's, `ambient` for the process's own, or `unknown`.
         tenant: Whether it reaches, or may reach, a tenant service.
         text: The code.
@@ -48,7 +48,7 @@ class Construction:
 
     def __str__(self) -> str:
         mark = "PROBLEM " if self.problem else ""
-        what = self.service or "a service that cannot be told"
+        what = self.service or "an unknown service"
         return f"{self.path}:{self.line}: {mark}{what}, signed by {_SIGNED_BY[self.credentials]}: {self.text}"
 
 

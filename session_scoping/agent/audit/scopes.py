@@ -1,4 +1,4 @@
-"""Which expressions a name or attribute may stand for, by scope. Order of statements is not considered."""
+"""Which expressions a name or attribute may have as its value, by scope. Order of statements is not considered."""
 
 import ast
 from collections.abc import Iterable

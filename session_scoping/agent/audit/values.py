@@ -1,4 +1,4 @@
-"""What an expression may stand for: a module path, a session, a client factory, a text, or unknown."""
+"""What an expression may be: a module path, a session, a client factory, a text, or unknown."""
 
 import ast
 from collections.abc import Iterable, Mapping
@@ -174,7 +174,7 @@ class Evaluator:
         return _UNKNOWN
 
     def texts(self, node: ast.expr, scope: Scope | None = None) -> frozenset[str] | None:
-        """Return every text an expression may have; nothing when that cannot be told."""
+        """Return every text an expression may have; nothing when the source does not show it."""
         scope = scope or self._scopes.of[node]
         match node:
             case ast.Constant(value=str(text)):

@@ -64,6 +64,6 @@ class OwnerFile:
             f"{self._what} cannot be used",
             got=got,
             expected=expected,
-            why="whoever can read or replace it chooses whose data is reached",
+            why="a process that can read or replace it chooses whose data is reached",
             fix=fix,
         )

@@ -71,7 +71,7 @@ class CredentialSet:
 
         Args:
             now: The time of day just before they were asked for.
-            longest: The most seconds they can last, by the rules of whoever made them.
+            longest: The most seconds they can last, by the rules of their source.
         """
         left = (self.expiration - now).total_seconds()
         check_left(left)

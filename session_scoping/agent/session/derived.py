@@ -97,7 +97,7 @@ class _ToolRole:
         self._policy = policy
         compute = botocore.session.Session()
         compute.register_component("credential_provider", CredentialResolver([OneProvider(signer)]))
-        # No tags: those of the signer are transitive, and STS refuses to be told an inherited one again.
+        # No tags: those of the signer are transitive, and STS rejects an inherited tag that is passed again.
         self._assume = AssumeRole(
             role=role,
             tags=None,

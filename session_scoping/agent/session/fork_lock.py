@@ -1,4 +1,4 @@
-"""A lock that a forked child finds open, whoever held it in the parent."""
+"""A lock that a forked child finds open, even if a thread of the parent held it."""
 
 import os
 import threading
@@ -22,7 +22,7 @@ class ForkSafeLock:
         self._lock.release()
 
     def renew(self) -> None:
-        """Forget whoever holds the lock."""
+        """Forget the thread that holds the lock."""
         self._lock = threading.Lock()
 
     def __enter__(self) -> None:

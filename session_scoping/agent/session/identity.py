@@ -45,7 +45,7 @@ def prove(
         session: The task's session.
         role: The role it should be a session of.
         session_name: The name it should have.
-        learned: Returns the role whoever minted has named, once there are credentials. Default: nobody did.
+        learned: Returns the role that the minter has named, once there are credentials. Default: none is named.
     """
     if role is None and learned is None:
         raise _no_role()

@@ -26,12 +26,12 @@ benchmarks/README.md.
 """
 
 ATTEMPT_GAP_SECONDS = 30.0
-"""At least this long between two attempts, whoever asks and however often, and whatever the first one brought."""
+"""At least this long between two attempts, however often callers ask and whatever the first attempt returned."""
 
 _LOCK_SECONDS = DEADLINE_SECONDS + 5
 """How long a call without valid credentials waits for the thread that is fetching them."""
 
-_random = SystemRandom()  # not seeded, so that forked workers draw apart
+_random = SystemRandom()  # not seeded, so that forked workers draw different numbers
 
 
 class FrozenTaskCredentials(ReadOnlyCredentials):
@@ -85,7 +85,8 @@ class TaskCredentials(DeferredRefreshableCredentials):
     - From one minute before the end, and before the first set: every call raises TaskCredentialsError until
       an attempt succeeds.
 
-    Attempts stay 30 seconds apart, after a success as well: short-lived answers and a wrong clock cause no storm.
+    At least 30 seconds pass between attempts, after a success as well: short-lived answers and a wrong clock cause
+    no storm.
 
     botocore's own defaults are 15 and 10 minutes, and an attempt per call once the second has passed.
 

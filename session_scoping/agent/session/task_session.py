@@ -45,11 +45,11 @@ class TaskSession:
             Default: AssumeRole on `role_arn`, signed by the compute role.
         role_session_name: 2 to 64 characters CloudTrail shows. Default: made by `session_name_for`.
         session_policy: JSON that narrows the session below the role's policies, up to 2,048 characters.
-            Default: none. Not with `credentials`: whoever mints narrows.
+            Default: none. Not with `credentials`: the minter narrows.
         source_identity: What CloudTrail shows for every call of this session and of sessions chained from it, 2 to
             64 characters; sent with every AssumeRole, since STS lets nobody change it afterwards. Needs
             `sts:SetSourceIdentity` in the compute role's policy and in the role's trust. Default: none. Not with
-            `credentials`: whoever mints sets it.
+            `credentials`: the minter sets it.
         region_name: Default Region of the clients and of STS. Default: AWS_DEFAULT_REGION,
             AWS_REGION, then the profile's.
         clock: Returns the time of day as an aware datetime. Default: the system's clock.
@@ -210,7 +210,7 @@ class TaskSession:
 
         No call is made yet. The new session refreshes by itself, with credentials of 900 seconds, the least STS
         gives; IAM cannot require that, this method asks for it. A tool's role is assumed with this session's
-        credentials and inherits its tags; a policy alone is sent by whoever mints this session.
+        credentials and inherits its tags; a policy alone is sent by this session's own minter.
 
         Args:
             tool_role_arn: ARN of a ToolScopedRole. Default: this session's own role, with `session_policy`.

@@ -78,8 +78,8 @@ class ConsentNeeded:
 
     Attributes:
         provider: The credential provider.
-        authorization_url: Where the user consents; `reveal()` shows it. Give it to this user alone: whoever opens it
-            ties their own account to this user's session.
+        authorization_url: Where the user consents; `reveal()` shows it. Give it to this user alone: the person who
+            opens it ties their own account to this user's session.
         session_uri: Names the consent in later calls. None when AgentCore gave none.
         in_progress: Whether the user was sent there before and has not finished.
     """

@@ -65,7 +65,7 @@ class SecretFallback:
     """
     A secret in Secrets Manager that stands in when the vault fails. Passing one is the flag; there is no other.
 
-    It is a shared credential: whoever the user is, the other service sees the same account. It never stands in for
+    It is a shared credential: for every user, the other service sees the same account. It never replaces
     a consent that is missing.
 
     Attributes:
@@ -143,7 +143,7 @@ def complete_consent(session: Clients, session_uri: str, *, user: str | None = N
             "a consent is finished for one user",
             got="both user and jwt" if user else "neither user nor jwt",
             expected="one of them",
-            why="AgentCore compares it with whoever asked",
+            why="AgentCore compares it with the user who asked",
             fix="pass what the workload access token was made from",
         )
     who = {"userToken": jwt} if jwt else {"userId": str(parse_user_id(str(user)))}

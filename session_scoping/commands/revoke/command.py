@@ -230,7 +230,7 @@ def _out(value: Any) -> None:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr)  # noqa: T201 - beside the output, so that this stays JSON
+    print(text, file=sys.stderr)  # noqa: T201 - not on stdout, so that this stays JSON
 
 
 def _failed(text: str) -> int:

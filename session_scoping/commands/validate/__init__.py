@@ -1,1 +1,1 @@
-"""`session-scoping validate`: what AWS itself says of the templates' policies, beside what the verifier says."""
+"""`session-scoping validate`: what AWS itself says of the templates' policies, compared with the verifier."""

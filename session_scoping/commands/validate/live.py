@@ -147,7 +147,7 @@ class LiveProbe:
             task.client("s3").get_object(Bucket=bucket, Key=key)["Body"].close()
         except ClientError as error:
             code, text = (str(error.response["Error"].get(part, "")) for part in ("Code", "Message"))
-            # Without s3:ListBucket, S3 answers 403 for what is not there as well; the action it names tells them apart.
+            # Without s3:ListBucket, S3 answers 403 for a missing object too; the action it names distinguishes them.
             if code in _DENIED and "s3:ListBucket" in text:
                 return Answer(case, allowed=True, note="no such object")
             if code in _DENIED and "s3:GetObject" not in text:

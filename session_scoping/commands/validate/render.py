@@ -1,4 +1,4 @@
-"""What was expected beside what AWS said, for a terminal and for tools."""
+"""What was expected and what AWS said, for a terminal and for tools."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -89,7 +89,7 @@ def parameter_name(tenant: str, given: str | None) -> str:
 
 
 def trust_errors(path: str, tenant: str, ruler: Ruler, trust: Any) -> Iterable[str]:
-    """Measure the trust policy, and refuse a statement that admits others, whoever added it."""
+    """Measure the trust policy, and refuse a statement that admits others, the library's own or another."""
     if message := too_large(trust, ruler):
         yield message
     for statement in trust["Statement"]:

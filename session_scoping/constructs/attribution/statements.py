@@ -89,7 +89,7 @@ def identified(tenant: str, key: str) -> Conditions:
 @dataclass(frozen=True)
 class TrustTerms:
     """
-    What one SessionBrokerRole demands of whoever assumes it.
+    What one SessionBrokerRole requires of its callers.
 
     Attributes:
         tenant: Whose sessions they are.

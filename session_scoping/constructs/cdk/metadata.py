@@ -1,4 +1,4 @@
-"""What is written beside a role: promises to the verifier, and what another role's owner must add."""
+"""What is written about a role: Metadata for the verifier, and what another role's owner must add."""
 
 import json
 from collections.abc import Mapping

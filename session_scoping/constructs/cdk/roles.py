@@ -96,7 +96,7 @@ def demand_exact(role: iam.IRole) -> None:
             f"role `{role.node.path}` is not one role",
             got="an ARN with a wildcard",
             expected="the exact ARN of one role",
-            why="whoever can make a role of a fitting name could mint",
+            why="a principal that can make a role of a fitting name could mint",
             fix="name the role",
         )
 

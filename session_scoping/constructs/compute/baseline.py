@@ -1,5 +1,5 @@
 """
-What agent code may do beside tenant data: the documented baseline of each backend, with exact ARNs.
+What agent code may do without tenant data: the documented baseline of each backend, with exact ARNs.
 
 Source: AgentCore devguide, runtime-permissions; ECS developer guide, task-iam-roles and ecs-exec; Secrets Manager
 and CloudWatch Logs guides, identity-based policies.
@@ -163,7 +163,7 @@ def _secret_arn(secret: cdk.aws_secretsmanager.ISecret | str) -> str:
 
 def check_runtime(name: str | None, arn: str | None) -> None:
     """
-    Refuse a runtime's name or ARN that would stand for several runtimes.
+    Refuse a runtime's name or ARN that would match several runtimes.
 
     Raises:
         InvalidInputError: A wildcard, or text of another form.

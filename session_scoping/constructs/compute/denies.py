@@ -66,7 +66,7 @@ class GuardedRole(Protocol):
 
     @property
     def other_roles(self) -> Sequence[str]:
-        """ARNs of roles it may assume besides the session roles it mints for."""
+        """ARNs of roles it may assume in addition to the session roles it mints for."""
 
 
 class RolesGuard:

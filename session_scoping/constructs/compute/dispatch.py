@@ -35,7 +35,7 @@ def grant_dispatch(
 
     The two actions stand in two statements, so that the one for users can be taken away by itself.
 
-    NOT PROTECTED: InvokeAgentRuntimeForUser has no condition key, so whoever holds it may name any user, and the
+    NOT PROTECTED: InvokeAgentRuntimeForUser has no condition key, so a role that has it may name any user, and the
     runtime's agent then gets that user's tokens. It is for the one role that knows who the user is.
 
     Args:

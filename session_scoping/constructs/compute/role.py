@@ -39,7 +39,7 @@ class ScopedComputeRole(AsRole, Construct):
 
     Tenant data is reached only through a `SessionRole`, which attaches its own Denies to this role.
 
-    NOT PROTECTED: code beside the agent can read these credentials, so whatever this role may do, a hijacked
+    NOT PROTECTED: code next to the agent can read these credentials, so whatever this role may do, a hijacked
     agent may do.
     """
 
@@ -71,7 +71,7 @@ class ScopedComputeRole(AsRole, Construct):
             backend: Decides the service trusted and the documented baseline.
             models: Bedrock models the role may invoke. Default: none.
             secrets: Secrets it may read: the secret, or its complete ARN. Default: none.
-            log_groups: Log groups it may write to. Default: none beside AgentCore's own.
+            log_groups: Log groups it may write to. Default: AgentCore's own only.
             memory: AgentCore Memory it may read and write events of. Default: none. Memory is not scoped to a
                 session: every task under this role reaches all of it.
             repository: Image repository AgentCore pulls from. Default: no pull permission; ECS pulls with the task
@@ -161,7 +161,7 @@ class ScopedComputeRole(AsRole, Construct):
 
     @property
     def other_roles(self) -> Sequence[str]:
-        """ARNs of roles it may assume besides the session roles it mints for."""
+        """ARNs of roles it may assume in addition to the session roles it mints for."""
         return self._other_roles
 
     def let_become(self, role_arn: str) -> None:

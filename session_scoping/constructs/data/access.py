@@ -1,4 +1,4 @@
-"""The words for access, and the actions each stands for. Small on purpose: what is absent is the point."""
+"""The words for access, and the actions of each. Small on purpose: what is absent is the point."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -35,7 +35,7 @@ OBJECT_ACCESS: Mapping[str, tuple[str, ...]] = {
 
 def actions_for(words: str | Sequence[str], vocabulary: Mapping[str, tuple[str, ...]], what: str) -> tuple[str, ...]:
     """
-    Return the actions that the access words stand for, each once, in the vocabulary's order.
+    Return the actions of the access words, each once, in the vocabulary's order.
 
     Raises:
         InvalidInputError: No word, or a word the vocabulary does not have.
@@ -47,7 +47,7 @@ def actions_for(words: str | Sequence[str], vocabulary: Mapping[str, tuple[str, 
             f"unknown access to {what}" if unknown else f"no access to {what} is named",
             got=", ".join(f"`{word}`" for word in unknown) or "an empty list",
             expected=f"one or more of {', '.join(vocabulary)}",
-            why="each word stands for actions that the session's own key can limit; no others can be isolated",
+            why="the session's own key can limit every action of these words; no others can be isolated",
             fix="choose from these words, or leave the table or bucket out",
         )
     chosen = {action for word in wanted for action in vocabulary[word]}

@@ -116,7 +116,7 @@ class Models:
         Args:
             scope: Where context is looked up.
             model_ids: Default of context `bedrockModels`: a list, or on the command line a JSON list or ids
-                parted by commas.
+                separated by commas.
             geography: Default of context `bedrockGeo`.
         """
         given: Any = scope.node.try_get_context("bedrockModels")
@@ -134,7 +134,7 @@ class Models:
 
         Args:
             site: Where the role stands.
-            conditions: What every statement demands beside the fence.
+            conditions: What every statement requires in addition to the profile condition.
         """
         base = merge(*conditions)
         kinds: dict[tuple[bool, bool], list[_ModelAccess]] = {}

@@ -1,4 +1,4 @@
-"""Whether object key formats, and patterns excepted from their guard, keep sessions apart."""
+"""Whether object key formats, and patterns excepted from their guard, isolate sessions."""
 
 from collections.abc import Sequence
 from itertools import combinations
@@ -13,7 +13,7 @@ def check_disjoint(objects: Sequence[BoundObjects]) -> None:
     """
     Refuse two formats in one bucket that meet under different sessions.
 
-    Example: beside `traces/{user_id}/`, a format `{task_id}/` would give the task called `traces` everything.
+    Example: together with `traces/{user_id}/`, a format `{task_id}/` would give the task called `traces` everything.
 
     Raises:
         InvalidInputError: Two formats can name the same key for different sessions.
@@ -73,7 +73,7 @@ def check_others(patterns: Sequence[str], objects: Sequence[BoundObjects]) -> tu
             raise InvalidInputError(
                 "other_objects would open more than other objects",
                 got="one text in place of a list" if isinstance(patterns, str) else f"`{pattern}`",
-                expected="ARN patterns of one named bucket each, apart from the tenant prefixes",
+                expected="ARN patterns of one named bucket each, outside the tenant prefixes",
                 why="the guard that closes the rest of S3 would not hold for tenant objects",
                 fix='name the bucket and a prefix, such as ["arn:aws:s3:::shared-docs/*"]',
             )

@@ -237,7 +237,7 @@ def key_sections(objects: Sequence[BoundObjects], site: Site, base: Conditions) 
     """
     Return the Allows on the buckets' customer-managed keys, only as S3 asks for them and only for these keys.
 
-    A multipart upload needs Decrypt beside GenerateDataKey (S3 guide, mpuoverview). With Bucket Keys the context
+    A multipart upload needs Decrypt as well as GenerateDataKey (S3 guide, mpuoverview). With Bucket Keys the context
     is the bucket, so KMS then parts no prefixes; the S3 statements do.
     """
     sections = []

@@ -99,7 +99,7 @@ class TenantTablePolicy(Construct):
                 "a compute role is no place for tenant tables",
                 got="a ScopedComputeRole",
                 expected="a SessionRole, or a role that runs no agent code",
-                why="its sessions carry no tags, and code beside the agent reads its credentials",
+                why="its sessions carry no tags, and code next to the agent reads its credentials",
                 fix="attach the policy to the SessionRole",
             )
         if isinstance(role, SessionRole):

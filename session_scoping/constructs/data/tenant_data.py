@@ -138,7 +138,7 @@ class TenantData:
         return tenant_tables.untagged_sections(self.tables)
 
     def _key_guard(self) -> list[Section]:
-        """Deny the tenant keys to whoever does not come through DynamoDB or S3, their administration included."""
+        """Deny the tenant keys to requests that do not come through DynamoDB or S3, key administration included."""
         keys = self._keys()
         if not keys:
             return []

@@ -18,7 +18,7 @@ from session_scoping.constructs.minting.signing_keys import SIGNING
 
 def own(site: Site, key: kms.IKey, table: dynamodb.ITable, log_group: logs.ILogGroup) -> list[Section]:
     """
-    Return what the function needs beside minting.
+    Return what the function needs in addition to minting.
 
     Source:
         Service authorization reference, list_awskeymanagementservice: Verify has `kms:SigningAlgorithm` and
@@ -49,7 +49,7 @@ def guarded(
     """
     Return the Denies that keep a role from changing what mints.
 
-    INVARIANT: they hold when somebody later allows `lambda:*`, `dynamodb:*` or `sts:*`; `iam:*` is denied beside them.
+    INVARIANT: they hold when somebody later allows `lambda:*`, `dynamodb:*` or `sts:*`; `iam:*` is denied as well.
 
     Args:
         function: The broker's function.

@@ -41,8 +41,8 @@ class CredentialBroker(Construct):
     Its role is the only one that mints for its session role (`Minting.by_credential_broker`). Agent code may invoke
     the function and nothing else; the orchestrator may sign tokens and nothing else (`grant_issue`).
 
-    NOT PROTECTED: a token is a bearer credential, good for one task until it expires or is revoked; whoever may invoke
-    the function can use up its concurrency, and tasks then live on the credentials they hold.
+    NOT PROTECTED: a token is a bearer credential, good for one task until it expires or is revoked; a principal that
+    may invoke the function can use up its concurrency, and tasks then live on the credentials they hold.
     """
 
     def __init__(

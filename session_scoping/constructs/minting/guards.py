@@ -23,7 +23,7 @@ def _iam_guard() -> Section:
 
     Everywhere, because a new identity, or another role's policy, would do as well as this one.
 
-    NOT PROTECTED: the code of whoever signs, and whatever deploys (`cloudformation:*`, the CDK's bucket).
+    NOT PROTECTED: the code of the signer, and whatever deploys (`cloudformation:*`, the CDK's bucket).
     """
     return Section.whole(deny("DenyIam", {"Action": ["iam:*"], "Resource": ["*"]}))
 

@@ -106,8 +106,8 @@ class Minting:
         """
         Return minting by a `CredentialBroker`, which takes every tag from a signed task token.
 
-        NOT PROTECTED: whoever holds a task's token may have that task's credentials until the token expires or is
-        revoked; and whoever may sign with its key, change its function or its role may mint anything.
+        NOT PROTECTED: a holder of a task's token gets that task's credentials until the token expires or is revoked.
+        A principal that may sign with its key, or change its function or role, may mint anything.
 
         Args:
             broker: The function. It serves one session role.
@@ -140,12 +140,12 @@ class Minting:
         max_session: cdk.Duration | None = None,
     ) -> "Minting":
         """
-        Return minting by whoever holds a token of one OIDC issuer: `sts:AssumeRoleWithWebIdentity`.
+        Return minting by the holder of a token of one OIDC issuer: `sts:AssumeRoleWithWebIdentity`.
 
         No role is assumed by another, so sessions may last up to twelve hours. Nothing stands between the token and
         STS: a token cannot be revoked, only its sessions denied.
 
-        NOT PROTECTED: whoever may sign with the issuer's key, or change what its key set says, may mint anything.
+        NOT PROTECTED: a principal that may sign with the issuer's key, or change its key set, may mint anything.
 
         Args:
             provider: A `TaskTokenIssuer`, or the IAM OIDC provider of an issuer that exists.
@@ -193,7 +193,7 @@ def demand_open(minting: Minting, path: str) -> None:
         raise InvalidInputError(
             f"session role `{path}` is minted by token",
             got="a role to admit",
-            expected="no minter beside the token's own way",
+            expected="no minter other than the token's holder",
             why="it would choose a session's tags without a signed token",
             fix="issue it tokens, or use Minting.by_broker",
         )

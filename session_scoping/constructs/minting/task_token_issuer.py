@@ -34,7 +34,7 @@ class TaskTokenIssuer(Construct):
     deploy; swap the two and sign with the new one; take the old one out twelve hours later. Both stand in the key set
     meanwhile, each under its key id. A CredentialBroker takes one key: there, running tasks need a new token.
 
-    NOT PROTECTED: whoever administers the key, the bucket, the distribution or the domain name can mint anything.
+    NOT PROTECTED: an administrator of the key, the bucket, the distribution or the domain name can mint anything.
     Compute roles, sessions and tools are denied it by the SessionRole, except a DNS zone that is not passed as
     `hosted_zone`.
     """

@@ -94,7 +94,7 @@ def _arn_of(provider: AnyProvider) -> str:
             "the provider of web identity is not one provider",
             got="an ARN with a wildcard",
             expected="the exact ARN of one OIDC provider",
-            why="whoever can make a provider of a fitting name could mint",
+            why="a principal that can make a provider of a fitting name could mint",
             fix="name the provider",
         )
     return arn

@@ -32,7 +32,7 @@ class WorkloadBinding(Limit):
     """
     Ties sessions to one VPC and Region: STS makes them there only, and everywhere else they are denied everything.
 
-    NOT PROTECTED: none of this is attestation. Whoever runs code in the VPC, beside the agent or elsewhere in it,
+    NOT PROTECTED: none of this is attestation. Other code in the VPC, next to the agent or elsewhere in it,
     may use a stolen session; AgentCore runtimes with the same subnets and security groups share network interfaces,
     so the VPC is the finest binding there is for them. See docs/binding.md.
 

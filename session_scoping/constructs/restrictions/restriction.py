@@ -43,7 +43,7 @@ class Limit:
         """Refuse what cannot narrow a session with these tags; say on the construct what its owner must know."""
 
     def trust_conditions(self, site: Site) -> Conditions:  # noqa: ARG002 - for those that override it
-        """Return what every statement of the trust policy demands besides the tags."""
+        """Return what every statement of the trust policy requires in addition to the tags."""
         return {}
 
     def guards(self, site: Site) -> list[Section]:  # noqa: ARG002

@@ -1,4 +1,4 @@
-"""Revocation: sessions that are over before their credentials are."""
+"""Revocation: Denies that end sessions before their credentials expire."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Revocation(Limit):
     tag, only `issued_before` without tags is possible.
 
     NOT PROTECTED: what a session has read already; credentials of other roles it went on to. `issued_before` stops no
-    new session: whoever may mint, mints anew. Cut the minter off first, or revoke the tag.
+    new session: a minter can mint again. Cut the minter off first, or revoke the tag.
 
     Attributes:
         sessions: Whom it ends.
@@ -93,7 +93,7 @@ class Revocation(Limit):
 
         For one tag only: conditions of a statement are ANDed, so two tags would refuse every session that has either
         one. There the Deny alone carries: it holds for a new session as for an old one. A negated operator is true
-        where the tag is absent; the positive demand for every tag stands beside it.
+        where the tag is absent; the positive condition on every tag covers that.
         """
         tags = self.sessions.tags
         if self.sessions.before or len(tags) != 1:

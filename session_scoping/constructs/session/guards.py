@@ -1,4 +1,4 @@
-"""Denies on the session role itself, beside those on tables and objects."""
+"""Denies on the session role itself, in addition to those on tables and objects."""
 
 from collections.abc import Iterable
 

@@ -43,7 +43,7 @@ class SessionRole(Construct):
     Two series of managed policies are attached: `Permissions`, where every Allow demands the session's tags, and
     `Guards`, Denies that hold when somebody later allows `dynamodb:*`, `s3:*` or `sts:*`.
 
-    NOT PROTECTED: whoever may mint may choose the tags (see `Minting`); and a session may write any value into its
+    NOT PROTECTED: a minter may choose the tags (see `Minting`); and a session may write any value into its
     own rows and objects, an approval of its own request included.
     """
 

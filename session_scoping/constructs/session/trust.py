@@ -23,7 +23,7 @@ class Trust:
     Attributes:
         minting: Who may mint.
         tags: What it demands of the tags.
-        limits: What it demands besides, of every statement.
+        limits: What it requires in addition, of every statement.
     """
 
     minting: Minting
@@ -91,7 +91,7 @@ def trust_conditions(tag_keys: Sequence[str], path_tags: Iterable[str], transiti
     """
     Return what the trust policy demands of every mint.
 
-    All tags present and not empty, no tag beside them, no path in a tag that becomes part of an object key, and
+    All tags present and not empty, no other tag, no path in a tag that becomes part of an object key, and
     no transitive tag but those asked for.
 
     Source: service authorization reference: all four keys exist for AssumeRole and for TagSession.

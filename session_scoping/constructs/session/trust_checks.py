@@ -1,4 +1,4 @@
-"""The trust policy as the finished tree renders it, and the tags of the role beside it."""
+"""The trust policy as the finished tree renders it, and the tags of its role."""
 
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -42,7 +42,7 @@ def _keys(tags: Sequence[dict[str, str]] | None) -> list[str]:
 
 
 def _untagged(trust: Any, tag_keys: Sequence[str]) -> Iterable[str]:
-    """Refuse a statement that does not ask for every tag, whoever added it."""
+    """Refuse a statement that does not ask for every tag, the library's own or another."""
     asked = {f"aws:RequestTag/{key}" for key in tag_keys}
     for statement in trust["Statement"]:
         conditions = statement.get("Condition", {})
@@ -50,7 +50,7 @@ def _untagged(trust: Any, tag_keys: Sequence[str]) -> Iterable[str]:
             yield (
                 "the trust policy admits a principal without its tags: got a statement with "
                 f"{'other conditions' if conditions else 'no Condition'}, expected every statement to demand "
-                f"{', '.join(sorted(asked))}; whoever it admits reaches every tenant's data; fix: remove it and call "
+                f"{', '.join(sorted(asked))}; a caller it admits reaches every tenant's data; fix: remove it and call "
                 "admit() on the SessionRole"
             )
 
@@ -65,9 +65,9 @@ def _added(trust: Any, own: Any) -> Iterable[str]:
         if statement["Effect"] == "Allow" and statement not in own["Statement"]:
             actions = statement.get("Action", "NotAction")
             yield (
-                "the trust policy admits somebody beside the token's own way: got a statement allowing "
+                "the trust policy admits a caller without the token: got a statement allowing "
                 f"{actions if isinstance(actions, str) else ', '.join(actions)}, expected none but the SessionRole's "
-                "own; whoever it admits chooses a session's tags without a signed token; fix: remove it"
+                "own; a caller it admits chooses a session's tags without a signed token; fix: remove it"
             )
 
 

@@ -1,4 +1,4 @@
-"""What whoever deploys a session role must have seen: warnings at synth that can be acknowledged."""
+"""What an engineer who deploys a session role must have seen: warnings at synth that can be acknowledged."""
 
 import aws_cdk as cdk
 from constructs import Construct

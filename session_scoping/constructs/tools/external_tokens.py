@@ -34,7 +34,7 @@ class ExternalTokenGrant(Construct):
     Lets a role ask AWS for signed tokens (`sts:GetWebIdentityToken`) that an outside service accepts as its identity.
 
     The audiences are pinned, the duration is capped, the algorithm is fixed, and no claims of the caller's own can
-    be added. Denies beside the grant hold when somebody later allows `sts:*`; on a SessionRole or a ToolScopedRole
+    be added. Denies next to the grant hold when somebody later allows `sts:*`; on a SessionRole or a ToolScopedRole
     they take the place of the unconditional Deny on this action.
 
     NOT PROTECTED: a token is time-boxed, not single-use: who reads it uses it until it ends, as often as the other
@@ -60,7 +60,7 @@ class ExternalTokenGrant(Construct):
             id: Construct id; part of the policies' logical ids.
             grantee: Who may ask. A role has one such grant.
             audiences: 1 to 10 exact audiences, such as `https://api.example.com`. A request may name several of
-                them, and none beside them.
+                them, and no others.
             max_duration: The longest a token may last, 1 to 60 minutes. Requests must name their duration. Default:
                 5 minutes, which is also what AWS gives when none is named.
             signing_algorithm: `ES384` or `RS256`; requests must name it. Default: `ES384`.

@@ -42,7 +42,7 @@ class ToolScopedRole(Construct):
     demands the tags, so it is the same task's data. Denied, whatever is granted later: onward chaining, the tenant
     data of the session role that the tool is not given, and, where tokens mint, what could forge one.
 
-    NOT PROTECTED: credentials last up to an hour, whoever asks: IAM has no condition on the `DurationSeconds` of
+    NOT PROTECTED: credentials last up to an hour for every caller: IAM has no condition on the `DurationSeconds` of
     AssumeRole, and `TaskSession.derive` asks for 900 seconds because the client chooses to. A tool's session
     outlives the session it came from by up to that long, and code that holds the session's credentials reaches all
     its tools: this narrows what a tool holds, not what the agent may become.

@@ -19,7 +19,7 @@ def assume_conditions(tag_keys: Sequence[str], path_tags: Iterable[str], name_ta
     """
     Return what `sts:AssumeRole` on a tool role demands.
 
-    Every tag there, not empty and equal to the caller's own; no tag beside them; the session named by its task.
+    Every tag there, not empty and equal to the caller's own; no other tag; the session named by its task.
 
     STS puts inherited transitive tags into the request, where they read as `aws:RequestTag` and count in
     `aws:TagKeys`; they cannot be overridden, but one that is not transitive could be passed with another value.
@@ -41,7 +41,7 @@ def assume_conditions(tag_keys: Sequence[str], path_tags: Iterable[str], name_ta
 
 def tag_conditions(tag_keys: Sequence[str]) -> Conditions:
     """
-    Return what `sts:TagSession` on a tool role demands: the caller's own tags, and no tag beside them.
+    Return what `sts:TagSession` on a tool role demands: the caller's own tags, and no other tag.
 
     Source: service authorization reference: `sts:RoleSessionName` is no condition key of TagSession, so a statement
     of its own carries it.
@@ -88,7 +88,7 @@ def _errors(path: str, ruler: Ruler, tag_keys: Sequence[str], kept: Any) -> Iter
         if statement["Effect"] == "Allow" and not only_identity and not asked <= conditions.items():
             yield (
                 f"role `{path}`: the trust policy admits a principal without its task: got a statement that does not "
-                f"compare every tag with the caller's, expected {', '.join(sorted(tag_keys))} compared; whoever it "
+                f"compare every tag with the caller's, expected {', '.join(sorted(tag_keys))} compared; a caller it "
                 "admits uses the tool for any task; fix: remove it: a ToolScopedRole is assumed by sessions only"
             )
     for error in reserved_tags([tag["key"] for tag in kept.get("tags") or ()], tag_keys):

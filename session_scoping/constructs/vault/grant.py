@@ -36,8 +36,8 @@ class TokenVaultGrant(Construct):
     Two series of managed policies are attached: `Permissions`, exact ARNs only, and `Guards`, Denies of every other
     workload identity, provider and user that hold when somebody later allows `bedrock-agentcore:*`.
 
-    NOT PROTECTED: the guards stand on this role only; a `bedrock-agentcore:*` on a compute or tool role beside it
-    reaches every user's tokens. IAM cannot tell the flows apart (GetResourceOauth2Token has no condition keys), so a
+    NOT PROTECTED: the guards stand on this role only; a `bedrock-agentcore:*` on another compute or tool role
+    reaches every user's tokens. IAM cannot distinguish the flows (GetResourceOauth2Token has no condition keys), so a
     role with two flows may use either with every provider here; which scopes are asked for is not limited either.
     Whoever holds a workload access token speaks for its user until it ends. Not run against AWS: see
     docs/token-vault.md.

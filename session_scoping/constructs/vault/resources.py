@@ -59,7 +59,7 @@ class VaultProvider:
             provider: The L2 or L1 resource, an import, or its ARN.
             secret: The secret with its client secret: the ISecret the provider refers to
                 (`clientSecretSource: EXTERNAL`), or its complete ARN. AgentCore reads it with the permissions of
-                whoever asks for a token. Default: what the import says; for a provider made here, none.
+                the principal that asks for a token. Default: what the import says; for a provider made here, none.
 
         Raises:
             InvalidInputError: The ARN has a wildcard or another form.

@@ -1,4 +1,4 @@
-"""The statements of a token vault grant: the exact Allows, and the Denies that outlive a broad Allow beside them."""
+"""The statements of a token vault grant: the exact Allows, and the Denies that hold under a broad Allow."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

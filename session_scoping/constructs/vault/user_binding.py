@@ -38,8 +38,8 @@ class UserBinding:
         """
         Bind an asserted user id to the session's own tag: the id in the request must be the tag's value.
 
-        The tag holds what `user_id_for` (`session_scoping.contract.users`) builds. AgentCore takes the id on trust: only
-        the role that minted the tag vouches for it.
+        The tag holds what `user_id_for` (`session_scoping.contract.users`) builds. AgentCore takes the id on trust:
+        only the role that minted the tag vouches for it.
 
         Raises:
             InvalidInputError: The key is no session tag's.
@@ -92,7 +92,7 @@ class UserBinding:
         Bind an asserted user id to one identity provider: `cognito+<sub>`, any user of it.
 
         For a consent callback, which serves all users and knows from its own login who is there. NOT PROTECTED:
-        whoever holds that role may speak for every user of the provider.
+        that role may then speak for every user of the provider.
 
         Raises:
             InvalidInputError: The name is not a short lower-case word.

@@ -4,7 +4,7 @@ The function's entry point: `{"token": "<JWT>"}` in, credentials or a refusal ou
 It always answers: no exception leaves it, since the runtime would print its traceback. No line holds the token, a
 tag's value or a credential; `jti` says which token it was.
 
-**Not protected:** whoever holds a valid token and may invoke the function gets the task's credentials, as often as
+**Not protected:** a holder of a valid token that may invoke the function gets the task's credentials, as often as
 they like, until it expires or is revoked. A token is not spent by its first use: the task refreshes with it.
 """
 

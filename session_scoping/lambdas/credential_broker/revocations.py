@@ -93,7 +93,7 @@ def _put(table_name: str, name: str, expires_at: int | None, client: Any) -> Non
     if expires_at is not None and expires_at <= _clock():
         raise InvalidInputError(
             "expires_at of a revocation has passed",
-            got="a time that is over",
+            got="a time in the past",
             expected="a time to come, or none",
             why="the broker would not count it, and nothing would be revoked",
             fix="leave it out: a tag is then revoked until its item is deleted",
