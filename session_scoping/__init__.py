@@ -1,114 +1,82 @@
 """
 AWS credentials that reach only one task's own data.
 
-The public door. The constructs load on first use, so that an agent image, which has boto3 but no CDK, can import
-the contract from here without starting Node; so does what an agent's start can do without.
+The public door. Names load on first use, so that an agent image, which has boto3 but no CDK, can import the contract
+from here without starting Node, and an app loads only the constructs it uses.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from session_scoping.contract.errors import (
-    InvalidInputError,
-    MissingExtraError,
-    QuotaExceededError,
-    SessionScopingError,
-)
-from session_scoping.contract.tags import SessionTags
+from session_scoping.contract.doors import door
 
 if TYPE_CHECKING:
-    from session_scoping.constructs import (
-        ComputeBackend,
-        CredentialBroker,
-        ExternalTokenGrant,
-        Minting,
-        Models,
-        Revocation,
-        ScopedComputeRole,
-        SessionBrokerRole,
-        SessionRole,
-        TaskTokenIssuer,
-        TenantObjects,
-        TenantTable,
-        TenantTablePolicy,
-        TokenFlow,
-        TokenVaultGrant,
-        ToolScopedRole,
-        UserBinding,
-        VaultProvider,
-        WebIdentity,
-        WorkloadBinding,
-        endpoint_policy_for,
-        grant_dispatch,
-    )
-    from session_scoping.contract.key_formats import KeyFormat
-    from session_scoping.contract.source_identity import SourceIdentity
+    from session_scoping.aws.token_vault import TokenFlow as TokenFlow
+    from session_scoping.constructs.attribution.role import SessionBrokerRole as SessionBrokerRole
+    from session_scoping.constructs.attribution.statements import WebIdentity as WebIdentity
+    from session_scoping.constructs.compute.dispatch import grant_dispatch as grant_dispatch
+    from session_scoping.constructs.compute.role import ComputeBackend as ComputeBackend
+    from session_scoping.constructs.compute.role import ScopedComputeRole as ScopedComputeRole
+    from session_scoping.constructs.data.models import Models as Models
+    from session_scoping.constructs.data.objects import TenantObjects as TenantObjects
+    from session_scoping.constructs.data.table_policy import TenantTablePolicy as TenantTablePolicy
+    from session_scoping.constructs.data.tables import TenantTable as TenantTable
+    from session_scoping.constructs.minting.credential_broker import CredentialBroker as CredentialBroker
+    from session_scoping.constructs.minting.minting import Minting as Minting
+    from session_scoping.constructs.minting.task_token_issuer import TaskTokenIssuer as TaskTokenIssuer
+    from session_scoping.constructs.restrictions.binding import WorkloadBinding as WorkloadBinding
+    from session_scoping.constructs.restrictions.binding import endpoint_policy_for as endpoint_policy_for
+    from session_scoping.constructs.restrictions.revocation import Revocation as Revocation
+    from session_scoping.constructs.session.role import SessionRole as SessionRole
+    from session_scoping.constructs.tools.external_tokens import ExternalTokenGrant as ExternalTokenGrant
+    from session_scoping.constructs.tools.role import ToolScopedRole as ToolScopedRole
+    from session_scoping.constructs.vault.grant import TokenVaultGrant as TokenVaultGrant
+    from session_scoping.constructs.vault.resources import VaultProvider as VaultProvider
+    from session_scoping.constructs.vault.user_binding import UserBinding as UserBinding
+    from session_scoping.contract.errors import InvalidInputError as InvalidInputError
+    from session_scoping.contract.errors import MissingExtraError as MissingExtraError
+    from session_scoping.contract.errors import QuotaExceededError as QuotaExceededError
+    from session_scoping.contract.errors import SessionScopingError as SessionScopingError
+    from session_scoping.contract.key_formats import KeyFormat as KeyFormat
+    from session_scoping.contract.source_identity import SourceIdentity as SourceIdentity
+    from session_scoping.contract.tags import SessionTags as SessionTags
 
-_HOMES = {
-    "ComputeBackend": "session_scoping.constructs",
-    "CredentialBroker": "session_scoping.constructs",
-    "ExternalTokenGrant": "session_scoping.constructs",
-    "KeyFormat": "session_scoping.contract.key_formats",
-    "Minting": "session_scoping.constructs",
-    "Models": "session_scoping.constructs",
-    "Revocation": "session_scoping.constructs",
-    "ScopedComputeRole": "session_scoping.constructs",
-    "SessionBrokerRole": "session_scoping.constructs",
-    "SessionRole": "session_scoping.constructs",
-    "SourceIdentity": "session_scoping.contract.source_identity",
-    "TaskTokenIssuer": "session_scoping.constructs",
-    "TenantObjects": "session_scoping.constructs",
-    "TenantTable": "session_scoping.constructs",
-    "TenantTablePolicy": "session_scoping.constructs",
-    "TokenFlow": "session_scoping.constructs",
-    "TokenVaultGrant": "session_scoping.constructs",
-    "ToolScopedRole": "session_scoping.constructs",
-    "UserBinding": "session_scoping.constructs",
-    "VaultProvider": "session_scoping.constructs",
-    "WebIdentity": "session_scoping.constructs",
-    "WorkloadBinding": "session_scoping.constructs",
-    "endpoint_policy_for": "session_scoping.constructs",
-    "grant_dispatch": "session_scoping.constructs",
-}
-
-__all__ = [
-    "ComputeBackend",
-    "CredentialBroker",
-    "ExternalTokenGrant",
-    "InvalidInputError",
-    "KeyFormat",
-    "Minting",
-    "MissingExtraError",
-    "Models",
-    "QuotaExceededError",
-    "Revocation",
-    "ScopedComputeRole",
-    "SessionBrokerRole",
-    "SessionRole",
-    "SessionScopingError",
-    "SessionTags",
-    "SourceIdentity",
-    "TaskTokenIssuer",
-    "TenantObjects",
-    "TenantTable",
-    "TenantTablePolicy",
-    "TokenFlow",
-    "TokenVaultGrant",
-    "ToolScopedRole",
-    "UserBinding",
-    "VaultProvider",
-    "WebIdentity",
-    "WorkloadBinding",
-    "endpoint_policy_for",
-    "grant_dispatch",
-]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__getattr__, __dir__, __all__ = door(
+    __name__,
+    {
+        "session_scoping.aws.token_vault": ("TokenFlow",),
+        "session_scoping.constructs.attribution.role": ("SessionBrokerRole",),
+        "session_scoping.constructs.attribution.statements": ("WebIdentity",),
+        "session_scoping.constructs.compute.dispatch": ("grant_dispatch",),
+        "session_scoping.constructs.compute.role": (
+            "ComputeBackend",
+            "ScopedComputeRole",
+        ),
+        "session_scoping.constructs.data.models": ("Models",),
+        "session_scoping.constructs.data.objects": ("TenantObjects",),
+        "session_scoping.constructs.data.table_policy": ("TenantTablePolicy",),
+        "session_scoping.constructs.data.tables": ("TenantTable",),
+        "session_scoping.constructs.minting.credential_broker": ("CredentialBroker",),
+        "session_scoping.constructs.minting.minting": ("Minting",),
+        "session_scoping.constructs.minting.task_token_issuer": ("TaskTokenIssuer",),
+        "session_scoping.constructs.restrictions.binding": (
+            "WorkloadBinding",
+            "endpoint_policy_for",
+        ),
+        "session_scoping.constructs.restrictions.revocation": ("Revocation",),
+        "session_scoping.constructs.session.role": ("SessionRole",),
+        "session_scoping.constructs.tools.external_tokens": ("ExternalTokenGrant",),
+        "session_scoping.constructs.tools.role": ("ToolScopedRole",),
+        "session_scoping.constructs.vault.grant": ("TokenVaultGrant",),
+        "session_scoping.constructs.vault.resources": ("VaultProvider",),
+        "session_scoping.constructs.vault.user_binding": ("UserBinding",),
+        "session_scoping.contract.errors": (
+            "InvalidInputError",
+            "MissingExtraError",
+            "QuotaExceededError",
+            "SessionScopingError",
+        ),
+        "session_scoping.contract.key_formats": ("KeyFormat",),
+        "session_scoping.contract.source_identity": ("SourceIdentity",),
+        "session_scoping.contract.tags": ("SessionTags",),
+    },
+)

@@ -4,9 +4,9 @@ The agent half (extra `[agent]`): boto3 only, never the CDK.
 The public door. Names load on first use, so that `session_scoping.agent.audit` also runs without boto3.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from session_scoping.contract.doors import door
 from session_scoping.contract.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -33,62 +33,50 @@ if TYPE_CHECKING:
     from session_scoping.agent.vault.workload_token import workload_token_from as workload_token_from
     from session_scoping.contract.tags import SessionTags as SessionTags
 
-_HOMES = {
-    "ConsentNeeded": "session_scoping.agent.vault.results",
-    "CredentialProvider": "session_scoping.agent.session.task_session",
-    "CredentialSet": "session_scoping.agent.session.credential_set",
-    "Delegation": "session_scoping.agent.vault.results",
-    "Identity": "session_scoping.agent.session.identity",
-    "Integration": "session_scoping.agent.vault.tokens",
-    "NotScopedError": "session_scoping.agent.errors",
-    "SecretFallback": "session_scoping.agent.vault.tokens",
-    "SessionTags": "session_scoping.contract.tags",
-    "TaskCredentialsError": "session_scoping.agent.errors",
-    "TaskSession": "session_scoping.agent.session.task_session",
-    "Token": "session_scoping.agent.vault.results",
-    "TokenUnavailableError": "session_scoping.agent.vault.errors",
-    "UnsafeAmbientSession": "session_scoping.agent.session.ambient",
-    "UnsafeAmbientWarning": "session_scoping.agent.errors",
-    "complete_consent": "session_scoping.agent.vault.tokens",
-    "read_task_file": "session_scoping.agent.children.task_file",
-    "resolve_token": "session_scoping.agent.vault.tokens",
-    "session_name_for": "session_scoping.agent.names",
-    "unsafe_ambient_session": "session_scoping.agent.session.ambient",
-    "workload_token_from": "session_scoping.agent.vault.workload_token",
-    "write_task_file": "session_scoping.agent.children.task_file",
-}
-
-__all__ = [
-    "ConsentNeeded",
-    "CredentialProvider",
-    "CredentialSet",
-    "Delegation",
-    "Identity",
-    "Integration",
-    "NotScopedError",
-    "SecretFallback",
-    "SessionTags",
-    "TaskCredentialsError",
-    "TaskSession",
-    "Token",
-    "TokenUnavailableError",
-    "UnsafeAmbientSession",
-    "UnsafeAmbientWarning",
-    "complete_consent",
-    "read_task_file",
-    "resolve_token",
-    "session_name_for",
-    "unsafe_ambient_session",
-    "workload_token_from",
-    "write_task_file",
-]
+_load, __dir__, __all__ = door(
+    __name__,
+    {
+        "session_scoping.agent.children.task_file": (
+            "read_task_file",
+            "write_task_file",
+        ),
+        "session_scoping.agent.errors": (
+            "NotScopedError",
+            "TaskCredentialsError",
+            "UnsafeAmbientWarning",
+        ),
+        "session_scoping.agent.names": ("session_name_for",),
+        "session_scoping.agent.session.ambient": (
+            "UnsafeAmbientSession",
+            "unsafe_ambient_session",
+        ),
+        "session_scoping.agent.session.credential_set": ("CredentialSet",),
+        "session_scoping.agent.session.identity": ("Identity",),
+        "session_scoping.agent.session.task_session": (
+            "CredentialProvider",
+            "TaskSession",
+        ),
+        "session_scoping.agent.vault.errors": ("TokenUnavailableError",),
+        "session_scoping.agent.vault.results": (
+            "ConsentNeeded",
+            "Delegation",
+            "Token",
+        ),
+        "session_scoping.agent.vault.tokens": (
+            "Integration",
+            "SecretFallback",
+            "complete_consent",
+            "resolve_token",
+        ),
+        "session_scoping.agent.vault.workload_token": ("workload_token_from",),
+        "session_scoping.contract.tags": ("SessionTags",),
+    },
+)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        return getattr(import_module(_HOMES[name]), name)
+        return _load(name)
     except ModuleNotFoundError as error:
         if error.name not in {"boto3", "botocore"}:
             raise
@@ -96,7 +84,3 @@ def __getattr__(name: str) -> Any:
             f"session_scoping.agent.{name} needs boto3: got an environment without {error.name}, "
             "expected the agent extra; no session can be made; fix: pip install 'session-scoping[agent]'"
         ) from None
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)

@@ -109,7 +109,7 @@ class KeyFormat:
         for between in literals[1:-1]:
             if all(is_tag_character(character) and character not in separators for character in between):
                 raise InvalidInputError(
-                    f"{what} `{text}` has two tags with no separator between them",
+                    f"{what} `{text}` has two tags with an ambiguous boundary",
                     got=f"`{between}` between them",
                     expected="a separator no tag value can hold, such as `#`",
                     why="x-y and z would make the same key as x and y-z",

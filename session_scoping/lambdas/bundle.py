@@ -55,7 +55,14 @@ class Bundle:
         return target
 
 
-_CONTRACT = ("__init__.py", "contract/__init__.py", "contract/errors.py", "contract/jws.py", "contract/names.py")
+_CONTRACT = (
+    "__init__.py",
+    "contract/__init__.py",
+    "contract/doors.py",
+    "contract/errors.py",
+    "contract/jws.py",
+    "contract/names.py",
+)
 _TOKENS = ("contract/tags.py", "contract/task_token.py", "lambdas/__init__.py")
 
 CREDENTIAL_BROKER = Bundle(

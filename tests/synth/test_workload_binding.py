@@ -21,8 +21,8 @@ from session_scoping import (
     SessionRole,
     TenantObjects,
     WorkloadBinding,
+    endpoint_policy_for,
 )
-from session_scoping.constructs import endpoint_policy_for
 from session_scoping.contract.tags import DEFAULT_TAG_KEYS
 from tests.support import small
 from tests.support.stacks import FLAG_SETS
