@@ -177,7 +177,7 @@ MISTAKES: dict[str, tuple[Attempt, str]] = {
     "table listed twice": (_same_table_twice, "listed twice"),
     "leading key without a tag": (_tables(leading_key="everyone"), "names no session tag"),
     "leading key with an unknown tag": (_tables(leading_key="{tenant_id}"), "unknown tag"),
-    "leading key that two sessions share": (_tables(leading_key="{user_id}-{task_id}"), "cannot be told apart"),
+    "leading key that two sessions share": (_tables(leading_key="{user_id}-{task_id}"), "an ambiguous boundary"),
     "the default leading key without its tag": (
         lambda stack: small.session_role(
             stack, tag_keys=["tenant_id"], tables=[TenantTable(small.table(stack, partition_key="tenant_id"))]
