@@ -8,8 +8,8 @@ from itertools import product
 from typing import Any
 
 from tests.support.simulator import Policies, request
-from tests.support.verify.deployed import ACCOUNT, REGION, Deployed, Store
 from tests.support.verify.mutations import Body, listed
+from tests.support.world import ACCOUNT, REGION, Store, World
 
 OTHER_ACCOUNT = "999988887777"
 TAGS = {"user_id": "u1", "repo": "r1", "task_id": "T1"}
@@ -53,31 +53,31 @@ class _Caller:
         return Policies(self.identity, self.boundary, policy)
 
 
-def probes(deployed: Deployed, session: str, compute: list[str]) -> Iterator[Probe]:
+def probes(world: World, session: str, compute: list[str]) -> Iterator[Probe]:
     """
     Yield what sessions, compute roles and strangers may try.
 
     Args:
-        deployed: The template.
+        world: The template.
         session: Logical id of the session role.
         compute: Logical ids of the roles agent code runs with.
     """
-    yield from _mints(deployed, session)
+    yield from _mints(world, session)
     context = {f"aws:PrincipalTag/{key}": value for key, value in TAGS.items()}
     for role in (session, *compute):
-        caller = _caller(deployed, role, context if role == session else {})
-        for store in deployed.stores:
-            yield from _on_store(caller, store, deployed.stores)
+        caller = _caller(world, role, context if role == session else {})
+        for store in world.stores:
+            yield from _on_store(caller, store, world.stores)
         yield from _elsewhere(caller)
-    yield from _assume_more(deployed, session)
-    for stranger, store in product(_strangers(), deployed.stores):
-        yield from _on_store(stranger, store, deployed.stores)
+    yield from _assume_more(world, session)
+    for stranger, store in product(_strangers(), world.stores):
+        yield from _on_store(stranger, store, world.stores)
 
 
-def _caller(deployed: Deployed, role: str, tags: dict[str, str]) -> _Caller:
-    principal = f"arn:aws:sts::{ACCOUNT}:assumed-role/{deployed.name(role)}/one"
-    tags = {"aws:PrincipalArn": deployed.arn(role), **tags}
-    return _Caller(role, principal, tuple(deployed.policies(role)), deployed.boundary(role), tags)
+def _caller(world: World, role: str, tags: dict[str, str]) -> _Caller:
+    found = world.role_of(role)
+    tags = {"aws:PrincipalArn": found.arn, **tags}
+    return _Caller(role, found.session("one"), tuple(found.policies), found.boundary, tags)
 
 
 def _strangers() -> Iterator[_Caller]:
@@ -104,28 +104,27 @@ def _tag_variants() -> Iterator[tuple[str, dict[str, str], list[str]]]:
     yield "transitive", TAGS, ["task_id"]
 
 
-def _mints(deployed: Deployed, session: str) -> Iterator[Probe]:
+def _mints(world: World, session: str) -> Iterator[Probe]:
     """Yield attempts to make a session: AssumeRole, and TagSession with it where tags are passed."""
-    arn, trust = deployed.arn(session), deployed.trust(session)
-    own = f"arn:aws:sts::{ACCOUNT}:assumed-role/{deployed.name(session)}/one"
-    callers: list[tuple[str, tuple[Body, ...]]] = [(own, tuple(deployed.policies(session)))]
-    callers += [(deployed.arn(role), (_MAY_ASSUME,)) for role in deployed.ids("AWS::IAM::Role") if role != session]
+    target = world.role_of(session)
+    callers: list[tuple[str, tuple[Body, ...]]] = [(target.session("one"), tuple(target.policies))]
+    callers += [(world.arn_of(role), (_MAY_ASSUME,)) for role in world.ids("AWS::IAM::Role") if role != session]
     callers += [(f"arn:aws:iam::{account}:role/stranger", (_MAY_ASSUME,)) for account in (ACCOUNT, OTHER_ACCOUNT)]
     callers += [("lambda.amazonaws.com", ())]
-    known = [(principal, Policies(identity, None, trust)) for principal, identity in callers]
+    known = [(principal, Policies(identity, None, target.trust)) for principal, identity in callers]
     for (principal, policies), (name, tags, passed_on) in product(known, _tag_variants()):
         context: dict[str, Any] = {f"aws:RequestTag/{key}": value for key, value in tags.items()}
         context |= {"aws:TagKeys": list(tags)} if tags else {}
         context |= {"sts:TransitiveTagKeys": passed_on} if passed_on else {}
         actions = ("sts:AssumeRole", "sts:TagSession") if tags else ("sts:AssumeRole",)
-        requests = tuple(request(action, arn, context, principal) for action in actions)
+        requests = tuple(request(action, target.arn, context, principal) for action in actions)
         yield Probe(f"{principal} mints {name}", policies, requests)
 
 
-def _assume_more(deployed: Deployed, session: str) -> Iterator[Probe]:
-    caller = _caller(deployed, session, {})
-    for role in deployed.ids("AWS::IAM::Role"):
-        yield _probe(caller, "sts:AssumeRole", deployed.arn(role), {}, caller.with_policy(deployed.trust(role)))
+def _assume_more(world: World, session: str) -> Iterator[Probe]:
+    caller = _caller(world, session, {})
+    for role in map(world.role_of, world.ids("AWS::IAM::Role")):
+        yield _probe(caller, "sts:AssumeRole", role.arn, {}, caller.with_policy(role.trust))
     open_to_account = {**_MAY_ASSUME["Statement"][0], "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}}
     del open_to_account["Resource"]
     trusting = {"Version": "2012-10-17", "Statement": [open_to_account]}

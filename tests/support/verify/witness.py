@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 
 from tests.support import simulator
-from tests.support.verify.deployed import Deployed
 from tests.support.verify.mutations import Mutation, Template, compute_roles, session_role
 from tests.support.verify.probes import Probe, changed_services, probes
+from tests.support.world import World
 
 # Enough to save round trips, few enough to stop early.
 _CHUNK = 24
@@ -21,11 +21,11 @@ class Witnesses:
 
     def __init__(self, template: Template) -> None:
         self._session, self._compute = session_role(template), compute_roles(template)
-        self._before = {probe.name: probe for probe in self._probes(Deployed(template))}
+        self._before = {probe.name: probe for probe in self._probes(World(template))}
         self._known: dict[str, bool] = {}
 
-    def _probes(self, deployed: Deployed) -> Iterable[Probe]:
-        return probes(deployed, self._session, self._compute)
+    def _probes(self, world: World) -> Iterable[Probe]:
+        return probes(world, self._session, self._compute)
 
     def allowed_before(self) -> list[str]:
         """Return the names of the attempts that go through without any change."""
@@ -34,7 +34,7 @@ class Witnesses:
     def opened_by(self, mutation: Mutation) -> str | None:
         """Return the name of an attempt that goes through after the change and did not before, or None."""
         groups: dict[int, list[Probe]] = {}
-        for probe in self._probes(Deployed(mutation.template, mutation.choices)):
+        for probe in self._probes(World(mutation.template, mutation.choices)):
             groups.setdefault(id(probe.policies), []).append(probe)
         for group in groups.values():
             touched = self._touched(group)
