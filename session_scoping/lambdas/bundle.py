@@ -66,7 +66,7 @@ _CONTRACT = (
 _TOKENS = ("contract/tags.py", "contract/task_token.py", "lambdas/__init__.py")
 
 CREDENTIAL_BROKER = Bundle(
-    "session_scoping.lambdas.credential_broker.handler.handler",
+    "session_scoping.broker.handler.handler",
     "session_scoping.lambdas.credential_broker.handler",
     (
         *_CONTRACT,
@@ -84,7 +84,7 @@ CREDENTIAL_BROKER = Bundle(
 )
 
 KEY_SET = Bundle(
-    "session_scoping.lambdas.key_set.handler.handler",
+    "session_scoping.key_set.handler.handler",
     "session_scoping.lambdas.key_set.handler",
     (
         *_CONTRACT,

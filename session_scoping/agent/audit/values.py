@@ -19,7 +19,7 @@ _TASK_SESSIONS = frozenset(
     {
         "session_scoping.TaskSession",
         "session_scoping.agent.TaskSession",
-        "session_scoping.agent.session.task_session.task_session.TaskSession",
+        "session_scoping.agent.session.task_session.TaskSession",
     }
 )
 AMBIENT_MAKERS = frozenset(
@@ -34,7 +34,7 @@ AMBIENT_MAKERS = frozenset(
         "aiobotocore.session.AioSession",
         "aiobotocore.session.get_session",
         "session_scoping.agent.unsafe_ambient_session",
-        "session_scoping.agent.session.task_session.ambient.unsafe_ambient_session",
+        "session_scoping.agent.session.ambient.unsafe_ambient_session",
     }
 )
 _IMPORTERS = frozenset({"importlib.import_module", "__import__"})
