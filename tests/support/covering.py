@@ -1,0 +1,113 @@
+"""
+The pytest plugin of `make mutate`: notes which tests execute which line, or runs given tests in a given order.
+
+What a shared fixture executes counts for every test that asks for it, and caches are emptied before each test, so that
+a line counts for each test that depends on it and not for the first one only.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Generator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import coverage
+import pytest
+
+PACKAGE = "session_scoping"
+NOTES, ORDER, TEST = "MUTATE_NOTES", "MUTATE_ORDER", "MUTATE_TEST"
+"""Environment: the folder for what is noted; a file with the tests to run; which test a child process works for."""
+
+# For the processes that tests start: coverage reads it as Python starts up.
+_CHILDREN = """
+[run]
+data_file = {folder}/child.coverage
+parallel = true
+source_pkgs = {package}
+context = ${{{test}-}}
+"""
+
+
+class Notes:
+    """Measures each test and each shared fixture as a context of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._cover = coverage.Coverage(folder / "main.coverage", source_pkgs=[PACKAGE], config_file=False)
+        self._cover.start()
+        self._now = ""
+        self._tests: dict[str, dict[str, Any]] = {}
+        settings = folder / "children.ini"
+        settings.write_text(_CHILDREN.format(folder=folder, package=PACKAGE, test=TEST))
+        os.environ["COVERAGE_PROCESS_START"] = str(settings)
+
+    def _switch(self, context: str) -> str:
+        before, self._now = self._now, context
+        self._cover.switch_context(context)
+        os.environ[TEST] = context
+        return before
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        """Measure a test with its own fixtures."""
+        empty_caches()
+        fixtures = [f"fixture {name}" for name in getattr(item, "fixturenames", [])]
+        self._tests[item.nodeid] = {"seconds": 0.0, "passed": True, "contexts": [item.nodeid, *fixtures]}
+        before = self._switch(item.nodeid)
+        try:
+            return (yield)
+        finally:
+            self._switch(before)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(self, fixturedef: Any) -> Generator[None, Any, Any]:
+        """Measure a fixture that several tests share."""
+        before = self._switch(self._now if fixturedef.scope == "function" else f"fixture {fixturedef.argname}")
+        try:
+            return (yield)
+        finally:
+            self._switch(before)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note how long the test took, and whether it passed."""
+        self._tests[report.nodeid]["seconds"] += report.duration
+        self._tests[report.nodeid]["passed"] &= report.passed
+
+    def pytest_sessionfinish(self) -> None:
+        """Write everything down."""
+        self._cover.stop()
+        self._cover.save()
+        (self._folder / "tests.json").write_text(json.dumps(self._tests))
+
+
+class Order:
+    """Runs the listed tests only, as listed."""
+
+    def __init__(self, tests: list[str]) -> None:
+        self._place = {test: place for place, test in enumerate(tests)}
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Put the wanted tests in order and drop the others."""
+        wanted = [item for item in items if item.nodeid in self._place]
+        items[:] = sorted(wanted, key=lambda item: self._place[item.nodeid])
+
+
+def empty_caches() -> None:
+    """Forget what cached functions remember."""
+    for name, module in list(sys.modules.items()):
+        if name.split(".")[0] in {PACKAGE, "tests", "reference", "examples"}:
+            for value in list(vars(module).values()):
+                with suppress(Exception):
+                    value.cache_clear()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Note or order, as the environment says; before a conftest imports what is measured."""
+    if folder := os.environ.get(NOTES):
+        early_config.pluginmanager.register(Notes(Path(folder)))
+    if order := os.environ.get(ORDER):
+        early_config.pluginmanager.register(Order(json.loads(Path(order).read_text())))
