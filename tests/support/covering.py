@@ -16,6 +16,8 @@ from typing import Any
 import coverage
 import pytest
 
+from tests.support import shared
+
 PACKAGE = "session_scoping"
 NOTES, ORDER, TEST = "MUTATE_NOTES", "MUTATE_ORDER", "MUTATE_TEST"
 """Environment: the folder for what is noted; a file with the tests to run; which test a child process works for."""
@@ -96,7 +98,8 @@ class Order:
 
 
 def empty_caches() -> None:
-    """Forget what cached functions remember."""
+    """Forget what cached functions remember, and what tests share."""
+    os.environ.pop(shared.FOLDER, None)
     for name, module in list(sys.modules.items()):
         if name.split(".")[0] in {PACKAGE, "tests", "reference", "examples"}:
             for value in list(vars(module).values()):

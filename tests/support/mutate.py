@@ -32,7 +32,6 @@ import coverage
 from tests.support.covering import NOTES, ORDER, PACKAGE
 from tests.support.flips import Flip, flips
 
-ROOT = Path(__file__).parents[2]
 KEPT = ROOT / ".mutate"
 NOTED = ROOT / "tests" / "support" / "equivalent_flips.toml"
 ENOUGH = 0.9
@@ -55,12 +54,12 @@ class Part(NamedTuple):
 
 
 HALVES = tuple(f"{PACKAGE}/{name}" for name in ("agent", "constructs", "verify"))
-BUILT = "tests/test_package.py"  # a wheel, which no fault can be put into
+BUILT = "tests/unit/test_package.py"  # a wheel, which no fault can be put into
 PARTS = {
-    "agent": Part((HALVES[0],), ("tests/agent", "tests/broker")),
-    "constructs": Part((HALVES[1],), ("tests",), ("tests/verify", "tests/agent", "tests/broker", BUILT)),
+    "agent": Part((HALVES[0],), ("tests/agent", "tests/aws/broker")),
+    "constructs": Part((HALVES[1],), ("tests/synth",)),
     "verify": Part((HALVES[2],), ("tests/verify",)),
-    "rest": Part((PACKAGE,), ("tests",), ("tests/verify", BUILT)),
+    "rest": Part((PACKAGE,), ("tests/unit", "tests/synth", "tests/agent", "tests/aws"), (BUILT,)),
 }
 
 
