@@ -20,6 +20,7 @@ import sys
 import tempfile
 import tomllib
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import accumulate
@@ -29,6 +30,7 @@ from typing import Any, NamedTuple
 
 import coverage
 
+from tests.support import ROOT
 from tests.support.covering import NOTES, ORDER, PACKAGE
 from tests.support.flips import Flip, flips
 
@@ -46,11 +48,13 @@ class Part(NamedTuple):
 
     def test_files(self) -> list[str]:
         """Return the files with the tests."""
-        files = {
-            file for name in self.tests for file in [*(ROOT / name).rglob("test_*.py"), ROOT / name] if file.is_file()
-        }
-        left = {file for name in self.without for file in [*(ROOT / name).rglob("test_*.py"), ROOT / name]}
-        return sorted(file.relative_to(ROOT).as_posix() for file in files - left)
+        return sorted(set(_test_files(self.tests)) - set(_test_files(self.without)))
+
+
+def _test_files(names: tuple[str, ...]) -> Iterator[str]:
+    for name in names:
+        for path in [ROOT / name] if name.endswith(".py") else (ROOT / name).rglob("test_*.py"):
+            yield path.relative_to(ROOT).as_posix()
 
 
 HALVES = tuple(f"{PACKAGE}/{name}" for name in ("agent", "constructs", "verify"))
