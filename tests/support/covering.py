@@ -1,5 +1,5 @@
 """
-The pytest plugin of `make mutate`: notes which tests execute which line, or runs given tests in a given order.
+Which tests execute which line: a pytest plugin that notes it, or runs given tests in a given order; and what it noted.
 
 What a shared fixture executes counts for every test that asks for it, and caches are emptied before each test, so that
 a line counts for each test that depends on it and not for the first one only.
@@ -8,7 +8,8 @@ a line counts for each test that depends on it and not for the first one only.
 import json
 import os
 import sys
-from collections.abc import Generator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,7 @@ class Notes:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """Measure a test with its own fixtures."""
-        empty_caches()
+        _empty_caches()
         fixtures = [f"fixture {name}" for name in getattr(item, "fixturenames", [])]
         self._tests[item.nodeid] = {"seconds": 0.0, "passed": True, "contexts": [item.nodeid, *fixtures]}
         before = self._switch(item.nodeid)
@@ -97,7 +98,7 @@ class Order:
         items[:] = sorted(wanted, key=lambda item: self._place[item.nodeid])
 
 
-def empty_caches() -> None:
+def _empty_caches() -> None:
     """Forget what cached functions remember, and what tests share."""
     os.environ.pop(shared.FOLDER, None)
     for name, module in list(sys.modules.items()):
@@ -114,3 +115,55 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
         early_config.pluginmanager.register(Notes(Path(folder)))
     if order := os.environ.get(ORDER):
         early_config.pluginmanager.register(Order(json.loads(Path(order).read_text())))
+
+
+class Covering:
+    """
+    Which tests execute which line.
+
+    Attributes:
+        seconds: How long each test takes; those that fail or are skipped without a fault are left out.
+        failing: Those.
+    """
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self.failing: list[str] = []
+        self._lines: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
+
+    def read(self, folder: Path, root: Path) -> None:
+        """Take in what `Notes` wrote to a folder about the package in a tree."""
+        users: dict[str, list[str]] = defaultdict(list)
+        for test, noted in json.loads((folder / "tests.json").read_text()).items():
+            if not noted["passed"]:
+                self.failing.append(test)
+                continue
+            self.seconds[test] = noted["seconds"]
+            for context in noted["contexts"]:
+                users[context].append(test)
+        for path in folder.glob("*.coverage*"):
+            data = coverage.CoverageData(str(path))
+            data.read()
+            for file in data.measured_files():
+                at = self._lines[Path(file).relative_to(root).as_posix()]
+                for number, contexts in data.contexts_by_lineno(file).items():
+                    at[number].update(test for context in contexts for test in users[context])
+
+    def tests(self, places: Iterable[tuple[str, int]], file: str) -> list[str]:
+        """Return the tests that execute one of the lines, the best first: little time for many lines of the file."""
+        found = {test for path, line in places for test in self._lines[path][line]}
+        executed = Counter(test for tests in self._lines[file].values() for test in tests)
+        return sorted(found, key=lambda test: self.seconds[test] / (executed[test] or 1))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything in a form that JSON takes."""
+        lines = {file: {line: sorted(tests) for line, tests in at.items()} for file, at in self._lines.items()}
+        return {"seconds": self.seconds, "failing": self.failing, "lines": lines}
+
+    def add_json(self, kept: dict[str, Any], keep: Callable[[str], bool]) -> None:
+        """Take in what `to_json` returned, of the tests that are to be kept."""
+        self.seconds |= {test: seconds for test, seconds in kept["seconds"].items() if keep(test)}
+        self.failing += [test for test in kept["failing"] if keep(test)]
+        for file, at in kept["lines"].items():
+            for line, tests in at.items():
+                self._lines[file][int(line)].update(filter(keep, tests))

@@ -1,8 +1,9 @@
 """The small faults that `make mutate` puts into a file: one operator, number, constant, condition or keyword each."""
 
 import ast
+import builtins
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 # A boundary and a reversal for each: the first is what a careless edit makes of it, the second what a wrong one does.
@@ -29,7 +30,7 @@ _COMBINED: dict[type[ast.operator], tuple[str, str]] = {
 }
 # Arguments that are read by people: their wording is not flipped.
 _WORDED = {"fault", "got", "expected", "why", "fix", "what", "description", "help", "reason", "epilog", "metavar"}
-_TYPES_ONLY = {"cast", "TypeVar", "NewType", "ParamSpec"}
+_TYPES = {"str", "int", "float", "bytes", "list", "dict", "tuple", "set", "frozenset", "type"}
 # Two words are wording; a name, a path, an action or an operator of IAM holds no space.
 _WORDS = re.compile(r"[\w`'\"),.}] [\w`'\"({]")
 
@@ -102,7 +103,7 @@ class _Finder:
         before = self._names, self._in_function, self._lines
         self._lines = _lines(node) or self._lines
         self._names = frozenset() if self._in_function else self._names | _bound(node)
-        worded = worded or isinstance(node, ast.Raise) or (isinstance(node, ast.keyword) and node.arg in _WORDED)
+        worded = worded or _is_read_by_people(node)
         if not (isinstance(node, ast.Constant | ast.JoinedStr) and (worded or _is_wording(node))):
             yield from self._of(node, worded=worded)
         for name, child in _children(node):
@@ -137,7 +138,7 @@ class _Finder:
             case ast.Break() | ast.Continue():
                 yield self._whole(node, "continue" if isinstance(node, ast.Break) else "break")
             case ast.Call() if not worded:
-                parts = [*node.args, *(keyword for keyword in node.keywords)]
+                parts = [*node.args, *node.keywords]
                 named = [part for part in node.keywords if part.arg and part.arg not in _WORDED]
                 yield from (self._without(parts, part) for part in named)
             case ast.List(elts=[_, _, *_] as parts) | ast.Set(elts=[_, _, *_] as parts):
@@ -153,7 +154,7 @@ class _Finder:
             for text in new:
                 yield self._flip(left, start + found.start(), start + found.end(), text, old)
 
-    def _without(self, parts: list[ast.expr | ast.keyword] | list[ast.expr], part: ast.AST) -> Flip:
+    def _without(self, parts: Sequence[ast.AST], part: ast.AST) -> Flip:
         """Return the fault that drops one part of a list, with the comma before or behind it."""
         at = [id(one) for one in parts].index(id(part))
         start = self._end(parts[at - 1]) if at else self._start(part)
@@ -182,14 +183,13 @@ class _Finder:
 def _lines(node: ast.AST) -> tuple[int, int] | None:
     """Return the lines of a statement, up to the first one it holds: a line of it counts for all of them."""
     match node:
-        case ast.match_case(pattern=pattern, body=[first, *_]):
-            return pattern.lineno, max(pattern.lineno, first.lineno - 1)
+        case ast.match_case(pattern=head, body=[first, *_]):
+            return head.lineno, max(head.lineno, first.lineno - 1)
         case ast.Match(subject=subject):
             return node.lineno, subject.end_lineno or node.lineno
-        case ast.stmt(body=[first, *_]) | ast.ExceptHandler(body=[first, *_]):
-            return node.lineno, max(node.lineno, first.lineno - 1)
-        case ast.stmt():
-            return node.lineno, node.end_lineno or node.lineno
+        case ast.stmt() | ast.ExceptHandler():
+            held = getattr(node, "body", None)
+            return node.lineno, max(node.lineno, held[0].lineno - 1) if held else node.end_lineno or node.lineno
     return None
 
 
@@ -216,14 +216,12 @@ def _is_skipped(node: ast.AST) -> bool:
             return True
         case ast.Assign(targets=[ast.Name(id="__all__" | "__slots__")]):
             return True
-        case ast.If(test=ast.Name(id="TYPE_CHECKING")):
-            return True
-        case ast.If(test=ast.Compare(left=ast.Name(id="__name__"))):
+        case ast.If(test=ast.Name(id="TYPE_CHECKING") | ast.Compare(left=ast.Name(id="__name__"))):
             return True
         case ast.Subscript(value=ast.Name(id=name)):
-            return name[:1].isupper() or name in {"list", "dict", "type", "tuple", "set", "frozenset"}
+            return name[:1].isupper() or name in _TYPES
         case ast.Call(func=ast.Name(id=name)):
-            return name in _TYPES_ONLY
+            return name in {"cast", "TypeVar", "NewType", "ParamSpec"}
     return False
 
 
@@ -239,6 +237,16 @@ def _bound(node: ast.AST) -> set[str]:
     return set()
 
 
+def _is_read_by_people(node: ast.AST) -> bool:
+    """Whether this is an argument for a message; the codes in our own errors are not."""
+    match node:
+        case ast.keyword(arg=name):
+            return name in _WORDED
+        case ast.Call(func=ast.Name(id=name)):
+            return hasattr(builtins, name) and name.endswith("Error")
+    return False
+
+
 def _is_wording(node: ast.AST) -> bool:
     parts = node.values if isinstance(node, ast.JoinedStr) else [node]
     # What is formatted in counts as one letter, so that "{count} rows" is wording and "{table}/index" is not.
@@ -248,9 +256,8 @@ def _is_wording(node: ast.AST) -> bool:
 
 def _joins_text(node: ast.BinOp) -> bool:
     """Whether the operator joins text, lists or types, so that any other one fails at once."""
-    return any(
-        _is_text(side) or (isinstance(node.op, ast.BitOr) and _is_type(side)) for side in (node.left, node.right)
-    )
+    types = isinstance(node.op, ast.BitOr) and (_is_type(node.left) or _is_type(node.right))
+    return types or _is_text(node.left) or _is_text(node.right)
 
 
 def _is_text(side: ast.expr) -> bool:
@@ -263,39 +270,27 @@ def _is_type(side: ast.expr) -> bool:
         case ast.Constant(value=None):
             return True
         case ast.Name(id=name) | ast.Attribute(attr=name):
-            return (name[:1].isupper() and not name.isupper()) or name in {
-                "str",
-                "int",
-                "list",
-                "dict",
-                "bytes",
-                "float",
-            }
+            return name in _TYPES or (name[:1].isupper() and not name.isupper())
     return False
 
 
-def _other_values(node: ast.Constant | ast.JoinedStr) -> Iterator[str]:
+def _other_values(node: Any) -> Iterator[str]:
     """Yield other values than a constant's own, as source."""
     if isinstance(node, ast.JoinedStr):
-        for index, part in enumerate(node.values):
-            if isinstance(part, ast.Constant):
-                for text in _other_texts(part.value):
-                    yield ast.unparse(
-                        ast.JoinedStr([*node.values[:index], ast.Constant(text), *node.values[index + 1 :]])
-                    )
-        return
-    match node.value:
-        case bool() as value:
-            yield repr(not value)
-        case int() | float() as value:
-            yield from (repr(value + 1), repr(value - 1))
-        case str() as value:
-            yield from map(repr, _other_texts(value))
-        case bytes() as value:
-            yield repr(value + b"X")
+        for at, part in enumerate(node.values):
+            for text in _other_texts(part.value) if isinstance(part, ast.Constant) else ():
+                yield ast.unparse(ast.JoinedStr([*node.values[:at], ast.Constant(text), *node.values[at + 1 :]]))
+    elif isinstance(node.value, bool):
+        yield repr(not node.value)
+    elif isinstance(node.value, int | float):
+        yield from (repr(node.value + 1), repr(node.value - 1))
+    elif isinstance(node.value, str):
+        yield from map(repr, _other_texts(node.value))
+    elif isinstance(node.value, bytes):
+        yield repr(node.value + b"X")
 
 
-def _other_texts(text: str) -> Iterator[str]:
+def _other_texts(text: Any) -> Iterator[str]:
     """Yield a text with something behind it, or a pattern with one more and one less in each of its bounds."""
     bounds = list(_BOUND.finditer(text))
     for found in bounds:

@@ -116,9 +116,9 @@ def test_the_last_second_of_the_calendar_is_the_latest() -> None:
     last = 253_402_300_799
     assert replace(TOKEN, issued_at=last - 1, not_before=last - 1, expires_at=last)
     assert replace(TOKEN, issued_at=0, not_before=0, expires_at=1)
-    for times in ((last, last, last + 1), (-1, 0, 1), (0, -1, 1)):
+    for issued, valid, ends in ((last, last, last + 1), (-1, 0, 1), (0, -1, 1)):
         with pytest.raises(InvalidInputError):
-            replace(TOKEN, **dict(zip(("issued_at", "not_before", "expires_at"), times, strict=True)))
+            replace(TOKEN, issued_at=issued, not_before=valid, expires_at=ends)
 
 
 def test_a_name_made_from_an_id_is_as_long_as_sts_takes() -> None:
