@@ -76,5 +76,5 @@ def test_a_statement_s_lines_are_known() -> None:
     (number, *_), (inner, *_) = (
         [flip for flip in flips(b"A = (\n  5,\n)\ndef f():\n  return (\n    7)\n") if flip.old == old] for old in "57"
     )
-    assert (number.line, number.since, number.until, number.names) == (2, 1, 3, {"A"})
+    assert (number.line, number.since, number.until, number.names) == (2, 1, 3, frozenset({"A"}))
     assert (inner.line, inner.since, inner.until, inner.names) == (6, 5, 6, frozenset())
