@@ -144,7 +144,8 @@ class Covering:
         for path in folder.glob("*.coverage*"):
             data = coverage.CoverageData(str(path))
             data.read()
-            for file in data.measured_files():
+            # What a test copies elsewhere and runs there is no line of the tree.
+            for file in filter(lambda name: Path(name).is_relative_to(root), data.measured_files()):
                 at = self._lines[Path(file).relative_to(root).as_posix()]
                 for number, contexts in data.contexts_by_lineno(file).items():
                     at[number].update(test for context in contexts for test in users[context])

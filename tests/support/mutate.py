@@ -169,11 +169,11 @@ class Copy:
         return f"no end after {seconds:.0f} s" if status is None else failed[1] if failed else "a crash", printed
 
 
-def measured(name: str, copy: Copy) -> Covering:
+def measured(name: str, copies: list[Copy]) -> Covering:
     """Return which tests of a part execute which line; only files that have changed since the last time are run."""
     part, kept = PARTS[name], KEPT / f"{name}.json"
     wanted = sorted(files(part.tests, "test_*.py") - files(part.without, "test_*.py"))
-    shared = sorted({*files((PACKAGE, "tests"), "*.py")} - set(files(("tests",), "test_*.py")))
+    shared = sorted({*files((PACKAGE, "tests"), "*.py")} - files(("tests",), "test_*.py"))
     base = b"".join((ROOT / file).read_bytes() for file in shared)
     states = {file: hashlib.sha256(base + (ROOT / file).read_bytes()).hexdigest() for file in wanted}
     found = Covering()
@@ -182,14 +182,22 @@ def measured(name: str, copy: Copy) -> Covering:
     found.add_json(known, lambda test: test.partition("::")[0] in current)
     if stale := [file for file in wanted if file not in current]:
         print(f"measuring {len(stale)} files of tests", flush=True)
-        with tempfile.TemporaryDirectory() as folder:
-            status, printed = copy.pytest(*stale, settings={NOTES: folder})
-            if status not in {0, 1}:
-                sys.exit(f"the tests do not run without a fault:\n{printed}")
-            found.read(Path(folder), copy.root)
+        with ThreadPoolExecutor() as pool:
+            shares = [stale[place :: len(copies)] for place in range(len(copies))]
+            list(pool.map(lambda copy, share: _measure(found, copy, share), copies, shares))
         KEPT.mkdir(exist_ok=True)
         kept.write_text(json.dumps({"states": states, **found.to_json()}))
     return found
+
+
+def _measure(found: Covering, copy: Copy, named: list[str]) -> None:
+    if not named:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        status, printed = copy.pytest(*named, settings={NOTES: folder})
+        if status not in {0, 1}:
+            raise RuntimeError(f"the tests do not run without a fault:\n{printed}")
+        found.read(Path(folder), copy.root)
 
 
 def mentions() -> dict[str, set[tuple[str, int]]]:
@@ -207,7 +215,7 @@ class Trial:
 
     def __init__(self, name: str, folder: Path) -> None:
         copies = [Copy(folder / "one"), Copy(folder / "two")]
-        self._covering, self._mentions = measured(name, copies[0]), mentions()
+        self._covering, self._mentions = measured(name, copies), mentions()
         self._free: SimpleQueue[Copy] = SimpleQueue()
         for copy in copies:
             self._free.put(copy)
