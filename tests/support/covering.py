@@ -17,7 +17,7 @@ from typing import Any
 import coverage
 import pytest
 
-from tests.support import shared
+from tests.support import shared, simulator
 
 PACKAGE = "session_scoping"
 NOTES, ORDER, TEST = "MUTATE_NOTES", "MUTATE_ORDER", "MUTATE_TEST"
@@ -99,10 +99,10 @@ class Order:
 
 
 def _empty_caches() -> None:
-    """Forget what cached functions remember, and what tests share."""
+    """Forget what cached functions remember and what tests share, but keep the simulator's process."""
     os.environ.pop(shared.FOLDER, None)
     for name, module in list(sys.modules.items()):
-        if name.split(".")[0] in {PACKAGE, "tests", "reference", "examples"}:
+        if name.split(".")[0] in {PACKAGE, "tests", "reference", "examples"} and name != simulator.__name__:
             for value in list(vars(module).values()):
                 with suppress(Exception):
                     value.cache_clear()
