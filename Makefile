@@ -80,6 +80,10 @@ test-lowest: .venv-lowest/.ready ## Run the tests with the lowest versions pypro
 mutants: setup ## Weaken every emitted statement and show that the request matrix notices (minutes)
 	@$(BIN)/python -m tests.exhaustive.statement_mutants
 
+.PHONY: mutate
+mutate: setup ## Put small faults into one package and show which its tests do not notice (ARGS="agent --seed 7")
+	@$(BIN)/python -m tests.support.mutate $(ARGS)
+
 .PHONY: lint
 lint: setup ## Check style and types
 	@$(BIN)/ruff check .
@@ -118,4 +122,4 @@ lock: setup ## Rewrite the lock files in requirements/ from pyproject.toml
 
 .PHONY: clean
 clean: ## Remove everything the other commands made
-	@rm -rf .venv .venv-lowest node_modules cdk.out dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv .venv-lowest node_modules cdk.out dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .mutate

@@ -71,6 +71,29 @@ def test_an_ambient_construction_is_found(case: str, tmp_path: Path) -> None:
     assert all(found.credentials == "ambient" for found in report.problems if found.service)
 
 
+@pytest.mark.parametrize(
+    ("module", "maker"),
+    [
+        ("boto3", "boto3.Session()"),
+        ("boto3.session", "boto3.session.Session()"),
+        ("boto3", "boto3._get_default_session()"),
+        ("botocore.session", "botocore.session.Session()"),
+        ("botocore.session", "botocore.session.get_session()"),
+        ("aioboto3", "aioboto3.Session()"),
+        ("aioboto3.session", "aioboto3.session.Session()"),
+        ("aiobotocore.session", "aiobotocore.session.AioSession()"),
+        ("aiobotocore.session", "aiobotocore.session.get_session()"),
+        ("session_scoping.agent", "session_scoping.agent.unsafe_ambient_session()"),
+        ("session_scoping.agent.ambient", "session_scoping.agent.ambient.unsafe_ambient_session()"),
+    ],
+)
+@pytest.mark.parametrize("factory", ["client", "resource", "create_client", "boto3_session.client"])
+def test_every_maker_of_an_ambient_session_is_known(module: str, maker: str, factory: str, tmp_path: Path) -> None:
+    """What it makes is ambient for certain, and not only of unknown credentials."""
+    report = of(tmp_path, f'import {module}\n{maker}.{factory}("s3")', head="")
+    assert [(found.line, found.service, found.credentials) for found in report.problems] == [(2, "s3", "ambient")]
+
+
 UNKNOWN = {
     "variable service": 'import os\nboto3.client(os.environ["SERVICE"])',
     "parameter": "def f(name):\n    boto3.client(name)",
@@ -123,6 +146,9 @@ SCOPED = {
     "bound method": 'def f(session: TaskSession):\n    make = session.client\n    make("s3")',
     "maker": 'def make() -> TaskSession: ...\nmake().client("s3")',
     "alias": 'from session_scoping import agent\nagent.TaskSession(tags).client("s3")',
+    "door": 'import session_scoping\nsession_scoping.TaskSession(tags).client("s3")',
+    "own module": 'from session_scoping.agent.session import TaskSession\nTaskSession(tags).client("s3")',
+    "create_client": 'TaskSession(tags).create_client("s3")',
     "subclass": 'class Mine(TaskSession):\n    pass\nMine(tags).client("s3")',
 }
 
@@ -150,9 +176,10 @@ def test_other_services_and_objects_are_no_problem(code: str, tmp_path: Path) ->
     assert of(tmp_path, code).problems == ()
 
 
-def test_bucket_control_is_a_tenant_service(tmp_path: Path) -> None:
-    """s3control changes who reaches the tenants' buckets."""
-    assert [found.service for found in of(tmp_path, 'boto3.client("s3control")').problems] == ["s3control"]
+@pytest.mark.parametrize("service", ["dynamodb", "dynamodbstreams", "s3", "s3control"])
+def test_a_service_that_holds_tenant_data_is_a_tenant_service(service: str, tmp_path: Path) -> None:
+    """Rows, objects, a table's changes, and s3control, which says who reaches the tenants' buckets."""
+    assert [found.service for found in of(tmp_path, f'boto3.client("{service}")').problems] == [service]
 
 
 def test_tenant_services_are_the_adopter_s(tmp_path: Path) -> None:
@@ -203,6 +230,45 @@ def test_many_rebindings_end(tmp_path: Path) -> None:
     """Names that stand for each other in a circle do not keep the audit busy."""
     lines = [f"n{one} = n{other}" for one in range(15) for other in range(15)]
     assert of(tmp_path, "\n".join([*lines, 'n0.client("s3")'])).problems
+
+
+def test_a_name_is_followed_through_many_others(tmp_path: Path) -> None:
+    """Through more than forty, an audit says that it cannot tell, which is a problem as well."""
+    for count, credentials in ((35, "ambient"), (45, "unknown")):
+        # In reverse, so that each name is asked for before the one that it stands for is known.
+        names = reversed([f"n{one + 1} = n{one}" for one in range(count)])
+        lines = ["def f():", f'    n{count}.client("s3")', *names, "n0 = boto3.Session()"]
+        assert [found.credentials for found in of(tmp_path, "\n".join(lines)).problems] == [credentials]
+
+
+def test_a_long_construction_is_cut(tmp_path: Path) -> None:
+    """A line shows 120 characters of the code."""
+    for length, shown in ((120, 120), (121, 123)):
+        start = 'boto3.client(service_name="s3", region_name='
+        report = of(tmp_path, f"""{start}'{"x" * (length - len(start) - 3)}')""")
+        (found,) = report.problems
+        assert (len(found.text), found.text.endswith("...")) == (shown, length > 120)
+
+
+def test_a_report_counts_what_it_found(tmp_path: Path) -> None:
+    """The summary says how many constructions sign with what, and how many are problems."""
+    code = 'TaskSession(tags).client("s3")\nboto3.client("s3")\nboto3.client("logs")\ndef f(aws):\n    aws.client("s3")'
+    lines = str(of(tmp_path, code)).splitlines()
+    assert lines[-2:] == ["4 constructions: 1 session, 2 ambient, 1 unknown", "2 problems"]
+    assert [line.partition(": ")[2].partition(": ")[0] for line in lines[:-2]] == [
+        "s3, signed by the task's session",
+        "PROBLEM s3, signed by the process's own credentials",
+        "logs, signed by the process's own credentials",
+        "PROBLEM s3, signed by credentials that cannot be told from the source",
+    ]
+
+
+def test_hidden_folders_are_left_out(tmp_path: Path) -> None:
+    """Environments and caches are not the agent."""
+    for folder in (".venv", "src"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.py").write_text('import boto3\nboto3.client("s3")')
+    assert [found.path.parent.name for found in audit(tmp_path).problems] == ["src"]
 
 
 def test_the_command_reports_and_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,12 +3,32 @@
 import ast
 import re
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
-from botocore.exceptions import InvalidRegionError, NoRegionError
+from botocore.exceptions import (
+    ClientError,
+    ConfigNotFound,
+    ConfigParseError,
+    ConnectTimeoutError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    HTTPClientError,
+    InvalidConfigError,
+    InvalidRegionError,
+    MetadataRetrievalError,
+    NoCredentialsError,
+    NoRegionError,
+    ParamValidationError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    ReadTimeoutError,
+    SSOError,
+    UnknownServiceError,
+)
+from botocore.parsers import ResponseParserError
 
-from session_scoping.agent import errors, failures
+from session_scoping.agent import errors, failures, token_errors
 from session_scoping.agent.errors import Reason
 
 ROOT = Path(__file__).parents[2]
@@ -26,16 +46,174 @@ def reasons_in_code() -> set[str]:
     return found
 
 
+def documented() -> dict[str, str]:
+    """Return what docs/agent.md says to do, by reason."""
+    section = (ROOT / "docs" / "agent.md").read_text("utf-8").split("`TaskCredentialsError.reason`")[1].split("```")[0]
+    rows = [line.split("|") for line in section.splitlines() if line.startswith("| `")]
+    return {name: row[3] for row in rows for name in re.findall("`([A-Za-z]+)`", row[1]) if name != "reason"}
+
+
 def test_every_reason_is_documented() -> None:
     """The code, the type users may branch on, and the table in docs/agent.md name the same reasons."""
-    section = (ROOT / "docs" / "agent.md").read_text("utf-8").split("`TaskCredentialsError.reason`")[1].split("```")[0]
-    cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
-    documented = {name for cell in cells for name in re.findall("`([A-Za-z]+)`", cell)} - {"reason"}
-    assert set(get_args(Reason)) == reasons_in_code() == documented
-    assert set(get_args(Reason)) >= errors._TRANSIENT
+    assert set(get_args(Reason)) == reasons_in_code() == set(documented())
 
 
-@pytest.mark.parametrize("error", [NoRegionError(), InvalidRegionError(region_name="no region!")])
-def test_a_region_that_is_none_is_named(error: Exception) -> None:
-    """A Region that is missing or misspelt is not taken for an answer that cannot be read."""
-    assert failures.describe(error, source="STS").reason == "NoRegion"
+def test_what_passes_by_itself_is_what_the_table_says() -> None:
+    """`transient` is true for the reasons after which, by the table, the next attempt or patience may help."""
+    patient = {name for name, do in documented().items() if "next attempt comes by itself" in do or "patience" in do}
+    assert patient == errors._TRANSIENT
+
+
+def refusal(code: str, status: int = 400, request_id: str = "") -> ClientError:
+    """Return what botocore raises when STS refuses."""
+    metadata: Any = {"HTTPStatusCode": status, "RequestId": request_id}
+    return ClientError({"Error": {"Code": code, "Message": "PLANTED"}, "ResponseMetadata": metadata}, "AssumeRole")
+
+
+HINTS = {
+    "trust policy of that admit the compute role": ["AccessDenied", "AccessDeniedException"],
+    "look at the task role, profile or environment": [
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidClientTokenId",
+        "UnrecognizedClientException",
+        "MissingAuthenticationToken",
+    ],
+    "set this machine's clock": ["SignatureDoesNotMatch", "RequestExpired", "IncompleteSignature"],
+    "the issuer's key set": ["IDPCommunicationError", "IDPRejectedClaim", "InvalidIdentityToken"],
+    "AGENT_CREDENTIAL_BROKER": ["ResourceNotFoundException"],
+    "enable STS for this Region": ["RegionDisabledException"],
+    "correct the session policy": ["MalformedPolicyDocument"],
+    "shorten the session policy or the tag values": ["PackedPolicyTooLarge"],
+    "check the tag values and the role": ["ValidationError"],
+    "start fewer tasks at once": [
+        "Throttling",
+        "ThrottlingException",
+        "RequestLimitExceeded",
+        "TooManyRequestsException",
+    ],
+    "AWS Health Dashboard": ["InternalFailure", "InternalError", "ServiceUnavailable"],
+}
+
+
+@pytest.mark.parametrize(("hint", "code"), [(hint, code) for hint, codes in HINTS.items() for code in codes])
+def test_a_code_of_sts_is_a_reason_with_its_own_fix(hint: str, code: str) -> None:
+    """What AWS calls the refusal is what users branch on, and the fix belongs to it."""
+    found = failures.describe(refusal(code, 403), source="STS")
+    assert (found.reason, found.got) == (code, f"{code} from STS (HTTP 403)")
+    assert hint in found.fix
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (200, "Refused"),
+        (299, "Refused"),
+        (300, "Redirect"),
+        (399, "Redirect"),
+        (400, "Refused"),
+        (499, "Refused"),
+        (500, "ServerError"),
+        ("500", "Refused"),
+    ],
+)
+def test_a_code_nobody_knows_is_judged_by_its_status(status: Any, reason: str) -> None:
+    """It is not shown: it is text that somebody else chose."""
+    found = failures.describe(refusal("PLANTEDcode", status), source="STS")
+    assert found.reason == reason
+    assert found.got == f"an error from STS that this library does not know (HTTP {status})"
+
+
+@pytest.mark.parametrize(
+    ("request_id", "shown"),
+    [
+        ("01234567-89ab-cdef-0123-456789ABCDEF", True),
+        ("0123456-89ab-cdef-0123-456789abcdef", False),
+        ("012345678-89ab-cdef-0123-456789abcdef", False),
+        ("01234567-89ab-cdef-456789abcdef", False),
+        ("01234567-89ab-cdef-0123-4567-456789abcdef", False),
+        ("01234567-89a-cdef-0123-456789abcdef", False),
+        ("01234567-89abc-cdef-0123-456789abcdef", False),
+        ("01234567-89ab-cdef-0123-456789abcde", False),
+        ("01234567-89ab-cdef-0123-456789abcdef0", False),
+        ("PLANTED tenant", False),
+    ],
+)
+def test_a_request_id_is_shown_when_it_looks_like_one(request_id: str, shown: bool) -> None:
+    """It leads to the request in CloudTrail; any other text could be anybody's."""
+    error = refusal("AccessDeniedException", 403, request_id)
+    for text in (failures.describe(error, source="STS").got, str(token_errors.describe(error, "no token"))):
+        assert (f"request {request_id}" in text) == shown
+
+
+BY_TYPE: dict[str, list[Exception]] = {
+    "Timeout": [ConnectTimeoutError(endpoint_url="x"), ReadTimeoutError(endpoint_url="x")],
+    "NoRegion": [NoRegionError(), InvalidRegionError(region_name="no region!")],
+    "Malformed": [ResponseParserError(), KeyError("x"), ValueError("x"), TypeError("x"), AttributeError("x")],
+    "BadEndpoint": [ValueError("Invalid endpoint: x")],
+    "NoSourceCredentials": [
+        NoCredentialsError(),
+        PartialCredentialsError(provider="x", cred_var="y"),
+        CredentialRetrievalError(provider="x", error_msg="y"),
+        MetadataRetrievalError(error_msg="x"),
+        SSOError(),
+    ],
+    "BadProfile": [
+        ProfileNotFound(profile="x"),
+        ConfigNotFound(path="x"),
+        ConfigParseError(path="x"),
+        InvalidConfigError(error_msg="x"),
+    ],
+    "NoConnection": [HTTPClientError(error="x"), EndpointConnectionError(endpoint_url="x", error="y")],
+    "BadRequest": [ParamValidationError(report="x")],
+    "Unexpected": [RuntimeError("PLANTED"), AssertionError("Invalid endpoint: x")],
+}
+
+
+@pytest.mark.parametrize(("reason", "error"), [(name, error) for name, errors in BY_TYPE.items() for error in errors])
+def test_what_botocore_raises_has_a_reason(reason: str, error: Exception) -> None:
+    """Each kind of failure on this side is told apart from an answer of STS, and none is quoted."""
+    found = failures.describe(error, source="STS")
+    assert found.reason == reason
+    assert "PLANTED" not in str(found)
+    assert failures.describe(error, source="the credential provider").reason == "Provider"
+
+
+TOKEN_ERRORS: dict[str, list[Exception]] = {
+    "Timeout": [ConnectTimeoutError(endpoint_url="x"), ReadTimeoutError(endpoint_url="x")],
+    "NoRegion": [NoRegionError()],
+    "OldBoto3": [UnknownServiceError(service_name="x", known_service_names=[])],
+    "NoConnection": [HTTPClientError(error="x"), EndpointConnectionError(endpoint_url="x", error="y")],
+    "Malformed": [
+        ResponseParserError(),
+        KeyError("x"),
+        ValueError("x"),
+        TypeError("x"),
+        AttributeError("x"),
+        ParamValidationError(report="x"),
+    ],
+    "Unexpected": [RuntimeError("PLANTED")],
+    "Refused": [refusal("PLANTEDcode", 499)],
+    "ServerError": [refusal("PLANTEDcode", 500)],
+}
+
+
+@pytest.mark.parametrize(
+    ("reason", "error"), [(name, error) for name, errors in TOKEN_ERRORS.items() for error in errors]
+)
+def test_what_boto3_raises_for_a_token_has_a_reason(reason: str, error: Exception) -> None:
+    """The seam for tokens tells the same kinds apart, in reasons of its own."""
+    found = token_errors.describe(error, "no token could be had")
+    assert found.reason == reason
+    assert found.transient == (reason in {"Timeout", "NoConnection", "ServerError"})
+    assert "PLANTED" not in str(found)
+
+
+def test_no_credentials_of_the_task_leave_a_token_as_transient_as_they_are() -> None:
+    """The caller may wait for what will pass, and not for what will not."""
+    cases: list[tuple[Reason, bool]] = [("Throttling", True), ("AccessDenied", False)]
+    for reason, transient in cases:
+        error = errors.TaskCredentialsError(errors.Failure(reason, "g", "e", "f"))
+        found = token_errors.describe(error, "w")
+        assert (found.reason, found.transient) == ("TaskCredentials", transient)
+        assert f"`{reason}`" in str(found)

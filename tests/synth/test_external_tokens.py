@@ -157,11 +157,30 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "no audience": ({"audiences": []}, "number of audiences"),
     "eleven audiences": ({"audiences": [f"https://{n}.example.com" for n in range(11)]}, "number of audiences"),
     "a pattern": ({"audiences": ["https://*.example.com"]}, "not one exact text"),
+    "a pattern for one letter": ({"audiences": ["https://api?.example.com"]}, "not one exact text"),
+    "a variable": ({"audiences": ["https://$.example.com"]}, "not one exact text"),
     "an empty audience": ({"audiences": [""]}, "not one exact text"),
-    "an hour and more": ({"max_duration": cdk.Duration.hours(2)}, "cannot last that long"),
-    "a second": ({"max_duration": cdk.Duration.seconds(1)}, "cannot last that long"),
+    "an audience of 1,001 characters": ({"audiences": ["a" * 1001]}, "of a length STS refuses"),
+    "an hour and a second": ({"max_duration": cdk.Duration.seconds(3601)}, "cannot last that long"),
+    "a second less than a minute": ({"max_duration": cdk.Duration.seconds(59)}, "cannot last that long"),
     "another algorithm": ({"signing_algorithm": "HS256"}, "unknown signing algorithm"),
 }
+
+
+# Source: STS API_GetWebIdentityToken: up to 10 audiences of 1 to 1,000 characters, 60 to 3,600 seconds.
+GOOD: dict[str, dict[str, Any]] = {
+    "ten audiences": {"audiences": [f"https://{n}.example.com" for n in range(10)]},
+    "an audience of one character": {"audiences": ["a"]},
+    "an audience of 1,000 characters": {"audiences": ["a" * 1000]},
+    "a minute": {"max_duration": cdk.Duration.seconds(60)},
+    "an hour": {"max_duration": cdk.Duration.seconds(3600)},
+}
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_what_sts_just_takes_is_taken(name: str) -> None:
+    """Each limit of the call is the grant's own, not one less."""
+    assert granted(small.stack(), **GOOD[name])
 
 
 @pytest.mark.parametrize("name", BAD)

@@ -412,7 +412,7 @@ MISTAKES: dict[str, tuple[Callable[[cdk.Stack], object], str]] = {
     ),
     "a revocation by a tag": (
         lambda s: broker(s, limits=[Revocation.of_sessions(task_id="T1")]),
-        "got `task_id`, expected no tag",
+        "fix: revoke by time: Revocation.issued_before(...)",
     ),
     "issuer with its scheme": (lambda _: WebIdentity(f"https://{ISSUER}", SUBJECT), "that is no issuer"),
     "issuer known at deployment": (

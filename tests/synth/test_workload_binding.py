@@ -160,6 +160,16 @@ def test_missing_endpoints_fail_synth_by_name() -> None:
     assert "InterfaceVpcEndpointAwsService.STS" not in str(caught.value)
 
 
+@pytest.mark.parametrize("missing", ["sts", "s3", "dynamodb", "bedrock-runtime"])
+def test_each_service_a_session_calls_needs_its_endpoint(missing: str) -> None:
+    """Sessions come from STS and use the three others, so no endpoint can stand in for another one."""
+    stack = small.stack()
+    there = {"sts", "s3", "dynamodb", "bedrock-runtime"} - {missing}
+    bound(stack, WorkloadBinding(vpc=network(stack, *sorted(there))), **everything_used(stack))
+    with pytest.raises(RuntimeError, match=f"got none for {missing}, expected"):
+        small.template(stack)
+
+
 @pytest.mark.parametrize("env", [None, cdk.Environment(account="111122223333", region="us-gov-west-1")])
 def test_a_vpc_with_its_endpoints_passes(env: cdk.Environment | None) -> None:
     """All four are found, in a concrete environment and without one."""

@@ -234,11 +234,12 @@ WIRES: dict[str, tuple[Wire, str, bool]] = {
 
 @pytest.mark.parametrize("name", WIRES)
 def test_a_fault_on_the_way_to_the_broker_has_a_reason(name: str, brokered: Make, aws: StandInAws) -> None:
-    """Throttling, a crash and nonsense are told apart; nothing the other side chose is quoted."""
+    """Throttling, a crash and nonsense are told apart, nothing is quoted, and each attempt is one request."""
     wire, reason, transient = WIRES[name]
     session = brokered()
     aws.behave = lambda call: wire if call.action == "lambda:Invoke" else None
     caught = fails(session)
+    assert aws.actions().count("lambda:Invoke") == 1
     assert (caught.reason, caught.transient) == (reason, transient)
     assert "PLANTED" not in str(caught)
     assert "STS" not in str(caught)

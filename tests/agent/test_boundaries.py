@@ -1,0 +1,134 @@
+"""The agent half's limits from both sides, and how long it waits for whom."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.config import Config
+
+from session_scoping import InvalidInputError
+from session_scoping.agent import assume, attempt, broker, refresh, tokens
+from session_scoping.agent.broker import BrokeredRole
+from session_scoping.agent.credential_set import CredentialSet, check_left
+from session_scoping.agent.errors import AnswerRefusedError
+from session_scoping.agent.owner_file import OwnerFile
+from session_scoping.agent.token_results import delegation_of
+from session_scoping.agent.token_source import TokenSource
+from session_scoping.agent.web_identity import check_duration
+from session_scoping.refusals import FUNCTION_TIMEOUT_SECONDS
+from tests.agent.test_tokens import jwt
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def answer(**changes: Any) -> CredentialSet:
+    """Read an answer of STS."""
+    keys = {"AccessKeyId": "A", "SecretAccessKey": "S", "SessionToken": "T", "Expiration": NOW}
+    return CredentialSet.from_answer({**keys, **changes})
+
+
+def named(function: str) -> BrokeredRole:
+    """Return a role behind a broker of this name."""
+    return BrokeredRole(
+        function=function, tokens=TokenSource("token"), role=None, session_name="T1", region_name="eu-west-1"
+    )
+
+
+def function_arn(region: str = "eu-west-1", account: str = "111122223333") -> BrokeredRole:
+    """Return a role behind a broker of this ARN."""
+    return named(f"arn:aws:lambda:{region}:{account}:function:broker")
+
+
+Make = Callable[[int], object]
+LIMITS: dict[str, tuple[Make, int, int]] = {
+    # STS API_AssumeRoleWithWebIdentity.
+    "seconds of a web identity": (check_duration, 900, 43_200),
+    # Lambda API_Invoke, FunctionName.
+    "characters of a function's name": (lambda n: named("f" * n), 1, 64),
+    "characters of a function's alias": (lambda n: named(f"f:{'a' * n}"), 1, 128),
+    "characters of a function's Region": (lambda n: function_arn(region="r" * n), 1, 32),
+    "digits of a function's account": (lambda n: function_arn(account="1" * n), 12, 12),
+    "characters of a session token": (lambda n: answer(SessionToken="t" * n), 1, 16_384),
+    "the year in which keys end": (lambda n: answer(Expiration=datetime(n, 1, 1, tzinfo=UTC)), 2000, 9000),
+}
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_a_limit_is_kept_from_both_sides(name: str) -> None:
+    """What just fits is taken, and one more or one less is refused."""
+    make, least, most = LIMITS[name]
+    assert make(least)
+    assert make(most)
+    for outside in (least - 1, most + 1):
+        with pytest.raises((InvalidInputError, AnswerRefusedError)):
+            make(outside)
+
+
+def test_keys_sign_until_a_minute_before_their_end() -> None:
+    """A minute is left for a slow call to arrive; not a second more is lost."""
+    check_left(60.001)
+    with pytest.raises(AnswerRefusedError):
+        check_left(60.0)
+
+
+@pytest.mark.parametrize("longest", [900.0, 3600.0])
+def test_an_end_may_lie_five_minutes_too_far(longest: float) -> None:
+    """SigV4 takes clocks five minutes off; the time beyond the longest is not used, and more is refused."""
+    ends = NOW + timedelta(seconds=longest + 300)
+    assert answer(Expiration=ends).lifetime(now=NOW, longest=longest) == longest
+    with pytest.raises(AnswerRefusedError):
+        answer(Expiration=ends + timedelta(seconds=1)).lifetime(now=NOW, longest=longest)
+
+
+def test_a_file_of_64_kib_is_read_and_one_byte_more_is_not(tmp_path: Path) -> None:
+    """Whatever is larger than a token or the tags of a task is no such file."""
+    path = tmp_path / "file"
+    path.touch(mode=0o600)
+    file = OwnerFile(path, what="the file", maker="write less")
+    path.write_bytes(b"x" * 65_536)
+    assert len(file.read()) == 65_536
+    path.write_bytes(b"x" * 65_537)
+    with pytest.raises(InvalidInputError, match="64 KiB"):
+        file.read()
+
+
+def test_a_chain_of_actors_is_cut_at_sixteen() -> None:
+    """Names of up to 256 characters are shown, of sixteen actors."""
+    act: dict[str, Any] = {"sub": "n" * 257}
+    for _ in range(20):
+        act = {"sub": "n" * 256, "act": act}
+    found = delegation_of(jwt(act=act, sub="n" * 257))
+    assert found is not None
+    assert (found.actors, found.subject) == (("n" * 256,) * 16, "?")
+
+
+# --- how long it waits --------------------------------------------------------------------------------------------
+
+
+def longest_call(config: Any) -> float:
+    """Return the seconds a call may take before botocore gives it up: to connect, and to wait for an answer."""
+    return float(config.connect_timeout + config.read_timeout)
+
+
+@pytest.mark.parametrize("config", [assume.STS_CONFIG, broker._CONFIG])
+def test_one_request_is_made_for_each_attempt_and_ends_before_it(config: Config) -> None:
+    """The refresh spaces attempts, so that botocore's own retries would multiply them."""
+    assert config.retries == {"total_max_attempts": 1, "mode": "standard"}  # type: ignore[attr-defined]
+    assert longest_call(config) < attempt.DEADLINE_SECONDS == 20
+
+
+def test_the_broker_is_given_a_second_more_than_its_function_has() -> None:
+    """A function that is cut off at its timeout has answered by then."""
+    assert broker._CONFIG.read_timeout == FUNCTION_TIMEOUT_SECONDS + 1  # type: ignore[attr-defined]
+
+
+def test_a_waiting_thread_outlasts_the_attempt_it_waits_for() -> None:
+    """It hears how the attempt ended, and not that another thread was asking."""
+    assert refresh._LOCK_SECONDS == attempt.DEADLINE_SECONDS + 5
+
+
+def test_the_vault_is_asked_up_to_three_times() -> None:
+    """Nothing spaces these calls, so that botocore does."""
+    assert tokens._config().retries == {"mode": "standard", "total_max_attempts": 3}

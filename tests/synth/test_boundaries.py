@@ -1,0 +1,224 @@
+"""The constructs' limits from both sides: the last value that fits and the first that does not."""
+
+from collections.abc import Callable
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+
+from session_scoping import (
+    ComputeBackend,
+    Minting,
+    Models,
+    QuotaExceededError,
+    ScopedComputeRole,
+    SessionScopingError,
+    ToolScopedRole,
+    VaultProvider,
+)
+from session_scoping.constructs.callers import too_large
+from session_scoping.constructs.documents import Section, document_of, pack
+from session_scoping.constructs.policies import PolicySeries, check_attachments, count_attached
+from session_scoping.constructs.ruler import Ruler
+from session_scoping.constructs.site import Site
+from session_scoping.constructs.statements import allow
+from tests.support import small
+from tests.synth.test_token_minting import AUDIENCE, ISSUER, broker, issuer, provider
+
+REGIONAL = "arn:aws:{}:us-east-1:{}:{}"
+
+
+def agentcore(resource: str, account: str = "111122223333") -> str:
+    """Return the ARN of a resource of AgentCore."""
+    return REGIONAL.format("bedrock-agentcore", account, resource)
+
+
+def compute(**options: Any) -> ScopedComputeRole:
+    """Return a compute role in a stack of its own."""
+    return ScopedComputeRole(small.stack(), "Agent", **{"backend": ComputeBackend.AGENTCORE, **options})
+
+
+def tool(name: str) -> ToolScopedRole:
+    """Return the role of a tool with this name."""
+    stack = small.stack()
+    session = small.session_role(stack, transitive_tag_keys=("user_id", "repo", "task_id"))
+    return ToolScopedRole(stack, "Tool", session_role=session, tool=name)
+
+
+def secret(suffix: str = "AbCdEf", account: str = "111122223333") -> ScopedComputeRole:
+    """Return a compute role that reads a secret of this ARN."""
+    return compute(secrets=[REGIONAL.format("secretsmanager", account, f"secret:github-{suffix}")])
+
+
+def federated(seconds: int) -> Minting:
+    """Return minting by web identity with sessions of this length."""
+    longest = cdk.Duration.seconds(seconds)
+    return Minting.by_web_identity(provider(small.stack()), issuer=ISSUER, audience=AUDIENCE, max_session=longest)
+
+
+Make = Callable[[int], object]
+LIMITS: dict[str, tuple[Make, int, int | None]] = {
+    # IAM API_CreateRole, MaxSessionDuration.
+    "seconds of a session by web identity": (federated, 3600, 43_200),
+    "exchanges at once": (lambda n: broker(small.stack(), reserved_concurrency=n), 1, None),
+    # AgentCore, CreateAgentRuntime.
+    "characters of a runtime's name": (lambda n: compute(runtime_name="r" * n), 1, 48),
+    "digits of a runtime's account": (lambda n: compute(runtime_arn=agentcore("runtime/a", "1" * n)), 12, 12),
+    "digits of a memory's account": (lambda n: compute(memory=agentcore("memory/a", "1" * n)), 12, 12),
+    # Secrets Manager appends exactly six characters.
+    "characters behind a secret's name": (lambda n: secret("x" * n), 6, 6),
+    "digits of a secret's account": (lambda n: secret(account="1" * n), 12, 12),
+    "characters of a tool's name": (lambda n: tool("t" * n), 1, 64),
+    # It begins the condition keys of a trust policy.
+    "characters of an issuer's host": (
+        lambda n: issuer(small.stack(), domain_name=f"{'h' * (n - 3)}.io"),
+        4,
+        200,
+    ),
+    "characters of a host's last part": (lambda n: issuer(small.stack(), domain_name=f"tokens.{'x' * n}"), 2, None),
+    "digits of a profile's account": (
+        lambda n: Models.application_profile(
+            REGIONAL.format("bedrock", "1" * n, "application-inference-profile/a"), ["anthropic.claude-sonnet-4-6"]
+        ),
+        12,
+        12,
+    ),
+    "parts of a model's version": (lambda n: Models.in_region([f"anthropic.claude{':0' * n}"]), 0, 2),
+    # Service authorization reference, list_amazonbedrockagentcore.
+    "characters of a provider's name": (
+        lambda n: VaultProvider.oauth2(agentcore(f"token-vault/default/oauth2credentialprovider/{'p' * n}")),
+        1,
+        128,
+    ),
+    "characters of an API key provider's name": (
+        lambda n: VaultProvider.api_key(agentcore(f"token-vault/default/apikeycredentialprovider/{'p' * n}")),
+        1,
+        128,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_a_limit_is_kept_from_both_sides(name: str) -> None:
+    """What just fits is taken, and one more or one less is refused."""
+    make, least, most = LIMITS[name]
+    assert make(least)
+    assert make(most if most is not None else least + 1)
+    for outside in (least - 1, least - 1 if most is None else most + 1):
+        if outside >= 0:
+            with pytest.raises(SessionScopingError):
+                make(outside)
+
+
+# --- quotas of IAM: reference_iam-quotas ------------------------------------------------------------------------------
+
+
+def measured(length: int) -> int:
+    """Return the number of documents that a section of two items fills, which together measure this much."""
+    section = Section(["a", "b"], lambda items: [{**allow("S", ["s3:GetObject"], list(items))}])
+    sizes = {1: 1, 2: length}
+    return len(pack([section], lambda statements: sizes[len(statements[0]["Resource"])], "policy"))
+
+
+def test_a_managed_policy_is_filled_to_its_last_character() -> None:
+    """6,144 characters are one document, and one more makes two."""
+    assert (measured(6144), measured(6145)) == (1, 2)
+
+
+def test_what_is_too_large_alone_is_refused() -> None:
+    """A piece that cannot be cut may have 6,144 characters."""
+    whole = Section.whole(allow("S", ["s3:GetObject"], ["*"]))
+    assert pack([whole], lambda _: 6144, "policy")
+    with pytest.raises(QuotaExceededError, match="got 6145 characters, expected at most 6144"):
+        pack([whole], lambda _: 6145, "policy")
+
+
+@pytest.mark.parametrize(("left", "refused"), [(0, False), (-1, True)])
+def test_a_trust_policy_may_have_2048_characters(left: int, refused: bool) -> None:
+    """The quota that nobody needs to have raised."""
+    empty = {"Version": "2012-10-17", "Statement": [{"Sid": ""}]}
+    ruler = Ruler("Stack")
+    document = {**empty, "Statement": [{"Sid": "x" * (2048 - ruler.document(empty) - left)}]}
+    found = too_large(document, ruler)
+    assert (found is not None) == refused
+    assert found is None or "got 2049 characters, expected at most 2048" in found
+
+
+def test_a_role_is_given_ten_policies() -> None:
+    """IAM attaches ten, whoever attaches them."""
+    role = small.role(small.stack())
+    for _ in range(10):
+        count_attached([role])
+    with pytest.raises(QuotaExceededError, match="got 11, expected at most 10"):
+        count_attached([role])
+
+
+def test_two_of_them_are_left_for_the_role_s_owner() -> None:
+    """A session role fills eight, and the ninth is refused."""
+    stack = small.stack()
+    series = PolicySeries(stack, "P", Site.of(stack), Ruler.at(Site.of(stack)))
+    role = small.role(stack)
+    for number in range(8):
+        series.write([Section.whole(allow(f"S{number}", ["s3:GetObject"], ["*"]))], [role])
+    check_attachments(role, series)
+    series.write([Section.whole(allow("S9", ["s3:GetObject"], ["*"]))], [role])
+    with pytest.raises(QuotaExceededError, match="got 9, expected at most 8"):
+        check_attachments(role, series)
+
+
+# --- what CloudFormation renders --------------------------------------------------------------------------------------
+
+HERE = "arn:aws-us-gov:bedrock-agentcore:ap-southeast-1:111122223333:"
+IDENTITY = f"{HERE}workload-identity-directory/default/workload-identity/"
+RENDERED: dict[str, tuple[Any, str]] = {
+    "the partition": ({"Ref": "AWS::Partition"}, "aws-us-gov"),
+    "the Region": ({"Ref": "AWS::Region"}, "ap-southeast-1"),
+    "the account": ({"Ref": "AWS::AccountId"}, "111122223333"),
+    "the URL suffix": ({"Ref": "AWS::URLSuffix"}, "amazonaws.com.cn"),
+    "a stack's name": ({"Ref": "AWS::StackName"}, "s" * 128),
+    "a table's ARN": (
+        {"Fn::GetAtt": ["Table1234", "Arn"]},
+        "arn:aws-us-gov:dynamodb:ap-southeast-1:111122223333:table/Stack-Table1234-1A2B3C4D5E6F7",
+    ),
+    "a table's name": ({"Ref": "Table1234"}, "Stack-Table1234-1A2B3C4D5E6F7"),
+    "a bucket's ARN": ({"Fn::GetAtt": ["Bucket", "Arn"]}, "arn:aws-us-gov:s3:::a-bucket"),
+    "a provider's ARN": (
+        {"Fn::GetAtt": ["Provider", "CredentialProviderArn"]},
+        f"{HERE}token-vault/default/oauth2credentialprovider/Stack-Provider-1A2B3C4D5E6F7",
+    ),
+    "an identity's ARN": (
+        {"Fn::GetAtt": ["Identity", "WorkloadIdentityArn"]},
+        f"{IDENTITY}Stack-Identity-1A2B3C4D5E6F7",
+    ),
+    "a runtime's identity": (
+        {"Fn::GetAtt": ["Runtime", "WorkloadIdentityDetails.WorkloadIdentityArn"]},
+        f"{IDENTITY}Stack-Runtime-1A2B3C4D5E6F7",
+    ),
+    "text put together": ({"Fn::Join": ["/", ["a", {"Ref": "AWS::AccountId"}, "b"]]}, "a/111122223333/b"),
+    "one piece of text": ({"Fn::Join": ["/", ["a"]]}, "a"),
+    "an exported ARN": (
+        {"Fn::ImportValue": "Other:ExportsOutputFnGetAttTasks1234ABCDArn1234ABCD"},
+        "arn:aws-us-gov:dynamodb:ap-southeast-1:111122223333:table/Other-Tasks1234ABCD-1A2B3C4D5E6F7",
+    ),
+    "an exported name": (
+        {"Fn::GetStackOutput": {"StackName": "Other", "OutputName": "PublishOutputRefTasks1234ABCD1234ABCD"}},
+        "Other-Tasks1234ABCD-1A2B3C4D5E6F7",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RENDERED)
+def test_what_is_not_known_yet_counts_at_its_longest(name: str) -> None:
+    """A value of a reference has the length of the longest that CloudFormation makes of it, no more and no less."""
+    value, rendered = RENDERED[name]
+    assert Ruler("Stack", {"Bucket": len("a-bucket")}, {"Bucket"}).length(value) == len(rendered)
+
+
+def test_a_document_counts_without_white_space() -> None:
+    """IAM counts every character of the JSON but white space, and so does the ruler."""
+    document = document_of([{**allow("S", ["s3:GetObject", "s3:PutObject"], ["*"]), "Condition": {"N": {"a": 1}}}])
+    text = '{"Version":"2012-10-17","Statement":[{"Sid":"S","Effect":"Allow","Action":["s3:GetObject","s3:PutObject"],'
+    text += '"Resource":["*"],"Condition":{"N":{"a":1}}}]}'
+    assert Ruler("Stack").document(document) == len(text)
+    assert Ruler("Stack").document({"Ref": "AWS::AccountId"}) == len('"111122223333"')
+    assert Ruler("Stack").document([]) == len("[]")

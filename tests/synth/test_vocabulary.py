@@ -1,0 +1,82 @@
+"""The words adopters choose from, each with exactly the actions, models and keys it stands for."""
+
+import pytest
+from aws_cdk import aws_kms as kms
+
+from session_scoping import InvalidInputError, Models, TenantObjects, TenantTable
+from session_scoping.constructs.site import Site
+from tests.support import small
+from tests.synth.test_token_minting import broker, signing_key
+
+SONNET = "anthropic.claude-sonnet-4-6"
+
+# Source: service authorization reference, list_amazondynamodb and list_amazons3.
+ROWS = {
+    "get": ["GetItem"],
+    "batch-get": ["BatchGetItem"],
+    "query": ["Query"],
+    "put": ["PutItem"],
+    "update": ["UpdateItem"],
+    "condition-check": ["ConditionCheckItem"],
+    "delete": ["DeleteItem"],
+    "batch-write": ["BatchWriteItem"],
+    "read-only": ["GetItem", "BatchGetItem", "Query"],
+    "append-only": ["PutItem"],
+}
+OBJECTS = {
+    "get": ["GetObject"],
+    "get-version": ["GetObjectVersion"],
+    "put": ["PutObject"],
+    "multipart": ["AbortMultipartUpload", "ListMultipartUploadParts"],
+}
+
+
+@pytest.mark.parametrize("word", ROWS)
+def test_a_word_for_rows_is_these_actions(word: str) -> None:
+    """No word opens a scan, an index or PartiQL."""
+    stack = small.stack()
+    bound = TenantTable(small.table(stack), access=word).bind(Site.of(stack), ["task_id"], lambda _: Site.of(stack))
+    assert list(bound.actions) == [f"dynamodb:{action}" for action in ROWS[word]]
+
+
+@pytest.mark.parametrize("word", OBJECTS)
+def test_a_word_for_objects_is_these_actions(word: str) -> None:
+    """No word lists a bucket, deletes an object or changes who may read it."""
+    stack = small.stack()
+    small.session_role(stack, objects=[TenantObjects(small.bucket(stack), ["a/{task_id}/"], word)])
+    (statement,) = (
+        one for one in small.policy(small.template(stack), "SessionPermissions") if one["Sid"].startswith("Objects")
+    )
+    actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+    assert sorted(actions) == [f"s3:{action}" for action in OBJECTS[word]]
+
+
+def test_there_are_no_other_words() -> None:
+    """An error names them all, in the order of the table."""
+    stack = small.stack()
+    with pytest.raises(InvalidInputError, match=f"one or more of {', '.join(ROWS)};"):
+        small.session_role(stack, tables=[TenantTable(small.table(stack), access="scan")])
+    stack = small.stack()
+    with pytest.raises(InvalidInputError, match=f"one or more of {', '.join(OBJECTS)};"):
+        small.session_role(stack, tables=[], objects=[TenantObjects(small.bucket(stack), ["a/{task_id}/"], "list")])
+
+
+# Source: Bedrock guide, inference-profiles-support.
+@pytest.mark.parametrize("geography", ["us", "eu", "apac", "jp", "au", "us-gov", "global"])
+def test_a_geography_is_the_head_of_its_profiles(geography: str) -> None:
+    """A profile is allowed by its name, and a model id that carries the geography is refused."""
+    stack = small.stack()
+    small.session_role(stack, models=Models.profile(geography, [SONNET]))
+    text = str(small.template(stack))
+    assert f":inference-profile/{geography}.{SONNET}'" in text
+    with pytest.raises(InvalidInputError, match=f'fix: use Models.profile\\("{geography}", \\["{SONNET}"\\]\\)'):
+        Models.in_region([f"{geography}.{SONNET}"])
+
+
+# Source: KMS API_Sign: RSASSA_PKCS1_V1_5_SHA_256 is for RSA keys of any size.
+@pytest.mark.parametrize("spec", ["RSA_2048", "RSA_3072", "RSA_4096"])
+def test_a_signing_key_is_rsa_of_any_size(spec: str) -> None:
+    """Tokens are RS256."""
+    stack = small.stack()
+    key = signing_key(stack, key_spec=kms.KeySpec[spec])
+    assert broker(stack, signing_key=key).signing_key is key
