@@ -84,7 +84,7 @@ def test_an_ambient_construction_is_found(case: str, tmp_path: Path) -> None:
         ("aiobotocore.session", "aiobotocore.session.AioSession()"),
         ("aiobotocore.session", "aiobotocore.session.get_session()"),
         ("session_scoping.agent", "session_scoping.agent.unsafe_ambient_session()"),
-        ("session_scoping.agent.ambient", "session_scoping.agent.ambient.unsafe_ambient_session()"),
+        ("session_scoping.agent.session.ambient", "session_scoping.agent.session.ambient.unsafe_ambient_session()"),
     ],
 )
 @pytest.mark.parametrize("factory", ["client", "resource", "create_client", "boto3_session.client"])

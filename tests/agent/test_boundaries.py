@@ -9,15 +9,19 @@ import pytest
 from botocore.config import Config
 
 from session_scoping import InvalidInputError
-from session_scoping.agent import assume, attempt, broker, refresh, tokens
-from session_scoping.agent.broker import BrokeredRole
-from session_scoping.agent.credential_set import CredentialSet, check_left
+from session_scoping.agent.children.owner_file import OwnerFile
 from session_scoping.agent.errors import AnswerRefusedError
-from session_scoping.agent.owner_file import OwnerFile
-from session_scoping.agent.token_results import delegation_of
-from session_scoping.agent.token_source import TokenSource
-from session_scoping.agent.web_identity import check_duration
-from session_scoping.refusals import FUNCTION_TIMEOUT_SECONDS
+from session_scoping.agent.session import refresh
+from session_scoping.agent.session import refresh_attempt as attempt
+from session_scoping.agent.session.credential_set import CredentialSet, check_left
+from session_scoping.agent.sources import assume_role as assume
+from session_scoping.agent.sources import credential_broker as broker
+from session_scoping.agent.sources.credential_broker import BrokeredRole
+from session_scoping.agent.sources.token_source import TokenSource
+from session_scoping.agent.sources.web_identity import check_duration
+from session_scoping.agent.vault import tokens
+from session_scoping.agent.vault.results import delegation_of
+from session_scoping.contract.broker_errors import FUNCTION_TIMEOUT_SECONDS
 from tests.agent.test_tokens import jwt
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

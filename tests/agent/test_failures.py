@@ -28,8 +28,9 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from session_scoping.agent import errors, failures, token_errors
+from session_scoping.agent import errors, failures
 from session_scoping.agent.errors import Reason
+from session_scoping.agent.vault import errors as token_errors
 
 ROOT = Path(__file__).parents[2]
 

@@ -16,12 +16,12 @@ from session_scoping import (
     ToolScopedRole,
     VaultProvider,
 )
-from session_scoping.constructs.callers import too_large
-from session_scoping.constructs.documents import Section, document_of, pack
-from session_scoping.constructs.policies import PolicySeries, check_attachments, count_attached
-from session_scoping.constructs.ruler import Ruler
-from session_scoping.constructs.site import Site
-from session_scoping.constructs.statements import allow
+from session_scoping.constructs.attribution.callers import too_large
+from session_scoping.constructs.cdk.documents import Section, document_of, pack
+from session_scoping.constructs.cdk.policy_series import PolicySeries, check_attachments, count_attached
+from session_scoping.constructs.cdk.policy_sizes import Ruler
+from session_scoping.constructs.cdk.stack_context import Site
+from session_scoping.constructs.cdk.statements import allow
 from tests.support import small
 from tests.synth.test_token_minting import AUDIENCE, ISSUER, broker, issuer, provider
 

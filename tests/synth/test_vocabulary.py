@@ -4,7 +4,7 @@ import pytest
 from aws_cdk import aws_kms as kms
 
 from session_scoping import InvalidInputError, Models, TenantObjects, TenantTable
-from session_scoping.constructs.site import Site
+from session_scoping.constructs.cdk.stack_context import Site
 from tests.support import small
 from tests.synth.test_token_minting import broker, signing_key
 

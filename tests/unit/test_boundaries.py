@@ -6,13 +6,13 @@ from dataclasses import replace
 import pytest
 
 from session_scoping import InvalidInputError, SessionTags
-from session_scoping.compact_token import LONGEST_TOKEN, UnverifiedToken, compact, key_id_of, signing_input
-from session_scoping.names import RoleArn, check_session_name, check_source_identity, session_name_for
-from session_scoping.revocations import revoked_sessions
-from session_scoping.source_identity import SourceIdentity, check_tenant
-from session_scoping.tags import parse_tag_keys
-from session_scoping.task_token import TaskToken, check_issuer, check_plain
-from session_scoping.users import check_identity_provider, parse_user_id
+from session_scoping.contract.jws import LONGEST_TOKEN, UnverifiedToken, compact, key_id_of, signing_input
+from session_scoping.contract.names import RoleArn, check_session_name, check_source_identity, session_name_for
+from session_scoping.contract.revocations import revoked_sessions
+from session_scoping.contract.source_identity import SourceIdentity, check_tenant
+from session_scoping.contract.tags import parse_tag_keys
+from session_scoping.contract.task_token import TaskToken, check_issuer, check_plain
+from session_scoping.contract.users import check_identity_provider, parse_user_id
 
 UUID = "11111111-2222-3333-4444-555555555555"
 TOKEN = TaskToken.for_task(

@@ -15,16 +15,17 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from session_scoping import SessionTags, issuing
-from session_scoping.broker import exchange
-from session_scoping.broker.checks import check_claims
-from session_scoping.broker.handler import _demand_time
-from session_scoping.broker.refused import _MESSAGES, RefusedError, refusal_of
-from session_scoping.broker.settings import Settings
-from session_scoping.compact_token import UnverifiedToken
-from session_scoping.key_set import handler as key_set
-from session_scoping.names import RoleArn
-from session_scoping.task_token import TaskToken
+from session_scoping import SessionTags
+from session_scoping import orchestrator as issuing
+from session_scoping.contract.jws import UnverifiedToken
+from session_scoping.contract.names import RoleArn
+from session_scoping.contract.task_token import TaskToken
+from session_scoping.lambdas.credential_broker import exchange
+from session_scoping.lambdas.credential_broker.checks import check_claims
+from session_scoping.lambdas.credential_broker.handler import _demand_time
+from session_scoping.lambdas.credential_broker.refusal import _MESSAGES, RefusedError, refusal_of
+from session_scoping.lambdas.credential_broker.settings import Settings
+from session_scoping.lambdas.key_set import handler as key_set
 
 NOW = 1_000_000
 TOKEN = UnverifiedToken(
