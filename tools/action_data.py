@@ -82,13 +82,28 @@ def actions_of(service: str, rules: Table) -> Table:
 
 
 def resources_of(service: str, rules: Table) -> Table:
-    """Return the resource types of a service: ARN format and condition keys."""
-    published = load("resourceTypes", service).values()
-    found = {item["key"]: [item["arn"], sorted(map(spelled, item.get("conditionKeys", [])))] for item in published}
-    for added in rules["resource"]:
-        if added["service"] == service and "arn" in added:
-            found[added["name"]] = [added["arn"], []]
-    return dict(sorted(found.items()))
+    """Return the resource types of a service: kind, ARN format and condition keys."""
+    arns = {item["key"]: item["arn"] for item in load("resourceTypes", service).values()}
+    arns |= {
+        added["name"]: added["arn"] for added in rules["resource"] if added["service"] == service and "arn" in added
+    }
+    keys = {item["key"]: item.get("conditionKeys", []) for item in load("resourceTypes", service).values()}
+    return {
+        name: [kind_of(service, name, arn), arn, sorted(map(spelled, keys.get(name, [])))]
+        for name, arn in sorted(arns.items())
+    }
+
+
+def kind_of(service: str, name: str, arn: str) -> str:
+    """Return the kind of a resource type: the one of the service whose ARN it is, so that `sts:role` is `iam:role`."""
+    home = arn.split(":")[2]
+    if home == service or "$" in home:
+        return f"{service}:{name}"
+    shape = re.sub(r"\$\{[^}]*\}", "*", arn)
+    same = [
+        key["key"] for key in load("resourceTypes", home).values() if re.sub(r"\$\{[^}]*\}", "*", key["arn"]) == shape
+    ]
+    return f"{home}:{[*same, name][0]}"
 
 
 def key_types(service: str, carried: Iterable[str]) -> dict[str, str]:
@@ -145,7 +160,7 @@ def table(service: str, rules: Table) -> Table:
         if wrong:
             raise RuleError(f"{service}: rules speak of {sorted(wrong)}")
     sets = sorted({tuple(item["keys"]) for item in actions.values() if item["keys"] is not None})
-    carried = {key for keys in sets for key in keys} | {key for _, keys in resources.values() for key in keys}
+    carried = {key for keys in sets for key in keys} | {key for _, _, keys in resources.values() for key in keys}
     rows = {}
     for name, item in actions.items():
         place = None if item["keys"] is None else sets.index(tuple(item["keys"]))

@@ -28,7 +28,7 @@ class ResourceType:
     """A type of resource, as an action's statement names it."""
 
     kind: str
-    """`dynamodb:table`."""
+    """`dynamodb:table`; `iam:role` for STS's actions too: the service is the one in the ARN."""
     arn: str
     """`arn:${Partition}:dynamodb:${Region}:${Account}:table/${TableName}`."""
     required: bool
@@ -51,7 +51,7 @@ class Action:
 
 def resource_types(prefix: str) -> tuple[ResourceType, ...]:
     """Return every resource type of a tabled service."""
-    return tuple(ResourceType(f"{prefix}:{name}", arn, False) for name, (arn, _) in read(prefix)["resources"].items())
+    return tuple(ResourceType(kind, arn, False) for kind, arn, _ in read(prefix)["resources"].values())
 
 
 @cache
@@ -60,7 +60,8 @@ def actions_of(prefix: str) -> tuple[Action, ...]:
     content = read(prefix)
 
     def types(names: Iterable[str], required: bool) -> tuple[ResourceType, ...]:
-        return tuple(ResourceType(f"{prefix}:{name}", content["resources"][name][0], required) for name in names)
+        found = (content["resources"][name] for name in names)
+        return tuple(ResourceType(kind, arn, required) for kind, arn, _ in found)
 
     return tuple(
         Action(f"{prefix}:{name}", Level(level), types(required, True) + types(optional, False))

@@ -95,6 +95,6 @@ def judgement(name: str) -> Judgement:
 
 def _judged(prefix: str, rule: dict[str, list[str]], own: tuple[str, ...]) -> Judgement:
     effects = frozenset(map(Effect, rule["effects"]))
-    limited = tuple(f"{prefix}:{name}" for name in rule["on"]) if "on" in rule else own
+    limited = tuple(read(prefix)["resources"][name][0] for name in rule["on"]) if "on" in rule else own
     beyond = tuple(rule.get("beyond", ()))
     return Judgement(effects, limited, beyond, effects if beyond else frozenset(), True, str(rule["why"]))

@@ -117,9 +117,10 @@ def _row(found: Action) -> list[Any]:
 
 def _listed(found: Action) -> set[str]:
     content = read(found.service)
-    listed = set(content["key_sets"][_row(found)[3]])
-    for item in found.resources:
-        listed.update(content["resources"][item.kind.split(":", 1)[1]][1])
+    _, required, optional, place, _ = _row(found)
+    listed = set(content["key_sets"][place])
+    for name in (*required, *optional):
+        listed.update(content["resources"][name][2])
     return listed | _unlisted(found.service)
 
 
@@ -127,7 +128,7 @@ def _listed(found: Action) -> set[str]:
 def _unlisted(prefix: str) -> frozenset[str]:
     content = read(prefix)
     listed = {key for keys in content["key_sets"] for key in keys}
-    listed.update(key for _, keys in content["resources"].values() for key in keys)
+    listed.update(key for _, _, keys in content["resources"].values() for key in keys)
     return frozenset(content["keys"]) - listed
 
 

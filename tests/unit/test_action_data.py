@@ -154,7 +154,8 @@ def _missing_from_ours() -> Iterator[tuple[str, str]]:
             if found is None:
                 yield "action", full
                 continue
-            types = {item.kind.split(":", 1)[1].lower() for item in found.resources}
+            row = read(prefix)["actions"][found.name.split(":")[1]]
+            types = {kind.lower() for kind in row[1] + row[2]}
             if {kind.rstrip("*").lower() for kind in theirs["resource_types"] if kind} - types:
                 yield "resource", full
             keys = {key for kind in theirs["resource_types"].values() for key in kind["condition_keys"]}
