@@ -115,6 +115,10 @@ bench-constructs: setup ## Measure the constructs and rewrite the tables in benc
 goldens: setup ## Rewrite snapshots/ (read the diff before you commit it)
 	@$(BIN)/python -m pytest --snapshot-update $(ARGS)
 
+.PHONY: action-data
+action-data: setup ## Rewrite session_scoping/aws/data from the published data and the rules (read the diff before you commit it)
+	@$(BIN)/python -m tools.action_data
+
 .PHONY: lock
 lock: setup ## Rewrite the lock files in requirements/ from pyproject.toml
 	@$(COMPILE) pyproject.toml -o requirements/dev.txt

@@ -16,6 +16,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from session_scoping.contract import strict_json
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.task_token import TaskToken
 
@@ -148,25 +149,13 @@ def _decoded(part: str) -> bytes:
 
 
 def _object(content: bytes) -> dict[str, Any]:
-    value: Any = None
     try:
-        value = json.loads(content.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
+        value = strict_json.parse(content.decode("utf-8"))
+    except ValueError:
         value = None
     if not isinstance(value, dict):
         raise _malformed("a part that is no JSON object, or names a key twice", "a JSON object in UTF-8")
     return value
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    built = dict(pairs)
-    if len(built) != len(pairs):
-        raise ValueError
-    return built
-
-
-def _no_constant(_: str) -> None:
-    raise ValueError
 
 
 def _size(text: object) -> str:

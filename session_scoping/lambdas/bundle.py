@@ -58,10 +58,12 @@ class Bundle:
 _CONTRACT = (
     "__init__.py",
     "contract/__init__.py",
+    "contract/arns.py",
     "contract/doors.py",
     "contract/errors.py",
     "contract/jws.py",
     "contract/names.py",
+    "contract/strict_json.py",
 )
 _TOKENS = ("contract/tags.py", "contract/task_token.py", "lambdas/__init__.py")
 

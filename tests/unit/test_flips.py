@@ -64,7 +64,7 @@ def test_what_no_test_could_see_is_left_alone(name: str) -> None:
 
 def test_every_fault_is_python() -> None:
     """A fault that Python cannot read would be noticed by every test, and one that changes nothing by none."""
-    source = (ROOT / "session_scoping" / "tags.py").read_bytes()
+    source = (ROOT / "session_scoping" / "contract" / "tags.py").read_bytes()
     found = flips(source)
     assert len(found) > 50
     for flip in found:

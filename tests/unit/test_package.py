@@ -22,9 +22,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
-    """No test, example or tool reaches an agent image; the type marker does."""
+    """No test, example or tool reaches an agent image; the type marker and the action data do."""
     names = zipfile.ZipFile(wheel).namelist()
     assert "session_scoping/py.typed" in names
+    assert {"session_scoping/aws/data/dynamodb.json", "session_scoping/aws/data/LICENSE.iam-data"} <= set(names)
     assert {name.split("/")[0].split("-")[0] for name in names} == {"session_scoping"}
 
 

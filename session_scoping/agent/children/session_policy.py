@@ -1,10 +1,10 @@
 """Session policies: what narrows a session below its role."""
 
 import json
-from typing import Any
 
 from session_scoping.agent.names import RoleArn
 from session_scoping.aws.bedrock import INVOKE_ACTIONS
+from session_scoping.contract import strict_json
 from session_scoping.contract.errors import InvalidInputError
 
 POLICY_MAX = 2048
@@ -47,8 +47,8 @@ def parse_session_policy(text: str) -> str:
             or is longer than 2,048 characters.
     """
     try:
-        policy = json.loads(text, object_pairs_hook=unique_pairs)
-    except (TypeError, ValueError, RecursionError):
+        policy = strict_json.parse(text)
+    except (TypeError, ValueError):
         policy = None
     if not isinstance(policy, dict) or policy.get("Version") != "2012-10-17" or not policy.get("Statement"):
         raise InvalidInputError(
@@ -68,11 +68,3 @@ def parse_session_policy(text: str) -> str:
             fix="name fewer resources, or use wildcards within the role's own limits",
         )
     return compact
-
-
-def unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Build a JSON object, refusing a key that appears twice: readers disagree about which one counts."""
-    built = dict(pairs)
-    if len(built) != len(pairs):
-        raise ValueError("a key appears twice")
-    return built

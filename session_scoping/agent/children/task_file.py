@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from session_scoping.agent.children.owner_file import OwnerFile
-from session_scoping.agent.children.session_policy import unique_pairs
+from session_scoping.contract import strict_json
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.tags import SessionTags
 
@@ -42,7 +42,7 @@ def read_task_file(path: str | os.PathLike[str]) -> SessionTags:
     """
     file = OwnerFile(path, what="the task file", maker=_MAKER)
     try:
-        values: Any = json.loads(file.read(), object_pairs_hook=unique_pairs)
+        values: Any = strict_json.parse(file.read())
     except InvalidInputError:
         raise
     except (ValueError, RecursionError):

@@ -7,13 +7,13 @@ from typing import Any
 import botocore.session
 from botocore.config import Config
 
-from session_scoping.agent.children.session_policy import unique_pairs
 from session_scoping.agent.errors import AnswerRefusedError, Failure
 from session_scoping.agent.names import RoleArn
 from session_scoping.agent.region import set_region
 from session_scoping.agent.session.credential_set import CredentialSet
 from session_scoping.agent.sources.token_failures import BROKER_FAILED, BROKER_MALFORMED, REFUSALS, of_invoke
 from session_scoping.agent.sources.token_source import TokenSource
+from session_scoping.contract import strict_json
 from session_scoping.contract.broker_errors import FUNCTION_TIMEOUT_SECONDS
 from session_scoping.contract.errors import InvalidInputError
 
@@ -90,7 +90,7 @@ class BrokeredRole:
             raise AnswerRefusedError(BROKER_FAILED)
         content = answer["Payload"].read(_ANSWER_MAX + 1)
         try:
-            parsed = json.loads(content, object_pairs_hook=unique_pairs) if len(content) <= _ANSWER_MAX else None
+            parsed = strict_json.parse(content) if len(content) <= _ANSWER_MAX else None
         except (ValueError, RecursionError):
             parsed = None
         if not isinstance(parsed, dict):

@@ -16,6 +16,7 @@ from session_scoping.commands.verify import (
     progress,
     require_extra,
 )
+from session_scoping.contract.arns import field_of
 from session_scoping.contract.errors import InvalidInputError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ def _binding(session: Any, scopes: "Sequence[Scope]", stacks: Sequence[str]) -> 
         return Binding()
     names = stack_names(scopes, stacks)
     identity = session.client("sts").get_caller_identity()
-    partition = identity["Arn"].split(":")[1]
+    partition = field_of(identity["Arn"], "partition")
     given = environment_of(scopes, identity["Account"], session.region_name or "us-east-1", partition)
     return Binding({**given, **physical_names(session.client("cloudformation"), scopes, names)})
 

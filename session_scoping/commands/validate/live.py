@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 
 from session_scoping.commands.validate.matrix import FOREIGN, OWN, Case, Context, probe_tags
 from session_scoping.commands.validate.simulation import Answer, Tell
+from session_scoping.contract.arns import field_of
 from session_scoping.contract.revocations import ISSUE_TIME
 from session_scoping.verify.binding import Binding, tag_context
 from session_scoping.verify.decision import PolicySet, Request, decide
@@ -106,7 +107,7 @@ class LiveProbe:
             context["dynamodb:LeadingKeys"] = [key]
             action, resource = "dynamodb:GetItem", arn
         else:
-            context["aws:ResourceAccount"] = self._binding.text(scoped.role.arn).split(":")[4]
+            context["aws:ResourceAccount"] = field_of(self._binding.text(scoped.role.arn), "account")
             action, resource = "s3:GetObject", f"{arn}/{key}"
         case = Case(scoped.role, store.label.rpartition("/")[2], title, action, resource, context)
         query = replace(case, action="dynamodb:Query")
@@ -142,7 +143,7 @@ class LiveProbe:
         return Answer(case, allowed=True)
 
     def _object(self, task: Any, case: Case) -> Answer:
-        bucket, _, key = case.resource.split(":", 5)[5].partition("/")
+        bucket, _, key = field_of(case.resource, "resource").partition("/")
         try:
             task.client("s3").get_object(Bucket=bucket, Key=key)["Body"].close()
         except ClientError as error:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from session_scoping.contract.arns import Arn
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.metadata import REVOKED
 from session_scoping.contract.revocations import ISSUE_TIME, from_text
@@ -235,7 +236,8 @@ def _subject(scoped: Scoped, arn: str, binding: Binding) -> str:
         known = binding.text(store.arn)
         if arn == known or arn.startswith(f"{known}/"):
             return store.label.rpartition("/")[2]
-    return arn.split(":", 5)[-1] if arn.count(":") >= 5 else arn
+    fields = Arn.parse(arn)
+    return fields.resource if fields else arn
 
 
 def documents_of(role: Role, binding: Binding) -> list[dict[str, object]]:

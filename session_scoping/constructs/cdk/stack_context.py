@@ -9,6 +9,8 @@ from typing import Any
 import aws_cdk as cdk
 from constructs import IConstruct
 
+from session_scoping.contract.arns import Arn
+
 _KEPT_AS = "_session_scoping_site"
 _ANSWERS_KEPT_AS = "_session_scoping_answers"
 TOKEN = "${Token["  # noqa: S105 - the CDK's marker of an unresolved string, not a secret
@@ -100,8 +102,8 @@ class Site:
         return [f"{service}.{region}.amazonaws.com{suffix}" for region in regions for suffix in suffixes]
 
     def _region_of(self, arn: str) -> str:
-        fields = arn.split(":")
-        return fields[3] if len(fields) > 4 and not is_token(fields[3]) else self.region
+        fields = Arn.parse(arn)
+        return fields.region if fields and not is_token(fields.region) else self.region
 
 
 def asked_once(resource: Any, name: str) -> Any:

@@ -13,6 +13,7 @@ from session_scoping.constructs.cdk.documents import Section
 from session_scoping.constructs.cdk.stack_context import TOKEN, Site, asked_once, has_wildcard, is_token, properties_of
 from session_scoping.constructs.cdk.statements import Conditions, Statement, allow, alnum, deny
 from session_scoping.constructs.data.access import TABLE_ACCESS, actions_for, demand, words
+from session_scoping.contract.arns import Arn, field_of
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.key_formats import TASK_LEADING_KEY, KeyFormat
 
@@ -146,10 +147,10 @@ def every_region(table: cdk.aws_dynamodb.ITable, site: Site) -> str:
 
 def _every_region(arn: str, name: str, site: Site, home: Site, *, imported: bool) -> str:
     """Return the table's ARN for all Regions: a replica holds the same rows."""
-    match arn.split(":", 5):
+    fields = Arn.parse(arn)
+    if fields and fields.service == "dynamodb":
         # Also where some fields are tokens: the account may be another one than the stack's.
-        case ["arn", partition, "dynamodb", _region, account, resource]:
-            return ":".join(("arn", partition, "dynamodb", "*", account, resource))
+        return str(fields._replace(region="*"))
     if imported and arn.startswith(TOKEN):
         # Nothing of the ARN is known, its account included.
         account = cdk.Fn.select(4, cdk.Fn.split(":", arn))
@@ -282,7 +283,7 @@ def key_sections(tables: Sequence[BoundTable], site: Site, base: Conditions) -> 
 
 
 def _account(table: BoundTable, site: Site) -> str:
-    account = table.every_region_arn.split(":")[4]
+    account = field_of(table.every_region_arn, "account")
     return site.account if is_token(account) else account
 
 

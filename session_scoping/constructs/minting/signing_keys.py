@@ -11,6 +11,7 @@ from session_scoping.constructs.cdk.documents import Section
 from session_scoping.constructs.cdk.stack_context import has_wildcard, is_token
 from session_scoping.constructs.cdk.statements import Conditions, deny
 from session_scoping.constructs.compute.role import AnyRole, underlying
+from session_scoping.contract.arns import Arn
 from session_scoping.contract.errors import InvalidInputError
 
 # RS256 over a digest: what TaskTokenSigner asks for and the broker verifies.
@@ -74,7 +75,7 @@ def _every_replica(key: cdk.aws_kms.IKey) -> str:
     resource, arn = key.node.default_child, key.key_arn
     if isinstance(resource, cdk.aws_kms.CfnKey) and resource.multi_region:
         return cdk.Stack.of(key).format_arn(service="kms", region="*", resource="key", resource_name=key.key_id)
-    match arn.split(":"):
-        case ["arn", partition, "kms", _region, account, name] if name.startswith("key/mrk-"):
-            return ":".join(("arn", partition, "kms", "*", account, name))
+    fields = Arn.parse(arn)
+    if fields and fields.service == "kms" and fields.resource.startswith("key/mrk-"):
+        return str(fields._replace(region="*"))
     return arn

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 import aws_cdk as cdk
 
 from session_scoping.constructs.cdk.stack_context import Site, has_wildcard, is_token
+from session_scoping.contract.arns import Arn
 from session_scoping.contract.errors import InvalidInputError
 
 # As text, so that AgentCore is not loaded for its types.
@@ -192,10 +193,11 @@ def _refuse_kind(what: str, value: object) -> None:
 
 def _checked(arn: str, what: str, form: re.Pattern[str]) -> str:
     """Refuse an ARN that is not exactly one resource; one that is known at deployment only is taken at its word."""
-    fields = arn.split(":", 5)
-    opaque = is_token(arn) and len(fields) < 6
-    exact = len(fields) == 6 and fields[2] == "bedrock-agentcore" and all(fields[:5])
-    named = exact and (form.fullmatch(fields[5]) or (is_token(fields[5]) and "/" in fields[5]))
+    fields = Arn.parse(arn)
+    opaque = is_token(arn) and fields is None
+    exact = fields is not None and fields.service == "bedrock-agentcore" and all(fields[:4])
+    resource = fields.resource if fields else ""
+    named = exact and (form.fullmatch(resource) or (is_token(resource) and "/" in resource))
     if has_wildcard(arn) or not (opaque or named):
         raise InvalidInputError(
             f"that is not the ARN of one {'workload identity' if what == 'identity' else 'credential provider'}",
@@ -210,15 +212,15 @@ def _checked(arn: str, what: str, form: re.Pattern[str]) -> str:
 
 def _parent(site: Site, arn: str, what: str) -> str:
     """Return the directory or vault an ARN lies in: the account's default one where the ARN is not known yet."""
-    fields = arn.split(":", 5)
-    if len(fields) < 6:
+    fields = Arn.parse(arn)
+    if fields is None:
         return site.arn("bedrock-agentcore", _HERE[what])
-    return ":".join((*fields[:5], "/".join(fields[5].split("/")[:2])))
+    return str(fields._replace(resource="/".join(fields.resource.split("/")[:2])))
 
 
 def _check_one_place(site: Site, arns: Sequence[str]) -> None:
     """Refuse ARNs of several accounts or Regions: there is one vault in each, and a token of one opens no other."""
-    places = {tuple(arn.split(":", 5)[3:5]) for arn in arns if arn.count(":") >= 5}
+    places = {(fields.region, fields.account) for arn in arns if (fields := Arn.parse(arn))}
     known = {place for place in places if not any(map(is_token, place))}
     here = (site.region, site.account)
     if not any(map(is_token, here)):

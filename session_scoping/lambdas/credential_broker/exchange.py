@@ -7,6 +7,7 @@ from typing import Any
 from botocore.config import Config
 from botocore.session import Session
 
+from session_scoping.contract.arns import field_of
 from session_scoping.contract.jws import KMS_ALGORITHM, UnverifiedToken
 from session_scoping.contract.task_token import TaskToken
 from session_scoping.lambdas.credential_broker.refusal import RefusedError, refusal_of
@@ -39,7 +40,7 @@ class Exchange:
         session.set_config_variable("sts_regional_endpoints", "regional")
         self.settings = settings
         # The key's Region is the function's own, unless somebody shares a key between Regions.
-        self._kms: Any = session.create_client("kms", region_name=settings.key_arn.split(":")[3], config=CONFIG)
+        self._kms: Any = session.create_client("kms", region_name=field_of(settings.key_arn, "region"), config=CONFIG)
         self._table: Any = session.create_client("dynamodb", config=CONFIG)
         self._sts: Any = session.create_client("sts", config=CONFIG)
 

@@ -12,6 +12,7 @@ from urllib.request import Request, urlopen
 import boto3
 from botocore.config import Config
 
+from session_scoping.contract.arns import field_of
 from session_scoping.contract.jws import key_id_of
 from session_scoping.lambdas.key_set.jwk import jwk_of
 
@@ -72,7 +73,7 @@ def documents(issuer: str, keys: list[dict[str, str]]) -> dict[str, Any]:
 
 
 def _jwk(key_arn: str) -> dict[str, str]:
-    kms = boto3.client("kms", region_name=key_arn.split(":")[3], config=_CONFIG)
+    kms = boto3.client("kms", region_name=field_of(key_arn, "region"), config=_CONFIG)
     return jwk_of(kms.get_public_key(KeyId=key_arn)["PublicKey"], key_id=key_id_of(key_arn))
 
 
