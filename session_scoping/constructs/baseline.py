@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
 from session_scoping.constructs.documents import Section
-from session_scoping.constructs.site import Site, has_wildcard, is_token
+from session_scoping.constructs.site import Site, asked_once, has_wildcard, is_token
 from session_scoping.constructs.statements import Conditions, allow
 from session_scoping.errors import InvalidInputError
 
@@ -120,7 +119,7 @@ def log_groups(groups: Sequence[cdk.aws_logs.ILogGroup]) -> list[Section]:
     """Return write access to these log groups."""
     if not groups:
         return []
-    arns = [group.log_group_arn for group in groups]
+    arns = [asked_once(group, "log_group_arn") for group in groups]
     return [Section.by_resource(allow("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], arns))]
 
 
@@ -130,11 +129,8 @@ def secrets(entries: Sequence[cdk.aws_secretsmanager.ISecret | str], site: Site)
         return []
     arns = [_secret_arn(entry) for entry in entries]
     sections = [Section.by_resource(allow("ReadSecrets", ["secretsmanager:GetSecretValue"], arns))]
-    keyed = [
-        (arn, entry.encryption_key.key_arn)
-        for arn, entry in zip(arns, entries, strict=True)
-        if not isinstance(entry, str) and entry.encryption_key
-    ]
+    keys = [None if isinstance(entry, str) else asked_once(entry, "encryption_key") for entry in entries]
+    keyed = [(arn, key.key_arn) for arn, key in zip(arns, keys, strict=True) if key]
     for number, (arn, key_arn) in enumerate(keyed, 1):
         conditions: Conditions = {
             "StringEquals": {"kms:ViaService": site.via_service("secretsmanager", [key_arn])},
@@ -145,11 +141,10 @@ def secrets(entries: Sequence[cdk.aws_secretsmanager.ISecret | str], site: Site)
 
 
 def _secret_arn(secret: cdk.aws_secretsmanager.ISecret | str) -> str:
-    arn = secret if isinstance(secret, str) else secret.secret_full_arn
+    arn = secret if isinstance(secret, str) else asked_once(secret, "secret_full_arn")
     if arn is None:
         # Imported by name: Secrets Manager appends exactly six characters (Secrets Manager guide, IAM examples).
-        imported = cast("cdk.aws_secretsmanager.ISecret", secret)
-        return f"{imported.secret_arn}-??????"
+        return f"{asked_once(secret, 'secret_arn')}-??????"
     if has_wildcard(arn) or not (is_token(arn) or _SECRET_ARN.fullmatch(arn)):
         raise InvalidInputError(
             "that is not the complete ARN of one secret",
@@ -192,9 +187,8 @@ def memory(entry: cdk.aws_bedrockagentcore.IMemory | cdk.aws_bedrockagentcore.Cf
         return []
     if isinstance(entry, str):
         arn = entry
-    elif isinstance(entry, cdk.aws_bedrockagentcore.CfnMemory):
-        arn = entry.attr_memory_arn
     else:
-        arn = entry.memory_arn
+        resource = isinstance(entry, cdk.aws_bedrockagentcore.CfnMemory)
+        arn = asked_once(entry, "attr_memory_arn" if resource else "memory_arn")
     check_exact("memory", arn, _MEMORY_ARN, "the exact ARN of one AgentCore Memory")
     return [Section.whole(allow("Memory", MEMORY_ACTIONS, [arn]))]

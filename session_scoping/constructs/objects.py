@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 import aws_cdk as cdk
-from constructs import IConstruct
 
 from session_scoping import layout
 from session_scoping.constructs.access import OBJECT_ACCESS, actions_for, demand, words
 from session_scoping.constructs.documents import Section
-from session_scoping.constructs.site import Site, is_token
+from session_scoping.constructs.site import Site, asked_once, is_token
 from session_scoping.constructs.statements import Conditions, Statement, allow, alnum, deny
 from session_scoping.errors import InvalidInputError
 from session_scoping.layout import KeyFormat
@@ -140,12 +139,13 @@ class BucketFacts:
     home: Site | None
 
     @classmethod
-    def of(cls, bucket: cdk.aws_s3.IBucket, home_of: Callable[[IConstruct], Site]) -> BucketFacts:
+    def of(cls, bucket: cdk.aws_s3.IBucket) -> BucketFacts:
         """Read a bucket from the CDK."""
         # A bucket made in this app belongs to its stack's account; reading `env` takes a trip for each of its fields.
-        home = home_of(bucket) if isinstance(bucket, cdk.aws_s3.Bucket) else None
+        home = Site.of(bucket) if isinstance(bucket, cdk.aws_s3.Bucket) else None
         account = home.account if home else bucket.env.account
-        return cls(bucket.bucket_arn, bucket.encryption_key, None if is_token(account) else account, home)
+        arn, key = asked_once(bucket, "bucket_arn"), asked_once(bucket, "encryption_key")
+        return cls(arn, key, None if is_token(account) else account, home)
 
 
 @dataclass(frozen=True)

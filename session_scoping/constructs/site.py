@@ -1,7 +1,7 @@
 """Where a construct stands: its stack, partition, Region and account, read from the CDK once per stack."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -10,6 +10,7 @@ import aws_cdk as cdk
 from constructs import IConstruct
 
 _KEPT_AS = "_session_scoping_site"
+_ANSWERS_KEPT_AS = "_session_scoping_answers"
 TOKEN = "${Token["  # noqa: S105 - the CDK's marker of an unresolved string, not a secret
 
 
@@ -60,17 +61,6 @@ class Site:
         """Return what a string resolved to; itself where it holds no token."""
         return self.resolved.get(text, text)
 
-    def homes(self) -> Callable[[IConstruct], "Site"]:
-        """
-        Return what tells the site of a resource made in this app.
-
-        Each resource is asked only where the app has more than this stack at its top; asked anew for each
-        construct, because stacks are added in between.
-        """
-        top = self.stack.node.root.node.children
-        alone = [one for one in top if isinstance(one, cdk.Stack | cdk.Stage)] == [self.stack]
-        return (lambda _: self) if alone else Site.of
-
     @cached_property
     def stack_name(self) -> str:
         """The stack's name; a token where the adopter made it one."""
@@ -112,6 +102,14 @@ class Site:
     def _region_of(self, arn: str) -> str:
         fields = arn.split(":")
         return fields[3] if len(fields) > 4 and not is_token(fields[3]) else self.region
+
+
+def asked_once(resource: Any, name: str) -> Any:
+    """Return a property that never changes, such as an ARN: several roles name one resource, each time by a trip."""
+    answers: dict[str, Any] = vars(resource).setdefault(_ANSWERS_KEPT_AS, {})
+    if name not in answers:
+        answers[name] = getattr(resource, name)
+    return answers[name]
 
 
 def properties_of(resource: cdk.CfnResource) -> Mapping[str, Any]:

@@ -11,7 +11,7 @@ from constructs import IConstruct
 
 from session_scoping.constructs.access import TABLE_ACCESS, actions_for, demand, words
 from session_scoping.constructs.documents import Section
-from session_scoping.constructs.site import TOKEN, Site, has_wildcard, is_token, properties_of
+from session_scoping.constructs.site import TOKEN, Site, asked_once, has_wildcard, is_token, properties_of
 from session_scoping.constructs.statements import Conditions, Statement, allow, alnum, deny
 from session_scoping.errors import InvalidInputError
 from session_scoping.layout import TASK_LEADING_KEY, KeyFormat
@@ -44,7 +44,7 @@ class TenantTable:
         demand(self.table, "table_arn", what="a tenant table", example='Table.from_table_name(self, "Tasks", "tasks")')
         object.__setattr__(self, "access", words(self.access, "access"))
 
-    def bind(self, site: Site, tag_keys: Sequence[str], home_of: Callable[[IConstruct], Site]) -> BoundTable:
+    def bind(self, site: Site, tag_keys: Sequence[str]) -> BoundTable:
         """
         Read from the CDK what the statements need.
 
@@ -55,9 +55,9 @@ class TenantTable:
             raise _without_leading_key(tag_keys)
         key_format = KeyFormat.leading_key(self.leading_key, tag_keys)
         actions = actions_for(self.access, TABLE_ACCESS, "a tenant table")
-        arn, name = self.table.table_arn, self.table.table_name
-        # Its stack matters only for the length of a name that CloudFormation generates, and for the account.
-        home = home_of(self.table) if is_token(name) else site
+        arn, name = asked_once(self.table, "table_arn"), asked_once(self.table, "table_name")
+        stands_in = Site.of(self.table)
+        home = stands_in if is_token(name) else site  # for the length of a generated name, and for the account
         if has_wildcard(arn):
             raise InvalidInputError(
                 "a tenant table's name is a pattern",
@@ -69,9 +69,7 @@ class TenantTable:
         resource: Any = self.table.node.default_child
         own = (cdk.aws_dynamodb.CfnTable, cdk.aws_dynamodb.CfnGlobalTable)
         known = properties_of(resource) if isinstance(resource, own) else None
-        partition_key, physical_name = (
-            self._check_schema(known, site, key_format) if known is not None else (None, None)
-        )
+        partition_key, physical_name = self._check_schema(known, site, key_format) if known else (None, None)
         key = self.encryption_key
         if key is None and (known is None or known.get("sseSpecification")):
             key = self.table.encryption_key
@@ -85,7 +83,7 @@ class TenantTable:
             every_region_arn=_every_region(arn, name, site, home, imported=resource is None),
             other_stack=None if home is site else home.stack_name,
             # In the template of another stack nobody may look it up who holds this one alone.
-            partition_key=partition_key if cdk.Stack.of(self.table) is site.stack else None,
+            partition_key=partition_key if stands_in is site else None,
         )
 
     def _check_schema(self, known: Mapping[str, Any], site: Site, key_format: KeyFormat) -> tuple[str, str | None]:
@@ -142,7 +140,7 @@ class BoundTable:
 
 def every_region(table: cdk.aws_dynamodb.ITable, site: Site) -> str:
     """Return the ARN of a table for all Regions, for a guard; `site` is where the guard's owner stands."""
-    home = site.homes()(table) if is_token(table.table_name) else site
+    home = Site.of(table) if is_token(table.table_name) else site
     return _every_region(table.table_arn, table.table_name, site, home, imported=table.node.default_child is None)
 
 

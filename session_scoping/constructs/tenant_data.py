@@ -40,12 +40,11 @@ class TenantData:
             InvalidInputError: See `TenantTable` and `TenantObjects`; also a table listed twice, or key formats
                 that meet.
         """
-        home_of = site.homes()
         buckets = {id(entry.bucket): entry.bucket for entry in objects}  # several entries often share one
-        facts = {key: BucketFacts.of(bucket, home_of) for key, bucket in buckets.items()}
+        facts = {key: BucketFacts.of(bucket) for key, bucket in buckets.items()}
         bound_objects = tuple(entry.bind(tag_keys, facts[id(entry.bucket)]) for entry in objects)
         check_disjoint(bound_objects)
-        bound_tables = tuple(entry.bind(site, tag_keys, home_of) for entry in tables)
+        bound_tables = tuple(entry.bind(site, tag_keys) for entry in tables)
         tenant_tables.check_distinct(bound_tables)
         return cls(bound_tables, bound_objects, site)
 
