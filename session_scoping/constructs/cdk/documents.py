@@ -1,5 +1,6 @@
 """Policy documents: sections of statements, packed in order under the quota of a managed policy."""
 
+import json
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from session_scoping.constructs.cdk.statements import Statement
 from session_scoping.contract.errors import QuotaExceededError
 
 Size = Callable[[Sequence[Statement]], int]
-"""Measures statements as one document."""
+"""Measures what statements add to a document: each its own characters and a comma."""
 
 
 @dataclass(frozen=True)
@@ -74,32 +75,35 @@ def substitute(value: Any, resolved: Mapping[str, Any]) -> Any:
     return value
 
 
+# What stands around the statements, less the comma that the last of them goes without.
+_AROUND = len(json.dumps(document_of([]), separators=(",", ":"))) - 1
+
+
 def pack(sections: Iterable[Section], size: Size, what: str) -> list[list[Statement]]:
     """Fill documents in order, each up to the quota; a section is cut only where it has to be."""
     documents: list[list[Statement]] = [[]]
+    room = MANAGED_POLICY_MAX - _AROUND
     for section in sections:
         rest = list(section.items)
         while rest:
-            current = documents[-1]
-            count = _fitting(section, rest, current, size)
+            count = _fitting(section, rest, room, size)
+            part = section.render(rest[: count or 1])
             if count:
-                current.extend(section.render(rest[:count]))
+                documents[-1].extend(part)
+                room -= size(part)
                 rest = rest[count:]
-            elif not current:
-                alone = size(section.render(rest[:1]))
+            elif not documents[-1]:
+                alone = _AROUND + size(part)
                 raise QuotaExceededError(too_large_message(what, alone, MANAGED_POLICY_MAX, SPLIT))
             if rest:
                 documents.append([])
+                room = MANAGED_POLICY_MAX - _AROUND
     return [_with_unique_sids(document) for document in documents if document]
 
 
-def _fitting(section: Section, items: Sequence[Any], document: list[Statement], size: Size) -> int:
-    """Return how many more items fit; items never make a document smaller, so halving finds the largest number."""
-
-    def with_first(count: int) -> int:
-        return size(document + section.render(items[:count]))
-
-    return bisect_right(range(1, len(items) + 1), MANAGED_POLICY_MAX, key=with_first)
+def _fitting(section: Section, items: Sequence[Any], room: int, size: Size) -> int:
+    """Return how many items fit; items never make a document smaller, so halving finds the largest number."""
+    return bisect_right(range(1, len(items) + 1), room, key=lambda count: size(section.render(items[:count])))
 
 
 def _with_unique_sids(document: list[Statement]) -> list[Statement]:

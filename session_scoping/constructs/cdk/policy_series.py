@@ -62,7 +62,7 @@ class PolicySeries:
         resolved = self._site.resolved
 
         def size(statements: Sequence[Statement]) -> int:
-            return self._ruler.document(substitute(document_of(statements), resolved))
+            return sum(self._ruler.document(substitute(statement, resolved)) + 1 for statement in statements)
 
         for statements in pack(sections, size, f"policy `{self._base_id}`"):
             number = len(self._written) + 1
