@@ -36,6 +36,7 @@ from tests.support.flips import Flip, flips
 
 KEPT = ROOT / ".mutate"
 NOTED = ROOT / "tests" / "support" / "equivalent_flips.toml"
+OURS = {f"tests/support/{name}.py" for name in ("mutate", "flips", "covering")}
 ENOUGH = 0.9
 
 
@@ -174,7 +175,7 @@ def measured(name: str, copies: list[Copy]) -> Covering:
     """Return which tests of a part execute which line; only files that have changed since the last time are run."""
     part, kept = PARTS[name], KEPT / f"{name}.json"
     wanted = sorted(files(part.tests, "test_*.py") - files(part.without, "test_*.py"))
-    shared = sorted({*files((PACKAGE, "tests"), "*.py")} - files(("tests",), "test_*.py"))
+    shared = sorted(files((PACKAGE, "tests"), "*.py") - files(("tests",), "test_*.py") - OURS)
     base = b"".join((ROOT / file).read_bytes() for file in shared)
     states = {file: hashlib.sha256(base + (ROOT / file).read_bytes()).hexdigest() for file in wanted}
     found = Covering()
