@@ -195,6 +195,16 @@ TOKEN_ERRORS: dict[str, list[Exception]] = {
     "Unexpected": [RuntimeError("PLANTED")],
     "Refused": [refusal("PLANTEDcode", 499)],
     "ServerError": [refusal("PLANTEDcode", 500)],
+    **{
+        code: [refusal(code, 403)]
+        for code in (
+            "AccessDeniedException",
+            "ResourceNotFoundException",
+            "ThrottlingException",
+            "UnauthorizedException",
+            "ValidationException",
+        )
+    },
 }
 
 
@@ -205,7 +215,7 @@ def test_what_boto3_raises_for_a_token_has_a_reason(reason: str, error: Exceptio
     """The seam for tokens tells the same kinds apart, in reasons of its own."""
     found = token_errors.describe(error, "no token could be had")
     assert found.reason == reason
-    assert found.transient == (reason in {"Timeout", "NoConnection", "ServerError"})
+    assert found.transient == (reason in {"Timeout", "NoConnection", "ServerError", "ThrottlingException"})
     assert "PLANTED" not in str(found)
 
 

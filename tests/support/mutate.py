@@ -251,7 +251,7 @@ def main() -> int:
     parser.add_argument("part", choices=PARTS, metavar="PACKAGE", help=", ".join(PARTS))
     parser.add_argument("--seed", type=int, default=random.randrange(1000), help="draw the same sample again")
     parser.add_argument("--count", type=int, default=100, help="how many faults (default: 100)")
-    parser.add_argument("--seconds", type=float, default=60, help="of test time for each fault (default: 60)")
+    parser.add_argument("--seconds", type=float, default=120, help="of test time for each fault (default: 120)")
     parser.add_argument("--only", type=int, nargs="+", help="only these numbers of the sample, with what pytest says")
     chosen = parser.parse_args()
     drawn = dict(enumerate(sample(faults(PARTS[chosen.part]), chosen.seed, chosen.count), 1))
