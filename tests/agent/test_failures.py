@@ -30,6 +30,7 @@ from botocore.parsers import ResponseParserError
 
 from session_scoping.agent import errors, failures
 from session_scoping.agent.errors import Reason
+from session_scoping.agent.sources import token_failures
 from session_scoping.agent.vault import errors as token_errors
 
 ROOT = Path(__file__).parents[2]
@@ -147,6 +148,66 @@ def test_a_request_id_is_shown_when_it_looks_like_one(request_id: str, shown: bo
         assert (f"request {request_id}" in text) == shown
 
 
+INVOKE_HINTS = {
+    "let the compute role call lambda:InvokeFunction": ["AccessDenied", "AccessDeniedException"],
+    "raise the broker's concurrency": [
+        "TooManyRequestsException",
+        "ThrottlingException",
+        "RequestLimitExceeded",
+        "Throttling",
+    ],
+    "AGENT_CREDENTIAL_BROKER": ["ResourceNotFoundException"],
+}
+
+
+@pytest.mark.parametrize(("hint", "code"), [(hint, code) for hint, codes in INVOKE_HINTS.items() for code in codes])
+def test_a_code_of_lambda_has_the_broker_s_fix(hint: str, code: str) -> None:
+    """Whoever asked the broker is not sent to look at STS."""
+    found = token_failures.of_invoke(refusal(code, 429))
+    assert (found.reason, found.got) == (code, f"{code} from Lambda (HTTP 429)")
+    assert hint in found.fix
+    assert "STS" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "hint"),
+    [
+        (ResponseParserError(), "Malformed", "AWS_ENDPOINT_URL_LAMBDA"),
+        (ValueError("Invalid endpoint: x"), "BadEndpoint", "AWS_ENDPOINT_URL_LAMBDA"),
+        (ParamValidationError(report="x"), "BadRequest", "AGENT_CREDENTIAL_BROKER"),
+        (NoCredentialsError(), "NoSourceCredentials", "give the container a role"),
+        (errors.AnswerRefusedError(token_failures.BROKER_FAILED), "BrokerFailed", "broker's log"),
+    ],
+)
+def test_a_fault_on_the_way_to_lambda_has_the_broker_s_fix(error: Exception, reason: str, hint: str) -> None:
+    """It names the setting that leads to the broker."""
+    found = token_failures.of_invoke(error)
+    assert found.reason == reason
+    assert hint in found.fix
+    assert found.expected == "new credentials from the credential broker" or reason == "BadRequest"
+
+
+IDENTITY_HINTS = {
+    "trust policy admit the token's provider": ["AccessDenied", "AccessDeniedException"],
+    "let the orchestrator issue a new token": ["ExpiredToken", "ExpiredTokenException"],
+    "discovery document and key set": ["IDPCommunicationError"],
+    "the OIDC provider in IAM know the token's issuer": ["IDPRejectedClaim"],
+    "issuer's key set, which STS must reach": ["InvalidIdentityToken"],
+    "shorten the tag values": ["PackedPolicyTooLarge"],
+    "than the role's MaxSessionDuration": ["ValidationError"],
+    "raise the account's STS quota": ["Throttling"],
+}
+
+
+@pytest.mark.parametrize(("hint", "code"), [(hint, code) for hint, codes in IDENTITY_HINTS.items() for code in codes])
+def test_a_code_about_a_web_identity_has_the_token_s_fix(hint: str, code: str) -> None:
+    """Nobody signed, so that no compute role can be at fault."""
+    found = token_failures.of_web_identity(refusal(code))
+    assert found.reason == code
+    assert hint in found.fix
+    assert "compute role" not in found.fix
+
+
 BY_TYPE: dict[str, list[Exception]] = {
     "Timeout": [ConnectTimeoutError(endpoint_url="x"), ReadTimeoutError(endpoint_url="x")],
     "NoRegion": [NoRegionError(), InvalidRegionError(region_name="no region!")],
@@ -196,6 +257,16 @@ TOKEN_ERRORS: dict[str, list[Exception]] = {
     "Unexpected": [RuntimeError("PLANTED")],
     "Refused": [refusal("PLANTEDcode", 499)],
     "ServerError": [refusal("PLANTEDcode", 500)],
+    **{
+        code: [refusal(code, 403)]
+        for code in (
+            "AccessDeniedException",
+            "ResourceNotFoundException",
+            "ThrottlingException",
+            "UnauthorizedException",
+            "ValidationException",
+        )
+    },
 }
 
 
@@ -206,7 +277,7 @@ def test_what_boto3_raises_for_a_token_has_a_reason(reason: str, error: Exceptio
     """The seam for tokens tells the same kinds apart, in reasons of its own."""
     found = token_errors.describe(error, "no token could be had")
     assert found.reason == reason
-    assert found.transient == (reason in {"Timeout", "NoConnection", "ServerError"})
+    assert found.transient == (reason in {"Timeout", "NoConnection", "ServerError", "ThrottlingException"})
     assert "PLANTED" not in str(found)
 
 

@@ -477,8 +477,12 @@ def test_unsafe_session_warns_each_time(caplog: pytest.LogCaptureFixture) -> Non
     credentials = session.boto3_session.get_credentials()
     assert credentials is not None
     assert credentials.access_key == AMBIENT_KEY
+    assert session.client("s3", region_name="eu-north-1").meta.region_name == "eu-north-1"
+    assert session.resource("dynamodb").meta.client.meta.region_name == "eu-west-1"
     with pytest.raises(NotScopedError):
         session.verify()
+    with pytest.warns(UnsafeAmbientWarning):
+        assert unsafe_ambient_session(region_name="us-east-2").client("s3").meta.region_name == "us-east-2"
 
 
 def test_a_profile_that_does_not_exist_is_an_error(

@@ -157,14 +157,19 @@ class Covering:
         return sorted(found, key=lambda test: self.seconds[test] / (executed[test] or 1))
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything in a form that JSON takes."""
-        lines = {file: {line: sorted(tests) for line, tests in at.items()} for file, at in self._lines.items()}
+        """Return everything in a form that JSON takes, each test in a line by its number."""
+        numbers = {test: number for number, test in enumerate(self.seconds)}
+        lines = {
+            file: {line: sorted(numbers[test] for test in tests) for line, tests in at.items()}
+            for file, at in self._lines.items()
+        }
         return {"seconds": self.seconds, "failing": self.failing, "lines": lines}
 
     def add_json(self, kept: dict[str, Any], keep: Callable[[str], bool]) -> None:
         """Take in what `to_json` returned, of the tests that are to be kept."""
-        self.seconds |= {test: seconds for test, seconds in kept["seconds"].items() if keep(test)}
-        self.failing += [test for test in kept["failing"] if keep(test)]
+        tests = list(kept["seconds"])
+        self.seconds |= {test: kept["seconds"][test] for test in filter(keep, tests)}
+        self.failing += filter(keep, kept["failing"])
         for file, at in kept["lines"].items():
-            for line, tests in at.items():
-                self._lines[file][int(line)].update(filter(keep, tests))
+            for line, numbers in at.items():
+                self._lines[file][int(line)].update(filter(keep, (tests[number] for number in numbers)))

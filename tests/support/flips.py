@@ -139,7 +139,7 @@ class _Finder:
                 yield self._whole(node, "continue" if isinstance(node, ast.Break) else "break")
             case ast.Call() if not worded:
                 parts = [*node.args, *node.keywords]
-                named = [part for part in node.keywords if part.arg and part.arg not in _WORDED]
+                named = [part for part in node.keywords if part.arg and part.arg not in {*_WORDED, "strict"}]
                 yield from (self._without(parts, part) for part in named)
             case ast.List(elts=[_, _, *_] as parts) | ast.Set(elts=[_, _, *_] as parts):
                 yield from (self._without(parts, part) for part in parts)
@@ -222,6 +222,8 @@ def _is_skipped(node: ast.AST) -> bool:
             return name[:1].isupper() or name in _TYPES
         case ast.Call(func=ast.Name(id=name)):
             return name in {"cast", "TypeVar", "NewType", "ParamSpec"}
+        case ast.keyword(arg="strict"):
+            return True  # zip's own check that two lengths are the same
     return False
 
 

@@ -341,10 +341,13 @@ def test_a_boundary_that_takes_the_source_identity_away_fails_synth(statements: 
 
 @pytest.mark.parametrize("action", ["*", "sts:*", "STS:Set*", "sts:SetSourceIdentity"])
 def test_a_boundary_that_leaves_it_passes(action: str) -> None:
-    """A boundary is compared by action, wildcards and letter case included."""
+    """Compared by action, letter case aside; other statements and Denies of less than everything do not count."""
     stack = small.stack()
     denied = allowing("sts:SetSourceIdentity", effect=iam.Effect.DENY, conditions={"Bool": {"aws:x": "true"}})
-    broker(stack, callers=[bounded(stack, allowing(action, "sts:AssumeRole"), denied)])
+    other_role = ["arn:aws:iam::111122223333:role/other"]
+    narrow = iam.PolicyStatement(actions=["sts:*"], resources=other_role, effect=iam.Effect.DENY)
+    first = allowing("s3:GetObject")
+    broker(stack, callers=[bounded(stack, first, allowing(action, "sts:AssumeRole"), denied, narrow)])
     assert small.template(stack)
 
 
