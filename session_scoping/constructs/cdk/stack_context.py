@@ -114,14 +114,6 @@ def asked_once(resource: Any, name: str) -> Any:
     return answers[name]
 
 
-def asked_once(resource: Any, name: str) -> Any:
-    """Return a property that never changes, such as an ARN: several roles name one resource, each time by a trip."""
-    answers: dict[str, Any] = vars(resource).setdefault(_ANSWERS_KEPT_AS, {})
-    if name not in answers:
-        answers[name] = getattr(resource, name)
-    return answers[name]
-
-
 def properties_of(resource: cdk.CfnResource) -> Mapping[str, Any]:
     """
     Return all properties of a resource as its L1 class holds them, in one trip to the CDK.

@@ -13,6 +13,7 @@ from session_scoping.constructs.cdk.documents import Section
 from session_scoping.constructs.cdk.stack_context import TOKEN, Site, asked_once, has_wildcard, is_token, properties_of
 from session_scoping.constructs.cdk.statements import Conditions, Statement, allow, alnum, deny
 from session_scoping.constructs.data.access import TABLE_ACCESS, actions_for, demand, words
+from session_scoping.contract.arns import Arn, field_of
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.key_formats import TASK_LEADING_KEY, KeyFormat
 
