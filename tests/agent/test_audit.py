@@ -259,7 +259,7 @@ def test_a_report_counts_what_it_found(tmp_path: Path) -> None:
         "s3, signed by the task's session",
         "PROBLEM s3, signed by the process's own credentials",
         "logs, signed by the process's own credentials",
-        "PROBLEM s3, signed by credentials that cannot be told from the source",
+        "PROBLEM s3, signed by credentials that the source does not show",
     ]
 
 

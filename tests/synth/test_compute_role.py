@@ -1,11 +1,14 @@
 """ScopedComputeRole and Models: whole statements, written out from the documented baseline of each backend."""
 
+from collections.abc import Callable
 from typing import Any
 
+import aws_cdk as cdk
 import pytest
 from aws_cdk import aws_bedrockagentcore as agentcore
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_secretsmanager as secretsmanager
@@ -191,6 +194,52 @@ def test_role_given_to_runtimes_takes_no_grants() -> None:
     role = ScopedComputeRole(decided, "Agent", backend=ComputeBackend.ECS)
     logs.LogGroup(decided, "Logs").grant_write(role.policy_role)
     assert [key for key in small.template(decided)["Resources"] if "DefaultPolicy" in key]
+
+
+SEEN: dict[str, Callable[[Any], Any]] = {
+    "assume_role_action": str,
+    "env": lambda env: [env.account, env.region],
+    "grant_principal": lambda principal: principal.policy_fragment.principal_json,
+    "policy_fragment": lambda fragment: fragment.principal_json,
+    "principal_account": str,
+    "role_ref": lambda reference: reference.role_arn,
+    "stack": lambda stack: stack.stack_name,
+}
+
+
+@pytest.mark.parametrize("member", SEEN)
+def test_the_construct_answers_as_its_role_does(member: str) -> None:
+    """It has the members of `iam.IRole`; the CDK takes an object without them for no role at all."""
+    stack = small.stack(env=cdk.Environment(account="111122223333", region="eu-west-1"))
+    agent = ScopedComputeRole(stack, "Agent", backend=ComputeBackend.ECS)
+    mine, role = (stack.resolve(SEEN[member](getattr(one, member))) for one in (agent, agent.role))
+    assert mine == role
+    assert mine not in (None, "None")
+
+
+def test_the_construct_is_granted_to_others_as_its_role_is() -> None:
+    """Who may assume it, pass it or see it is decided on the role; what is added to it is not."""
+    stack = small.stack()
+    agent = ScopedComputeRole(stack, "Agent", backend=ComputeBackend.ECS)
+    grantee = small.role(stack, "Orchestrator")
+    for grant in (
+        agent.grant(grantee, "iam:GetRole"),
+        agent.grant_assume_role(grantee),
+        agent.grant_pass_role(grantee),
+    ):
+        assert grant.success
+    statement = iam.PolicyStatement(actions=["s3:*"], resources=["*"])
+    agent.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
+    agent.add_managed_policy(iam.ManagedPolicy.from_aws_managed_policy_name("ReadOnlyAccess"))
+    agent.attach_inline_policy(iam.Policy(stack, "Inline", statements=[statement]))
+    assert agent.add_to_principal_policy(statement).statement_added
+    made = small.template(stack)
+    resource = made["Resources"][small.ref(made, "AgentRole")]
+    assert resource["DeletionPolicy"] == "Retain"
+    assert "ManagedPolicyArns" not in resource["Properties"]
+    (policy,) = (one for key, one in made["Resources"].items() if key.startswith("OrchestratorDefaultPolicy"))
+    (allowed,) = policy["Properties"]["PolicyDocument"]["Statement"]
+    assert sorted(allowed["Action"]) == ["iam:GetRole", "iam:PassRole", "sts:AssumeRole"]
 
 
 def test_the_construct_itself_is_a_role_for_tasks_and_runtimes() -> None:

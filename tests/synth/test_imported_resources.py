@@ -208,3 +208,15 @@ def test_admit_trust_only_trusts_and_prints_the_owners_half(kind: str) -> None:
     assert attached(templates, "acme-agent" if kind != "wrapped" else "Wrapped") == []
     assert (statement["Effect"], statement["Action"]) == ("Allow", ["sts:AssumeRole", "sts:TagSession"])
     assert any("MintSessions" in message and "sts:TagSession" in message for message in messages)
+    assert any("nothing here denies it the tenant data itself" in message for message in messages)
+
+
+def test_a_broker_admitted_by_trust_only_is_told_of_no_tenant_data() -> None:
+    """Only a compute role runs agent code, so that only its owner must see that it has no grant on the data."""
+    stack = cdk.Stack(new_app(), "Stack", env=environment())
+    minting = Minting.by_broker(lambda_role(stack, "Broker"))
+    session = SessionRole(stack, "SessionRole", minting=minting)
+    session.admit_trust_only(UNCHANGEABLE["immutable"](stack))
+    messages = [str(entry.data) for entry in session.node.metadata if entry.type == "aws:cdk:info"]
+    assert any("MintSessions" in message for message in messages)
+    assert not any("tenant data" in message for message in messages)

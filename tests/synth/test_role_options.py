@@ -12,6 +12,7 @@ from session_scoping import (
     ComputeBackend,
     Minting,
     ScopedComputeRole,
+    SessionBrokerRole,
     SessionRole,
     TenantTable,
 )
@@ -52,6 +53,8 @@ def _passed_through() -> dict[str, Template]:
         role_name="acme-session",
         **given,
     )
+    caller = lambda_role(stack, "Dispatcher")
+    SessionBrokerRole(stack, "NamedBroker", tenant="acme", callers=[caller], role_name="acme-broker", **given)
     # `PermissionsBoundary.of` replaces what a role was given, so it is tried on roles that were given none.
     bounded = Construct(stack, "Bounded")
     plain = ScopedComputeRole(bounded, "Plain", backend=ComputeBackend.ECS)
@@ -63,7 +66,13 @@ def _passed_through() -> dict[str, Template]:
 
 @pytest.mark.parametrize(
     ("prefix", "boundary"),
-    [("Named", "own"), ("NamedSession", "own"), ("BoundedPlain", "shared"), ("BoundedPlainSession", "shared")],
+    [
+        ("Named", "own"),
+        ("NamedSession", "own"),
+        ("NamedBroker", "own"),
+        ("BoundedPlain", "shared"),
+        ("BoundedPlainSession", "shared"),
+    ],
 )
 def test_boundaries_given_or_applied_reach_the_roles(prefix: str, boundary: str) -> None:
     """A boundary given is on the role, and one applied with `PermissionsBoundary.of` reaches it too."""
@@ -72,7 +81,9 @@ def test_boundaries_given_or_applied_reach_the_roles(prefix: str, boundary: str)
     assert deployed(role["PermissionsBoundary"]) == f"arn:aws:iam::{ACCOUNT}:policy/{boundary}-boundary"
 
 
-@pytest.mark.parametrize(("prefix", "name"), [("Named", "acme-task"), ("NamedSession", "acme-session")])
+@pytest.mark.parametrize(
+    ("prefix", "name"), [("Named", "acme-task"), ("NamedSession", "acme-session"), ("NamedBroker", "acme-broker")]
+)
 def test_name_path_and_description_reach_the_role(prefix: str, name: str) -> None:
     """What the adopter's naming rules ask for is on the role as given."""
     roles = resources(_passed_through()["Stack"], "AWS::IAM::Role")

@@ -396,8 +396,11 @@ def test_cdk_nag_finds_nothing_that_is_not_accepted() -> None:
 
 
 MISTAKES: dict[str, tuple[Callable[[cdk.Stack], object], str]] = {
-    "no caller": (lambda s: broker(s, callers=[]), "nobody may assume the session broker"),
-    "caller by its ARN": (lambda s: broker(s, callers=["arn:aws:iam::1:role/a"]), "neither a role nor a web identity"),
+    "no caller": (lambda s: broker(s, callers=[]), "nobody may assume the session broker: got no caller"),
+    "caller by its ARN": (
+        lambda s: broker(s, callers=["arn:aws:iam::1:role/a"]),
+        "nor a web identity: got a str",
+    ),
     "the same caller twice": (lambda s: broker(s, callers=2 * [small.role(s)]), "is admitted already"),
     "tenant with a separator": (lambda s: broker(s, tenant="a=b"), "tenant of a source identity is not legal"),
     "tenant that is a pattern": (lambda s: broker(s, tenant="*"), "tenant of a source identity is not legal"),

@@ -1,6 +1,7 @@
 """Minting by token: whole statements, what is refused, and where the constructs may stand."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -287,7 +288,7 @@ REFUSED: list[tuple[str, Attempt]] = [
     ("expected a CredentialBroker", lambda s: Minting.by_credential_broker(small.role(s))),  # type: ignore[arg-type]
     ("max_session", lambda s: Minting.by_web_identity(
         provider(s), issuer=ISSUER, audience=AUDIENCE, max_session=cdk.Duration.hours(13))),
-    ("`issuer` of web identity", lambda s: Minting.by_web_identity(provider(s), audience=AUDIENCE)),
+    ("not spelled out: got a value known only", lambda s: Minting.by_web_identity(provider(s), audience=AUDIENCE)),
     ("`issuer` of web identity", lambda s: Minting.by_web_identity(
         provider(s), issuer=cdk.Aws.ACCOUNT_ID, audience="a")),
     ("`audience` of web identity", lambda s: Minting.by_web_identity(provider(s), issuer=ISSUER)),
@@ -301,8 +302,8 @@ REFUSED: list[tuple[str, Attempt]] = [
         iam.OpenIdConnectProvider.from_open_id_connect_provider_arn(
             s, "P", "arn:aws:iam::111122223333:oidc-provider/*"), issuer=ISSUER, audience="a")),
     ("an IAM OIDC provider", lambda s: Minting.by_web_identity(small.role(s), issuer=ISSUER, audience="a")),
-    ("`domain_name`", lambda s: TaskTokenIssuer(s, "I", domain_name="https://tokens.example.com", audience="a")),
-    ("`domain_name`", lambda s: TaskTokenIssuer(s, "I", domain_name=cdk.Aws.URL_SUFFIX, audience="a")),
+    ("got 26 characters", lambda s: TaskTokenIssuer(s, "I", domain_name="https://tokens.example.com", audience="a")),
+    ("got a value known only", lambda s: TaskTokenIssuer(s, "I", domain_name=cdk.Aws.URL_SUFFIX, audience="a")),
     ("no OIDC provider", lambda s: Minting.by_web_identity(
         TaskTokenIssuer(s, "I", domain_name=HOST, audience="a"))),
     ("without a certificate", lambda s: TaskTokenIssuer(
@@ -361,7 +362,8 @@ def test_a_colleagues_statement_on_the_trust_fails_the_synth(
     policy = session.role.assume_role_policy
     assert policy is not None
     policy.add_statements(_statement(iam.ArnPrincipal(small.role(stack).role_arn), action, conditions))
-    with pytest.raises(RuntimeError, match="admits a caller without the token"):
+    said = f"admits a caller without the token: got a statement allowing {re.escape(action)}, expected"
+    with pytest.raises(RuntimeError, match=said):
         small.template(stack)
 
 

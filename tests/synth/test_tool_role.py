@@ -280,7 +280,8 @@ BAD: dict[str, tuple[Any, str]] = {
         lambda s: ToolScopedRole(s, "T", session_role=small.role(s), tool="search"),  # type: ignore[arg-type]
         "`session_role` is not what",
     ),
-    "no name of a tool": (lambda s: with_tool(s, tool="a tool"), "no usable name"),
+    "no name of a tool": (lambda s: with_tool(s, tool="a tool"), "no usable name: got `a tool`"),
+    "a number for a tool": (lambda s: with_tool(s, tool=7), "no usable name: got a int"),
     "a name tag nobody carries": (lambda s: with_tool(s, name_tag="team"), "a tag no session carries"),
     "a bare table": (lambda s: with_tool(s, tables=[small.table(s, "Bare")]), "`tables` is not what"),
     "another stack without a name": (

@@ -336,12 +336,12 @@ def test_a_pin_needs_a_task_with_its_own_address(mode: str, passes: bool) -> Non
 
 MISTAKES: dict[str, tuple[Callable[[cdk.Stack], object], str]] = {
     "no VPC": (lambda _: WorkloadBinding(vpc=""), "the VPC's id does not name one"),
-    "any VPC": (lambda _: WorkloadBinding(vpc="vpc-*"), "the VPC's id does not name one"),
+    "any VPC": (lambda _: WorkloadBinding(vpc="vpc-*"), "expected one name that begins `vpc-`, without wildcards"),
     "a subnet": (lambda _: WorkloadBinding(vpc="subnet-1"), "the VPC's id does not name one"),
     "a policy variable": (lambda _: WorkloadBinding(vpc="vpc-${aws:SourceVpc}"), "the VPC's id does not name one"),
     "something else": (lambda _: WorkloadBinding(vpc=7), "the binding has no VPC"),  # type: ignore[arg-type]
     "a table": (lambda s: WorkloadBinding(vpc=small.table(s)), "the binding has no VPC"),  # type: ignore[arg-type]
-    "any Region": (lambda _: WorkloadBinding(vpc="vpc-1", region="*"), "the VPC's Region does not name one"),
+    "any Region": (lambda _: WorkloadBinding(vpc="vpc-1", region="*"), "got `*`, expected one name, without wildcards"),
     "no Region": (lambda _: WorkloadBinding(vpc="vpc-1", region=""), "the VPC's Region does not name one"),
     "a pin without its tag": (
         lambda s: bound(s, WorkloadBinding(vpc="vpc-1", task_ip=True)),

@@ -5,13 +5,14 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable
+from types import ModuleType
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import session_scoping
-from session_scoping import InvalidInputError, SessionTags
+from session_scoping import InvalidInputError, SessionTags, agent, constructs
 from session_scoping.contract import environment
 from session_scoping.contract.key_formats import KeyFormat
 from session_scoping.contract.tags import TAG_VALUE_MAX, is_tag_character, parse_tag_keys
@@ -203,3 +204,13 @@ def test_the_door_is_narrow_and_complete() -> None:
         assert getattr(session_scoping, name).__name__ == name
     with pytest.raises(AttributeError, match="no attribute 'boto3'"):
         _ = session_scoping.boto3
+
+
+@pytest.mark.parametrize("door", [session_scoping, constructs, agent])
+def test_every_name_of_a_door_leads_to_a_thing(door: ModuleType) -> None:
+    """What is listed can be imported, and what is not listed cannot."""
+    assert dir(door) == sorted(door.__all__)
+    for name in door.__all__:
+        assert getattr(door, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = door.nothing

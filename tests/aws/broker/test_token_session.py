@@ -360,7 +360,7 @@ def test_a_function_that_gives_no_token_is_unreadable(given: Callable[[], Any], 
 @pytest.mark.parametrize("given", ["", 7, b"x"])
 def test_what_is_neither_path_nor_function_is_refused(given: Any, brokered: Make) -> None:
     """There is no token, and no session."""
-    with pytest.raises(InvalidInputError, match="no task token"):
+    with pytest.raises(InvalidInputError, match=f"no task token: got a {type(given).__name__},"):
         brokered(token=given)
 
 
@@ -373,7 +373,7 @@ def test_the_token_itself_is_no_argument(brokered: Make, token: str) -> None:
 
 def test_no_token_at_all_is_an_error(now: MovableClock, aws: StandInAws) -> None:
     """Without a token nothing falls back to the compute role's own credentials."""
-    with pytest.raises(InvalidInputError, match="AGENT_TASK_TOKEN_FILE"):
+    with pytest.raises(InvalidInputError, match="got no token and no AGENT_TASK_TOKEN_FILE,"):
         TaskSession.from_token(broker=FUNCTION, clock=now)
     assert aws.calls == []
 
