@@ -18,12 +18,10 @@ from session_scoping.broker.refused import RefusedError
 from session_scoping.broker.settings import Settings
 from session_scoping.compact_token import UnverifiedToken
 from session_scoping.issuing import TaskTokenSigner
-from tests.agent.conftest import AMBIENT_SECRET, TAGS, MovableClock, key_of
-from tests.agent.test_secrets import Everything
-from tests.agent.test_secrets import logs as logs
 from tests.aws.broker.conftest import FUNCTION, SETTINGS
 from tests.support.stand_in_aws import StandInAws, Wire, refusal
 from tests.support.stand_in_sts import ACCOUNT, SECRET, TOKEN, Reply, StandInSts, error
+from tests.support.task import AMBIENT_SECRET, TAGS, Everything, MovableClock, key_of
 
 ECHO = f"{SECRET} {TOKEN} {TAGS['user_id']} PLANTED"
 

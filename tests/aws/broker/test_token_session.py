@@ -15,10 +15,10 @@ from session_scoping.agent.token_failures import REFUSALS
 from session_scoping.broker.revocations import revoke_tag
 from session_scoping.issuing import TaskTokenSigner
 from session_scoping.refusals import RETRYABLE, RefusalCode
-from tests.agent.conftest import AMBIENT_KEY, TAGS, MovableClock, key_of
 from tests.aws.broker.conftest import FUNCTION
 from tests.support.stand_in_aws import Call, StandInAws, Wire, refusal
 from tests.support.stand_in_sts import ACCOUNT, ROLE_ARN, Reply, Request, StandInSts, error
+from tests.support.task import AMBIENT_KEY, TAGS, MovableClock, key_of
 
 OTHER = SessionTags(user_id="other", repo="o/r", task_id="task-9999")
 ARN = f"arn:aws:sts::{ACCOUNT}:assumed-role/AgentSession/task-0042"
