@@ -17,8 +17,9 @@ from session_scoping.agent.children.credentials import child_credentials
 from session_scoping.agent.children.session_policy import models_only, parse_session_policy
 from session_scoping.agent.names import RoleArn
 from session_scoping.aws.bedrock import INVOKE_ACTIONS
-from tests.agent.conftest import AMBIENT_KEY, TAGS, assumed_compute_role
+from tests.agent.conftest import assumed_compute_role
 from tests.support.stand_in_sts import CONTAINER_KEY, ROLE_ARN, Reply, StandInSts, error
+from tests.support.task import AMBIENT_KEY, TAGS
 
 COMMAND = [sys.executable, "-m", "session_scoping.agent.children.command"]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -8,8 +8,8 @@ import pytest
 
 from session_scoping import InvalidInputError, SessionTags
 from session_scoping.agent import TaskCredentialsError, TaskSession
-from tests.agent.conftest import AMBIENT_KEY, TAGS, MovableClock, key_of
 from tests.support.stand_in_sts import ACCOUNT, ROLE_ARN, SECRET, TOKEN, Reply, Request, StandInSts, error
+from tests.support.task import AMBIENT_KEY, TAGS, MovableClock, key_of
 
 Make = Callable[..., TaskSession]
 TOOL_ARN = f"arn:aws:iam::{ACCOUNT}:role/app/SearchTool"

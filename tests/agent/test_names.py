@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from session_scoping import InvalidInputError, SessionTags
 from session_scoping.agent import TaskSession, session_name_for
 from session_scoping.agent.names import RoleArn
-from tests.agent.conftest import TAGS
 from tests.support.stand_in_sts import ACCOUNT
+from tests.support.task import TAGS
 
 LEGAL = re.compile(r"[A-Za-z0-9_+=,.@-]{2,64}")
 IDS = st.text(st.sampled_from("abcXYZ019_+=,.@- :éß日"), min_size=1, max_size=80).filter(

@@ -1,13 +1,11 @@
 """The reference agent, run against a moto server, and the division of its clients."""
 
 import gzip
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from examples.reference_agent import attachments, config, memory, task_state
 from examples.reference_agent.run import run_task
@@ -15,8 +13,8 @@ from examples.reference_agent.settings import Settings
 from session_scoping import SessionTags
 from session_scoping.agent import NotScopedError, TaskSession
 from session_scoping.agent.audit import audit
-from tests.agent.conftest import AMBIENT_KEY
 from tests.support.stand_in_sts import StandInSts
+from tests.support.task import AMBIENT_KEY
 
 SOURCE = Path(__file__).parents[2] / "examples" / "reference_agent"
 TAGS = SessionTags(user_id="u-7", repo="org/repo", task_id="task-0042")
@@ -59,18 +57,8 @@ def test_six_clients_use_the_session_and_eight_the_compute_role() -> None:
     assert report.signed_by("unknown") == ()
 
 
-@pytest.fixture(scope="module")
-def moto_url() -> Iterator[str]:
-    """Run a moto server on a free loopback port."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
 @pytest.fixture
-def aws(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[boto3.Session]:
+def aws(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> boto3.Session:
     """Make the stack's tables, buckets, log group and secrets, as the stack's owner would."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", moto_url)
     owner = boto3.Session()
@@ -98,11 +86,7 @@ def aws(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[boto3.Sessio
         TableName="tasks",
         Item={"task_id": {"S": "task-0042"}, "description": {"S": "fix it"}, "status": {"S": "QUEUED"}},
     )
-    yield owner
-    import urllib.request
-
-    reset = urllib.request.Request(f"{moto_url}/moto-api/reset", method="POST")
-    urllib.request.urlopen(reset).close()
+    return owner
 
 
 def nudge(aws: boto3.Session, task_id: str, text: str) -> None:

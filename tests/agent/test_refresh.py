@@ -2,26 +2,28 @@
 
 import asyncio
 import os
+import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from math import nan
+from typing import Any
 
+import botocore.session
 import pytest
 from botocore.config import Config
 
 from session_scoping import SessionTags
 from session_scoping.agent import TaskCredentialsError, TaskSession
-from session_scoping.agent.session import identity
 from session_scoping.agent.session import refresh_attempt as attempt
 from session_scoping.agent.session.clock import Clock
 from session_scoping.agent.session.credential_set import CredentialSet
 from session_scoping.agent.session.identity import Identity, prove_patiently
 from session_scoping.agent.session.refresh import TaskCredentials
 from session_scoping.agent.sources import assume_role as assume
-from tests.agent.conftest import AMBIENT_KEY, TAGS, MovableClock, key_of
 from tests.support.stand_in_sts import (
     ACCOUNT,
     SECRET,
@@ -33,6 +35,7 @@ from tests.support.stand_in_sts import (
     assumed_arn,
     error,
 )
+from tests.support.task import AMBIENT_KEY, LONG, TAGS, MovableClock, join_attempts, key_of
 
 Make = Callable[..., TaskSession]
 GOOD_ARN = assumed_arn("arn:aws:iam::123456789012:role/app/AgentSession", "task-0042")
@@ -141,7 +144,7 @@ def test_a_slow_sts_is_a_timeout(session: TaskSession, sts: StandInSts, monkeypa
     """An answer that does not come in time is a failure; the request is not sent again."""
     short = assume.STS_CONFIG.merge(Config(read_timeout=0.2))
     monkeypatch.setattr(assume, "STS_CONFIG", short)
-    sts.behave = lambda _: Reply(GOOD, delay=0.6)
+    sts.behave = lambda _: Reply(GOOD, delay=LONG)
     with pytest.raises(TaskCredentialsError) as caught:
         key_of(session)
     assert caught.value.reason == "Timeout"
@@ -151,21 +154,14 @@ def test_a_slow_sts_is_a_timeout(session: TaskSession, sts: StandInSts, monkeypa
 def test_a_dripping_answer_is_a_timeout(session: TaskSession, sts: StandInSts, monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer that comes byte by byte outlives every socket timeout, but not the attempt's deadline."""
     monkeypatch.setattr(attempt, "DEADLINE_SECONDS", 0.3)
-    sts.behave = lambda _: Reply(GOOD, drip=0.002)
+    sts.behave = lambda _: Reply(GOOD, drip=0.1)
     with pytest.raises(TaskCredentialsError) as caught:
         key_of(session)
     assert caught.value.reason == "Timeout"
 
 
-def test_patience_outlasts_a_throttled_start(
-    session: TaskSession, sts: StandInSts, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_patience_outlasts_a_throttled_start(session: TaskSession, sts: StandInSts, clock: MovableClock) -> None:
     """verify() goes on while STS throttles, at 30 seconds or more between attempts, one request for each."""
-    # A machine under load must not turn an answer into a timeout, which would be waited out as well.
-    patient = assume.STS_CONFIG.merge(Config(connect_timeout=120, read_timeout=120))
-    for module in (assume, identity):
-        monkeypatch.setattr(module, "STS_CONFIG", patient)
-    monkeypatch.setattr(attempt, "DEADLINE_SECONDS", 300)
     pauses: list[float] = []
     sts.behave = lambda _: error("Throttling", 400) if len(pauses) < 3 else None
     assert proven(session, clock, pauses, patience=300).account == ACCOUNT
@@ -327,12 +323,12 @@ def test_early_refresh_holds_nobody_up(session: TaskSession, sts: StandInSts, cl
 
     def behave(_: object) -> None:
         asked.set()
-        assert go_on.wait(5)
+        assert go_on.wait(LONG)
 
     sts.behave = behave
     with ThreadPoolExecutor(1) as pool:
         refreshing = pool.submit(key_of, session)
-        assert asked.wait(5)
+        assert asked.wait(LONG)
         assert key_of(session) == first
         go_on.set()
         assert refreshing.result() != first
@@ -365,16 +361,17 @@ def test_a_fork_during_a_refresh_does_not_hang(clock: MovableClock) -> None:
     def provider() -> CredentialSet:
         if os.getpid() == parent:
             asked.set()
-            assert go_on.wait(10)
+            assert go_on.wait(LONG)
         return CredentialSet("ASIA", "secret", "token", clock() + timedelta(hours=1))
 
     session = TaskSession(TAGS, credentials=provider, clock=clock)
     with ThreadPoolExecutor(1) as pool:
         refreshing = pool.submit(key_of, session)
-        assert asked.wait(5)
+        assert asked.wait(LONG)
         child = os.fork()
         if child == 0:
             code = 1
+            signal.alarm(LONG)  # ends a child that hangs
             try:
                 code = 0 if key_of(session) == "ASIA" else 1
             finally:
@@ -549,6 +546,7 @@ def test_an_interrupted_attempt_counts(
         interrupted.setattr(threading.Thread, "join", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             key_of(session)
+    join_attempts()
     with pytest.raises(TaskCredentialsError):
         key_of(session)
     clock.move(seconds=30)
@@ -576,16 +574,24 @@ def test_an_answer_with_the_compute_role_s_own_key_is_refused(session: TaskSessi
     assert caught.value.reason == "WrongRole"
 
 
-def test_threads_make_their_first_clients_at_once(session: TaskSession) -> None:
-    """One session may be asked for clients by many threads together."""
-    barrier = threading.Barrier(8)
+def test_threads_make_their_first_clients_at_once(session: TaskSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many threads may ask one session for clients together: botocore, which is not made for that, makes one by one."""
+    start, meeting, create = threading.Barrier(8), threading.Barrier(2), botocore.session.Session.create_client
+    met: list[int] = []
+
+    def watched(*args: Any, **options: Any) -> Any:
+        with suppress(threading.BrokenBarrierError):
+            met.append(meeting.wait(0.3))
+        return create(*args, **options)
 
     def make(_: int) -> str:
-        barrier.wait()
+        start.wait()
         return str(session.client("sqs").meta.service_model.service_name)
 
+    monkeypatch.setattr(botocore.session.Session, "create_client", watched)
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(make, range(8))) == {"sqs"}
+    assert met == []
 
 
 def test_account_is_the_role_s(session: TaskSession) -> None:

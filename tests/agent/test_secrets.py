@@ -2,44 +2,19 @@
 
 import logging
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
 
 from session_scoping import SessionScopingError
 from session_scoping.agent import CredentialSet, SessionTags, TaskCredentialsError, TaskSession
-from tests.agent.conftest import AMBIENT_SECRET, TAGS, MovableClock, key_of
 from tests.support.stand_in_sts import SECRET, TOKEN, Reply, StandInSts, error
+from tests.support.task import AMBIENT_SECRET, TAGS, Everything, MovableClock, key_of
 
 Make = Callable[..., TaskSession]
 FORBIDDEN = (SECRET, TOKEN, AMBIENT_SECRET, TAGS["user_id"], TAGS["repo"], "PLANTED", "planted")
 ECHO = f"{SECRET} {TOKEN} {TAGS['user_id']} {TAGS['repo']}"
-
-
-class Everything(logging.Handler):
-    """Keeps every record as the text a log file would hold, tracebacks included."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.NOTSET)
-        self.lines: list[tuple[str, int, str]] = []
-        self.setFormatter(logging.Formatter("%(name)s %(message)s"))
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep one record."""
-        self.lines.append((record.name, record.levelno, self.format(record)))
-
-
-@pytest.fixture
-def logs() -> Iterator[Everything]:
-    """Collect every log record of every library at every level."""
-    handler, root = Everything(), logging.getLogger()
-    level = root.level
-    root.addHandler(handler)
-    root.setLevel(logging.NOTSET)
-    yield handler
-    root.removeHandler(handler)
-    root.setLevel(level)
 
 
 def leaks(text: str) -> list[str]:

@@ -8,8 +8,8 @@ from botocore.exceptions import ClientError
 
 from session_scoping import InvalidInputError
 from session_scoping.agent import TaskSession
-from tests.agent.conftest import MovableClock, key_of
 from tests.support.stand_in_sts import ACCOUNT, Reply, Request, StandInSts, error
+from tests.support.task import MovableClock, key_of
 
 Make = Callable[..., TaskSession]
 TOOL_ROLE = f"arn:aws:iam::{ACCOUNT}:role/Tool"

@@ -22,9 +22,9 @@ from session_scoping.agent import (
     UnsafeAmbientWarning,
     unsafe_ambient_session,
 )
-from session_scoping.agent.session import refresh_attempt as attempt
-from tests.agent.conftest import AMBIENT_KEY, TAGS, MovableClock, assumed_compute_role, key_of
+from tests.agent.conftest import assumed_compute_role
 from tests.support.stand_in_sts import ACCOUNT, ROLE_ARN, Reply, Request, StandInSts, error
+from tests.support.task import AMBIENT_KEY, TAGS, MovableClock, key_of
 
 Make = Callable[..., TaskSession]
 
@@ -336,7 +336,7 @@ def test_verify_does_not_wait_for_a_dripping_identity(
     """An identity that comes byte by byte proves nothing, and does not hold the start up."""
     key_of(session)
     monkeypatch.setattr(attempt, "DEADLINE_SECONDS", 0.3)
-    sts.behave = lambda _: Reply("x" * 900, drip=0.002)
+    sts.behave = lambda _: Reply("x" * 900, drip=0.1)
     with pytest.raises(TaskCredentialsError, match="in time") as caught:
         session.verify()
     assert caught.value.transient

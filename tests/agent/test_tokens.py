@@ -33,7 +33,6 @@ from session_scoping.agent import (
 )
 from session_scoping.agent.vault.errors import TokenReason
 from session_scoping.agent.vault.results import Delegation, Hidden, delegation_of
-from tests.agent.conftest import AMBIENT_KEY
 from tests.support.stand_in_identity import (
     ACCESS_TOKEN,
     API_KEY,
@@ -46,6 +45,7 @@ from tests.support.stand_in_identity import (
     StandInIdentity,
     running_identity,
 )
+from tests.support.task import AMBIENT_KEY
 
 USER = "cognito+planted-user-7"
 TAGS = SessionTags(user_id=USER, repo="org/name", task_id="T1")

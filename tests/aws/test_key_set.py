@@ -3,10 +3,8 @@
 import json
 import subprocess
 import sys
-import threading
 from base64 import urlsafe_b64decode
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,9 +15,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from moto import mock_aws
 
-from session_scoping.lambdas.bundle import KEY_SET
 from session_scoping.lambdas.key_set import handler
 from session_scoping.lambdas.key_set.jwk import jwk_of
+from tests.support.loopback import Handler, serving
 
 
 def _der(key: Any) -> bytes:
@@ -60,20 +58,13 @@ def answers() -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """Where CloudFormation listens, and what it was told."""
     told: list[dict[str, Any]] = []
 
-    class Listener(BaseHTTPRequestHandler):
-        def do_PUT(self) -> None:
-            told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(200)
-            self.end_headers()
+    class Listener(Handler):
+        def respond(self) -> None:
+            told.append(json.loads(self.content()))
+            self.answer("")
 
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Listener)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/", told
-    server.shutdown()
-    server.server_close()
+    with serving(Listener) as url:
+        yield f"{url}/", told
 
 
 @pytest.fixture

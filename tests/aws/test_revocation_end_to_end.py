@@ -1,7 +1,6 @@
 """Revocations with real boto3 against a moto server: sessions that worked are denied, others and new ones are not."""
 
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,27 +11,17 @@ from botocore.exceptions import ClientError
 from examples import isolation_demo as demo
 from session_scoping import Revocation
 from session_scoping.testing.enforcement import EnforcedPolicies
-from session_scoping.testing.moto_server import empty, moto_server, settings
+from session_scoping.testing.moto_server import settings
 from tests.support import small
 
 ROLE = {"user_id": "u1", "repo": "org/name"}
 
 
-@pytest.fixture(scope="module")
-def moto_url() -> Iterator[str]:
-    """Run a moto server on a free loopback port."""
-    with moto_server() as url:
-        yield url
-
-
 @pytest.fixture(autouse=True)
-def owner(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Point boto3 at the server, and empty it afterwards."""
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+def owner(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Point boto3 at the server."""
     for name, value in settings(moto_url, demo.REGION).items():
         monkeypatch.setenv(name, value)
-    yield
-    empty(moto_url)
 
 
 def _enforced(*limits: Revocation) -> EnforcedPolicies:

@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
@@ -14,7 +14,7 @@ from moto import mock_aws
 from session_scoping import InvalidInputError, QuotaExceededError
 from session_scoping.commands.main import main
 from session_scoping.commands.revoke.command import tags_from
-from session_scoping.commands.revoke.role_policy import document_text, lifted, merged
+from session_scoping.commands.revoke.role_policy import RolePolicy, document_text, lifted, merged
 from session_scoping.contract.revocations import POLICY_NAME, document_of, revoked_sessions
 from tests.support.simulator import Question, decide
 
@@ -91,9 +91,10 @@ def test_now_is_now_in_utc(capsys: Output) -> None:
     """`--before now` is the present second in UTC."""
     earlier = datetime.now(UTC).replace(microsecond=0)
     assert main(["revoke", ROLE, "--before", "now"]) == 0
+    later = datetime.now(UTC)
     (statement,) = json.loads(capsys.readouterr().out)["Statement"]
     when = datetime.fromisoformat(statement["Condition"]["DateLessThan"]["aws:TokenIssueTime"])
-    assert 0 <= (when - earlier).total_seconds() < 10
+    assert earlier <= when <= later + timedelta(seconds=1)
 
 
 def test_a_time_ahead_warns(capsys: Output) -> None:
@@ -298,9 +299,17 @@ def stubbed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Stubber]]:
             return client
 
     monkeypatch.setattr(boto3, "Session", Session)
-    monkeypatch.setattr("session_scoping.commands.revoke.role_policy.time.sleep", lambda _: None)
     with stubber:
         yield lambda: stubber
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Return the waits of the command, which takes none."""
+    found: list[float] = []
+    defaults: dict[str, Any] = RolePolicy.__init__.__kwdefaults__ or {}
+    monkeypatch.setitem(defaults, "sleep", found.append)
+    return found
 
 
 def _role_answer() -> dict[str, Any]:
@@ -340,8 +349,8 @@ def test_a_refused_put_is_one_with_the_reason(
     stubber.assert_no_pending_responses()
 
 
-def test_what_iam_never_shows_is_one(stubbed: Callable[[], Stubber], capsys: Output) -> None:
-    """A put that another one overwrote is not reported as done."""
+def test_what_iam_never_shows_is_one(stubbed: Callable[[], Stubber], pauses: list[float], capsys: Output) -> None:
+    """A put that another one overwrote is not reported as done, after half a minute of looking."""
     stubber = stubbed()
     stubber.add_response("get_role", _role_answer())
     stubber.add_response("get_role_policy", _policy_answer([]))
@@ -351,9 +360,10 @@ def test_what_iam_never_shows_is_one(stubbed: Callable[[], Stubber], capsys: Out
         stubber.add_response("get_role_policy", _policy_answer(other))
     assert main(["revoke", ROLE, "--before", WHEN, "--apply"]) == 1
     assert "does not show" in capsys.readouterr().err
+    assert 25 < sum(pauses) < 35
 
 
-def test_what_iam_shows_late_is_waited_for(stubbed: Callable[[], Stubber]) -> None:
+def test_what_iam_shows_late_is_waited_for(stubbed: Callable[[], Stubber], pauses: list[float]) -> None:
     """IAM is eventually consistent: the old policy is no failure until half a minute has passed."""
     stubber = stubbed()
     statement = revoked_sessions(WHEN).statement()
@@ -364,6 +374,7 @@ def test_what_iam_shows_late_is_waited_for(stubbed: Callable[[], Stubber]) -> No
     stubber.add_response("get_role_policy", _policy_answer([]))
     stubber.add_response("get_role_policy", _policy_answer([statement]))
     assert main(["revoke", ROLE, "--before", WHEN, "--apply"]) == 0
+    assert len(pauses) == 2
     stubber.assert_no_pending_responses()
 
 

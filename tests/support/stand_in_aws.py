@@ -6,12 +6,10 @@ DynamoDB requests are passed on to moto. moto's own KMS does not know `MessageTy
 
 import base64
 import json
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from functools import cache
 from typing import Any
 from urllib.request import Request as Forward
 from urllib.request import urlopen
@@ -22,17 +20,24 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from session_scoping.contract.broker_errors import FUNCTION_TIMEOUT_SECONDS
+from tests.support.loopback import Handler, serving
 
 ACCOUNT = "123456789012"
 KEY_ID = "11111111-2222-3333-4444-555555555555"
 KEY_ARN = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/{KEY_ID}"
 OTHER_KEY_ID = "99999999-2222-3333-4444-555555555555"
-KEYS = {name: rsa.generate_private_key(public_exponent=65537, key_size=2048) for name in (KEY_ID, OTHER_KEY_ID)}
+
+
+@cache
+def private_key(key_id: str) -> rsa.RSAPrivateKey:
+    """Return the key pair of a key id, the same each time."""
+    assert key_id in {KEY_ID, OTHER_KEY_ID}
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 def sign(message: bytes, key_id: str = KEY_ID) -> bytes:
     """Return the RS256 signature of a message by one of the keys, without KMS."""
-    return KEYS[key_id].sign(message, padding.PKCS1v15(), hashes.SHA256())
+    return private_key(key_id).sign(message, padding.PKCS1v15(), hashes.SHA256())
 
 
 @dataclass(frozen=True)
@@ -110,13 +115,13 @@ class StandInAws:
 
     def _sign(self, body: dict[str, Any]) -> Wire:
         key_id, digest = _asked(body)
-        signature = KEYS[key_id].sign(digest, padding.PKCS1v15(), Prehashed(hashes.SHA256()))
+        signature = private_key(key_id).sign(digest, padding.PKCS1v15(), Prehashed(hashes.SHA256()))
         return _kms(key_id, Signature=base64.b64encode(signature).decode())
 
     def _verify(self, body: dict[str, Any]) -> Wire:
         key_id, digest = _asked(body)
         try:
-            KEYS[key_id].public_key().verify(
+            private_key(key_id).public_key().verify(
                 base64.b64decode(body["Signature"]), digest, padding.PKCS1v15(), Prehashed(hashes.SHA256())
             )
         except InvalidSignature:
@@ -139,46 +144,26 @@ def refusal(code: str, status: int) -> Wire:
     return Wire(json.dumps({"__type": code, "message": "PLANTED text of AWS"}), status, error=code)
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(Handler):
     aws: StandInAws
 
-    def do_POST(self) -> None:
-        raw = self.rfile.read(int(self.headers["Content-Length"]))
+    def respond(self) -> None:
+        raw = self.content()
         target = self.headers.get("X-Amz-Target", "")
         service = {"TrentService": "kms", "DynamoDB_20120810": "dynamodb"}.get(target.partition(".")[0], "lambda")
         action = f"{service}:{target.partition('.')[2] or 'Invoke'}"
-        signed_by = self.headers.get("Authorization", "").partition("Credential=")[2].partition("/")[0]
-        wire = self.aws.answer(Call(action, json.loads(raw), signed_by), raw, dict(self.headers))
-        time.sleep(wire.delay)
-        content = wire.body.encode()
-        try:
-            self.send_response(wire.status)
-            self.send_header("Content-Type", "application/x-amz-json-1.1")
-            self.send_header("Content-Length", str(len(content)))
-            if wire.error:
-                self.send_header("x-amzn-ErrorType", wire.error)
-            if wire.function_error:
-                self.send_header("X-Amz-Function-Error", wire.function_error)
-            self.end_headers()
-            self.wfile.write(content)
-        except OSError:
-            pass  # the client gave up waiting
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-        pass
+        wire = self.aws.answer(Call(action, json.loads(raw), self.signed_by()), raw, dict(self.headers))
+        headers = {"Content-Type": "application/x-amz-json-1.1"}
+        headers |= {"x-amzn-ErrorType": wire.error} if wire.error else {}
+        headers |= {"X-Amz-Function-Error": wire.function_error} if wire.function_error else {}
+        self.answer(wire.body, wire.status, headers, delay=wire.delay)
 
 
 @contextmanager
 def running_aws() -> Iterator[StandInAws]:
     """Run a stand-in on a free loopback port for the length of the block."""
     aws = StandInAws()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"aws": aws}))
-    server.daemon_threads = True
-    aws.url = f"http://127.0.0.1:{server.server_address[1]}"
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-    try:
+    for key_id in (KEY_ID, OTHER_KEY_ID):
+        private_key(key_id)  # here, where no client waits for it
+    with serving(_Handler, aws=aws) as aws.url:
         yield aws
-    finally:
-        server.shutdown()
-        server.server_close()

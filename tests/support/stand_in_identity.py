@@ -1,12 +1,12 @@
 """A stand-in for AgentCore Identity and Secrets Manager on loopback; keeps every request."""
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.support.loopback import Handler, serving
 
 WORKLOAD_TOKEN = "PLANTEDworkloadToken"
 ACCESS_TOKEN = "PLANTEDaccessToken"
@@ -59,36 +59,20 @@ class StandInIdentity:
         return 200, bodies[name], ""
 
 
+class _Handler(Handler):
+    stand_in: StandInIdentity
+
+    def respond(self) -> None:
+        body = json.loads(self.content() or b"{}")
+        operation = self.headers.get("X-Amz-Target", "") or self.path.removeprefix("/identities/")
+        status, answer, code = self.stand_in.answer(Asked(operation, body, self.signed_by()))
+        headers = {"Content-Type": "application/json", "x-amzn-RequestId": REQUEST_ID}
+        self.answer(json.dumps(answer), status, headers | ({"x-amzn-ErrorType": code} if code else {}))
+
+
 @contextmanager
 def running_identity() -> Iterator[StandInIdentity]:
     """Run the stand-in on a free port of loopback."""
     stand_in = StandInIdentity()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"{}")
-            target = self.headers.get("X-Amz-Target", "")
-            operation = target or self.path.removeprefix("/identities/")
-            signed_by = self.headers["Authorization"].partition("Credential=")[2].partition("/")[0]
-            status, answer, code = stand_in.answer(Asked(operation, body, signed_by))
-            raw = json.dumps(answer).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(raw)))
-            self.send_header("x-amzn-RequestId", REQUEST_ID)
-            if code:
-                self.send_header("x-amzn-ErrorType", code)
-            self.end_headers()
-            self.wfile.write(raw)
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    stand_in.url = f"http://127.0.0.1:{server.server_port}"
-    try:
+    with serving(_Handler, stand_in=stand_in) as stand_in.url:
         yield stand_in
-    finally:
-        server.shutdown()
-        server.server_close()

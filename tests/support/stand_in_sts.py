@@ -2,13 +2,13 @@
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs
+
+from tests.support.loopback import Handler, serving
 
 ACCOUNT = "123456789012"
 ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/app/AgentSession"
@@ -143,60 +143,32 @@ def error(code: str, status: int, message: str = "no") -> Reply:
     )
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(Handler):
     sts: StandInSts
 
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        signed_by = self.headers.get("Authorization", "").partition("Credential=")[2].partition("/")[0]
-        if "X-Amz-Target" in self.headers:
-            reply = self.sts.serve(signed_by)
+    def respond(self) -> None:
+        body = self.content().decode()
+        if self.command == "GET":
+            reply = Reply(_container_keys())
+        elif "X-Amz-Target" in self.headers:
+            reply = self.sts.serve(self.signed_by())
         else:
             form = {name: values[0] for name, values in parse_qs(body, keep_blank_values=True).items()}
-            reply = self.sts.reply(Request(form, signed_by))
-        if reply.delay:
-            time.sleep(reply.delay)
-        content = reply.body.encode()
-        try:
-            self.send_response(reply.status)
-            for name, value in {"Content-Type": "text/xml", **reply.headers}.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            if reply.drip:
-                for byte in content:
-                    self.wfile.write(bytes([byte]))
-                    time.sleep(reply.drip)
-            self.wfile.write(content[: len(content) // 2] if reply.drop else content)
-        except OSError:
-            pass  # the client gave up waiting
-        self.close_connection = True
+            reply = self.sts.reply(Request(form, self.signed_by()))
+        headers = {"Content-Type": "text/xml", **reply.headers}
+        self.answer(reply.body, reply.status, headers, delay=reply.delay, drop=reply.drop, drip=reply.drip)
 
-    def do_GET(self) -> None:
-        """Answer as the container credential endpoint: the compute role's keys."""
-        expiration = (datetime.now(UTC) + timedelta(hours=6)).strftime("%Y-%m-%dT%H:%M:%SZ")
-        keys = {"AccessKeyId": CONTAINER_KEY, "SecretAccessKey": "x", "Token": "x", "Expiration": expiration}
-        content = json.dumps(keys).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-        pass
+def _container_keys() -> str:
+    """Answer as the container credential endpoint: the compute role's keys."""
+    expiration = (datetime.now(UTC) + timedelta(hours=6)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    keys = {"AccessKeyId": CONTAINER_KEY, "SecretAccessKey": "x", "Token": "x", "Expiration": expiration}
+    return json.dumps(keys)
 
 
 @contextmanager
 def running_sts() -> Iterator[StandInSts]:
     """Run a stand-in on a free loopback port for the length of the block."""
     sts = StandInSts()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"sts": sts}))
-    sts.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
+    with serving(_Handler, sts=sts) as sts.url:
         yield sts
-    finally:
-        server.shutdown()
-        server.server_close()

@@ -2,13 +2,13 @@
 
 import json
 import logging
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from session_scoping.contract import environment
 from session_scoping.contract.jws import compact, signing_input
@@ -16,12 +16,13 @@ from session_scoping.contract.task_token import TaskToken
 from session_scoping.lambdas.credential_broker import handler as handler_module
 from session_scoping.lambdas.credential_broker import revocations as revocations_module
 from session_scoping.orchestrator import TaskTokenSigner
-from tests.agent.conftest import TAGS, MovableClock
-from tests.agent.conftest import ambient as ambient
-from tests.agent.conftest import clock as clock
-from tests.agent.conftest import sts as sts
 from tests.support.stand_in_aws import KEY_ARN, KEY_ID, Context, StandInAws, running_aws, sign
 from tests.support.stand_in_sts import ROLE_ARN
+from tests.support.task import TAGS, MovableClock, patiently
+from tests.support.task import ambient as ambient
+from tests.support.task import clock as clock
+from tests.support.task import logs as logs
+from tests.support.task import sts as sts
 
 ISSUER = "https://tokens.example.com/agents"
 AUDIENCE = "session-scoping"
@@ -41,23 +42,21 @@ Broker = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture(scope="session")
-def moto_url() -> Iterator[str]:
-    """Run moto, for DynamoDB alone."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+def dynamodb(moto_of_the_run: str) -> Any:
+    """Return DynamoDB as the owner of the account sees it."""
+    return boto3.Session("owner", "owner", region_name="eu-west-1").client("dynamodb", endpoint_url=moto_of_the_run)
 
 
 @pytest.fixture
-def aws(moto_url: str, sts: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandInAws]:  # noqa: ARG001
+def aws(dynamodb: Any, moto_url: str, sts: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandInAws]:  # noqa: ARG001
     """Run a stand-in AWS with the real handler behind Invoke and an empty revocation table."""
     for name in (environment.CREDENTIAL_BROKER, environment.TASK_TOKEN_FILE, environment.BROKER_TRANSITIVE_TAG_KEYS):
         monkeypatch.delenv(name, raising=False)
     for name, value in SETTINGS.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(handler_module, "_kept", None)
+    for config in ("broker.exchange.CONFIG", "issuing._CONFIG"):
+        patiently(monkeypatch, f"session_scoping.{config}")
     for name in ("botocore", "urllib3"):  # which the handler quietens in its own process
         monkeypatch.setattr(logging.getLogger(name), "level", logging.NOTSET)
     with running_aws() as server:
@@ -65,15 +64,13 @@ def aws(moto_url: str, sts: object, monkeypatch: pytest.MonkeyPatch) -> Iterator
         server.function = handler_module.handler
         for service in ("KMS", "DYNAMODB", "LAMBDA"):
             monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service}", server.url)
-        table = boto3.client("dynamodb", endpoint_url=moto_url)
-        table.create_table(
+        dynamodb.create_table(
             TableName=TABLE,
             KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
             AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
             BillingMode="PAY_PER_REQUEST",
         )
         yield server
-        table.delete_table(TableName=TABLE)
 
 
 @pytest.fixture
@@ -114,6 +111,13 @@ def claims_at(now: MovableClock, **changes: Any) -> dict[str, Any]:
     at = int(now().timestamp())
     claims = TaskToken.for_task(TAGS, issuer=ISSUER, audience=AUDIENCE, issued_at=at, expires_at=at + 7200).claims()
     return {name: value for name, value in {**claims, **changes}.items() if value is not ...}
+
+
+def signed_claims(claims: dict[str, Any]) -> str:
+    """Return a token of claims that nobody checked, signed without KMS."""
+    header = {"alg": "RS256", "typ": "JWT", "kid": KEY_ID}
+    parts = [urlsafe_b64encode(json.dumps(one).encode()).rstrip(b"=").decode() for one in (header, claims)]
+    return compact(".".join(parts), sign(".".join(parts).encode()))
 
 
 def signed(token: TaskToken, key_id: str = KEY_ID, *, kid: str = KEY_ID) -> str:

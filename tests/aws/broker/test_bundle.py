@@ -10,9 +10,9 @@ from pathlib import Path
 import session_scoping
 from session_scoping.lambdas.bundle import CREDENTIAL_BROKER as BUNDLE
 from session_scoping.orchestrator import TaskTokenSigner
-from tests.agent.conftest import TAGS
 from tests.aws.broker.conftest import AUDIENCE, ISSUER
 from tests.support.stand_in_aws import KEY_ARN, StandInAws
+from tests.support.task import TAGS
 
 STAGED = {f"session_scoping/{name}" for name in BUNDLE.staged}
 
@@ -72,7 +72,10 @@ def test_the_staged_handler_needs_boto3_and_nothing_else(tmp_path: Path) -> None
 EXCHANGE = """
 import json, sys
 sys.path.insert(0, {target!r})
+from botocore.config import Config
+from session_scoping.broker import exchange
 from session_scoping.broker.handler import handler
+exchange.CONFIG = exchange.CONFIG.merge(Config(read_timeout=60))  # however busy the machine is
 from tests.support.stand_in_aws import Context
 answer = handler({{"token": sys.stdin.read()}}, Context())
 print(json.dumps([answer, sys.modules["session_scoping"].__file__]))

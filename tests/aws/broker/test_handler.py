@@ -1,31 +1,36 @@
 """The broker's function: what it accepts, what it refuses and how it says so."""
 
-import base64
 import json
 import logging
 from collections.abc import Callable
 from typing import Any
 
-import boto3
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from session_scoping import SessionTags
 from session_scoping.contract import environment
+from session_scoping.contract.broker_errors import FUNCTION_TIMEOUT_SECONDS
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.jws import UnverifiedToken
 from session_scoping.contract.task_token import TaskToken
+from session_scoping.lambdas.credential_broker import exchange
 from session_scoping.lambdas.credential_broker import handler as handler_module
+from session_scoping.lambdas.credential_broker.exchange import CONFIG
 from session_scoping.lambdas.credential_broker.revocations import revoke_tag, revoke_token
 from session_scoping.orchestrator import TaskTokenSigner
-from tests.agent.conftest import TAGS, MovableClock
-from tests.aws.broker.conftest import SETTINGS, TABLE, Broker, claims_at, signed
-from tests.support.stand_in_aws import KEY_ARN, OTHER_KEY_ID, Call, StandInAws, Wire, refusal, sign
+from tests.aws.broker.conftest import SETTINGS, TABLE, Broker, claims_at, signed, signed_claims
+from tests.support.stand_in_aws import KEY_ARN, OTHER_KEY_ID, Call, StandInAws, Wire, refusal
 from tests.support.stand_in_sts import ACCOUNT, ROLE_ARN, SECRET, TOKEN, Reply, StandInSts, error
-from tests.unit.test_task_token import HEADER, part
+from tests.support.task import LONG, TAGS, MovableClock
 
 EXCHANGE = ["kms:Verify", "dynamodb:BatchGetItem"]
+FIFTY = settings(
+    max_examples=50,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 
 
 def code(answer: dict[str, Any]) -> str:
@@ -189,7 +194,7 @@ def test_another_key_s_signature_is_refused(
     assert sts.requests == []
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@FIFTY
 @given(position=st.floats(0, 1, exclude_max=True), character=st.sampled_from("ABab019_-.="))
 def test_no_changed_token_is_exchanged(
     position: float, character: str, broker: Broker, token: str, sts: StandInSts
@@ -217,15 +222,13 @@ TAMPERED = st.fixed_dictionaries(
 ).filter(bool)
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@FIFTY
 @given(changes=TAMPERED)
 def test_no_token_with_wrong_claims_is_exchanged(
     changes: dict[str, Any], broker: Broker, now: MovableClock, sts: StandInSts, aws: StandInAws
 ) -> None:
     """Even signed by our own key, no combination of wrong claims makes a session or a paid call."""
-    text = f"{part(HEADER)}.{part(claims_at(now, **changes))}"
-    signature = base64.urlsafe_b64encode(sign(text.encode())).rstrip(b"=").decode()
-    assert code(broker({"token": f"{text}.{signature}"})).startswith("Token")
+    assert code(broker({"token": signed_claims(claims_at(now, **changes))})).startswith("Token")
     assert (sts.requests, aws.calls) == ([], [])
 
 
@@ -276,11 +279,11 @@ def test_a_revocation_ends_when_it_says(broker: Broker, signer: TaskTokenSigner,
 
 @pytest.mark.parametrize("expires_at", [{"S": "soon"}, {"NULL": True}, {"N": "99999999999"}])
 def test_an_end_that_cannot_be_read_is_none(
-    expires_at: dict[str, Any], broker: Broker, token: str, moto_url: str
+    expires_at: dict[str, Any], broker: Broker, token: str, dynamodb: Any
 ) -> None:
     """An item somebody wrote by hand revokes until it is deleted."""
     item = {"id": {"S": f"tag#user_id#{TAGS['user_id']}"}, "expires_at": expires_at}
-    boto3.client("dynamodb", endpoint_url=moto_url).put_item(TableName=TABLE, Item=item)
+    dynamodb.put_item(TableName=TABLE, Item=item)
     assert code(broker({"token": token})) == "TokenRevoked"
 
 
@@ -390,12 +393,20 @@ def test_a_fault_of_sts_has_a_defined_answer(name: str, broker: Broker, token: s
     assert "PLANTED" not in str(answer)
 
 
-def test_a_call_that_hangs_is_cut_off(broker: Broker, token: str, aws: StandInAws) -> None:
+def test_a_call_that_hangs_is_cut_off(
+    broker: Broker, token: str, aws: StandInAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each call has a deadline of its own, well inside the function's."""
-    aws.behave = on("kms:Verify", Wire("{}", delay=2.5))
+    monkeypatch.setattr(exchange, "CONFIG", CONFIG)
+    aws.behave = on("kms:Verify", Wire("{}", delay=LONG))
     answer = broker({"token": token})
     assert (code(answer), answer["line"]["cause"]) == ("Unavailable", "ReadTimeoutError")
-    assert answer["line"]["duration_ms"] < 6000
+    assert answer["line"]["duration_ms"] < 1000 * FUNCTION_TIMEOUT_SECONDS
+    # On a machine with nothing else to do: each attempt waits for both, and a second at most lies between two.
+    given: Any = CONFIG
+    attempts = given.retries["total_max_attempts"]
+    assert aws.actions().count("kms:Verify") == attempts
+    assert attempts * (given.connect_timeout + given.read_timeout) + attempts - 1 <= exchange.LONGEST_CALL_SECONDS <= 6
 
 
 def test_it_refuses_before_it_would_be_cut_off(broker: Broker, token: str, aws: StandInAws) -> None:

@@ -12,18 +12,15 @@ from joserfc.jwk import RSAKey
 
 from session_scoping import InvalidInputError, SessionScopingError, SessionTags
 from session_scoping.orchestrator import TaskTokenSigner
-from tests.agent.conftest import AMBIENT_KEY, TAGS, MovableClock
 from tests.aws.broker.conftest import AUDIENCE, ISSUER
-from tests.support.stand_in_aws import KEY_ARN, KEY_ID, KEYS, OTHER_KEY_ID, StandInAws, refusal
+from tests.support.stand_in_aws import KEY_ARN, KEY_ID, OTHER_KEY_ID, StandInAws, private_key, refusal
+from tests.support.task import AMBIENT_KEY, TAGS, MovableClock
 
 
 def decoded(token: str, key_id: str = KEY_ID) -> jwt.Token:
     """Return a token as joserfc reads and verifies it."""
-    pem = (
-        KEYS[key_id]
-        .public_key()
-        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    )
+    public = private_key(key_id).public_key()
+    pem = public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     return jwt.decode(token, RSAKey.import_key(pem), algorithms=["RS256"])
 
 

@@ -18,12 +18,10 @@ from session_scoping.lambdas.credential_broker.exchange import Exchange
 from session_scoping.lambdas.credential_broker.refusal import RefusedError
 from session_scoping.lambdas.credential_broker.settings import Settings
 from session_scoping.orchestrator import TaskTokenSigner
-from tests.agent.conftest import AMBIENT_SECRET, TAGS, MovableClock, key_of
-from tests.agent.test_secrets import Everything
-from tests.agent.test_secrets import logs as logs
 from tests.aws.broker.conftest import FUNCTION, SETTINGS
 from tests.support.stand_in_aws import StandInAws, Wire, refusal
 from tests.support.stand_in_sts import ACCOUNT, SECRET, TOKEN, Reply, StandInSts, error
+from tests.support.task import AMBIENT_SECRET, TAGS, Everything, MovableClock, key_of
 
 ECHO = f"{SECRET} {TOKEN} {TAGS['user_id']} PLANTED"
 

@@ -11,15 +11,14 @@ import pytest
 from session_scoping import InvalidInputError, SessionTags
 from session_scoping.agent import NotScopedError, TaskCredentialsError, TaskSession
 from session_scoping.agent.errors import _TRANSIENT
-from session_scoping.agent.session import identity
 from session_scoping.agent.sources.token_failures import REFUSALS
 from session_scoping.contract.broker_errors import RETRYABLE, RefusalCode
 from session_scoping.lambdas.credential_broker.revocations import revoke_tag
 from session_scoping.orchestrator import TaskTokenSigner
-from tests.agent.conftest import AMBIENT_KEY, TAGS, MovableClock, key_of
 from tests.aws.broker.conftest import FUNCTION
 from tests.support.stand_in_aws import Call, StandInAws, Wire, refusal
 from tests.support.stand_in_sts import ACCOUNT, ROLE_ARN, Reply, Request, StandInSts, error
+from tests.support.task import AMBIENT_KEY, TAGS, MovableClock, key_of
 
 OTHER = SessionTags(user_id="other", repo="o/r", task_id="task-9999")
 ARN = f"arn:aws:sts::{ACCOUNT}:assumed-role/AgentSession/task-0042"
