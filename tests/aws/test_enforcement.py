@@ -15,7 +15,8 @@ from botocore.config import Config
 from session_scoping.enforcement import Enforce, EnforcedPolicies
 from session_scoping.enforcement_server import empty, moto_server, refuse_aws
 from session_scoping.errors import InvalidInputError
-from tests.support import ROOT, small
+from tests.support import ROOT
+from tests.support import stacks as small
 
 pytest_plugins = ["session_scoping.enforcement"]
 

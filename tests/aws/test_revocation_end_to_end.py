@@ -13,7 +13,7 @@ from examples import isolation_demo as demo
 from session_scoping import Revocation
 from session_scoping.enforcement import EnforcedPolicies
 from session_scoping.enforcement_server import empty, moto_server, settings
-from tests.support import small
+from tests.support import stacks as small
 
 ROLE = {"user_id": "u1", "repo": "org/name"}
 

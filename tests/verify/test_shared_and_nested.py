@@ -14,7 +14,7 @@ from session_scoping.cli import main
 from session_scoping.nag import SessionScopingChecks
 from session_scoping.testing import verify
 from session_scoping.verify.report import Status
-from tests.support import small
+from tests.support import stacks as small
 
 
 def scan() -> iam.PolicyStatement:
