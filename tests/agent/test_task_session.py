@@ -22,6 +22,7 @@ from session_scoping.agent import (
     UnsafeAmbientWarning,
     unsafe_ambient_session,
 )
+from session_scoping.agent.session import refresh_attempt as attempt
 from tests.agent.conftest import assumed_compute_role
 from tests.support.stand_in_sts import ACCOUNT, ROLE_ARN, Reply, Request, StandInSts, error
 from tests.support.task import AMBIENT_KEY, TAGS, MovableClock, key_of

@@ -15,7 +15,8 @@ from botocore.config import Config
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.testing.enforcement import Enforce, EnforcedPolicies
 from session_scoping.testing.moto_server import empty, moto_server, refuse_aws
-from tests.support import ROOT, small
+from tests.support import ROOT
+from tests.support import stacks as small
 
 pytest_plugins = ["session_scoping.testing.enforcement"]
 

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from moto import mock_aws
 
+from session_scoping.lambdas.bundle import KEY_SET
 from session_scoping.lambdas.key_set import handler
 from session_scoping.lambdas.key_set.jwk import jwk_of
 from tests.support.loopback import Handler, serving

@@ -12,7 +12,7 @@ from examples import isolation_demo as demo
 from session_scoping import Revocation
 from session_scoping.testing.enforcement import EnforcedPolicies
 from session_scoping.testing.moto_server import settings
-from tests.support import small
+from tests.support import stacks as small
 
 ROLE = {"user_id": "u1", "repo": "org/name"}
 

@@ -1,13 +1,14 @@
-"""Building apps and reading their templates: what the tests of finished stacks share."""
+"""Stacks small enough to read, and readers of the templates they render."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
 from aws_cdk import cx_api
 from constructs import Construct
 
@@ -22,6 +23,11 @@ FLAG_SETS: Mapping[str, dict[str, Any]] = {"no-flags": {}, "recommended": RECOMM
 ACCOUNT = "111122223333"
 OTHER_ACCOUNT = "444455556666"
 REGIONS = {"aws": "eu-west-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
+# What a template says for the place it is deployed to.
+HERE = {name: {"Ref": f"AWS::{name}"} for name in ("Partition", "Region", "AccountId")}
+
+
+# --- making ---------------------------------------------------------------------------------------------------------
 
 
 def new_app(flags: str = "recommended", **context: Any) -> cdk.App:
@@ -34,21 +40,46 @@ def environment(partition: str = "aws", account: str = ACCOUNT) -> cdk.Environme
     return cdk.Environment(account=account, region=REGIONS[partition])
 
 
+def stack(flags: str = "recommended", **options: Any) -> cdk.Stack:
+    """Return an empty stack in an app of its own, without bootstrap clutter in its template."""
+    plain = cdk.DefaultStackSynthesizer(generate_bootstrap_version_rule=False)
+    return cdk.Stack(new_app(flags), "Small", synthesizer=plain, **options)
+
+
 def table(scope: Construct, id: str = "Tasks", partition_key: str = "task_id", **options: Any) -> dynamodb.Table:
-    """Return a table keyed on a tag."""
+    """Return a table with this partition key."""
     key = dynamodb.Attribute(name=partition_key, type=dynamodb.AttributeType.STRING)
     return dynamodb.Table(scope, id, partition_key=key, **options)
 
 
-def lambda_role(scope: Construct, id: str, **options: Any) -> iam.Role:
-    """Return a plain role of the adopter's own."""
-    return iam.Role(scope, id, assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"), **options)
+def bucket(scope: Construct, id: str = "Objects", **options: Any) -> s3.Bucket:
+    """Return a bucket."""
+    return s3.Bucket(scope, id, **options)
 
 
-def session_role(stack: cdk.Stack, *minters: iam.IRole) -> SessionRole:
-    """Return a session role on one table, minted by these compute roles or by one of its own."""
-    minting = Minting.by_compute_roles(*minters or (lambda_role(stack, "Own"),))
-    return SessionRole(stack, "SessionRole", minting=minting, tables=[TenantTable(table(stack))])
+def role(scope: Construct, id: str = "Compute", *, service: str = "ecs-tasks", **options: Any) -> iam.Role:
+    """Return a plain role of the adopter's own, which an agent could run under."""
+    return iam.Role(scope, id, assumed_by=iam.ServicePrincipal(f"{service}.amazonaws.com"), **options)
+
+
+def session_role(scope: Construct, id: str = "Session", **options: Any) -> SessionRole:
+    """Return a session role over one table, minted by one role, unless the options say otherwise."""
+    if "minting" not in options:
+        options["minting"] = Minting.by_compute_roles(role(scope))
+    if "tables" not in options:
+        options["tables"] = [TenantTable(table(scope), access="get")]
+    return SessionRole(scope, id, **options)
+
+
+# --- synthesizing ---------------------------------------------------------------------------------------------------
+
+
+def template(of: cdk.Stack) -> dict[str, Any]:
+    """Return the stack's synthesized template."""
+    app = of.node.root
+    assert isinstance(app, cdk.App)
+    result: dict[str, Any] = app.synth().get_stack_by_name(of.stack_name).template
+    return result
 
 
 def synth(app: cdk.App) -> dict[str, Template]:
@@ -63,13 +94,43 @@ def _templates(assembly: cx_api.CloudAssembly) -> Iterator[tuple[str, Template]]
         yield path.name.removesuffix(".nested.template.json"), json.loads(path.read_text())
 
 
-def resources(template: Template, type_: str) -> dict[str, Any]:
+# --- reading --------------------------------------------------------------------------------------------------------
+
+
+def ref(of: Template, prefix: str) -> str:
+    """Return the logical id that is the prefix and a hash."""
+    found: list[str] = [key for key in of["Resources"] if key[:-8] == prefix]
+    assert len(found) == 1, f"{prefix} among {sorted(of['Resources'])}"
+    return found[0]
+
+
+def policy(of: Template, prefix: str) -> list[Statement]:
+    """Return the statements of the one managed policy whose logical id is the prefix and a hash."""
+    resource = of["Resources"][ref(of, prefix)]
+    assert resource["Type"] == "AWS::IAM::ManagedPolicy"
+    statements: list[Statement] = resource["Properties"]["PolicyDocument"]["Statement"]
+    return statements
+
+
+def trust(of: Template, prefix: str) -> list[Statement]:
+    """Return the trust statements of the one role whose logical id is the prefix and a hash."""
+    statements: list[Statement] = of["Resources"][ref(of, prefix)]["Properties"]["AssumeRolePolicyDocument"][
+        "Statement"
+    ]
+    return statements
+
+
+def by_sid(statements: Iterable[Statement]) -> dict[str, Statement]:
+    """Return the statements by Sid, each without it; a Sid must not be repeated."""
+    listed = list(statements)
+    found = {one["Sid"]: {key: value for key, value in one.items() if key != "Sid"} for one in listed}
+    assert len(found) == len(listed), "a Sid is repeated"
+    return found
+
+
+def resources(of: Template, type_: str) -> dict[str, Any]:
     """Return the properties of all resources of a type, by logical id."""
-    return {
-        logical_id: resource.get("Properties", {})
-        for logical_id, resource in template["Resources"].items()
-        if resource["Type"] == type_
-    }
+    return {key: one.get("Properties", {}) for key, one in of["Resources"].items() if one["Type"] == type_}
 
 
 def attached(templates: Mapping[str, Template], role: str) -> list[Statement]:
@@ -81,35 +142,29 @@ def attached(templates: Mapping[str, Template], role: str) -> list[Statement]:
         role: Text that the role's logical id, or the reference to it from another stack, holds.
     """
     found: list[Statement] = []
-    for template in templates.values():
+    for one in templates.values():
         for type_ in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"):
-            for policy in resources(template, type_).values():
-                if any(role in json.dumps(reference) for reference in policy.get("Roles", [])):
-                    found.extend(policy["PolicyDocument"]["Statement"])
-        for logical_id, properties in resources(template, "AWS::IAM::Role").items():
+            for properties in resources(one, type_).values():
+                if any(role in json.dumps(reference) for reference in properties.get("Roles", [])):
+                    found.extend(properties["PolicyDocument"]["Statement"])
+        for logical_id, properties in resources(one, "AWS::IAM::Role").items():
             if role in logical_id:
                 for inline in properties.get("Policies", []):
                     found.extend(inline["PolicyDocument"]["Statement"])
     return sorted(found, key=lambda statement: str(statement.get("Sid", "")))
 
 
-def trust(templates: Mapping[str, Template], role: str) -> list[Statement]:
-    """Return the trust statements of the one role whose logical id starts with the text."""
-    (found,) = (
-        properties["AssumeRolePolicyDocument"]["Statement"]
-        for template in templates.values()
-        for logical_id, properties in resources(template, "AWS::IAM::Role").items()
-        if logical_id.startswith(role)
-    )
-    statements: list[Statement] = found
-    return statements
-
-
-def by_sid(statements: Sequence[Statement]) -> dict[str, Statement]:
-    """Return the statements by Sid; each must be there once."""
-    found = {statement["Sid"]: statement for statement in statements}
-    assert len(found) == len(statements), "a Sid is repeated"
-    return found
+def arn(service: str, resource: Any, *, region: Any = HERE["Region"], account: Any = HERE["AccountId"]) -> Statement:
+    """Return the Fn::Join the CDK renders for an ARN in an environment-agnostic stack."""
+    parts: list[Any] = ["arn:", HERE["Partition"], f":{service}:", region, ":", account, ":"]
+    parts += resource if isinstance(resource, list) else [resource]
+    joined: list[Any] = []
+    for part in parts:
+        if joined and isinstance(part, str) and isinstance(joined[-1], str):
+            joined[-1] += part
+        else:
+            joined.append(part)
+    return {"Fn::Join": ["", joined]}
 
 
 def deployed(value: Any, partition: str = "aws", account: str = ACCOUNT) -> Any:
@@ -138,8 +193,5 @@ def deployed(value: Any, partition: str = "aws", account: str = ACCOUNT) -> Any:
 
 
 def _listed(value: Any, key: str) -> Any:
-    return (
-        [value]
-        if key in {"Action", "NotAction", "Resource", "NotResource", "AWS"} and isinstance(value, str)
-        else value
-    )
+    is_list = key in {"Action", "NotAction", "Resource", "NotResource", "AWS"}
+    return [value] if is_list and isinstance(value, str) else value

@@ -9,7 +9,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_secretsmanager as secretsmanager
 
 from session_scoping import SessionRole, TokenFlow, TokenVaultGrant, UserBinding, VaultProvider
-from tests.support import small
+from tests.support import stacks
 from tests.support.world import World
 
 ISSUER = "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_example"
@@ -65,14 +65,14 @@ class Vault:
 
 def session_stack(**options: Any) -> dict[str, Any]:
     """Return the template of a session role with a grant."""
-    vault = Vault(small.stack())
-    vault.grant(small.session_role(vault.stack), **options)
-    return small.template(vault.stack)
+    vault = Vault(stacks.stack())
+    vault.grant(stacks.session_role(vault.stack), **options)
+    return stacks.template(vault.stack)
 
 
 def secret_arn(template: dict[str, Any]) -> str:
     """Return the ARN of the provider's own secret."""
-    return str(World(template).fill({"Ref": small.ref(template, "Secret")}))
+    return str(World(template).fill({"Ref": stacks.ref(template, "Secret")}))
 
 
 def names(template: dict[str, Any]) -> tuple[str, str, str]:

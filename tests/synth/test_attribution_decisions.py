@@ -8,7 +8,7 @@ import pytest
 
 from session_scoping import Models, SessionBrokerRole, TenantTable, WebIdentity, WorkloadBinding
 from session_scoping.contract.tags import DEFAULT_TAG_KEYS
-from tests.support import small
+from tests.support import stacks
 from tests.support.simulator import Question, decide
 from tests.support.world import ACCOUNT, World, without_guards
 
@@ -24,18 +24,18 @@ Context = Mapping[str, Any]
 @cache
 def attributed() -> World:
     """Tenant acme's broker: one dispatcher, one web identity, one model, one role further on; pods may call."""
-    stack = small.stack()
+    stack = stacks.stack()
     SessionBrokerRole(
         stack,
         "Broker",
         tenant="acme",
-        callers=[small.role(stack, "Dispatcher"), WebIdentity(ISSUER, SUBJECT)],
+        callers=[stacks.role(stack, "Dispatcher"), WebIdentity(ISSUER, SUBJECT)],
         models=Models.in_region([SONNET]),
-        chain_to=[small.role(stack, "Next")],
+        chain_to=[stacks.role(stack, "Next")],
         pod_identity=True,
     )
-    small.role(stack, "Stranger")
-    return World(small.template(stack))
+    stacks.role(stack, "Stranger")
+    return World(stacks.template(stack))
 
 
 def ask(world: World, role: str, action: str, resource: str, context: Context, **how: Any) -> Question:
@@ -249,15 +249,15 @@ def test_the_role_further_on_asks_for_the_identity_itself() -> None:
 @cache
 def bound(*, pinned: bool) -> World:
     """A session role over one table and one model, bound to vpc-1."""
-    stack = small.stack()
-    small.session_role(
+    stack = stacks.stack()
+    stacks.session_role(
         stack,
-        tables=[TenantTable(small.table(stack), access="get")],
+        tables=[TenantTable(stacks.table(stack), access="get")],
         models=Models.in_region([SONNET]),
         tag_keys=[*DEFAULT_TAG_KEYS, "task_ip"] if pinned else DEFAULT_TAG_KEYS,
         limits=[WorkloadBinding(vpc="vpc-1", task_ip=pinned)],
     )
-    return World(small.template(stack))
+    return World(stacks.template(stack))
 
 
 def tags(**more: str) -> dict[str, str]:

@@ -22,7 +22,7 @@ from session_scoping import (
     TenantTable,
     TenantTablePolicy,
 )
-from tests.support import small
+from tests.support import stacks
 
 Attempt = Callable[[cdk.Stack], Any]
 SONNET = "anthropic.claude-sonnet-4-6"
@@ -31,11 +31,11 @@ SECRET = "arn:aws:secretsmanager:us-east-1:111122223333:secret:github"
 
 
 def _objects(*keys: str, access: Any = "get") -> Attempt:
-    return lambda stack: small.session_role(stack, objects=[TenantObjects(small.bucket(stack), keys, access)])
+    return lambda stack: stacks.session_role(stack, objects=[TenantObjects(stacks.bucket(stack), keys, access)])
 
 
 def _tables(**options: Any) -> Attempt:
-    return lambda stack: small.session_role(stack, tables=[TenantTable(small.table(stack), **options)])
+    return lambda stack: stacks.session_role(stack, tables=[TenantTable(stacks.table(stack), **options)])
 
 
 def _compute(**options: Any) -> Attempt:
@@ -52,110 +52,110 @@ def _imported_role(stack: cdk.Stack, id: str) -> iam.IRole:
 
 
 def _role_under_two_imports(stack: cdk.Stack) -> None:
-    small.session_role(stack, minting=Minting.by_compute_roles(_imported_role(stack, "A"), _imported_role(stack, "B")))
+    stacks.session_role(stack, minting=Minting.by_compute_roles(_imported_role(stack, "A"), _imported_role(stack, "B")))
 
 
 def _broker_under_two_imports(stack: cdk.Stack) -> None:
     broker = Minting.by_broker(_imported_role(stack, "A"), compute_roles=[_imported_role(stack, "B")])
-    small.session_role(stack, minting=broker)
+    stacks.session_role(stack, minting=broker)
 
 
 def _table_under_two_imports(stack: cdk.Stack) -> None:
     one, same = (dynamodb.Table.from_table_name(stack, id, "tasks") for id in ("One", "Same"))
-    small.session_role(stack, tables=[TenantTable(one, access="get"), TenantTable(same, access="put")])
+    stacks.session_role(stack, tables=[TenantTable(one, access="get"), TenantTable(same, access="put")])
 
 
 def _others(patterns: Any) -> Attempt:
-    return lambda stack: small.session_role(
-        stack, objects=[TenantObjects.artifacts(small.bucket(stack))], other_objects=patterns
+    return lambda stack: stacks.session_role(
+        stack, objects=[TenantObjects.artifacts(stacks.bucket(stack))], other_objects=patterns
     )
 
 
 def _others_in_tenant_bucket(stack: cdk.Stack) -> None:
-    bucket = small.bucket(stack)
+    bucket = stacks.bucket(stack)
     objects = [TenantObjects.artifacts(bucket)]
-    small.session_role(stack, objects=objects, other_objects=[bucket.arn_for_objects("*")])
+    stacks.session_role(stack, objects=objects, other_objects=[bucket.arn_for_objects("*")])
 
 
 def _bucket_under_two_imports(stack: cdk.Stack) -> None:
     one = s3.Bucket.from_bucket_name(stack, "One", "shared-bucket")
     same = s3.Bucket.from_bucket_arn(stack, "Same", "arn:aws:s3:::shared-bucket")
     objects = [TenantObjects.attachments(one, reach="user"), TenantObjects(same, ["{task_id}/"], "get")]
-    small.session_role(stack, objects=objects)
+    stacks.session_role(stack, objects=objects)
 
 
 def _number_key(stack: cdk.Stack) -> None:
     key = dynamodb.Attribute(name="task_id", type=dynamodb.AttributeType.NUMBER)
-    small.session_role(stack, tables=[TenantTable(dynamodb.Table(stack, "Numbers", partition_key=key))])
+    stacks.session_role(stack, tables=[TenantTable(dynamodb.Table(stack, "Numbers", partition_key=key))])
 
 
 def _policy_on_compute_role(stack: cdk.Stack) -> None:
     agent = ScopedComputeRole(stack, "Agent", backend=ComputeBackend.ECS)
-    TenantTablePolicy(stack, "Policy", tables=[TenantTable(small.table(stack))]).attach_to(agent.policy_role)
+    TenantTablePolicy(stack, "Policy", tables=[TenantTable(stacks.table(stack))]).attach_to(agent.policy_role)
 
 
 def _pattern_minter(stack: cdk.Stack) -> None:
     any_role = iam.Role.from_role_arn(stack, "Any", "arn:aws:iam::111122223333:role/*")
-    small.session_role(stack).admit_trust_only(any_role)
+    stacks.session_role(stack).admit_trust_only(any_role)
 
 
 def _late_deny_while_off(stack: cdk.Stack) -> None:
-    session = small.session_role(stack, deny_tenant_data_to_compute_roles=False)
-    session.deny_tenant_data_to(small.role(stack, "Late"))
+    session = stacks.session_role(stack, deny_tenant_data_to_compute_roles=False)
+    session.deny_tenant_data_to(stacks.role(stack, "Late"))
 
 
 def _same_role_twice(stack: cdk.Stack) -> None:
-    one = small.role(stack)
+    one = stacks.role(stack)
     Minting.by_compute_roles(one, one)
 
 
 def _broker_is_compute(stack: cdk.Stack) -> None:
-    one = small.role(stack)
+    one = stacks.role(stack)
     Minting.by_broker(one, compute_roles=[one])
 
 
 def _same_table_twice(stack: cdk.Stack) -> None:
-    one = small.table(stack)
-    small.session_role(stack, tables=[TenantTable(one), TenantTable(one, access="put")])
+    one = stacks.table(stack)
+    stacks.session_role(stack, tables=[TenantTable(one), TenantTable(one, access="put")])
 
 
 def _mixed_minting(stack: cdk.Stack) -> None:
     agent = ScopedComputeRole(stack, "Agent", backend=ComputeBackend.ECS)
-    broker = Minting.by_broker(small.role(stack), compute_roles=[agent])
-    small.session_role(stack, minting=broker)
+    broker = Minting.by_broker(stacks.role(stack), compute_roles=[agent])
+    stacks.session_role(stack, minting=broker)
     other = cdk.Stack(cast(cdk.App, stack.node.root), "Other")
-    small.session_role(other, minting=Minting.by_compute_roles(agent))
+    stacks.session_role(other, minting=Minting.by_compute_roles(agent))
 
 
 def _mixed_minting_the_other_way(stack: cdk.Stack) -> None:
     agent = ScopedComputeRole(stack, "Agent", backend=ComputeBackend.ECS)
-    small.session_role(stack, minting=Minting.by_compute_roles(agent))
+    stacks.session_role(stack, minting=Minting.by_compute_roles(agent))
     other = cdk.Stack(cast(cdk.App, stack.node.root), "Other")
-    small.session_role(other, minting=Minting.by_broker(small.role(other, "Broker"), compute_roles=[agent]))
+    stacks.session_role(other, minting=Minting.by_broker(stacks.role(other, "Broker"), compute_roles=[agent]))
 
 
 def _table_in_role_and_policy(stack: cdk.Stack) -> None:
-    one = small.table(stack)
-    session = small.session_role(stack, tables=[TenantTable(one, access="get")])
+    one = stacks.table(stack)
+    session = stacks.session_role(stack, tables=[TenantTable(one, access="get")])
     TenantTablePolicy(stack, "Policy", tables=[TenantTable(one, access="put")]).attach_to(session)
 
 
 def _policy_attached_twice(stack: cdk.Stack) -> None:
-    session = small.session_role(stack)
-    policy = TenantTablePolicy(stack, "Policy", tables=[TenantTable(small.table(stack, "More"))])
+    session = stacks.session_role(stack)
+    policy = TenantTablePolicy(stack, "Policy", tables=[TenantTable(stacks.table(stack, "More"))])
     policy.attach_to(session)
     policy.attach_to(session)
 
 
 def _foreign_tag(stack: cdk.Stack) -> None:
-    session = small.session_role(stack)
-    entry = TenantTable(small.table(stack, "More", "pk"), leading_key="{tenant_id}", partition_key="pk")
+    session = stacks.session_role(stack)
+    entry = TenantTable(stacks.table(stack, "More", "pk"), leading_key="{tenant_id}", partition_key="pk")
     TenantTablePolicy(stack, "Policy", tables=[entry], tag_keys=["tenant_id"]).attach_to(session)
 
 
 def _immutable_minter(stack: cdk.Stack) -> None:
     arn = "arn:aws:iam::111122223333:role/agent"
-    small.session_role(stack, minting=Minting.by_compute_roles(iam.Role.from_role_arn(stack, "R", arn, mutable=False)))
+    stacks.session_role(stack, minting=Minting.by_compute_roles(iam.Role.from_role_arn(stack, "R", arn, mutable=False)))
 
 
 MISTAKES: dict[str, tuple[Attempt, str]] = {
@@ -171,7 +171,7 @@ MISTAKES: dict[str, tuple[Attempt, str]] = {
     "no table access": (_tables(access=[]), "no access to a tenant table is named: got an empty list"),
     "action in place of a word": (_tables(access="dynamodb:Scan"), "unknown access to a tenant table"),
     "table keyed on another attribute": (
-        lambda stack: small.session_role(stack, tables=[TenantTable(small.table(stack, partition_key="user_id"))]),
+        lambda stack: stacks.session_role(stack, tables=[TenantTable(stacks.table(stack, partition_key="user_id"))]),
         "keyed on another attribute",
     ),
     "table listed twice": (_same_table_twice, "listed twice"),
@@ -179,28 +179,28 @@ MISTAKES: dict[str, tuple[Attempt, str]] = {
     "leading key with an unknown tag": (_tables(leading_key="{tenant_id}"), "unknown tag"),
     "leading key that two sessions share": (_tables(leading_key="{user_id}-{task_id}"), "an ambiguous boundary"),
     "the default leading key without its tag": (
-        lambda stack: small.session_role(
-            stack, tag_keys=["tenant_id"], tables=[TenantTable(small.table(stack, partition_key="tenant_id"))]
+        lambda stack: stacks.session_role(
+            stack, tag_keys=["tenant_id"], tables=[TenantTable(stacks.table(stack, partition_key="tenant_id"))]
         ),
         'pass leading_key, such as leading_key="{tenant_id}"',
     ),
     "a table's name in place of a table": (lambda _: TenantTable(cast(Any, "orders")), "a tenant table is given as"),
     "nothing in place of a table": (lambda _: TenantTable(cast(Any, None)), "a tenant table is given as"),
-    "a bucket in place of a table": (lambda s: TenantTable(cast(Any, small.bucket(s))), "got a Bucket"),
-    "a table in place of a bucket": (lambda s: TenantObjects.artifacts(cast(Any, small.table(s))), "got a Table"),
+    "a bucket in place of a table": (lambda s: TenantTable(cast(Any, stacks.bucket(s))), "got a Bucket"),
+    "a table in place of a bucket": (lambda s: TenantObjects.artifacts(cast(Any, stacks.table(s))), "got a Table"),
     "a bucket's name in place of a bucket": (
         lambda _: TenantObjects.traces(cast(Any, "data")),
         "a tenant bucket is given as something else: got a str",
     ),
-    "no list of access words": (lambda s: TenantTable(small.table(s), access=cast(Any, 7)), "`access` is no list"),
-    "no access words": (lambda s: TenantTable(small.table(s), access=cast(Any, None)), "got a NoneType"),
+    "no list of access words": (lambda s: TenantTable(stacks.table(s), access=cast(Any, 7)), "`access` is no list"),
+    "no access words": (lambda s: TenantTable(stacks.table(s), access=cast(Any, None)), "got a NoneType"),
     "model ids in place of Models, for a compute role": (_compute(models=[SONNET]), "a choice of models is given as"),
     "a log group's name": (_compute(log_groups="/app"), "a log group is given as something else: got a str"),
     "log groups' names": (_compute(log_groups=["/app"]), "a log group is given as something else: got a str"),
-    "tag keys that collide": (lambda s: small.session_role(s, tag_keys=["task_id", "Task_Id"]), "collides"),
-    "reserved tag key": (lambda s: small.session_role(s, tag_keys=["aws:task", "task_id"]), "reserved"),
+    "tag keys that collide": (lambda s: stacks.session_role(s, tag_keys=["task_id", "Task_Id"]), "collides"),
+    "reserved tag key": (lambda s: stacks.session_role(s, tag_keys=["aws:task", "task_id"]), "reserved"),
     "transitive tag nobody declared": (
-        lambda s: small.session_role(s, transitive_tag_keys=["team"]),
+        lambda s: stacks.session_role(s, transitive_tag_keys=["team"]),
         "transitive tag is not declared",
     ),
     "prefix with a star": (_objects("traces/{user_id}/*"), "wildcard"),
@@ -211,12 +211,12 @@ MISTAKES: dict[str, tuple[Attempt, str]] = {
     "prefix without a tag": (_objects("traces/"), "names no session tag"),
     "prefixes that meet": (_objects("traces/{user_id}/", "{task_id}/x/"), "can name the same key"),
     "keys as one string": (
-        lambda s: small.session_role(s, objects=[TenantObjects(small.bucket(s), "a/{task_id}/", "get")]),
+        lambda s: stacks.session_role(s, objects=[TenantObjects(stacks.bucket(s), "a/{task_id}/", "get")]),
         "are not a list: got `a/{task_id}/`",
     ),
     "no keys": (_objects(), "object key formats are not a list: got none"),
     "unknown object access": (_objects("a/{task_id}/", access="delete"), "unknown access to tenant objects"),
-    "unknown reach": (lambda s: TenantObjects.traces(small.bucket(s), reach="org"), "unknown reach"),  # type: ignore[arg-type]
+    "unknown reach": (lambda s: TenantObjects.traces(stacks.bucket(s), reach="org"), "unknown reach"),  # type: ignore[arg-type]
     "model with a geography": (lambda _: Models.profile("us", [f"us.{SONNET}"]), "carries a geography"),
     "no model": (lambda _: Models.profile("us", []), "list of models is empty"),
     "model with a star": (lambda _: Models.in_region(["anthropic.*"]), "no foundation model id"),
@@ -233,9 +233,9 @@ MISTAKES: dict[str, tuple[Attempt, str]] = {
     "memory with a question mark": (_compute(memory=f"{AGENTCORE}:memory/?"), "does not name one resource"),
     "any runtime": (_agentcore(runtime_arn="*"), "does not name one resource"),
     "every runtime's identity": (_agentcore(runtime_name="*"), "does not name one resource"),
-    "no way of minting": (lambda s: small.session_role(s, minting=None), "`minting` is not what"),
+    "no way of minting": (lambda s: stacks.session_role(s, minting=None), "`minting` is not what"),
     "minting by nobody": (lambda _: Minting("compute", (), ()), "nobody may mint"),
-    "bare table": (lambda s: small.session_role(s, tables=[small.table(s)]), "`tables` is not what"),
+    "bare table": (lambda s: stacks.session_role(s, tables=[stacks.table(s)]), "`tables` is not what"),
     "other objects as one text": (_others("arn:aws:s3:::docs/*"), "got one text in place of a list"),
     "every other object": (_others(["*"]), "other_objects would open more than other objects: got `*`"),
     "every bucket": (_others(["arn:aws:s3:::*"]), "other_objects would open more"),
@@ -258,19 +258,19 @@ MISTAKES: dict[str, tuple[Attempt, str]] = {
         "no application inference profile",
     ),
     "table pattern": (
-        lambda s: small.session_role(s, tables=[TenantTable(dynamodb.Table.from_table_name(s, "All", "*"))]),
+        lambda s: stacks.session_role(s, tables=[TenantTable(dynamodb.Table.from_table_name(s, "All", "*"))]),
         "name is a pattern",
     ),
     "table keyed on a number": (_number_key, "partition key that is no string"),
     "model of a geography not known yet": (lambda _: Models.in_region([f"ca.{SONNET}"]), "carries a geography"),
-    "tag key no policy can hold": (lambda s: small.session_role(s, tag_keys=["task_id", "租户"]), "above U+00FF"),
+    "tag key no policy can hold": (lambda s: stacks.session_role(s, tag_keys=["task_id", "租户"]), "above U+00FF"),
     "leading key no policy can hold": (_tables(leading_key="→{task_id}"), "above U+00FF"),
-    "minters in a list": (lambda s: Minting.by_compute_roles([small.role(s)]), "is no role"),  # type: ignore[arg-type]
+    "minters in a list": (lambda s: Minting.by_compute_roles([stacks.role(s)]), "is no role"),  # type: ignore[arg-type]
     "minter by its ARN": (lambda _: Minting.by_compute_roles("arn:aws:iam::1:role/a"), "is no role"),  # type: ignore[arg-type]
-    "unknown mode of minting": (lambda s: Minting("Broker", (small.role(s),), ()), "unknown mode"),  # type: ignore[arg-type]
+    "unknown mode of minting": (lambda s: Minting("Broker", (stacks.role(s),), ()), "unknown mode"),  # type: ignore[arg-type]
     "tenant tables on a compute role": (_policy_on_compute_role, "a compute role is no place"),
     "minter that is a pattern": (_pattern_minter, "is not one role"),
-    "model ids in place of Models": (lambda s: small.session_role(s, models=[SONNET]), "`models` is not what"),
+    "model ids in place of Models": (lambda s: stacks.session_role(s, models=[SONNET]), "`models` is not what"),
     "table under two imports": (_table_under_two_imports, "listed twice"),
     "role under two imports": (_role_under_two_imports, "is named twice"),
     "broker imported as a compute role": (_broker_under_two_imports, "is named twice"),
@@ -287,7 +287,7 @@ def test_mistake_is_refused_in_one_sentence(name: str) -> None:
     """Each message says what is wrong, what was got and expected, why it matters and how to mend it."""
     attempt, fault = MISTAKES[name]
     with pytest.raises(SessionScopingError) as caught:
-        attempt(small.stack())
+        attempt(stacks.stack())
     message = str(caught.value)
     assert fault in message
     assert "\n" not in message
@@ -301,23 +301,23 @@ def test_too_many_tags_for_the_trust_policy_give_size_and_limit() -> None:
     with pytest.raises(
         QuotaExceededError, match=r"trust policy is too large .* got \d+ characters, expected at most 2048"
     ):
-        small.session_role(small.stack(), tag_keys=keys)
+        stacks.session_role(stacks.stack(), tag_keys=keys)
 
 
 def test_too_many_models_for_ten_attachments_are_refused() -> None:
     """More policies than a role can carry are refused at construction, with two attachments kept free."""
     models = Models.profile("us", [f"anthropic.claude-{number:03d}-20250101-v1:0" for number in range(200)])
     with pytest.raises(QuotaExceededError, match="too many managed policies"):
-        small.session_role(small.stack(), models=models)
+        stacks.session_role(stacks.stack(), models=models)
 
 
 def test_compute_role_of_too_many_session_roles_is_refused() -> None:
     """Every session role attaches policies to its compute roles, and IAM takes ten in all."""
-    stack = small.stack()
-    agent = small.role(stack)
+    stack = stacks.stack()
+    agent = stacks.role(stack)
 
     def one_more(number: int) -> None:
-        tables = [TenantTable(small.table(stack, f"Table{number}"))]
+        tables = [TenantTable(stacks.table(stack, f"Table{number}"))]
         SessionRole(stack, f"Session{number}", minting=Minting.by_compute_roles(agent), tables=tables)
 
     for number in range(5):
@@ -328,35 +328,35 @@ def test_compute_role_of_too_many_session_roles_is_refused() -> None:
 
 def test_policy_grown_over_its_quota_by_others_fails_synth() -> None:
     """What only the finished tree shows is measured there: a colleague's additions to our document count."""
-    stack = small.stack()
-    session = small.session_role(stack)
+    stack = stacks.stack()
+    session = stacks.session_role(stack)
     policy = session.node.find_child("Permissions")
     assert isinstance(policy, iam.ManagedPolicy)
     for number in range(80):
         arn = f"arn:aws:dynamodb:us-east-1:111122223333:table/{'long' * 15}{number}"
         policy.add_statements(iam.PolicyStatement(sid=f"S{number}", actions=["dynamodb:GetItem"], resources=[arn]))
     with pytest.raises(RuntimeError, match=r"is too large as rendered: got \d+ characters, expected at most 6144"):
-        small.template(stack)
+        stacks.template(stack)
 
 
 def test_table_without_known_schema_is_taken_at_its_word() -> None:
     """An imported table's key cannot be read, so nothing is claimed about it."""
-    stack = small.stack()
+    stack = stacks.stack()
     arn = "arn:aws:dynamodb:us-east-1:111122223333:table/tasks"
     entry = TenantTable(dynamodb.Table.from_table_arn(stack, "Imported", arn))
-    small.session_role(stack, tables=[entry])
-    assert small.policy(small.template(stack), "SessionPermissions")[0]["Resource"] == arn
+    stacks.session_role(stack, tables=[entry])
+    assert stacks.policy(stacks.template(stack), "SessionPermissions")[0]["Resource"] == arn
 
 
 def test_formats_that_only_look_alike_are_accepted() -> None:
     """The reference layout puts four formats into one bucket, and no two of them meet."""
-    stack = small.stack()
-    bucket: s3.IBucket = small.bucket(stack)
+    stack = stacks.stack()
+    bucket: s3.IBucket = stacks.bucket(stack)
     objects = [
         TenantObjects.traces(bucket),
         TenantObjects.attachments(bucket),
         TenantObjects.artifacts(bucket),
         TenantObjects.payload(bucket),
     ]
-    small.session_role(stack, objects=objects)
-    assert len(small.policy(small.template(stack), "SessionPermissions")) == 5
+    stacks.session_role(stack, objects=objects)
+    assert len(stacks.policy(stacks.template(stack), "SessionPermissions")) == 5

@@ -22,7 +22,7 @@ from session_scoping.constructs.cdk.policy_series import PolicySeries, check_att
 from session_scoping.constructs.cdk.policy_sizes import Ruler
 from session_scoping.constructs.cdk.stack_context import Site
 from session_scoping.constructs.cdk.statements import allow
-from tests.support import small
+from tests.support import stacks
 from tests.synth.test_token_minting import AUDIENCE, ISSUER, broker, issuer, provider
 
 REGIONAL = "arn:aws:{}:us-east-1:{}:{}"
@@ -35,13 +35,13 @@ def agentcore(resource: str, account: str = "111122223333") -> str:
 
 def compute(**options: Any) -> ScopedComputeRole:
     """Return a compute role in a stack of its own."""
-    return ScopedComputeRole(small.stack(), "Agent", **{"backend": ComputeBackend.AGENTCORE, **options})
+    return ScopedComputeRole(stacks.stack(), "Agent", **{"backend": ComputeBackend.AGENTCORE, **options})
 
 
 def tool(name: str) -> ToolScopedRole:
     """Return the role of a tool with this name."""
-    stack = small.stack()
-    session = small.session_role(stack, transitive_tag_keys=("user_id", "repo", "task_id"))
+    stack = stacks.stack()
+    session = stacks.session_role(stack, transitive_tag_keys=("user_id", "repo", "task_id"))
     return ToolScopedRole(stack, "Tool", session_role=session, tool=name)
 
 
@@ -53,14 +53,14 @@ def secret(suffix: str = "AbCdEf", account: str = "111122223333") -> ScopedCompu
 def federated(seconds: int) -> Minting:
     """Return minting by web identity with sessions of this length."""
     longest = cdk.Duration.seconds(seconds)
-    return Minting.by_web_identity(provider(small.stack()), issuer=ISSUER, audience=AUDIENCE, max_session=longest)
+    return Minting.by_web_identity(provider(stacks.stack()), issuer=ISSUER, audience=AUDIENCE, max_session=longest)
 
 
 Make = Callable[[int], object]
 LIMITS: dict[str, tuple[Make, int, int | None]] = {
     # IAM API_CreateRole, MaxSessionDuration.
     "seconds of a session by web identity": (federated, 3600, 43_200),
-    "exchanges at once": (lambda n: broker(small.stack(), reserved_concurrency=n), 1, None),
+    "exchanges at once": (lambda n: broker(stacks.stack(), reserved_concurrency=n), 1, None),
     # AgentCore, CreateAgentRuntime.
     "characters of a runtime's name": (lambda n: compute(runtime_name="r" * n), 1, 48),
     "digits of a runtime's account": (lambda n: compute(runtime_arn=agentcore("runtime/a", "1" * n)), 12, 12),
@@ -71,11 +71,11 @@ LIMITS: dict[str, tuple[Make, int, int | None]] = {
     "characters of a tool's name": (lambda n: tool("t" * n), 1, 64),
     # It begins the condition keys of a trust policy.
     "characters of an issuer's host": (
-        lambda n: issuer(small.stack(), domain_name=f"{'h' * (n - 3)}.io"),
+        lambda n: issuer(stacks.stack(), domain_name=f"{'h' * (n - 3)}.io"),
         4,
         200,
     ),
-    "characters of a host's last part": (lambda n: issuer(small.stack(), domain_name=f"tokens.{'x' * n}"), 2, None),
+    "characters of a host's last part": (lambda n: issuer(stacks.stack(), domain_name=f"tokens.{'x' * n}"), 2, None),
     "digits of a profile's account": (
         lambda n: Models.application_profile(
             REGIONAL.format("bedrock", "1" * n, "application-inference-profile/a"), ["anthropic.claude-sonnet-4-6"]
@@ -146,7 +146,7 @@ def test_a_trust_policy_may_have_2048_characters(left: int, refused: bool) -> No
 
 def test_a_role_is_given_ten_policies() -> None:
     """IAM attaches ten, whoever attaches them."""
-    role = small.role(small.stack())
+    role = stacks.role(stacks.stack())
     for _ in range(10):
         count_attached([role])
     with pytest.raises(QuotaExceededError, match="got 11, expected at most 10"):
@@ -155,9 +155,9 @@ def test_a_role_is_given_ten_policies() -> None:
 
 def test_two_of_them_are_left_for_the_role_s_owner() -> None:
     """A session role fills eight, and the ninth is refused."""
-    stack = small.stack()
+    stack = stacks.stack()
     series = PolicySeries(stack, "P", Site.of(stack), Ruler.at(Site.of(stack)))
-    role = small.role(stack)
+    role = stacks.role(stack)
     for number in range(8):
         series.write([Section.whole(allow(f"S{number}", ["s3:GetObject"], ["*"]))], [role])
     check_attachments(role, series)

@@ -7,7 +7,7 @@ import pytest
 from aws_cdk import aws_kms as kms
 
 from session_scoping import CredentialBroker, Minting, SessionBrokerRole, TenantTable
-from tests.support import small
+from tests.support import stacks
 from tests.support.cases import TAGS
 from tests.support.reference import synthesize_reference
 from tests.support.simulator import Question, decide
@@ -95,7 +95,7 @@ def _careless(world: World, role: str, *attempt: Any) -> bool:
 @pytest.mark.parametrize("imported", [True, False])
 def test_no_replica_of_a_signing_key_signs(imported: bool) -> None:
     """A multi-Region key signs in every Region it is replicated to, and is denied in each."""
-    stack = small.stack()
+    stack = stacks.stack()
     made: dict[str, Any] = {
         "key_spec": kms.KeySpec.RSA_2048,
         "key_usage": kms.KeyUsage.SIGN_VERIFY,
@@ -105,9 +105,9 @@ def test_no_replica_of_a_signing_key_signs(imported: bool) -> None:
     key = kms.Key.from_key_arn(stack, "Key", known) if imported else kms.Key(stack, "Key", **made)
     issuer = "https://tokens.example.com"
     broker = CredentialBroker(stack, "Broker", signing_key=key, issuer=issuer, audience="sessions")
-    small.session_role(stack, minting=Minting.by_credential_broker(broker, compute_roles=[small.role(stack)]))
-    small.role(stack, "Bystander")
-    world = World(small.template(stack))
+    stacks.session_role(stack, minting=Minting.by_credential_broker(broker, compute_roles=[stacks.role(stack)]))
+    stacks.role(stack, "Bystander")
+    world = World(stacks.template(stack))
     arn = known if imported else world.arn("Key", "AWS::KMS::Key")
     for place in (arn, arn.replace(REGION, "eu-west-1")):
         signing = ("kms:Sign", place, {"kms:SigningAlgorithm": "RSASSA_PKCS1_V1_5_SHA_256"})
@@ -120,12 +120,12 @@ def test_a_tenants_role_is_fenced_from_task_data_where_that_is_asked_for() -> No
     """A SessionBrokerRole knows no session role's data; `deny_tenant_data_to` puts the Denies on it."""
     reached = []
     for fenced in (False, True):
-        stack = small.stack()
-        session = small.session_role(stack, tables=[TenantTable(small.table(stack), access="get")])
-        tenant = SessionBrokerRole(stack, "Acme", tenant="acme", callers=[small.role(stack, "Dispatcher")])
+        stack = stacks.stack()
+        session = stacks.session_role(stack, tables=[TenantTable(stacks.table(stack), access="get")])
+        tenant = SessionBrokerRole(stack, "Acme", tenant="acme", callers=[stacks.role(stack, "Dispatcher")])
         if fenced:
             session.deny_tenant_data_to(tenant.role)
-        world = World(small.template(stack))
+        world = World(stacks.template(stack))
         rows = {"dynamodb:LeadingKeys": ["T2"], "aws:SourceIdentity": "agent=acme=s1"}
         table = world.arn("Tasks", "AWS::DynamoDB::Table")
         reached.append(_careless(world, "AcmeRole", "dynamodb:GetItem", table, rows))

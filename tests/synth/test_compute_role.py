@@ -14,7 +14,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_secretsmanager as secretsmanager
 
 from session_scoping import ComputeBackend, Models, ScopedComputeRole
-from tests.support import small
+from tests.support import stacks
 
 INVOKE = ["bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"]
 SONNET = "anthropic.claude-sonnet-4-6"
@@ -22,9 +22,9 @@ HAIKU = "anthropic.claude-haiku-4-5-20251001-v1:0"
 
 
 def _made(**options: Any) -> dict[str, Any]:
-    stack = small.stack()
+    stack = stacks.stack()
     ScopedComputeRole(stack, "Agent", **options)
-    return small.template(stack)
+    return stacks.template(stack)
 
 
 def _allow(action: Any, resource: Any, condition: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -38,14 +38,14 @@ def _allow(action: Any, resource: Any, condition: dict[str, Any] | None = None) 
 )
 def test_trust_admits_the_service_for_this_account_only(backend: ComputeBackend, service: str, source: str) -> None:
     """The service may assume the role for resources of this account, and nobody else may."""
-    assert small.trust(_made(backend=backend), "AgentRole") == [
+    assert stacks.trust(_made(backend=backend), "AgentRole") == [
         {
             "Effect": "Allow",
             "Action": "sts:AssumeRole",
             "Principal": {"Service": f"{service}.amazonaws.com"},
             "Condition": {
-                "StringEquals": {"aws:SourceAccount": small.ACCOUNT},
-                "ArnLike": {"aws:SourceArn": small.arn(source, "*")},
+                "StringEquals": {"aws:SourceAccount": stacks.HERE["AccountId"]},
+                "ArnLike": {"aws:SourceArn": stacks.arn(source, "*")},
             },
         }
     ]
@@ -54,13 +54,13 @@ def test_trust_admits_the_service_for_this_account_only(backend: ComputeBackend,
 def test_known_runtime_is_pinned_in_the_trust() -> None:
     """With the runtime's ARN at hand no other runtime of the account may use the role."""
     arn = "arn:aws:bedrock-agentcore:us-east-1:111122223333:runtime/agent-AbCdEfGhIj"
-    (statement,) = small.trust(_made(backend=ComputeBackend.AGENTCORE, runtime_arn=arn), "AgentRole")
+    (statement,) = stacks.trust(_made(backend=ComputeBackend.AGENTCORE, runtime_arn=arn), "AgentRole")
     assert statement["Condition"]["ArnLike"] == {"aws:SourceArn": arn}
 
 
 def test_lambda_trust_has_no_condition_because_one_fails_on_microvms() -> None:
     """A Lambda role can be passed within its account only; a SourceAccount condition was seen to fail."""
-    (statement,) = small.trust(_made(backend=ComputeBackend.LAMBDA), "AgentRole")
+    (statement,) = stacks.trust(_made(backend=ComputeBackend.LAMBDA), "AgentRole")
     assert statement == {
         "Effect": "Allow",
         "Action": "sts:AssumeRole",
@@ -70,21 +70,21 @@ def test_lambda_trust_has_no_condition_because_one_fails_on_microvms() -> None:
 
 def test_agentcore_baseline_is_the_documented_one() -> None:
     """Logs, traces, metrics, one repository and one workload identity, as the AgentCore guide lists them."""
-    stack = small.stack()
+    stack = stacks.stack()
     repository = ecr.Repository(stack, "Images")
     ScopedComputeRole(
         stack, "Agent", backend=ComputeBackend.AGENTCORE, repository=repository, runtime_name="coding_agent"
     )
-    made = small.template(stack)
+    made = stacks.template(stack)
     group = "log-group:/aws/bedrock-agentcore/runtimes/*"
     directory = "workload-identity-directory/default"
     traces = ["GetSamplingRules", "GetSamplingTargets", "PutTelemetryRecords", "PutTraceSegments"]
     tokens = ["GetWorkloadAccessToken", "GetWorkloadAccessTokenForJWT"]
-    assert small.by_sid(small.policy(made, "AgentPermissions")) == {
-        "RuntimeLogGroups": _allow(["logs:CreateLogGroup", "logs:DescribeLogStreams"], small.arn("logs", group)),
-        "FindLogGroups": _allow("logs:DescribeLogGroups", small.arn("logs", "log-group:*")),
+    assert stacks.by_sid(stacks.policy(made, "AgentPermissions")) == {
+        "RuntimeLogGroups": _allow(["logs:CreateLogGroup", "logs:DescribeLogStreams"], stacks.arn("logs", group)),
+        "FindLogGroups": _allow("logs:DescribeLogGroups", stacks.arn("logs", "log-group:*")),
         "RuntimeLogStreams": _allow(
-            ["logs:CreateLogStream", "logs:PutLogEvents"], small.arn("logs", f"{group}:log-stream:*")
+            ["logs:CreateLogStream", "logs:PutLogEvents"], stacks.arn("logs", f"{group}:log-stream:*")
         ),
         "Traces": _allow([f"xray:{name}" for name in traces], "*"),
         "Metrics": _allow(
@@ -92,14 +92,14 @@ def test_agentcore_baseline_is_the_documented_one() -> None:
         ),
         "PullImage": _allow(
             ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
-            {"Fn::GetAtt": [small.ref(made, "Images"), "Arn"]},
+            {"Fn::GetAtt": [stacks.ref(made, "Images"), "Arn"]},
         ),
         "RegistryLogin": _allow("ecr:GetAuthorizationToken", "*"),
         "WorkloadIdentity": _allow(
             [f"bedrock-agentcore:{name}" for name in tokens],
             [
-                small.arn("bedrock-agentcore", directory),
-                small.arn("bedrock-agentcore", f"{directory}/workload-identity/coding_agent-*"),
+                stacks.arn("bedrock-agentcore", directory),
+                stacks.arn("bedrock-agentcore", f"{directory}/workload-identity/coding_agent-*"),
             ],
         ),
     }
@@ -108,7 +108,7 @@ def test_agentcore_baseline_is_the_documented_one() -> None:
 def test_ecs_role_starts_empty_and_exec_is_opt_in() -> None:
     """An ECS task role has no baseline of its own, and ECS Exec only when it is asked for."""
     assert not [key for key in _made(backend=ComputeBackend.ECS)["Resources"] if "Permissions" in key]
-    (statement,) = small.policy(_made(backend=ComputeBackend.ECS, ecs_exec=True), "AgentPermissions")
+    (statement,) = stacks.policy(_made(backend=ComputeBackend.ECS, ecs_exec=True), "AgentPermissions")
     channels = ["CreateControlChannel", "CreateDataChannel", "OpenControlChannel", "OpenDataChannel"]
     assert statement["Action"] == [f"ssmmessages:{name}" for name in channels]
 
@@ -116,7 +116,7 @@ def test_ecs_role_starts_empty_and_exec_is_opt_in() -> None:
 @pytest.mark.parametrize("backend", [ComputeBackend.AGENTCORE, ComputeBackend.ECS, ComputeBackend.LAMBDA])
 def test_backends_get_the_same_permissions_beside_their_baseline(backend: ComputeBackend) -> None:
     """Secret, logs, memory and models are the same statements on every backend."""
-    stack = small.stack()
+    stack = stacks.stack()
     key = kms.Key(stack, "Key")
     secret = secretsmanager.Secret(stack, "Token", encryption_key=key)
     group = logs.LogGroup(stack, "Logs")
@@ -130,14 +130,14 @@ def test_backends_get_the_same_permissions_beside_their_baseline(backend: Comput
         memory=memory,
         models=Models.profile("eu", [SONNET]),
     )
-    made = small.template(stack)
-    statements = small.by_sid(small.policy(made, "AgentPermissions"))
-    secret_arn = {"Ref": small.ref(made, "Token")}
+    made = stacks.template(stack)
+    statements = stacks.by_sid(stacks.policy(made, "AgentPermissions"))
+    secret_arn = {"Ref": stacks.ref(made, "Token")}
     hosts = [
-        ["secretsmanager.", small.REGION, ".amazonaws.com"],
-        ["secretsmanager.", small.REGION, ".amazonaws.com.cn"],
+        ["secretsmanager.", stacks.HERE["Region"], ".amazonaws.com"],
+        ["secretsmanager.", stacks.HERE["Region"], ".amazonaws.com.cn"],
     ]
-    profile = small.arn("bedrock", f"inference-profile/eu.{SONNET}")
+    profile = stacks.arn("bedrock", f"inference-profile/eu.{SONNET}")
     memory_actions = [
         "CreateEvent",
         "GetEvent",
@@ -148,12 +148,12 @@ def test_backends_get_the_same_permissions_beside_their_baseline(backend: Comput
     ]
     shared = {
         "WriteLogs": _allow(
-            ["logs:CreateLogStream", "logs:PutLogEvents"], {"Fn::GetAtt": [small.ref(made, "Logs"), "Arn"]}
+            ["logs:CreateLogStream", "logs:PutLogEvents"], {"Fn::GetAtt": [stacks.ref(made, "Logs"), "Arn"]}
         ),
         "ReadSecrets": _allow("secretsmanager:GetSecretValue", secret_arn),
         "DecryptSecret1": _allow(
             "kms:Decrypt",
-            {"Fn::GetAtt": [small.ref(made, "Key"), "Arn"]},
+            {"Fn::GetAtt": [stacks.ref(made, "Key"), "Arn"]},
             {
                 "StringEquals": {"kms:ViaService": [{"Fn::Join": ["", host]} for host in hosts]},
                 "StringLike": {"kms:EncryptionContext:SecretARN": secret_arn},
@@ -165,7 +165,7 @@ def test_backends_get_the_same_permissions_beside_their_baseline(backend: Comput
         "InvokeProfiles": _allow(INVOKE, profile),
         "InvokeModelsThroughProfiles": _allow(
             INVOKE,
-            small.arn("bedrock", f"foundation-model/{SONNET}", region="*", account=""),
+            stacks.arn("bedrock", f"foundation-model/{SONNET}", region="*", account=""),
             {"StringEquals": {"bedrock:InferenceProfileArn": [profile]}},
         ),
     }
@@ -176,24 +176,24 @@ def test_backends_get_the_same_permissions_beside_their_baseline(backend: Comput
 
 def test_secret_imported_by_name_gets_its_six_character_suffix() -> None:
     """Secrets Manager appends six characters, so one `?` each and no `*`, which would match longer names."""
-    stack = small.stack()
+    stack = stacks.stack()
     secret = secretsmanager.Secret.from_secret_name_v2(stack, "Token", "github")
     ScopedComputeRole(stack, "Agent", backend=ComputeBackend.ECS, secrets=[secret])
-    (statement,) = small.policy(small.template(stack), "AgentPermissions")
-    assert statement["Resource"] == small.arn("secretsmanager", "secret:github-??????")
+    (statement,) = stacks.policy(stacks.template(stack), "AgentPermissions")
+    assert statement["Resource"] == stacks.arn("secretsmanager", "secret:github-??????")
 
 
 def test_role_given_to_runtimes_takes_no_grants() -> None:
     """What a runtime construct grants to the role it is handed does not land on it; a decided grant does."""
-    stack = small.stack()
+    stack = stacks.stack()
     role = ScopedComputeRole(stack, "Agent", backend=ComputeBackend.ECS)
     group = logs.LogGroup(stack, "Logs")
     group.grant_write(role.role)
-    assert not [key for key in small.template(stack)["Resources"] if "DefaultPolicy" in key]
-    decided = small.stack()
+    assert not [key for key in stacks.template(stack)["Resources"] if "DefaultPolicy" in key]
+    decided = stacks.stack()
     role = ScopedComputeRole(decided, "Agent", backend=ComputeBackend.ECS)
     logs.LogGroup(decided, "Logs").grant_write(role.policy_role)
-    assert [key for key in small.template(decided)["Resources"] if "DefaultPolicy" in key]
+    assert [key for key in stacks.template(decided)["Resources"] if "DefaultPolicy" in key]
 
 
 SEEN: dict[str, Callable[[Any], Any]] = {
@@ -210,7 +210,7 @@ SEEN: dict[str, Callable[[Any], Any]] = {
 @pytest.mark.parametrize("member", SEEN)
 def test_the_construct_answers_as_its_role_does(member: str) -> None:
     """It has the members of `iam.IRole`; the CDK takes an object without them for no role at all."""
-    stack = small.stack(env=cdk.Environment(account="111122223333", region="eu-west-1"))
+    stack = stacks.stack(env=cdk.Environment(account="111122223333", region="eu-west-1"))
     agent = ScopedComputeRole(stack, "Agent", backend=ComputeBackend.ECS)
     mine, role = (stack.resolve(SEEN[member](getattr(one, member))) for one in (agent, agent.role))
     assert mine == role
@@ -219,9 +219,9 @@ def test_the_construct_answers_as_its_role_does(member: str) -> None:
 
 def test_the_construct_is_granted_to_others_as_its_role_is() -> None:
     """Who may assume it, pass it or see it is decided on the role; what is added to it is not."""
-    stack = small.stack()
+    stack = stacks.stack()
     agent = ScopedComputeRole(stack, "Agent", backend=ComputeBackend.ECS)
-    grantee = small.role(stack, "Orchestrator")
+    grantee = stacks.role(stack, "Orchestrator")
     for grant in (
         agent.grant(grantee, "iam:GetRole"),
         agent.grant_assume_role(grantee),
@@ -233,8 +233,8 @@ def test_the_construct_is_granted_to_others_as_its_role_is() -> None:
     agent.add_managed_policy(iam.ManagedPolicy.from_aws_managed_policy_name("ReadOnlyAccess"))
     agent.attach_inline_policy(iam.Policy(stack, "Inline", statements=[statement]))
     assert agent.add_to_principal_policy(statement).statement_added
-    made = small.template(stack)
-    resource = made["Resources"][small.ref(made, "AgentRole")]
+    made = stacks.template(stack)
+    resource = made["Resources"][stacks.ref(made, "AgentRole")]
     assert resource["DeletionPolicy"] == "Retain"
     assert "ManagedPolicyArns" not in resource["Properties"]
     (policy,) = (one for key, one in made["Resources"].items() if key.startswith("OrchestratorDefaultPolicy"))
@@ -244,39 +244,39 @@ def test_the_construct_is_granted_to_others_as_its_role_is() -> None:
 
 def test_the_construct_itself_is_a_role_for_tasks_and_runtimes() -> None:
     """Handed over as it is, it becomes the task's role and takes no grant that somebody adds to it."""
-    stack = small.stack()
+    stack = stacks.stack()
     agent = ScopedComputeRole(stack, "Agent", backend=ComputeBackend.ECS)
     task = ecs.FargateTaskDefinition(stack, "Task", task_role=agent)
     logs.LogGroup(stack, "Logs").grant_write(agent)
     logs.LogGroup(stack, "More").grant_write(task.task_role)
-    made = small.template(stack)
-    task_role = made["Resources"][small.ref(made, "Task")]["Properties"]["TaskRoleArn"]
-    assert task_role == {"Fn::GetAtt": [small.ref(made, "AgentRole"), "Arn"]}
+    made = stacks.template(stack)
+    task_role = made["Resources"][stacks.ref(made, "Task")]["Properties"]["TaskRoleArn"]
+    assert task_role == {"Fn::GetAtt": [stacks.ref(made, "AgentRole"), "Arn"]}
     assert not [key for key in made["Resources"] if "DefaultPolicy" in key]
 
 
 def test_regional_models_are_invoked_directly() -> None:
     """An in-Region model needs no profile, and is allowed in the stack's Region only."""
-    statements = small.policy(_made(backend=ComputeBackend.ECS, models=Models.in_region([HAIKU])), "AgentPermissions")
-    model = small.arn("bedrock", f"foundation-model/{HAIKU}", account="")
-    assert small.by_sid(statements) == {"InvokeRegionalModels": _allow(INVOKE, model)}
+    statements = stacks.policy(_made(backend=ComputeBackend.ECS, models=Models.in_region([HAIKU])), "AgentPermissions")
+    model = stacks.arn("bedrock", f"foundation-model/{HAIKU}", account="")
+    assert stacks.by_sid(statements) == {"InvokeRegionalModels": _allow(INVOKE, model)}
 
 
 def test_global_profiles_reach_the_regionless_model_too() -> None:
     """The worldwide profile routes to a model ARN without Region, in requests without Region."""
-    statements = small.policy(
+    statements = stacks.policy(
         _made(backend=ComputeBackend.ECS, models=Models.profile("global", [SONNET])), "AgentPermissions"
     )
-    profile = small.arn("bedrock", f"inference-profile/global.{SONNET}")
+    profile = stacks.arn("bedrock", f"inference-profile/global.{SONNET}")
     fence = {"bedrock:InferenceProfileArn": [profile]}
-    assert small.by_sid(statements) == {
+    assert stacks.by_sid(statements) == {
         "InvokeProfilesGlobal": _allow(INVOKE, profile),
         "InvokeModelsThroughProfilesGlobal": _allow(
-            INVOKE, small.arn("bedrock", f"foundation-model/{SONNET}", account=""), {"StringEquals": fence}
+            INVOKE, stacks.arn("bedrock", f"foundation-model/{SONNET}", account=""), {"StringEquals": fence}
         ),
         "InvokeModelsWorldwide": _allow(
             INVOKE,
-            small.arn("bedrock", f"foundation-model/{SONNET}", region="", account=""),
+            stacks.arn("bedrock", f"foundation-model/{SONNET}", region="", account=""),
             {"StringEquals": {**fence, "aws:RequestedRegion": "unspecified"}},
         ),
     }
@@ -286,7 +286,7 @@ def test_application_profiles_are_fenced_like_the_others() -> None:
     """An application profile opens its models only through itself."""
     profile = "arn:aws:bedrock:us-east-1:111122223333:application-inference-profile/a1b2c3"
     models = Models.application_profile(profile, [SONNET]) + Models.in_region([HAIKU])
-    statements = small.by_sid(small.policy(_made(backend=ComputeBackend.ECS, models=models), "AgentPermissions"))
+    statements = stacks.by_sid(stacks.policy(_made(backend=ComputeBackend.ECS, models=models), "AgentPermissions"))
     assert statements["InvokeProfiles"] == _allow(INVOKE, profile)
     assert statements["InvokeModelsThroughProfiles"]["Condition"] == {
         "StringEquals": {"bedrock:InferenceProfileArn": [profile]}
@@ -297,6 +297,6 @@ def test_application_profiles_are_fenced_like_the_others() -> None:
 @pytest.mark.parametrize("given", ["a.b,c.d", '["a.b", "c.d"]', ["a.b", "c.d"]])
 def test_models_can_be_replaced_by_context(given: Any) -> None:
     """Context names other models, as a list or as text from the command line."""
-    stack = small.stack({"bedrockModels": given, "bedrockGeo": "jp"})
+    stack = cdk.Stack(stacks.new_app("no-flags", bedrockModels=given, bedrockGeo="jp"), "Small")
     models = Models.from_context(stack, model_ids=[SONNET], geography="us")
     assert models == Models.profile("jp", ["a.b", "c.d"])

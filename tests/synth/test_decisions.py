@@ -6,7 +6,7 @@ import pytest
 from aws_cdk import aws_kms as kms
 
 from session_scoping import TenantTable, TenantTablePolicy
-from tests.support import small
+from tests.support import stacks
 from tests.support.cases import Case, compute_cases, failures, mint_cases, session_cases
 from tests.support.simulator import decide
 from tests.support.world import World
@@ -77,10 +77,10 @@ def test_the_matrix_is_as_wide_as_the_issue_asks(compute_template: dict[str, Any
 
 def test_tenant_keys_serve_their_services_only() -> None:
     """Under a broad `kms:*` neither a session nor a compute role uses or administers a tenant key directly."""
-    stack = small.stack()
+    stack = stacks.stack()
     key = kms.Key(stack, "Key")
-    small.session_role(stack, tables=[TenantTable(small.table(stack, encryption_key=key), access="get")])
-    world = World(small.template(stack))
+    stacks.session_role(stack, tables=[TenantTable(stacks.table(stack, encryption_key=key), access="get")])
+    world = World(stacks.template(stack))
     arn = world.arn("Key", "AWS::KMS::Key")
     for role in ("SessionRole", "Compute"):
         for action in ("Decrypt", "PutKeyPolicy", "ScheduleKeyDeletion", "DisableKey", "CreateGrant"):
@@ -90,10 +90,10 @@ def test_tenant_keys_serve_their_services_only() -> None:
 
 def test_untagged_sessions_of_any_role_read_no_row() -> None:
     """On a role that is no session role the table policy holds against a broad Allow without tags too."""
-    stack = small.stack()
-    policy = TenantTablePolicy(stack, "Tables", tables=[TenantTable(small.table(stack), access="read-only")])
-    policy.attach_to(small.role(stack, "Worker"))
-    world = World(small.template(stack))
+    stack = stacks.stack()
+    policy = TenantTablePolicy(stack, "Tables", tables=[TenantTable(stacks.table(stack), access="read-only")])
+    policy.attach_to(stacks.role(stack, "Worker"))
+    world = World(stacks.template(stack))
     arn = world.arn("Tasks", "AWS::DynamoDB::Table")
     for action in ("GetItem", "Query", "BatchGetItem", "PutItem"):
         for tags in ({}, {"task_id": ""}):

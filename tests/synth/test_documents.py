@@ -8,7 +8,7 @@ import aws_cdk as cdk
 import pytest
 
 import session_scoping
-from tests.support import ROOT, small
+from tests.support import ROOT, stacks
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md")])
 
@@ -19,11 +19,11 @@ def _python_blocks(page: Path) -> list[str]:
 
 def test_readme_example_works_when_pasted_into_a_stack() -> None:
     """The ten lines synthesize as printed and give a container what it needs."""
-    stack = small.stack()
+    stack = stacks.stack()
     scope: dict[str, Any] = {"self": stack}
     exec(_python_blocks(ROOT / "README.md")[0], scope)
-    made = small.template(stack)
-    assert small.trust(made, "SessionRole")[0]["Condition"]
+    made = stacks.template(stack)
+    assert stacks.trust(made, "SessionRole")[0]["Condition"]
     assert set(scope["session"].environment) == {"AGENT_SESSION_ROLE_ARN", "AGENT_SESSION_TAG_KEYS"}
     assert isinstance(scope["agent"].role.node.scope, cdk.Stack | session_scoping.ScopedComputeRole)
 

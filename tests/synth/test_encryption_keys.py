@@ -15,26 +15,14 @@ from session_scoping import (
     TenantObjects,
     TenantTable,
 )
-from tests.support.stacks import (
-    ACCOUNT,
-    OTHER_ACCOUNT,
-    Template,
-    attached,
-    by_sid,
-    deployed,
-    environment,
-    lambda_role,
-    new_app,
-    resources,
-    synth,
-    table,
-)
+from tests.support import stacks
+from tests.support.stacks import ACCOUNT, OTHER_ACCOUNT
 
 
 @cache
-def _keyed(partition: str | None = None) -> dict[str, Template]:
-    app = new_app()
-    stack = cdk.Stack(app, "Keyed", env=environment(partition) if partition else None)
+def _keyed(partition: str | None = None) -> dict[str, stacks.Template]:
+    app = stacks.new_app()
+    stack = cdk.Stack(app, "Keyed", env=stacks.environment(partition) if partition else None)
     key = kms.Key(stack, "Key")
     imported_key = kms.Key.from_key_arn(
         stack, "ImportedKey", f"arn:{stack.partition}:kms:{stack.region}:{stack.account}:key/k"
@@ -50,15 +38,16 @@ def _keyed(partition: str | None = None) -> dict[str, Template]:
         SessionRole(
             stack,
             f"{name}Session",
-            minting=Minting.by_broker(lambda_role(stack, f"{name}Broker")),
-            tables=[TenantTable(table(stack, f"{name}Table", encryption_key=key), access="get")],
+            minting=Minting.by_broker(stacks.role(stack, f"{name}Broker")),
+            tables=[TenantTable(stacks.table(stack, f"{name}Table", encryption_key=key), access="get")],
             objects=[TenantObjects.payload(one), TenantObjects.artifacts(one)],
         )
-    return synth(app)
+    return stacks.synth(app)
 
 
 def _key_statements(session: str, partition: str | None = None) -> dict[str, Any]:
-    found = by_sid([deployed(one, partition or "aws") for one in attached(_keyed(partition), f"{session}Session")])
+    statements = stacks.attached(_keyed(partition), f"{session}Session")
+    found = stacks.by_sid(stacks.deployed(one, partition or "aws") for one in statements)
     return {sid: one for sid, one in found.items() if "kms:Decrypt" in one.get("Action", [])}
 
 
@@ -68,7 +57,7 @@ TAGS_PRESENT = {f"aws:PrincipalTag/{key}": "?*" for key in ("user_id", "repo", "
 def _bucket(session: str) -> str:
     if session == "Unknown":
         return "arn:aws:s3:::acme-unknown"
-    (found,) = (id_ for id_ in resources(_keyed()["Keyed"], "AWS::S3::Bucket") if id_.startswith(session))
+    (found,) = (id_ for id_ in stacks.resources(_keyed()["Keyed"], "AWS::S3::Bucket") if id_.startswith(session))
     return f"<{found}.Arn>"
 
 
@@ -91,10 +80,9 @@ def test_object_keys_open_through_s3_for_the_sessions_own_objects(session: str, 
 
 def test_a_tables_key_opens_through_dynamodb_for_that_table() -> None:
     """Decrypt alone, only as DynamoDB asks for it, only for this table of this account."""
-    (name,) = (id_ for id_ in resources(_keyed()["Keyed"], "AWS::DynamoDB::Table") if id_.startswith("On"))
-    (key,) = resources(_keyed()["Keyed"], "AWS::KMS::Key")
+    (name,) = (id_ for id_ in stacks.resources(_keyed()["Keyed"], "AWS::DynamoDB::Table") if id_.startswith("On"))
+    (key,) = stacks.resources(_keyed()["Keyed"], "AWS::KMS::Key")
     assert _key_statements("On")["DecryptTables"] == {
-        "Sid": "DecryptTables",
         "Effect": "Allow",
         "Action": ["kms:Decrypt"],
         "Resource": [f"<{key}.Arn>"],
@@ -125,8 +113,8 @@ def test_via_service_has_the_suffixes_of_its_partition(partition: str, hosts: li
 
 def test_a_key_of_an_imported_table_opens_in_that_tables_region_and_account() -> None:
     """KMS sees DynamoDB's endpoint and account where the table is, not where the session role is."""
-    app = new_app()
-    stack = cdk.Stack(app, "Stack", env=environment())
+    app = stacks.new_app()
+    stack = cdk.Stack(app, "Stack", env=stacks.environment())
     key = kms.Key.from_key_arn(stack, "Key", f"arn:aws:kms:us-east-2:{OTHER_ACCOUNT}:key/k")
     arn = f"arn:aws:dynamodb:us-east-2:{OTHER_ACCOUNT}:table/acme"
     source = dynamodb.Table.from_table_arn(stack, "Table", arn)
@@ -134,11 +122,11 @@ def test_a_key_of_an_imported_table_opens_in_that_tables_region_and_account() ->
     SessionRole(
         stack,
         "SessionRole",
-        minting=Minting.by_broker(lambda_role(stack, "Broker")),
+        minting=Minting.by_broker(stacks.role(stack, "Broker")),
         tables=[TenantTable(source, access="get", encryption_key=key)],
         objects=[TenantObjects.payload(bucket)],
     )
-    found = by_sid([deployed(one) for one in attached(synth(app), "SessionRole")])
+    found = stacks.by_sid([stacks.deployed(one) for one in stacks.attached(stacks.synth(app), "SessionRole")])
     assert found["DecryptTables"]["Condition"]["StringEquals"] == {
         "kms:ViaService": ["dynamodb.us-east-2.amazonaws.com"],
         "kms:EncryptionContext:aws:dynamodb:tableName": ["acme"],

@@ -6,36 +6,24 @@ from functools import cache
 import pytest
 
 from app import ReferenceStack
-from tests.support.stacks import (
-    ACCOUNT,
-    FLAG_SETS,
-    REGIONS,
-    Statement,
-    Template,
-    attached,
-    by_sid,
-    deployed,
-    environment,
-    new_app,
-    synth,
-    trust,
-)
+from tests.support import stacks
+from tests.support.stacks import ACCOUNT
 
-PARTITIONS = tuple(REGIONS)
-FLAGS = tuple(FLAG_SETS)
+PARTITIONS = tuple(stacks.REGIONS)
+FLAGS = tuple(stacks.FLAG_SETS)
 ROLES = ("SessionRole", "AgentCoreExecutionRole", "EcsTaskRole")
 
 
 @cache
-def _reference(flags: str, partition: str | None) -> dict[str, Template]:
-    app = new_app(flags)
-    ReferenceStack(app, "Reference", env=environment(partition) if partition else None)
-    return synth(app)
+def _reference(flags: str, partition: str | None) -> dict[str, stacks.Template]:
+    app = stacks.new_app(flags)
+    ReferenceStack(app, "Reference", env=stacks.environment(partition) if partition else None)
+    return stacks.synth(app)
 
 
-def _statements(flags: str, partition: str | None, role: str, read_in: str) -> dict[str, Statement]:
-    found = [deployed(one, read_in) for one in attached(_reference(flags, partition), role)]
-    return by_sid(found)
+def _statements(flags: str, partition: str | None, role: str, read_in: str) -> dict[str, stacks.Statement]:
+    found = [stacks.deployed(one, read_in) for one in stacks.attached(_reference(flags, partition), role)]
+    return stacks.by_sid(found)
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -56,7 +44,7 @@ def test_policies_are_the_same_in_every_place(partition: str, concrete: bool, fl
 @pytest.mark.parametrize("partition", [None, *PARTITIONS])
 def test_no_trust_statement_is_without_conditions(partition: str | None, flags: str, role: str) -> None:
     """Whatever the place, nobody is admitted unconditionally."""
-    statements = trust(_reference(flags, partition), role)
+    statements = stacks.trust(_reference(flags, partition)["Reference"], role)
     assert statements
     assert all(statement["Condition"] for statement in statements)
 
@@ -65,8 +53,7 @@ def test_no_trust_statement_is_without_conditions(partition: str | None, flags: 
 @pytest.mark.parametrize("partition", PARTITIONS)
 def test_no_arn_names_another_partition(partition: str, flags: str) -> None:
     """A concrete stack never spells the commercial partition into another partition's policies."""
-    text = json.dumps(
-        [deployed(one, partition) for role in ROLES for one in attached(_reference(flags, partition), role)]
-    )
+    reference = _reference(flags, partition)
+    text = json.dumps([stacks.deployed(stacks.attached(reference, role), partition) for role in ROLES])
     others = [other for other in PARTITIONS if other != partition]
     assert not any(f"arn:{other}:" in text for other in others)

@@ -15,19 +15,8 @@ from aws_cdk import aws_logs as logs
 from cdk_nag import AwsSolutionsChecks
 
 from examples.existing_stack import app as example
-from session_scoping import ComputeBackend, Minting, ScopedComputeRole, SessionRole, TenantTable
-from tests.support import RECOMMENDED_FLAGS, ROOT
-from tests.support.stacks import (
-    Statement,
-    Template,
-    attached,
-    by_sid,
-    deployed,
-    new_app,
-    resources,
-    table,
-)
-from tests.support.stacks import synth as synthesize
+from session_scoping import ComputeBackend, Minting, ScopedComputeRole
+from tests.support import RECOMMENDED_FLAGS, ROOT, stacks
 
 EXAMPLE_FLAGS = json.loads((ROOT / "examples/existing_stack/cdk.json").read_text())["context"]
 FLAGS: Mapping[str, dict[str, Any]] = {"no-flags": {}, "own-flags": EXAMPLE_FLAGS, "recommended": RECOMMENDED_FLAGS}
@@ -45,7 +34,7 @@ class Example:
         example.build(app)
         assembly = app.synth()
         self.data_source = data
-        self.templates: dict[str, Template] = {stack.stack_name: stack.template for stack in assembly.stacks}
+        self.templates: dict[str, stacks.Template] = {stack.stack_name: stack.template for stack in assembly.stacks}
         self.dependencies = {
             stack.stack_name: {found.id for found in stack.dependencies if found.id in {"AcmeData", "AcmeCompute"}}
             for stack in assembly.stacks
@@ -70,13 +59,13 @@ def test_the_data_stack_needs_the_compute_stack_and_nothing_leads_back(adopted: 
 def test_containers_are_told_the_session_role_without_a_reference_to_its_stack(adopted: Example) -> None:
     """Runtime and task carry the ARN spelled from the role's name, and it is the name the role has."""
     compute, data = adopted.templates["AcmeCompute"], adopted.templates["AcmeData"]
-    (runtime,) = resources(compute, "AWS::BedrockAgentCore::Runtime").values()
-    (task,) = resources(compute, "AWS::ECS::TaskDefinition").values()
+    (runtime,) = stacks.resources(compute, "AWS::BedrockAgentCore::Runtime").values()
+    (task,) = stacks.resources(compute, "AWS::ECS::TaskDefinition").values()
     (container,) = task["ContainerDefinitions"]
-    (session_role,) = resources(data, "AWS::IAM::Role").values()
+    (session_role,) = stacks.resources(data, "AWS::IAM::Role").values()
     in_task = {entry["Name"]: entry["Value"] for entry in container["Environment"]}
     for variables in (runtime["EnvironmentVariables"], in_task):
-        assert deployed(variables["AGENT_SESSION_ROLE_ARN"]) == ROLE_ARN
+        assert stacks.deployed(variables["AGENT_SESSION_ROLE_ARN"]) == ROLE_ARN
         assert variables["AGENT_SESSION_TAG_KEYS"] == "user_id,repo,task_id"
     assert session_role["RoleName"] == "acme-agent-session"
 
@@ -84,15 +73,15 @@ def test_containers_are_told_the_session_role_without_a_reference_to_its_stack(a
 def test_runtime_and_task_run_under_the_scoped_roles(adopted: Example) -> None:
     """The roles the containers get are the ones the constructs made."""
     compute = adopted.templates["AcmeCompute"]
-    (runtime,) = resources(compute, "AWS::BedrockAgentCore::Runtime").values()
-    (task,) = resources(compute, "AWS::ECS::TaskDefinition").values()
-    roles = resources(compute, "AWS::IAM::Role")
+    (runtime,) = stacks.resources(compute, "AWS::BedrockAgentCore::Runtime").values()
+    (task,) = stacks.resources(compute, "AWS::ECS::TaskDefinition").values()
+    roles = stacks.resources(compute, "AWS::IAM::Role")
     for arn, service in ((runtime["RoleArn"], "bedrock-agentcore"), (task["TaskRoleArn"], "ecs-tasks")):
         (statement,) = roles[arn["Fn::GetAtt"][0]]["AssumeRolePolicyDocument"]["Statement"]
         assert statement["Principal"] == {"Service": f"{service}.amazonaws.com"}
 
 
-def _fences(adopted: Example) -> dict[str, Statement]:
+def _fences(adopted: Example) -> dict[str, stacks.Statement]:
     """Return what the session role puts on every compute role, written out by hand."""
     if adopted.data_source == "imported":
         tables = [f"arn:aws:dynamodb:*:111122223333:table/{name}" for name in ("acme-task-events", "acme-tasks")]
@@ -101,16 +90,16 @@ def _fences(adopted: Example) -> dict[str, Statement]:
         ids = {
             str(properties.get("TableName", properties.get("BucketName"))): logical_id
             for type_ in ("AWS::DynamoDB::Table", "AWS::S3::Bucket")
-            for logical_id, properties in resources(adopted.templates["AcmeData"], type_).items()
+            for logical_id, properties in stacks.resources(adopted.templates["AcmeData"], type_).items()
         }
         tables = [f"arn:aws:dynamodb:*:111122223333:table/<{ids[name]}>" for name in ("acme-tasks", "acme-task-events")]
         bucket = f"<{ids['acme-task-traces']}.Arn>"
-    keys = [f"<{key}.Arn>" for key in resources(adopted.templates["AcmeData"], "AWS::KMS::Key")]
+    keys = [f"<{key}.Arn>" for key in stacks.resources(adopted.templates["AcmeData"], "AWS::KMS::Key")]
     direct = {"Null": {"kms:ViaService": "true"}}
-    key_guard: dict[str, Statement] = {
+    key_guard: dict[str, stacks.Statement] = {
         "DenyTenantKeysDirectly": {"Effect": "Deny", "Action": ["kms:*"], "Resource": keys, "Condition": direct}
     }
-    (session_role,) = resources(adopted.templates["AcmeData"], "AWS::IAM::Role")
+    (session_role,) = stacks.resources(adopted.templates["AcmeData"], "AWS::IAM::Role")
     buckets = [bucket, f"{bucket}/*", "arn:aws:s3:*:*:accesspoint/*", "arn:aws:s3:*:*:access-grants/*"]
     below = [f"{arn}/*" for arn in tables]
     role_actions = ["sts:AssumeRole", "sts:AssumeRoot", "sts:SetSourceIdentity", "sts:TagSession"]
@@ -125,7 +114,7 @@ def _fences(adopted: Example) -> dict[str, Statement]:
     }
 
 
-def _models() -> dict[str, Statement]:
+def _models() -> dict[str, stacks.Statement]:
     invoke = ["bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"]
     profile = "arn:aws:bedrock:eu-west-1:111122223333:inference-profile/us.anthropic.claude-sonnet-4-6"
     return {
@@ -140,20 +129,20 @@ def _models() -> dict[str, Statement]:
 
 
 def _logical_id(adopted: Example, type_: str) -> str:
-    (logical_id,) = resources(adopted.templates["AcmeCompute"], type_)
+    (logical_id,) = stacks.resources(adopted.templates["AcmeCompute"], type_)
     return logical_id
 
 
-def _on(adopted: Example, role: str) -> dict[str, Statement]:
-    statements = [deployed(statement) for statement in attached(adopted.templates, role)]
-    return {sid: {k: v for k, v in one.items() if k != "Sid"} for sid, one in by_sid(statements).items()}
+def _on(adopted: Example, role: str) -> dict[str, stacks.Statement]:
+    return stacks.by_sid(stacks.deployed(statement) for statement in stacks.attached(adopted.templates, role))
 
 
 def test_the_fargate_task_role_has_these_statements_and_no_other(adopted: Example) -> None:
     """The task definition's own grants do not land on the task role."""
     log_group = f"<{_logical_id(adopted, 'AWS::Logs::LogGroup')}.Arn>"
     write = {"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": [log_group]}
-    role = next(id_ for id_ in resources(adopted.templates["AcmeCompute"], "AWS::IAM::Role") if "TaskRole" in id_)
+    roles = stacks.resources(adopted.templates["AcmeCompute"], "AWS::IAM::Role")
+    role = next(id_ for id_ in roles if "TaskRole" in id_)
     assert _on(adopted, role) == {"WriteLogs": write, **_models(), **_fences(adopted)}
 
 
@@ -162,7 +151,7 @@ def test_the_agentcore_role_has_these_statements_and_no_other(adopted: Example) 
     repository = f"<{_logical_id(adopted, 'AWS::ECR::Repository')}.Arn>"
     log_group = "arn:aws:logs:eu-west-1:111122223333:log-group:"
     runtimes = f"{log_group}/aws/bedrock-agentcore/runtimes/*"
-    baseline: dict[str, Statement] = {
+    baseline: dict[str, stacks.Statement] = {
         "RuntimeLogGroups": {"Action": ["logs:CreateLogGroup", "logs:DescribeLogStreams"], "Resource": [runtimes]},
         "FindLogGroups": {"Action": ["logs:DescribeLogGroups"], "Resource": [f"{log_group}*"]},
         "RuntimeLogStreams": {
@@ -187,7 +176,7 @@ def test_the_agentcore_role_has_these_statements_and_no_other(adopted: Example) 
         "RegistryLogin": {"Action": ["ecr:GetAuthorizationToken"], "Resource": ["*"]},
     }
     allowed = {sid: {"Effect": "Allow", **statement} for sid, statement in baseline.items()}
-    roles = resources(adopted.templates["AcmeCompute"], "AWS::IAM::Role")
+    roles = stacks.resources(adopted.templates["AcmeCompute"], "AWS::IAM::Role")
     role = next(id_ for id_ in roles if id_.startswith("AgentCoreRole"))
     assert _on(adopted, role) == {**allowed, **_models(), **_fences(adopted)}
 
@@ -206,8 +195,8 @@ def test_every_accepted_finding_of_nag_carries_its_reason(adopted: Example) -> N
 def test_the_created_tables_and_bucket_open_their_key_to_the_session() -> None:
     """With a customer-managed key the session may decrypt through DynamoDB and S3 only, and only this data."""
     templates = build_example("created", "no-flags").templates
-    (key,) = resources(templates["AcmeData"], "AWS::KMS::Key")
-    statements = [deployed(one) for one in attached(templates, "SessionRole")]
+    (key,) = stacks.resources(templates["AcmeData"], "AWS::KMS::Key")
+    statements = [stacks.deployed(one) for one in stacks.attached(templates, "SessionRole")]
     keyed = [one for one in statements if any(action.startswith("kms:") for action in one.get("Action", []))]
     assert {one["Sid"] for one in keyed} == {"DecryptTables", "EncryptObjects", "DenyKeysOutsideTheirServices"}
     assert all(one["Resource"] == [f"<{key}.Arn>"] for one in keyed)
@@ -216,9 +205,9 @@ def test_the_created_tables_and_bucket_open_their_key_to_the_session() -> None:
 BACKENDS = (ComputeBackend.AGENTCORE, ComputeBackend.ECS)
 
 
-def _real_constructs(attribute: str) -> dict[str, Template]:
+def _real_constructs(attribute: str) -> dict[str, stacks.Template]:
     """Build a Runtime and a Fargate task on the role as the given property hands it out."""
-    app = new_app()
+    app = stacks.new_app()
     stack = cdk.Stack(app, "Stack")
     repository = ecr.Repository(stack, "Images")
     roles = {backend: ScopedComputeRole(stack, backend.name.title(), backend=backend) for backend in BACKENDS}
@@ -234,7 +223,7 @@ def _real_constructs(attribute: str) -> dict[str, Template]:
     )
     task.add_container("Agent", image=ecs.ContainerImage.from_registry("agent"), logging=_logging(stack))
     task.add_to_task_role_policy(iam.PolicyStatement(actions=["dynamodb:*"], resources=["*"]))
-    return synthesize(app)
+    return stacks.synth(app)
 
 
 def _execution_role(stack: cdk.Stack) -> iam.Role:
@@ -248,19 +237,19 @@ def _logging(stack: cdk.Stack) -> ecs.LogDriver:
 def test_role_takes_no_grant_and_policy_role_takes_every_grant() -> None:
     """What `.role` keeps out is real: the same constructs do widen the role through `.policy_role`."""
     kept, opened = _real_constructs("role"), _real_constructs("policy_role")
-    assert attached(kept, "EcsRole") == []
-    assert any("workload-identity" in json.dumps(one) for one in attached(opened, "AgentcoreRole"))
-    assert not any("workload-identity" in json.dumps(one) for one in attached(kept, "AgentcoreRole"))
-    assert len(attached(opened, "AgentcoreRole")) > len(attached(kept, "AgentcoreRole"))
-    assert [one["Action"] for one in attached(opened, "EcsRole")] == ["dynamodb:*"]
+    assert stacks.attached(kept, "EcsRole") == []
+    assert any("workload-identity" in json.dumps(one) for one in stacks.attached(opened, "AgentcoreRole"))
+    assert not any("workload-identity" in json.dumps(one) for one in stacks.attached(kept, "AgentcoreRole"))
+    assert len(stacks.attached(opened, "AgentcoreRole")) > len(stacks.attached(kept, "AgentcoreRole"))
+    assert [one["Action"] for one in stacks.attached(opened, "EcsRole")] == ["dynamodb:*"]
 
 
 def test_without_a_role_name_the_same_two_stacks_are_a_cycle() -> None:
     """The known role name is what breaks the cycle: without it the CDK refuses the stacks."""
-    app = new_app()
+    app = stacks.new_app()
     data, compute = cdk.Stack(app, "Data"), cdk.Stack(app, "Compute")
     role = ScopedComputeRole(compute, "Task", backend=ComputeBackend.ECS)
-    session = SessionRole(data, "Session", minting=Minting.by_compute_roles(role), tables=[TenantTable(table(data))])
+    session = stacks.session_role(data, minting=Minting.by_compute_roles(role))
     task = ecs.FargateTaskDefinition(compute, "TaskDefinition", task_role=role.role)
     task.add_container("Agent", image=ecs.ContainerImage.from_registry("agent"), environment=dict(session.environment))
     with pytest.raises(RuntimeError, match=r"(?i)cycl"):

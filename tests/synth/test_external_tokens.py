@@ -7,7 +7,7 @@ import pytest
 from cdk_nag import AwsSolutionsChecks
 
 from session_scoping import ExternalTokenGrant, InvalidInputError, ToolScopedRole
-from tests.support import small
+from tests.support import stacks
 from tests.support.simulator import Question, decide
 from tests.support.world import ACCOUNT, World, with_broad_allow, without_guards
 from tests.synth.test_nag import findings
@@ -26,7 +26,7 @@ def granted(stack: cdk.Stack, **options: Any) -> ExternalTokenGrant:
     """Return a grant on a session role of its own, unless the options name a role."""
     options = {"audiences": AUDIENCES, **options}
     if "grantee" not in options:
-        options["grantee"] = small.session_role(stack)
+        options["grantee"] = stacks.session_role(stack)
     return ExternalTokenGrant(stack, "Tokens", **options)
 
 
@@ -49,9 +49,9 @@ REQUESTS: dict[str, tuple[dict[str, Any], bool]] = {
 @pytest.fixture(scope="module")
 def world() -> World:
     """A session role with a grant for two audiences."""
-    stack = small.stack()
+    stack = stacks.stack()
     granted(stack)
-    return World(small.template(stack))
+    return World(stacks.template(stack))
 
 
 @pytest.mark.parametrize("variant", ["deployed", "allows only", "broad allow"])
@@ -84,9 +84,9 @@ def test_nothing_beside_tokens_is_opened(world: World, action: str) -> None:
 
 def test_without_a_grant_no_token_is_to_be_had() -> None:
     """A session role denies the action whole until somebody asks for the grant."""
-    stack = small.stack()
-    small.session_role(stack)
-    role = World(small.template(stack)).role("SessionRole")
+    stack = stacks.stack()
+    stacks.session_role(stack)
+    role = World(stacks.template(stack)).role("SessionRole")
     context = {**{f"aws:PrincipalTag/{key}": value for key, value in TAGS.items()}, **RIGHT}
     (verdict,) = decide([Question(role.session(), ACTION, "*", ACCOUNT, context, with_broad_allow(role.policies))])
     assert verdict.outcome == "ExplicitlyDenied"
@@ -94,10 +94,10 @@ def test_without_a_grant_no_token_is_to_be_had() -> None:
 
 def test_whole_statements() -> None:
     """One Allow that demands every pin and the tags, and one Deny for each way past it."""
-    stack = small.stack()
+    stack = stacks.stack()
     granted(stack, max_duration=cdk.Duration.minutes(10), signing_algorithm="RS256", audiences=[AUDIENCES[0]])
-    template = small.template(stack)
-    assert small.policy(template, "TokensPermissions") == [
+    template = stacks.template(stack)
+    assert stacks.policy(template, "TokensPermissions") == [
         {
             "Sid": "AskForTokens",
             "Effect": "Allow",
@@ -113,7 +113,7 @@ def test_whole_statements() -> None:
         }
     ]
     asking = {"Effect": "Deny", "Action": ACTION, "Resource": "*"}
-    assert small.by_sid(small.policy(template, "TokensGuards")) == {
+    assert stacks.by_sid(stacks.policy(template, "TokensGuards")) == {
         "DenyOtherAudiences": {
             **asking,
             "Condition": {"ForAnyValue:StringNotEquals": {"sts:IdentityTokenAudience": [AUDIENCES[0]]}},
@@ -124,31 +124,31 @@ def test_whole_statements() -> None:
         "DenyOtherAlgorithms": {**asking, "Condition": {"StringNotEquals": {"sts:SigningAlgorithm": "RS256"}}},
         "DenyOwnClaims": {"Effect": "Deny", "Action": "sts:TagGetWebIdentityToken", "Resource": "*"},
     }
-    chaining = small.by_sid(small.policy(template, "SessionGuards"))["DenyChaining"]
+    chaining = stacks.by_sid(stacks.policy(template, "SessionGuards"))["DenyChaining"]
     assert ACTION not in chaining["Action"]
     assert len(chaining["Action"]) == 9
-    guards = template["Resources"][small.ref(template, "SessionGuards")]
-    assert guards["DependsOn"] == [small.ref(template, "TokensGuards")]
+    guards = template["Resources"][stacks.ref(template, "SessionGuards")]
+    assert guards["DependsOn"] == [stacks.ref(template, "TokensGuards")]
 
 
 def test_a_tool_role_and_a_plain_role_take_the_grant_too() -> None:
     """A tool asks under its tags; a role of the adopter's own has no tags to demand."""
-    stack = small.stack()
-    session = small.session_role(stack, transitive_tag_keys=("user_id", "repo", "task_id"))
+    stack = stacks.stack()
+    session = stacks.session_role(stack, transitive_tag_keys=("user_id", "repo", "task_id"))
     tool = ToolScopedRole(stack, "Tool", session_role=session, tool="deploy")
     granted(stack, grantee=tool)
-    ExternalTokenGrant(stack, "Plain", grantee=small.role(stack, "Worker"), audiences=AUDIENCES)
-    template = small.template(stack)
-    assert "StringLike" in small.policy(template, "TokensPermissions")[0]["Condition"]
-    assert "StringLike" not in small.policy(template, "PlainPermissions")[0]["Condition"]
-    chaining = small.by_sid(small.policy(template, "ToolGuards"))["DenyChaining"]
+    ExternalTokenGrant(stack, "Plain", grantee=stacks.role(stack, "Worker"), audiences=AUDIENCES)
+    template = stacks.template(stack)
+    assert "StringLike" in stacks.policy(template, "TokensPermissions")[0]["Condition"]
+    assert "StringLike" not in stacks.policy(template, "PlainPermissions")[0]["Condition"]
+    chaining = stacks.by_sid(stacks.policy(template, "ToolGuards"))["DenyChaining"]
     assert ACTION not in chaining["Action"]
     assert "sts:AssumeRole" in chaining["Action"]
 
 
 def test_the_wildcard_resource_is_accepted_exactly() -> None:
     """cdk-nag sees that the action has no resource, and why that is no wildcard."""
-    stack = small.stack()
+    stack = stacks.stack()
     grant = granted(stack)
     assert findings(AwsSolutionsChecks, grant) == set()
 
@@ -180,7 +180,7 @@ GOOD: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("name", GOOD)
 def test_what_sts_just_takes_is_taken(name: str) -> None:
     """Each limit of the call is the grant's own, not one less."""
-    assert granted(small.stack(), **GOOD[name])
+    assert granted(stacks.stack(), **GOOD[name])
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -188,14 +188,14 @@ def test_bad_input_is_refused(name: str) -> None:
     """Each mistake is one line that says what to do."""
     options, message = BAD[name]
     with pytest.raises(InvalidInputError, match=message) as caught:
-        granted(small.stack(), **options)
+        granted(stacks.stack(), **options)
     assert "\n" not in str(caught.value)
 
 
 def test_a_second_grant_on_a_role_is_refused() -> None:
     """Two grants would deny each other's audiences."""
-    stack = small.stack()
-    role = small.role(stack, "Worker")
+    stack = stacks.stack()
+    role = stacks.role(stack, "Worker")
     granted(stack, grantee=role)
     with pytest.raises(InvalidInputError, match="already"):
         ExternalTokenGrant(stack, "More", grantee=role, audiences=["https://c.example.com"])

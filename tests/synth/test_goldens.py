@@ -26,7 +26,7 @@ from session_scoping import (
     WorkloadBinding,
     grant_dispatch,
 )
-from tests.support import ROOT, small
+from tests.support import ROOT, stacks
 from tests.support.vault_stack import PLACE, Vault
 
 GOLDENS = (
@@ -132,84 +132,84 @@ def test_reference_stack_where_sts_takes_tokens(
 
 def test_single_table_with_a_customer_managed_key(golden: SnapshotAssertion) -> None:
     """One table keyed `TENANT#<id>`, one bucket with Bucket Keys, both under a customer-managed key."""
-    stack = small.stack()
+    stack = stacks.stack()
     key = kms.Key(stack, "Key")
-    table = small.table(stack, partition_key="pk", encryption_key=key)
-    bucket = small.bucket(stack, encryption_key=key, bucket_key_enabled=True)
-    small.session_role(
+    table = stacks.table(stack, partition_key="pk", encryption_key=key)
+    bucket = stacks.bucket(stack, encryption_key=key, bucket_key_enabled=True)
+    stacks.session_role(
         stack,
         tag_keys=["tenant_id"],
         tables=[TenantTable(table, access=("get", "query", "put"), leading_key="TENANT#{tenant_id}")],
         objects=[TenantObjects(bucket, ["uploads/{tenant_id}/"], access=("get", "put"))],
     )
-    assert policies(small.template(stack)) == golden(name="single-table-kms")
+    assert policies(stacks.template(stack)) == golden(name="single-table-kms")
 
 
 def test_table_policy_on_a_role_of_its_own(golden: SnapshotAssertion) -> None:
     """TenantTablePolicy on a role that is no SessionRole."""
-    stack = small.stack()
-    policy = TenantTablePolicy(stack, "Tables", tables=[TenantTable(small.table(stack), access="append-only")])
-    policy.attach_to(small.role(stack, "Worker"))
-    assert policies(small.template(stack)) == golden(name="table-policy")
+    stack = stacks.stack()
+    policy = TenantTablePolicy(stack, "Tables", tables=[TenantTable(stacks.table(stack), access="append-only")])
+    policy.attach_to(stacks.role(stack, "Worker"))
+    assert policies(stacks.template(stack)) == golden(name="table-policy")
 
 
 def test_models_of_every_kind(golden: SnapshotAssertion) -> None:
     """Geographic, global, in-Region and application profile models side by side."""
-    stack = small.stack()
+    stack = stacks.stack()
     profile = "arn:aws:bedrock:us-east-1:111122223333:application-inference-profile/a1b2c3"
     models = Models.profile("us", ["anthropic.claude-sonnet-4-6"]) + Models.profile("global", ["amazon.nova-pro-v1:0"])
     models += Models.in_region(["cohere.embed-english-v3"]) + Models.application_profile(profile, ["meta.llama4"])
-    small.session_role(stack, minting=Minting.by_broker(small.role(stack, "Broker")), models=models)
-    assert policies(small.template(stack)) == golden(name="models")
+    stacks.session_role(stack, minting=Minting.by_broker(stacks.role(stack, "Broker")), models=models)
+    assert policies(stacks.template(stack)) == golden(name="models")
 
 
 def test_a_small_stack_with_revocations(golden: SnapshotAssertion) -> None:
     """One table; everything before an instant, two tasks, and one user's part in a repository are revoked."""
-    stack = small.stack()
+    stack = stacks.stack()
     limits = [
         Revocation.issued_before("2026-01-01T00:00:00Z"),
         Revocation.of_sessions(task_id=["T1", "T2"]),
         Revocation.of_sessions(user_id="u1", repo="org/name"),
     ]
-    small.session_role(stack, limits=limits)
-    assert policies(small.template(stack)) == golden(name="revocation")
+    stacks.session_role(stack, limits=limits)
+    assert policies(stacks.template(stack)) == golden(name="revocation")
 
 
 def test_tokens_of_a_vault(golden: SnapshotAssertion) -> None:
     """A session's own tokens, the consent callback that makes them possible, and the dispatcher that names a user."""
-    vault = Vault(small.stack())
-    grant = vault.grant(small.session_role(vault.stack))
+    vault = Vault(stacks.stack())
+    grant = vault.grant(stacks.session_role(vault.stack))
     grant.grant_consent_callback(
-        small.role(vault.stack, "Callback"), user_binding=UserBinding.identity_provider("cognito")
+        stacks.role(vault.stack, "Callback"), user_binding=UserBinding.identity_provider("cognito")
     )
-    grant_dispatch(small.role(vault.stack, "Orchestrator"), f"{PLACE}runtime/agent-AbCdEfGhIj", for_user=True)
-    assert policies(small.template(vault.stack)) == golden(name="token-vault")
+    grant_dispatch(stacks.role(vault.stack, "Orchestrator"), f"{PLACE}runtime/agent-AbCdEfGhIj", for_user=True)
+    assert policies(stacks.template(vault.stack)) == golden(name="token-vault")
 
 
 def test_session_broker_with_everything(golden: SnapshotAssertion) -> None:
     """A dispatcher, a web identity, pods' tags, a model and a role further on."""
-    stack = small.stack()
+    stack = stacks.stack()
     SessionBrokerRole(
         stack,
         "Broker",
         tenant="acme",
         callers=[
-            small.role(stack, "Dispatcher"),
+            stacks.role(stack, "Dispatcher"),
             WebIdentity("oidc.eks.eu-west-1.amazonaws.com/id/ABC", "system:serviceaccount:agents:runtime"),
         ],
         models=Models.profile("eu", ["anthropic.claude-sonnet-4-6"]),
-        chain_to=[small.role(stack, "Next")],
+        chain_to=[stacks.role(stack, "Next")],
         pod_identity=True,
     )
-    assert policies(small.template(stack)) == golden(name="session-broker")
+    assert policies(stacks.template(stack)) == golden(name="session-broker")
 
 
 def test_session_role_bound_to_a_vpc_and_an_address(golden: SnapshotAssertion) -> None:
     """VPC, Region and task address on the trust and the guards of one session role."""
-    stack = small.stack()
+    stack = stacks.stack()
     binding = WorkloadBinding(vpc="vpc-1", task_ip=True)
-    small.session_role(stack, tag_keys=["task_id", "task_ip"], limits=[binding])
-    assert policies(small.template(stack)) == golden(name="workload-binding")
+    stacks.session_role(stack, tag_keys=["task_id", "task_ip"], limits=[binding])
+    assert policies(stacks.template(stack)) == golden(name="workload-binding")
 
 
 def test_the_folder_holds_these_goldens_and_no_other() -> None:

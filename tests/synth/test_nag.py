@@ -32,13 +32,13 @@ from session_scoping import (
     TenantTable,
     TenantTablePolicy,
 )
-from tests.support.stacks import FLAG_SETS, lambda_role, new_app, table
+from tests.support import stacks
 
 OTHER_PACKS = (HIPAASecurityChecks, NIST80053R5Checks, PCIDSS321Checks, ServerlessChecks)
 MODES = ("compute", "broker", "credentialBroker", "webIdentity")
 # A function's runtime; the key set's public site: no geography, no firewall, no log of who reads public keys.
 ACCEPTED = {"credentialBroker": ("L1",), "webIdentity": ("L1", "S1", "CFR1", "CFR2", "CFR3")}
-FLAGS = tuple(FLAG_SETS)
+FLAGS = tuple(stacks.FLAG_SETS)
 Finding = tuple[str, str]
 
 
@@ -99,14 +99,14 @@ def reported(app: cdk.App, pack: type[NagPack] = AwsSolutionsChecks) -> dict[str
 
 @cache
 def _reference(mode: str, flags: str) -> ReferenceStack:
-    return ReferenceStack(new_app(flags, minting=mode), "Reference")
+    return ReferenceStack(stacks.new_app(flags, minting=mode), "Reference")
 
 
 @pytest.mark.parametrize("flags", FLAGS)
 @pytest.mark.parametrize("mode", MODES)
 def test_the_reference_stack_synthesizes_without_a_finding_of_aws_solutions(mode: str, flags: str) -> None:
     """Nothing in the whole stack is left unaccepted, and the audit record says what was accepted and why."""
-    app = new_app(flags, minting=mode)
+    app = stacks.new_app(flags, minting=mode)
     ReferenceStack(app, "Reference")
     report = reported(app)
     assert report["violations"] == []
@@ -153,7 +153,7 @@ def test_every_acknowledgement_matches_a_finding() -> None:
 
 
 def _across_stacks(flags: str) -> tuple[cdk.App, cdk.Stack]:
-    app = new_app(flags)
+    app = stacks.new_app(flags)
     data, compute, session = (cdk.Stack(app, id_) for id_ in ("Data", "Compute", "Session"))
     key = kms.Key(data, "Key", enable_key_rotation=True)
     bucket = s3.Bucket(data, "Bucket", encryption=s3.BucketEncryption.KMS, encryption_key=key)
@@ -162,11 +162,11 @@ def _across_stacks(flags: str) -> tuple[cdk.App, cdk.Stack]:
         session,
         "SessionRole",
         minting=Minting.by_compute_roles(role),
-        tables=[TenantTable(table(data, encryption_key=key))],
+        tables=[TenantTable(stacks.table(data, encryption_key=key))],
         objects=[TenantObjects.traces(bucket), TenantObjects.attachments(bucket)],
         models=Models.profile("us", ["anthropic.claude-sonnet-4-6"]),
     )
-    TenantTablePolicy(session, "More", tables=[TenantTable(table(data, "More"))]).attach_to(made)
+    TenantTablePolicy(session, "More", tables=[TenantTable(stacks.table(data, "More"))]).attach_to(made)
     return app, session
 
 
@@ -197,11 +197,11 @@ def test_findings_on_references_between_stacks_are_accepted_before_synth(flags: 
 @pytest.mark.parametrize("flags", FLAGS)
 def test_findings_in_a_nested_stack_are_accepted(flags: str) -> None:
     """In a nested stack a bucket of the parent becomes a parameter, and the acknowledgement follows."""
-    app = new_app(flags)
+    app = stacks.new_app(flags)
     parent = cdk.Stack(app, "Parent")
     child = cdk.NestedStack(parent, "Child")
     bucket = s3.Bucket(parent, "Bucket")
-    minting = Minting.by_broker(lambda_role(child, "Broker"))
+    minting = Minting.by_broker(stacks.role(child, "Broker"))
     SessionRole(child, "SessionRole", minting=minting, objects=[TenantObjects.traces(bucket)])
     assert findings(AwsSolutionsChecks, child) == set()
     app.synth()
@@ -210,10 +210,10 @@ def test_findings_in_a_nested_stack_are_accepted(flags: str) -> None:
 
 def test_a_renamed_logical_id_is_followed() -> None:
     """Overriding a bucket's logical id after the session role was made leaves no finding at synth."""
-    app = new_app()
+    app = stacks.new_app()
     stack = cdk.Stack(app, "Stack")
     bucket = s3.Bucket(stack, "Bucket")
-    minting = Minting.by_broker(lambda_role(stack, "Broker"))
+    minting = Minting.by_broker(stacks.role(stack, "Broker"))
     made = SessionRole(stack, "SessionRole", minting=minting, objects=[TenantObjects.traces(bucket)])
     resource = bucket.node.default_child
     assert isinstance(resource, s3.CfnBucket)
@@ -228,8 +228,8 @@ def test_a_renamed_logical_id_is_followed() -> None:
 @pytest.mark.parametrize("pack", [AwsSolutionsChecks, *OTHER_PACKS])
 def test_each_pack_does_find_what_it_is_asked_about(pack: type[NagPack]) -> None:
     """The silence above means something: an inline wildcard policy and an untraced function are found."""
-    stack = cdk.Stack(new_app(), "Stack")
-    role = lambda_role(stack, "Role")
+    stack = cdk.Stack(stacks.new_app(), "Stack")
+    role = stacks.role(stack, "Role")
     role.add_to_policy(iam.PolicyStatement(actions=["s3:*"], resources=["*"]))
     code = lambda_.CfnFunction.CodeProperty(zip_file="pass")
     lambda_.CfnFunction(stack, "Function", role=role.role_arn, code=code, handler="index.handler", runtime="python3.12")
@@ -238,8 +238,8 @@ def test_each_pack_does_find_what_it_is_asked_about(pack: type[NagPack]) -> None
 
 def test_a_grant_added_by_a_colleague_stays_a_finding() -> None:
     """The acknowledgements cover what the constructs wrote, not what others add to the same role."""
-    stack = cdk.Stack(new_app(), "Stack")
-    minting = Minting.by_broker(lambda_role(stack, "Broker"))
+    stack = cdk.Stack(stacks.new_app(), "Stack")
+    minting = Minting.by_broker(stacks.role(stack, "Broker"))
     made = SessionRole(
         stack, "SessionRole", minting=minting, objects=[TenantObjects.traces(s3.Bucket(stack, "Bucket"))]
     )

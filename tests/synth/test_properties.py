@@ -19,7 +19,7 @@ from session_scoping import (
 )
 from session_scoping.constructs.cdk.policy_sizes import MANAGED_POLICY_MAX, TRUST_POLICY_MAX
 from session_scoping.constructs.data.access import TABLE_ACCESS
-from tests.support import small
+from tests.support import stacks
 from tests.support.world import statements
 
 LAYOUTS = {
@@ -51,40 +51,40 @@ def arguments(draw: st.DrawFn) -> dict[str, Any]:
 
 def build(drawn: dict[str, Any]) -> dict[str, Any]:
     """Return the template of a stack built by these calls."""
-    stack = small.stack()
-    bucket = small.bucket(stack)
+    stack = stacks.stack()
+    bucket = stacks.bucket(stack)
     roles = [ScopedComputeRole(stack, f"Agent{n}", backend=ComputeBackend.ECS) for n in range(drawn["minters"])]
     minting = Minting.by_compute_roles(*roles)
     if drawn["broker"]:
-        minting = Minting.by_broker(small.role(stack, "Broker"), compute_roles=roles)
+        minting = Minting.by_broker(stacks.role(stack, "Broker"), compute_roles=roles)
     names = [f"anthropic.claude-{number}" for number in range(drawn["models"])]
     session = SessionRole(
         stack,
         "Session",
         minting=minting,
-        tables=[TenantTable(small.table(stack, f"T{n}"), access=words) for n, words in enumerate(drawn["tables"])],
+        tables=[TenantTable(stacks.table(stack, f"T{n}"), access=words) for n, words in enumerate(drawn["tables"])],
         objects=[LAYOUTS[name](bucket) for name in drawn["objects"]],
         models=Models.profile(drawn["geography"], names) if names else None,
         deny_tenant_data_to_compute_roles=drawn["deny"],
     )
     for number, call in enumerate(drawn["calls"]):
         _call(session, call, number, denies=drawn["deny"])
-    return small.template(stack)
+    return stacks.template(stack)
 
 
 def _call(session: SessionRole, call: str, number: int, *, denies: bool) -> None:
     stack = session.role.stack
     match call:
         case "admit":
-            session.admit(small.role(stack, f"Late{number}"))
+            session.admit(stacks.role(stack, f"Late{number}"))
         case "trust only":
-            session.admit_trust_only(small.role(stack, f"Late{number}"))
+            session.admit_trust_only(stacks.role(stack, f"Late{number}"))
         case "deny" if denies:
-            session.deny_tenant_data_to(small.role(stack, f"Late{number}"))
+            session.deny_tenant_data_to(stacks.role(stack, f"Late{number}"))
         case "policy" | "policy on another role":
-            entry = TenantTable(small.table(stack, f"More{number}"), access="read-only")
+            entry = TenantTable(stacks.table(stack, f"More{number}"), access="read-only")
             policy = TenantTablePolicy(stack, f"Policy{number}", tables=[entry])
-            policy.attach_to(session if call == "policy" else small.role(stack, f"Late{number}"))
+            policy.attach_to(session if call == "policy" else stacks.role(stack, f"Late{number}"))
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))

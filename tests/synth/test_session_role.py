@@ -18,7 +18,7 @@ from session_scoping import (
     TenantTablePolicy,
 )
 from session_scoping.contract import environment
-from tests.support import small
+from tests.support import stacks
 
 TAGGED = {
     "aws:PrincipalTag/user_id": "?*",
@@ -31,27 +31,27 @@ PATHS = ["*/*", "*..*", "."]
 @pytest.fixture(scope="module")
 def full() -> dict[str, Any]:
     """A session role with one table, one bucket and one model."""
-    stack = small.stack()
-    bucket = small.bucket(stack)
-    small.session_role(
+    stack = stacks.stack()
+    bucket = stacks.bucket(stack)
+    stacks.session_role(
         stack,
-        tables=[TenantTable(small.table(stack), access=("get", "put"))],
+        tables=[TenantTable(stacks.table(stack), access=("get", "put"))],
         objects=[TenantObjects.traces(bucket), TenantObjects.attachments(bucket), TenantObjects.payload(bucket)],
         models=Models.profile("us", ["anthropic.claude-sonnet-4-6"]),
     )
-    return small.template(stack)
+    return stacks.template(stack)
 
 
 def _own(template: dict[str, Any], path: str) -> dict[str, Any]:
-    return {"Fn::Join": ["", [{"Fn::GetAtt": [small.ref(template, "Objects"), "Arn"]}, path]]}
+    return {"Fn::Join": ["", [{"Fn::GetAtt": [stacks.ref(template, "Objects"), "Arn"]}, path]]}
 
 
 def test_trust_is_one_statement_with_every_condition(full: dict[str, Any]) -> None:
     """Both STS actions demand all tags, no other tag, no path and no transitive tag."""
-    assert small.trust(full, "SessionRole") == [
+    assert stacks.trust(full, "SessionRole") == [
         {
             "Effect": "Allow",
-            "Principal": {"AWS": {"Fn::GetAtt": [small.ref(full, "Compute"), "Arn"]}},
+            "Principal": {"AWS": {"Fn::GetAtt": [stacks.ref(full, "Compute"), "Arn"]}},
             "Action": ["sts:AssumeRole", "sts:TagSession"],
             "Condition": {
                 "StringLike": {
@@ -69,18 +69,18 @@ def test_trust_is_one_statement_with_every_condition(full: dict[str, Any]) -> No
 
 def test_session_lasts_one_hour_because_chaining_is_capped_there(full: dict[str, Any]) -> None:
     """MaxSessionDuration is the 3,600 seconds that role chaining allows."""
-    assert full["Resources"][small.ref(full, "SessionRole")]["Properties"]["MaxSessionDuration"] == 3600
+    assert full["Resources"][stacks.ref(full, "SessionRole")]["Properties"]["MaxSessionDuration"] == 3600
 
 
 def test_permissions_are_exactly_the_tables_objects_and_models_named(full: dict[str, Any]) -> None:
     """Every Allow names exact resources and demands the session's tags; there is no other Allow."""
-    table = {"Fn::GetAtt": [small.ref(full, "Tasks"), "Arn"]}
-    profile = small.arn("bedrock", "inference-profile/us.anthropic.claude-sonnet-4-6")
-    model = small.arn("bedrock", "foundation-model/anthropic.claude-sonnet-4-6", region="*", account="")
+    table = {"Fn::GetAtt": [stacks.ref(full, "Tasks"), "Arn"]}
+    profile = stacks.arn("bedrock", "inference-profile/us.anthropic.claude-sonnet-4-6")
+    model = stacks.arn("bedrock", "foundation-model/anthropic.claude-sonnet-4-6", region="*", account="")
     invoke = ["bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"]
     tagged = {"StringLike": TAGGED}
     user, task = "${aws:PrincipalTag/user_id}", "${aws:PrincipalTag/task_id}"
-    assert small.by_sid(small.policy(full, "SessionPermissions")) == {
+    assert stacks.by_sid(stacks.policy(full, "SessionPermissions")) == {
         "GetPutByTaskId": {
             "Effect": "Allow",
             "Action": ["dynamodb:GetItem", "dynamodb:PutItem"],
@@ -124,9 +124,9 @@ def test_permissions_are_exactly_the_tables_objects_and_models_named(full: dict[
 
 def test_guards_deny_untagged_sessions_foreign_rows_other_objects_and_chaining(full: dict[str, Any]) -> None:
     """The Deny backstop is complete: one statement per tag, per way around the leading key, and for S3 and STS."""
-    guards = small.by_sid(small.policy(full, "SessionGuards"))
-    rows = small.arn("dynamodb", ["table/", {"Ref": small.ref(full, "Tasks")}], region="*")
-    below = small.arn("dynamodb", ["table/", {"Ref": small.ref(full, "Tasks")}, "/*"], region="*")
+    guards = stacks.by_sid(stacks.policy(full, "SessionGuards"))
+    rows = stacks.arn("dynamodb", ["table/", {"Ref": stacks.ref(full, "Tasks")}], region="*")
+    below = stacks.arn("dynamodb", ["table/", {"Ref": stacks.ref(full, "Tasks")}, "/*"], region="*")
     for key in TAGGED:
         name = key.removeprefix("aws:PrincipalTag/").title().replace("_", "")
         assert guards.pop(f"DenyWithout{name}") == _deny("*", "*", {"StringNotLike": {key: "?*"}})
@@ -158,7 +158,7 @@ def _check_object_guards(full: dict[str, Any], guards: dict[str, Any]) -> None:
     outside = guards.pop("DenyOtherObjects")
     assert outside == {"Effect": "Deny", "Action": "s3:*", "NotResource": [_own(full, path) for path in own]}
     foreign = {
-        "StringNotEquals": {"aws:ResourceAccount": [small.ACCOUNT]},
+        "StringNotEquals": {"aws:ResourceAccount": [stacks.HERE["AccountId"]]},
         "Null": {"aws:ResourceAccount": "false"},
     }
     assert guards.pop("DenyForeignBuckets") == _deny("s3:*", _own(full, "/*"), foreign)
@@ -181,80 +181,80 @@ def test_allows_and_denies_stand_in_documents_of_their_own(full: dict[str, Any])
 
 def test_permissions_are_deployed_after_the_guards(full: dict[str, Any]) -> None:
     """The role never has its Allows without its Denies, not even for the seconds of a deployment."""
-    permissions = full["Resources"][small.ref(full, "SessionPermissions")]
-    assert permissions["DependsOn"] == [small.ref(full, "SessionGuards")]
+    permissions = full["Resources"][stacks.ref(full, "SessionPermissions")]
+    assert permissions["DependsOn"] == [stacks.ref(full, "SessionGuards")]
 
 
 def test_compute_role_may_mint_and_reaches_no_tenant_data(full: dict[str, Any]) -> None:
     """The minter gets exactly the two STS actions on the role, and Denies on its tables and bucket."""
-    role = {"Fn::GetAtt": [small.ref(full, "SessionRole"), "Arn"]}
+    role = {"Fn::GetAtt": [stacks.ref(full, "SessionRole"), "Arn"]}
     mint = {"Effect": "Allow", "Action": ["sts:AssumeRole", "sts:TagSession"], "Resource": role}
-    assert small.by_sid(small.policy(full, "SessionMint")) == {"MintSessions": mint}
-    table = {"Ref": small.ref(full, "Tasks")}
-    bucket = {"Fn::GetAtt": [small.ref(full, "Objects"), "Arn"]}
-    points = [small.arn("s3", f"{kind}/*", region="*", account="*") for kind in ("access-grants", "accesspoint")]
-    assert small.by_sid(small.policy(full, "SessionComputeGuards")) == {
-        "DenyTenantTables": _deny("dynamodb:*", small.arn("dynamodb", ["table/", table], region="*")),
-        "DenyTenantTablesBelow": _deny("dynamodb:*", small.arn("dynamodb", ["table/", table, "/*"], region="*")),
+    assert stacks.by_sid(stacks.policy(full, "SessionMint")) == {"MintSessions": mint}
+    table = {"Ref": stacks.ref(full, "Tasks")}
+    bucket = {"Fn::GetAtt": [stacks.ref(full, "Objects"), "Arn"]}
+    points = [stacks.arn("s3", f"{kind}/*", region="*", account="*") for kind in ("access-grants", "accesspoint")]
+    assert stacks.by_sid(stacks.policy(full, "SessionComputeGuards")) == {
+        "DenyTenantTables": _deny("dynamodb:*", stacks.arn("dynamodb", ["table/", table], region="*")),
+        "DenyTenantTablesBelow": _deny("dynamodb:*", stacks.arn("dynamodb", ["table/", table, "/*"], region="*")),
         "DenyTenantBuckets": _deny("s3:*", [bucket, *points, _own(full, "/*")]),
     }
     for name in ("SessionMint", "SessionComputeGuards"):
-        attached = full["Resources"][small.ref(full, name)]["Properties"]["Roles"]
-        assert attached == [{"Ref": small.ref(full, "Compute")}]
+        attached = full["Resources"][stacks.ref(full, name)]["Properties"]["Roles"]
+        assert attached == [{"Ref": stacks.ref(full, "Compute")}]
 
 
 def test_broker_mode_leaves_compute_roles_without_any_sts_permission() -> None:
     """Where a broker mints, compute roles are denied the session role and hold no Allow on STS."""
-    stack = small.stack()
-    broker = small.role(stack, "Broker")
+    stack = stacks.stack()
+    broker = stacks.role(stack, "Broker")
     compute = ScopedComputeRole(stack, "Agent", backend=ComputeBackend.ECS)
-    session = small.session_role(stack, minting=Minting.by_broker(broker, compute_roles=[compute]))
-    made = small.template(stack)
-    role = {"Fn::GetAtt": [small.ref(made, "SessionRole"), "Arn"]}
-    assert small.trust(made, "SessionRole")[0]["Principal"] == {
-        "AWS": {"Fn::GetAtt": [small.ref(made, "Broker"), "Arn"]}
+    session = stacks.session_role(stack, minting=Minting.by_broker(broker, compute_roles=[compute]))
+    made = stacks.template(stack)
+    role = {"Fn::GetAtt": [stacks.ref(made, "SessionRole"), "Arn"]}
+    assert stacks.trust(made, "SessionRole")[0]["Principal"] == {
+        "AWS": {"Fn::GetAtt": [stacks.ref(made, "Broker"), "Arn"]}
     }
-    assert made["Resources"][small.ref(made, "SessionMint")]["Properties"]["Roles"] == [
-        {"Ref": small.ref(made, "Broker")}
+    assert made["Resources"][stacks.ref(made, "SessionMint")]["Properties"]["Roles"] == [
+        {"Ref": stacks.ref(made, "Broker")}
     ]
-    denied = small.by_sid(small.policy(made, "SessionComputeGuards"))["DenyMinting"]
+    denied = stacks.by_sid(stacks.policy(made, "SessionComputeGuards"))["DenyMinting"]
     assert denied == _deny(["sts:AssumeRole", "sts:TagSession"], role)
-    (others,) = small.policy(made, "SessionRolesGuard")
+    (others,) = stacks.policy(made, "SessionRolesGuard")
     assert (others["Effect"], others["Resource"]) == ("Deny", "*")
     assert environment.SESSION_ROLE_ARN not in session.environment
 
 
 def test_environment_names_the_role_and_its_tags() -> None:
     """The container learns the role's ARN and the tag keys it demands."""
-    stack = small.stack()
-    session = small.session_role(stack)
+    stack = stacks.stack()
+    session = stacks.session_role(stack)
     assert stack.resolve(dict(session.environment)) == {
-        "AGENT_SESSION_ROLE_ARN": {"Fn::GetAtt": [small.ref(small.template(stack), "SessionRole"), "Arn"]},
+        "AGENT_SESSION_ROLE_ARN": {"Fn::GetAtt": [stacks.ref(stacks.template(stack), "SessionRole"), "Arn"]},
         "AGENT_SESSION_TAG_KEYS": "user_id,repo,task_id",
     }
 
 
 def test_environment_spells_a_named_role_without_a_reference() -> None:
     """With a known name the ARN refers to no resource, so that another stack's container makes no cycle."""
-    stack = small.stack()
-    session = small.session_role(stack, role_name="agents", path="/platform/")
+    stack = stacks.stack()
+    session = stacks.session_role(stack, role_name="agents", path="/platform/")
     resolved = stack.resolve(session.environment["AGENT_SESSION_ROLE_ARN"])
-    assert resolved == small.arn("iam", "role/platform/agents", region="")
+    assert resolved == stacks.arn("iam", "role/platform/agents", region="")
 
 
 def test_other_tag_sets_and_single_table_keys_work_the_same_way() -> None:
     """A tenant_id alone isolates a single table keyed `TENANT#<id>`."""
-    stack = small.stack()
-    entry = TenantTable(small.table(stack, partition_key="pk"), access="read-only", leading_key="TENANT#{tenant_id}")
-    small.session_role(stack, tag_keys=["tenant_id"], tables=[entry])
-    made = small.template(stack)
-    (allowed,) = small.policy(made, "SessionPermissions")
+    stack = stacks.stack()
+    entry = TenantTable(stacks.table(stack, partition_key="pk"), access="read-only", leading_key="TENANT#{tenant_id}")
+    stacks.session_role(stack, tag_keys=["tenant_id"], tables=[entry])
+    made = stacks.template(stack)
+    (allowed,) = stacks.policy(made, "SessionPermissions")
     assert allowed["Condition"] == {
         "ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["TENANT#${aws:PrincipalTag/tenant_id}"]},
         "Null": {"dynamodb:LeadingKeys": "false"},
         "StringLike": {"aws:PrincipalTag/tenant_id": "?*"},
     }
-    assert small.trust(made, "SessionRole")[0]["Condition"] == {
+    assert stacks.trust(made, "SessionRole")[0]["Condition"] == {
         "StringLike": {"aws:RequestTag/tenant_id": "?*"},
         "ForAllValues:StringEquals": {"aws:TagKeys": ["tenant_id"]},
         "Null": {"aws:TagKeys": "false", "sts:TransitiveTagKeys": "true"},
@@ -263,85 +263,85 @@ def test_other_tag_sets_and_single_table_keys_work_the_same_way() -> None:
 
 def test_transitive_tags_are_pinned_to_those_asked_for() -> None:
     """A declared transitive tag may be passed on, and no other one."""
-    stack = small.stack()
-    small.session_role(stack, transitive_tag_keys=["task_id"])
-    condition = small.trust(small.template(stack), "SessionRole")[0]["Condition"]
+    stack = stacks.stack()
+    stacks.session_role(stack, transitive_tag_keys=["task_id"])
+    condition = stacks.trust(stacks.template(stack), "SessionRole")[0]["Condition"]
     assert condition["ForAllValues:StringEquals"]["sts:TransitiveTagKeys"] == ["task_id"]
     assert condition["Null"]["sts:TransitiveTagKeys"] == "false"
 
 
 def test_user_reach_opens_all_tasks_of_one_user() -> None:
     """The seed's wording, a prefix per user, is there for those who ask for it."""
-    stack = small.stack()
-    bucket = small.bucket(stack)
+    stack = stacks.stack()
+    bucket = stacks.bucket(stack)
     objects = [TenantObjects.traces(bucket, reach="user"), TenantObjects.attachments(bucket, reach="user")]
-    small.session_role(stack, objects=objects)
-    made = small.template(stack)
-    statements = small.by_sid(small.policy(made, "SessionPermissions"))
+    stacks.session_role(stack, objects=objects)
+    made = stacks.template(stack)
+    statements = stacks.by_sid(stacks.policy(made, "SessionPermissions"))
     assert statements["ObjectsPutMultipart"]["Resource"] == _own(made, "/traces/${aws:PrincipalTag/user_id}/*")
     assert statements["ObjectsGetGetVersion"]["Resource"] == _own(made, "/attachments/${aws:PrincipalTag/user_id}/*")
 
 
 def test_other_objects_are_excepted_from_the_guard_and_granted_by_nobody() -> None:
     """A named exception loosens the Deny and adds no Allow."""
-    stack = small.stack()
+    stack = stacks.stack()
     shared = "arn:aws:s3:::shared-docs/*"
-    small.session_role(stack, objects=[TenantObjects.payload(small.bucket(stack))], other_objects=[shared])
-    made = small.template(stack)
-    assert shared in small.by_sid(small.policy(made, "SessionGuards"))["DenyOtherObjects"]["NotResource"]
-    assert shared not in str(small.policy(made, "SessionPermissions"))
+    stacks.session_role(stack, objects=[TenantObjects.payload(stacks.bucket(stack))], other_objects=[shared])
+    made = stacks.template(stack)
+    assert shared in stacks.by_sid(stacks.policy(made, "SessionGuards"))["DenyOtherObjects"]["NotResource"]
+    assert shared not in str(stacks.policy(made, "SessionPermissions"))
 
 
 def test_without_objects_nothing_in_s3_is_denied() -> None:
     """A session role for tables only leaves a role's other buckets alone."""
-    stack = small.stack()
-    small.session_role(stack)
-    assert "s3:" not in str(small.policy(small.template(stack), "SessionGuards"))
+    stack = stacks.stack()
+    stacks.session_role(stack)
+    assert "s3:" not in str(stacks.policy(stacks.template(stack), "SessionGuards"))
 
 
-@pytest.mark.parametrize("flags", [{}, None], ids=["no flags", "recommended flags"])
-def test_admit_wires_both_halves(flags: dict[str, Any] | None) -> None:
+@pytest.mark.parametrize("flags", stacks.FLAG_SETS)
+def test_admit_wires_both_halves(flags: str) -> None:
     """A role admitted later may mint, is trusted under the same conditions, and is denied tenant data."""
-    stack = small.stack(flags)
-    session = small.session_role(stack)
-    session.admit(small.role(stack, "Late"))
-    made = small.template(stack)
-    late = small.ref(made, "Late")
-    statements = small.trust(made, "SessionRole")
+    stack = stacks.stack(flags)
+    session = stacks.session_role(stack)
+    session.admit(stacks.role(stack, "Late"))
+    made = stacks.template(stack)
+    late = stacks.ref(made, "Late")
+    statements = stacks.trust(made, "SessionRole")
     assert {str(statement["Condition"]) for statement in statements} == {str(statements[0]["Condition"])}
     assert late in str([statement["Principal"] for statement in statements])
     for name in ("SessionMint", "SessionComputeGuards"):
-        assert {"Ref": late} in made["Resources"][small.ref(made, name)]["Properties"]["Roles"]
+        assert {"Ref": late} in made["Resources"][stacks.ref(made, name)]["Properties"]["Roles"]
 
 
 def test_two_session_roles_may_share_a_compute_role() -> None:
     """The guard against other roles excepts every session role the compute role mints for."""
-    stack = small.stack()
+    stack = stacks.stack()
     compute = ScopedComputeRole(stack, "Agent", backend=ComputeBackend.ECS)
-    table = small.table(stack)
-    small.session_role(stack, minting=Minting.by_compute_roles(compute), tables=[TenantTable(table)])
+    table = stacks.table(stack)
+    stacks.session_role(stack, minting=Minting.by_compute_roles(compute), tables=[TenantTable(table)])
     SessionRole(stack, "Second", minting=Minting.by_compute_roles(compute), tables=[TenantTable(table)])
-    made = small.template(stack)
-    (guard,) = small.policy(made, "SessionRolesGuard")
-    roles = {small.ref(made, name) for name in ("SecondRole", "SessionRole")}
+    made = stacks.template(stack)
+    (guard,) = stacks.policy(made, "SessionRolesGuard")
+    roles = {stacks.ref(made, name) for name in ("SecondRole", "SessionRole")}
     assert {excepted["Fn::GetAtt"][0] for excepted in guard["NotResource"]} == roles
 
 
 def test_first_deployment_can_leave_the_compute_denies_out_and_warns() -> None:
     """While old tasks still run, the Denies are off and synth says so."""
-    stack = small.stack()
-    session = small.session_role(stack, deny_tenant_data_to_compute_roles=False)
-    made = small.template(stack)
+    stack = stacks.stack()
+    session = stacks.session_role(stack, deny_tenant_data_to_compute_roles=False)
+    made = stacks.template(stack)
     assert not [key for key in made["Resources"] if "ComputeGuards" in key]
     assert "compute-roles-reach-tenant-data" in _warnings(session.node.path, stack)
 
 
 def test_minting_by_compute_roles_warns_and_by_broker_does_not() -> None:
     """The mode that does not contain a hijacked agent is visible at synth."""
-    stack = small.stack()
-    assert "compute-roles-mint" in _warnings(small.session_role(stack).node.path, stack)
-    quiet = small.stack()
-    session = small.session_role(quiet, minting=Minting.by_broker(small.role(quiet, "Broker")))
+    stack = stacks.stack()
+    assert "compute-roles-mint" in _warnings(stacks.session_role(stack).node.path, stack)
+    quiet = stacks.stack()
+    session = stacks.session_role(quiet, minting=Minting.by_broker(stacks.role(quiet, "Broker")))
     assert _warnings(session.node.path, quiet) == ""
 
 
@@ -352,27 +352,27 @@ def _warnings(path: str, stack: cdk.Stack) -> str:
 
 def test_table_policy_on_a_session_role_extends_its_compute_denies() -> None:
     """A table added later by policy is closed to the compute roles like the first ones."""
-    stack = small.stack()
-    session = small.session_role(stack)
-    more = TenantTablePolicy(stack, "More", tables=[TenantTable(small.table(stack, "Events"), access="append-only")])
+    stack = stacks.stack()
+    session = stacks.session_role(stack)
+    more = TenantTablePolicy(stack, "More", tables=[TenantTable(stacks.table(stack, "Events"), access="append-only")])
     more.attach_to(session)
-    made = small.template(stack)
-    attached = [{"Ref": small.ref(made, "SessionRole")}]
+    made = stacks.template(stack)
+    attached = [{"Ref": stacks.ref(made, "SessionRole")}]
     for name in ("MoreGuards", "MorePermissions"):
-        assert made["Resources"][small.ref(made, name)]["Properties"]["Roles"] == attached
-    denied = made["Resources"][small.ref(made, "MoreComputeGuards")]["Properties"]
-    assert denied["Roles"] == [{"Ref": small.ref(made, "Compute")}]
-    assert small.ref(made, "Events") in str(denied["PolicyDocument"])
+        assert made["Resources"][stacks.ref(made, name)]["Properties"]["Roles"] == attached
+    denied = made["Resources"][stacks.ref(made, "MoreComputeGuards")]["Properties"]
+    assert denied["Roles"] == [{"Ref": stacks.ref(made, "Compute")}]
+    assert stacks.ref(made, "Events") in str(denied["PolicyDocument"])
 
 
 def test_table_policy_on_another_role_carries_table_guards_only_and_warns() -> None:
     """On a role that is no session role nothing denies everything, and synth says that its trust is not ours."""
-    stack = small.stack()
-    other = small.role(stack, "Worker")
-    policy = TenantTablePolicy(stack, "Tables", tables=[TenantTable(small.table(stack), access="query")])
+    stack = stacks.stack()
+    other = stacks.role(stack, "Worker")
+    policy = TenantTablePolicy(stack, "Tables", tables=[TenantTable(stacks.table(stack), access="query")])
     policy.attach_to(other)
-    made = small.template(stack)
-    sids = set(small.by_sid(small.policy(made, "TablesGuards")))
+    made = stacks.template(stack)
+    sids = set(stacks.by_sid(stacks.policy(made, "TablesGuards")))
     assert sids == {
         "DenyTablesWithoutTaskId",
         "DenyForeignRowsByTaskId",
@@ -380,26 +380,26 @@ def test_table_policy_on_another_role_carries_table_guards_only_and_warns() -> N
         "DenyOtherActions1",
         "DenyIndexesAndStreams",
     }
-    (allowed,) = small.policy(made, "TablesPermissions")
+    (allowed,) = stacks.policy(made, "TablesPermissions")
     assert allowed["Condition"]["StringLike"] == {"aws:PrincipalTag/task_id": "?*"}
     assert "trust-is-not-ours" in _warnings("Tables", stack)
 
 
 def test_unconditioned_trust_added_by_a_colleague_fails_synth() -> None:
     """A trust statement without conditions lets anybody mint anything, so the app does not synthesize."""
-    stack = small.stack()
-    session = small.session_role(stack)
+    stack = stacks.stack()
+    session = stacks.session_role(stack)
     careless = iam.PolicyStatement(actions=["sts:AssumeRole"], principals=[iam.AccountRootPrincipal()])
     assert session.role.assume_role_policy is not None
     session.role.assume_role_policy.add_statements(careless)
     with pytest.raises(RuntimeError, match="admits a principal without its tags: got a statement with no Condition"):
-        small.template(stack)
+        stacks.template(stack)
 
 
 def test_trust_with_other_conditions_fails_synth_too() -> None:
     """A condition that asks for no session tag admits untagged sessions, whatever else it asks for."""
-    stack = small.stack()
-    session = small.session_role(stack)
+    stack = stacks.stack()
+    session = stacks.session_role(stack)
     secure = {"Bool": {"aws:SecureTransport": "true"}}
     careless = iam.PolicyStatement(
         actions=["sts:AssumeRole"], principals=[iam.AccountRootPrincipal()], conditions=secure
@@ -407,7 +407,7 @@ def test_trust_with_other_conditions_fails_synth_too() -> None:
     assert session.role.assume_role_policy is not None
     session.role.assume_role_policy.add_statements(careless)
     with pytest.raises(RuntimeError, match="admits a principal without its tags: got a statement with other cond"):
-        small.template(stack)
+        stacks.template(stack)
 
 
 def test_generators_are_read_once_and_lose_nothing() -> None:
@@ -415,57 +415,57 @@ def test_generators_are_read_once_and_lose_nothing() -> None:
     made = []
     kinds: list[Any] = [list, iter]
     for kind in kinds:
-        stack = small.stack()
-        bucket, table = small.bucket(stack), small.table(stack)
-        small.session_role(
+        stack = stacks.stack()
+        bucket, table = stacks.bucket(stack), stacks.table(stack)
+        stacks.session_role(
             stack,
             tables=kind([TenantTable(table, access=kind(["get", "put"]))]),
             objects=kind([TenantObjects(bucket, kind(["a/{task_id}/"]), kind(["get"]))]),
             transitive_tag_keys=kind(["task_id"]),
             other_objects=kind(["arn:aws:s3:::docs/*"]),
         )
-        made.append(small.template(stack))
+        made.append(stacks.template(stack))
     assert made[0] == made[1]
 
 
 def test_inner_role_of_a_compute_role_is_guarded_like_the_whole() -> None:
     """Passing `.policy_role` in place of the ScopedComputeRole loses no Deny."""
-    stack = small.stack()
+    stack = stacks.stack()
     agent = ScopedComputeRole(stack, "Agent", backend=ComputeBackend.ECS)
-    small.session_role(stack, minting=Minting.by_compute_roles(agent.policy_role))
-    assert small.policy(small.template(stack), "SessionRolesGuard")
+    stacks.session_role(stack, minting=Minting.by_compute_roles(agent.policy_role))
+    assert stacks.policy(stacks.template(stack), "SessionRolesGuard")
 
 
 def test_policy_on_a_session_roles_own_role_covers_its_compute_roles() -> None:
     """Passing `session.role` in place of the SessionRole denies the table to the compute roles all the same."""
-    stack = small.stack()
-    session = small.session_role(stack)
-    more = TenantTablePolicy(stack, "More", tables=[TenantTable(small.table(stack, "Events"))])
+    stack = stacks.stack()
+    session = stacks.session_role(stack)
+    more = TenantTablePolicy(stack, "More", tables=[TenantTable(stacks.table(stack, "Events"))])
     more.attach_to(session.role)
-    assert small.policy(small.template(stack), "MoreComputeGuards")
+    assert stacks.policy(stacks.template(stack), "MoreComputeGuards")
 
 
 @pytest.mark.parametrize("key", ["task_id", "TASK_ID"])
 def test_session_tag_as_resource_tag_fails_synth(key: str) -> None:
     """A role's own tag stands in for a missing session tag, whatever its case."""
-    stack = small.stack()
-    session = small.session_role(stack)
+    stack = stacks.stack()
+    session = stacks.session_role(stack)
     cdk.Tags.of(session).add(key, "everyone")
     with pytest.raises(RuntimeError, match=f"tag `{key}` is a session tag of the role"):
-        small.template(stack)
+        stacks.template(stack)
 
 
 def test_harmless_resource_tags_synthesize() -> None:
     """Only session tag keys are refused."""
-    stack = small.stack()
-    cdk.Tags.of(small.session_role(stack)).add("team", "platform")
-    assert small.template(stack)
+    stack = stacks.stack()
+    cdk.Tags.of(stacks.session_role(stack)).add("team", "platform")
+    assert stacks.template(stack)
 
 
 def test_admitting_a_minter_twice_is_refused() -> None:
     """A repeated minter usually hides a missing one."""
-    stack = small.stack()
-    compute = small.role(stack)
-    session = small.session_role(stack, minting=Minting.by_compute_roles(compute))
+    stack = stacks.stack()
+    compute = stacks.role(stack)
+    session = stacks.session_role(stack, minting=Minting.by_compute_roles(compute))
     with pytest.raises(InvalidInputError, match="admitted already"):
         session.admit(compute)

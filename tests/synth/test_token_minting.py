@@ -27,9 +27,7 @@ from session_scoping import (
 from session_scoping.constructs.cdk.policy_sizes import TRUST_POLICY_MAX, Ruler
 from session_scoping.contract import environment
 from session_scoping.lambdas import bundle
-from tests.support import small
-from tests.support.stacks import FLAG_SETS, REGIONS, attached, new_app, synth, table
-from tests.support.stacks import environment as deployed_to
+from tests.support import stacks
 
 ISSUER, HOST, AUDIENCE = "https://tokens.example.com", "tokens.example.com", "sessions"
 TAGS: dict[str, Any] = {
@@ -74,24 +72,24 @@ def issuer(scope: cdk.Stack, **options: Any) -> TaskTokenIssuer:
 @pytest.fixture(scope="module")
 def brokered() -> dict[str, Any]:
     """A small stack with a credential broker."""
-    stack = small.stack()
+    stack = stacks.stack()
     made = broker(stack, signing_key=signing_key(stack))
-    small.session_role(stack, minting=Minting.by_credential_broker(made, compute_roles=[small.role(stack)]))
-    made.grant_issue(small.role(stack, "Orchestrator"))
-    made.grant_revoke(small.role(stack, "Operator"))
-    return small.template(stack)
+    stacks.session_role(stack, minting=Minting.by_credential_broker(made, compute_roles=[stacks.role(stack)]))
+    made.grant_issue(stacks.role(stack, "Orchestrator"))
+    made.grant_revoke(stacks.role(stack, "Operator"))
+    return stacks.template(stack)
 
 
 @pytest.fixture(scope="module")
 def federated() -> dict[str, Any]:
     """A small stack where STS takes the tokens."""
-    stack = small.stack()
+    stack = stacks.stack()
     minting = Minting.by_web_identity(
-        provider(stack), issuer=ISSUER, audience=AUDIENCE, compute_roles=[small.role(stack)],
+        provider(stack), issuer=ISSUER, audience=AUDIENCE, compute_roles=[stacks.role(stack)],
         max_session=cdk.Duration.hours(12),
     )  # fmt: skip
-    small.session_role(stack, minting=minting)
-    return small.template(stack)
+    stacks.session_role(stack, minting=minting)
+    return stacks.template(stack)
 
 
 def _both(one: dict[str, Any], *others: dict[str, Any]) -> dict[str, Any]:
@@ -104,8 +102,8 @@ def _both(one: dict[str, Any], *others: dict[str, Any]) -> dict[str, Any]:
 
 def test_the_broker_role_is_trusted_with_one_statement_for_each_action(brokered: dict[str, Any]) -> None:
     """AssumeRole asks for tags and source identity, TagSession for tags, SetSourceIdentity for the identity."""
-    principal = {"AWS": {"Fn::GetAtt": [small.ref(brokered, "BrokerRole"), "Arn"]}}
-    assert small.trust(brokered, "SessionRole") == [
+    principal = {"AWS": {"Fn::GetAtt": [stacks.ref(brokered, "BrokerRole"), "Arn"]}}
+    assert stacks.trust(brokered, "SessionRole") == [
         {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole",
          "Condition": _both(TAGS, {"StringLike": NAMED})},
         {"Effect": "Allow", "Principal": principal, "Action": "sts:TagSession", "Condition": TAGS},
@@ -116,9 +114,9 @@ def test_the_broker_role_is_trusted_with_one_statement_for_each_action(brokered:
 
 def test_the_issuer_is_trusted_with_its_audience_and_subject(federated: dict[str, Any]) -> None:
     """The web-identity statement pins the token; the other two hold no key their action does not have."""
-    principal = {"Federated": {"Ref": small.ref(federated, "Provider")}}
+    principal = {"Federated": {"Ref": stacks.ref(federated, "Provider")}}
     pinned = {"StringEquals": {f"{HOST}:aud": AUDIENCE, f"{HOST}:sub": "agent-task"}}
-    assert small.trust(federated, "SessionRole") == [
+    assert stacks.trust(federated, "SessionRole") == [
         {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRoleWithWebIdentity",
          "Condition": _both(TAGS, {"StringLike": NAMED}, pinned)},
         {"Effect": "Allow", "Principal": principal, "Action": "sts:TagSession", "Condition": TAGS},
@@ -130,7 +128,7 @@ def test_the_issuer_is_trusted_with_its_audience_and_subject(federated: dict[str
 def test_sessions_last_twelve_hours_by_web_identity_only(brokered: dict[str, Any], federated: dict[str, Any]) -> None:
     """Role chaining is capped at one hour, so nothing longer is set where a role assumes the role."""
     lasting = [
-        template["Resources"][small.ref(template, "SessionRole")]["Properties"]["MaxSessionDuration"]
+        template["Resources"][stacks.ref(template, "SessionRole")]["Properties"]["MaxSessionDuration"]
         for template in (brokered, federated)
     ]
     assert lasting == [3600, 43_200]
@@ -139,18 +137,18 @@ def test_sessions_last_twelve_hours_by_web_identity_only(brokered: dict[str, Any
 def test_the_broker_may_verify_read_revocations_and_log(brokered: dict[str, Any]) -> None:
     """Its own policy has these three statements; minting comes from the session role's."""
     key, revoked, log = (
-        {"Fn::GetAtt": [small.ref(brokered, id), "Arn"]} for id in ("Key", "BrokerRevocations", "BrokerLogs")
+        {"Fn::GetAtt": [stacks.ref(brokered, id), "Arn"]} for id in ("Key", "BrokerRevocations", "BrokerLogs")
     )
-    assert small.by_sid(small.policy(brokered, "BrokerPermissions")) == {
+    assert stacks.by_sid(stacks.policy(brokered, "BrokerPermissions")) == {
         "WriteLogs": {"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": log},
         "VerifyTokens": {"Effect": "Allow", "Action": "kms:Verify", "Resource": key, "Condition": SIGNING},
         "ReadRevocations": {
             "Effect": "Allow", "Action": "dynamodb:BatchGetItem", "Resource": revoked,
         },
     }  # fmt: skip
-    session = {"Fn::GetAtt": [small.ref(brokered, "SessionRole"), "Arn"]}
+    session = {"Fn::GetAtt": [stacks.ref(brokered, "SessionRole"), "Arn"]}
     mint = ["sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession"]
-    assert small.policy(brokered, "SessionMint") == [
+    assert stacks.policy(brokered, "SessionMint") == [
         {"Sid": "MintSessions", "Effect": "Allow", "Action": mint, "Resource": session}
     ]
 
@@ -158,15 +156,15 @@ def test_the_broker_may_verify_read_revocations_and_log(brokered: dict[str, Any]
 def test_compute_roles_may_invoke_the_function_and_are_denied_what_forges(brokered: dict[str, Any]) -> None:
     """One Allow; Denies on the session role, the key, the rest of the function, the revocations and the role."""
     names = ("SessionRole", "Key", "BrokerFunction", "BrokerRole")
-    revoked = {"Ref": small.ref(brokered, "BrokerRevocations")}
-    session, key, function, role = ({"Fn::GetAtt": [small.ref(brokered, name), "Arn"]} for name in names)
+    revoked = {"Ref": stacks.ref(brokered, "BrokerRevocations")}
+    session, key, function, role = ({"Fn::GetAtt": [stacks.ref(brokered, name), "Arn"]} for name in names)
     become = ["sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession"]
     table = ["arn:", {"Ref": "AWS::Partition"}, ":dynamodb:*:", {"Ref": "AWS::AccountId"}, ":table/", revoked]
     anywhere = [{"Fn::Join": ["", [*table, *below]]} for below in (["/*"], [])]
-    assert small.policy(brokered, "SessionExchange") == [
+    assert stacks.policy(brokered, "SessionExchange") == [
         {"Sid": "ExchangeTokens", "Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": function}
     ]
-    guards = small.by_sid(small.policy(brokered, "SessionComputeGuards"))
+    guards = stacks.by_sid(stacks.policy(brokered, "SessionComputeGuards"))
     assert {sid: guards[sid] for sid in guards if "Tenant" not in sid} == {
         "DenyMinting": {"Effect": "Deny", "Action": become, "Resource": session},
         "DenySigning": {"Effect": "Deny", "Action": "kms:*", "Resource": key},
@@ -182,38 +180,38 @@ def test_compute_roles_may_invoke_the_function_and_are_denied_what_forges(broker
 
 def test_the_orchestrator_signs_and_the_operator_revokes(brokered: dict[str, Any]) -> None:
     """`grant_issue` is kms:Sign in one form; `grant_revoke` is three actions on the one table."""
-    key, revoked = ({"Fn::GetAtt": [small.ref(brokered, id), "Arn"]} for id in ("Key", "BrokerRevocations"))
+    key, revoked = ({"Fn::GetAtt": [stacks.ref(brokered, id), "Arn"]} for id in ("Key", "BrokerRevocations"))
     templates = {"Small": brokered}
-    assert attached(templates, "Orchestrator") == [
+    assert stacks.attached(templates, "Orchestrator") == [
         {"Effect": "Allow", "Action": "kms:Sign", "Resource": key, "Condition": SIGNING}
     ]
     actions = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem"]
-    assert [{**s, "Action": sorted(s["Action"])} for s in attached(templates, "Operator")] == [
+    assert [{**s, "Action": sorted(s["Action"])} for s in stacks.attached(templates, "Operator")] == [
         {"Effect": "Allow", "Action": actions, "Resource": revoked}
     ]
 
 
 def test_the_function_is_the_staged_bundle_with_every_setting(brokered: dict[str, Any]) -> None:
     """Handler, runtime, timeout and environment are what the handler reads; ten calls at once are reserved."""
-    function = brokered["Resources"][small.ref(brokered, "BrokerFunction")]["Properties"]
+    function = brokered["Resources"][stacks.ref(brokered, "BrokerFunction")]["Properties"]
     assert function["Handler"] == bundle.CREDENTIAL_BROKER.handler
     assert (function["Runtime"], function["Architectures"]) == ("python3.13", ["arm64"])
     assert (function["Timeout"], function["ReservedConcurrentExecutions"]) == (15, 10)
-    assert function["Role"] == {"Fn::GetAtt": [small.ref(brokered, "BrokerRole"), "Arn"]}
+    assert function["Role"] == {"Fn::GetAtt": [stacks.ref(brokered, "BrokerRole"), "Arn"]}
     assert function["Environment"]["Variables"] == {
-        environment.BROKER_SIGNING_KEY_ARN: {"Fn::GetAtt": [small.ref(brokered, "Key"), "Arn"]},
+        environment.BROKER_SIGNING_KEY_ARN: {"Fn::GetAtt": [stacks.ref(brokered, "Key"), "Arn"]},
         environment.BROKER_ISSUER: ISSUER,
         environment.BROKER_AUDIENCE: AUDIENCE,
         environment.BROKER_SUBJECT: "agent-task",
-        environment.BROKER_SESSION_ROLE_ARN: {"Fn::GetAtt": [small.ref(brokered, "SessionRole"), "Arn"]},
+        environment.BROKER_SESSION_ROLE_ARN: {"Fn::GetAtt": [stacks.ref(brokered, "SessionRole"), "Arn"]},
         environment.BROKER_TAG_KEYS: "user_id,repo,task_id",
-        environment.BROKER_REVOCATION_TABLE: {"Ref": small.ref(brokered, "BrokerRevocations")},
+        environment.BROKER_REVOCATION_TABLE: {"Ref": stacks.ref(brokered, "BrokerRevocations")},
     }
 
 
 def test_revocations_expire_and_are_recoverable(brokered: dict[str, Any]) -> None:
     """The table is keyed on `id`, expires at `expires_at`, is encrypted and kept when the stack goes."""
-    resource = brokered["Resources"][small.ref(brokered, "BrokerRevocations")]
+    resource = brokered["Resources"][stacks.ref(brokered, "BrokerRevocations")]
     assert resource["DeletionPolicy"] == "Retain"
     properties = resource["Properties"]
     assert properties["KeySchema"] == [{"AttributeName": "id", "KeyType": "HASH"}]
@@ -225,9 +223,9 @@ def test_revocations_expire_and_are_recoverable(brokered: dict[str, Any]) -> Non
 
 def test_the_container_learns_what_its_mode_needs() -> None:
     """A broker's function by ARN and no role; by web identity the role; tag keys in both; the token's file in none."""
-    stack = small.stack()
+    stack = stacks.stack()
     made = broker(stack)
-    session = small.session_role(stack, minting=Minting.by_credential_broker(made))
+    session = stacks.session_role(stack, minting=Minting.by_credential_broker(made))
     assert set(session.environment) == {environment.SESSION_TAG_KEYS, environment.CREDENTIAL_BROKER}
     assert session.environment[environment.CREDENTIAL_BROKER] == made.function.function_arn
     other = SessionRole(
@@ -238,12 +236,12 @@ def test_the_container_learns_what_its_mode_needs() -> None:
 
 def test_transitive_tags_reach_the_function_and_the_trust() -> None:
     """A token may make transitive what the session role says, and the function is told the same."""
-    stack = small.stack()
-    small.session_role(stack, minting=Minting.by_credential_broker(broker(stack)), transitive_tag_keys=["task_id"])
-    template = small.template(stack)
-    variables = template["Resources"][small.ref(template, "BrokerFunction")]["Properties"]["Environment"]["Variables"]
+    stack = stacks.stack()
+    stacks.session_role(stack, minting=Minting.by_credential_broker(broker(stack)), transitive_tag_keys=["task_id"])
+    template = stacks.template(stack)
+    variables = template["Resources"][stacks.ref(template, "BrokerFunction")]["Properties"]["Environment"]["Variables"]
     assert variables[environment.BROKER_TRANSITIVE_TAG_KEYS] == "task_id"
-    assume, tag, _ = small.trust(template, "SessionRole")
+    assume, tag, _ = stacks.trust(template, "SessionRole")
     for statement in (assume, tag):
         assert statement["Condition"]["ForAllValues:StringEquals"]["sts:TransitiveTagKeys"] == ["task_id"]
 
@@ -251,18 +249,18 @@ def test_transitive_tags_reach_the_function_and_the_trust() -> None:
 @pytest.mark.parametrize("mode", ["brokered", "federated"])
 def test_the_trust_policy_with_default_tags_leaves_room(request: pytest.FixtureRequest, mode: str) -> None:
     """As rendered, unknown names at the length CloudFormation gives them, it stays under IAM's 2,048 characters."""
-    document = {"Version": "2012-10-17", "Statement": small.trust(request.getfixturevalue(mode), "SessionRole")}
+    document = {"Version": "2012-10-17", "Statement": stacks.trust(request.getfixturevalue(mode), "SessionRole")}
     assert Ruler("x" * 64).document(document) < TRUST_POLICY_MAX - 300
 
 
 def test_alarms_are_made_when_asked_for() -> None:
     """None by default; three on request, and refusals are counted from the log, where the function answers them."""
-    stack = small.stack()
+    stack = stacks.stack()
     made = broker(stack)
-    small.session_role(stack, minting=Minting.by_credential_broker(made))
+    stacks.session_role(stack, minting=Minting.by_credential_broker(made))
     alarms = made.add_alarms()
     assert len(alarms) == 3
-    resources = small.template(stack)["Resources"].values()
+    resources = stacks.template(stack)["Resources"].values()
     metrics = {r["Properties"]["MetricName"] for r in resources if r["Type"] == "AWS::CloudWatch::Alarm"}
     (counted,) = (r["Properties"] for r in resources if r["Type"] == "AWS::Logs::MetricFilter")
     assert metrics == {"Errors", "Throttles", counted["MetricTransformations"][0]["MetricName"]}
@@ -284,8 +282,8 @@ REFUSED: list[tuple[str, Attempt]] = [
     ("audience", lambda s: broker(s, audience="")),
     ("subject", lambda s: broker(s, subject="a b")),
     ("reserved_concurrency", lambda s: broker(s, reserved_concurrency=0)),
-    ("cannot hold revocations", lambda s: broker(s, revocation_table=small.table(s, "T", partition_key="token"))),
-    ("expected a CredentialBroker", lambda s: Minting.by_credential_broker(small.role(s))),  # type: ignore[arg-type]
+    ("cannot hold revocations", lambda s: broker(s, revocation_table=stacks.table(s, "T", partition_key="token"))),
+    ("expected a CredentialBroker", lambda s: Minting.by_credential_broker(stacks.role(s))),  # type: ignore[arg-type]
     ("max_session", lambda s: Minting.by_web_identity(
         provider(s), issuer=ISSUER, audience=AUDIENCE, max_session=cdk.Duration.hours(13))),
     ("not spelled out: got a value known only", lambda s: Minting.by_web_identity(provider(s), audience=AUDIENCE)),
@@ -301,13 +299,13 @@ REFUSED: list[tuple[str, Attempt]] = [
     ("an ARN with a wildcard", lambda s: Minting.by_web_identity(
         iam.OpenIdConnectProvider.from_open_id_connect_provider_arn(
             s, "P", "arn:aws:iam::111122223333:oidc-provider/*"), issuer=ISSUER, audience="a")),
-    ("an IAM OIDC provider", lambda s: Minting.by_web_identity(small.role(s), issuer=ISSUER, audience="a")),
+    ("an IAM OIDC provider", lambda s: Minting.by_web_identity(stacks.role(s), issuer=ISSUER, audience="a")),
     ("got 26 characters", lambda s: TaskTokenIssuer(s, "I", domain_name="https://tokens.example.com", audience="a")),
     ("got a value known only", lambda s: TaskTokenIssuer(s, "I", domain_name=cdk.Aws.URL_SUFFIX, audience="a")),
     ("no OIDC provider", lambda s: Minting.by_web_identity(
         TaskTokenIssuer(s, "I", domain_name=HOST, audience="a"))),
     ("without a certificate", lambda s: TaskTokenIssuer(
-        s, "I", domain_name=HOST, audience="a", access_logs=small.bucket(s))),
+        s, "I", domain_name=HOST, audience="a", access_logs=stacks.bucket(s))),
 ]  # fmt: skip
 
 
@@ -315,7 +313,7 @@ REFUSED: list[tuple[str, Attempt]] = [
 def test_what_would_fail_or_open_later_is_refused_at_once(says: str, attempt: Attempt) -> None:
     """One line, with what was got, what is expected and the fix, before anything reaches the CDK."""
     with pytest.raises(InvalidInputError) as error:
-        attempt(small.stack())
+        attempt(stacks.stack())
     assert says in str(error.value)
     assert "\n" not in str(error.value)
     assert "; fix: " in str(error.value)
@@ -323,9 +321,9 @@ def test_what_would_fail_or_open_later_is_refused_at_once(says: str, attempt: At
 
 def test_a_broker_serves_one_session_role() -> None:
     """A second one is refused: a token would choose between roles nobody named in it."""
-    stack = small.stack()
+    stack = stacks.stack()
     minting = Minting.by_credential_broker(broker(stack))
-    small.session_role(stack, minting=minting)
+    stacks.session_role(stack, minting=minting)
     with pytest.raises(InvalidInputError, match="would serve two session roles"):
         SessionRole(stack, "Second", minting=minting)
 
@@ -333,11 +331,11 @@ def test_a_broker_serves_one_session_role() -> None:
 @pytest.mark.parametrize("mode", ["broker", "web"])
 def test_nobody_is_admitted_where_tokens_decide(mode: str) -> None:
     """`admit` and `admit_trust_only` are refused: whoever they let in would choose tags without a token."""
-    stack = small.stack()
-    session = small.session_role(stack, minting=_minting(stack, mode))
+    stack = stacks.stack()
+    session = stacks.session_role(stack, minting=_minting(stack, mode))
     for admit in (session.admit, session.admit_trust_only):
         with pytest.raises(InvalidInputError, match="is minted by token"):
-            admit(small.role(stack, f"Late{admit.__name__}"))
+            admit(stacks.role(stack, f"Late{admit.__name__}"))
 
 
 def _minting(stack: cdk.Stack, mode: str) -> Minting:
@@ -357,35 +355,35 @@ def test_a_colleagues_statement_on_the_trust_fails_the_synth(
     mode: str, action: str, conditions: dict[str, Any] | None
 ) -> None:
     """Whoever else the trust policy would let in, with our own conditions or without: the finished tree is refused."""
-    stack = small.stack()
-    session = small.session_role(stack, minting=_minting(stack, mode))
+    stack = stacks.stack()
+    session = stacks.session_role(stack, minting=_minting(stack, mode))
     policy = session.role.assume_role_policy
     assert policy is not None
-    policy.add_statements(_statement(iam.ArnPrincipal(small.role(stack).role_arn), action, conditions))
+    policy.add_statements(_statement(iam.ArnPrincipal(stacks.role(stack).role_arn), action, conditions))
     said = f"admits a caller without the token: got a statement allowing {re.escape(action)}, expected"
     with pytest.raises(RuntimeError, match=said):
-        small.template(stack)
+        stacks.template(stack)
 
 
 def test_a_colleagues_deny_on_the_trust_is_welcome() -> None:
     """A Deny only takes away."""
-    stack = small.stack()
-    session = small.session_role(stack, minting=_minting(stack, "web"))
+    stack = stacks.stack()
+    session = stacks.session_role(stack, minting=_minting(stack, "web"))
     policy = session.role.assume_role_policy
     assert policy is not None
     policy.add_statements(
         iam.PolicyStatement(effect=iam.Effect.DENY, principals=[iam.AnyPrincipal()], actions=["sts:AssumeRole"])
     )
-    assert len(small.trust(small.template(stack), "SessionRole")) == 4
+    assert len(stacks.trust(stacks.template(stack), "SessionRole")) == 4
 
 
 def test_a_binding_and_a_revocation_narrow_every_statement_by_web_identity() -> None:
     """Both stand in all three statements, beside what the token is asked for; the policy still fits."""
-    stack = small.stack()
+    stack = stacks.stack()
     limits = [WorkloadBinding(vpc="vpc-0123456789abcdef0"), Revocation.of_sessions(task_id="T1")]
     minting = Minting.by_web_identity(provider(stack), issuer=ISSUER, audience=AUDIENCE)
-    small.session_role(stack, minting=minting, limits=limits)
-    statements = small.trust(small.template(stack), "SessionRole")
+    stacks.session_role(stack, minting=minting, limits=limits)
+    statements = stacks.trust(stacks.template(stack), "SessionRole")
     assert [statement["Condition"]["StringEquals"]["aws:SourceVpc"] for statement in statements] == [
         "vpc-0123456789abcdef0"
     ] * 3
@@ -396,9 +394,9 @@ def test_a_binding_and_a_revocation_narrow_every_statement_by_web_identity() -> 
 
 def test_a_binding_and_a_credential_broker_exclude_each_other() -> None:
     """The function runs in no VPC, so the binding would deny every mint: refused at synth."""
-    stack = small.stack()
+    stack = stacks.stack()
     with pytest.raises(InvalidInputError, match="a workload binding denies the credential broker"):
-        small.session_role(
+        stacks.session_role(
             stack, minting=Minting.by_credential_broker(broker(stack)), limits=[WorkloadBinding(vpc="vpc-1")]
         )
 
@@ -406,10 +404,10 @@ def test_a_binding_and_a_credential_broker_exclude_each_other() -> None:
 # --- where they stand ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("flags", tuple(FLAG_SETS))
+@pytest.mark.parametrize("flags", tuple(stacks.FLAG_SETS))
 def test_broker_compute_data_and_session_role_stand_in_four_stacks(flags: str) -> None:
     """The session role's stack depends on the others and none on it, once the role has a name."""
-    app = new_app(flags)
+    app = stacks.new_app(flags)
     data, compute, tokens, session = (cdk.Stack(app, id_) for id_ in ("Data", "Compute", "Tokens", "Session"))
     issued = TaskTokenIssuer(tokens, "Issuer", domain_name=HOST, audience=AUDIENCE)
     made = broker(tokens, signing_key=issued.signing_key)
@@ -418,41 +416,41 @@ def test_broker_compute_data_and_session_role_stand_in_four_stacks(flags: str) -
         session,
         "SessionRole",
         minting=Minting.by_credential_broker(made, compute_roles=[role]),
-        tables=[TenantTable(table(data), access="get")],
+        tables=[TenantTable(stacks.table(data), access="get")],
         role_name="acme-session",
     )
     cdk.CfnOutput(compute, "Broker", value=scoped.environment[environment.CREDENTIAL_BROKER])
     issued.grant_issue(ScopedComputeRole(compute, "Orchestrator", backend=ComputeBackend.LAMBDA))
     assembly = app.synth()
-    stacks = {"Data", "Compute", "Tokens", "Session"}
-    needs = {one.stack_name: {found.id for found in one.dependencies} & stacks for one in assembly.stacks}
-    assert needs == {"Data": set(), "Tokens": set(), "Compute": {"Tokens"}, "Session": stacks - {"Session"}}
+    ours = {"Data", "Compute", "Tokens", "Session"}
+    needs = {one.stack_name: {found.id for found in one.dependencies} & ours for one in assembly.stacks}
+    assert needs == {"Data": set(), "Tokens": set(), "Compute": {"Tokens"}, "Session": ours - {"Session"}}
 
 
 def test_a_broker_in_another_stack_needs_a_named_session_role() -> None:
     """Without a name the two stacks would need each other, and the error says what to do."""
-    app = new_app()
+    app = stacks.new_app()
     made = broker(cdk.Stack(app, "Tokens"))
     with pytest.raises(InvalidInputError, match="give the SessionRole a role_name"):
         SessionRole(cdk.Stack(app, "Session"), "SessionRole", minting=Minting.by_credential_broker(made))
 
 
-@pytest.mark.parametrize("partition", tuple(REGIONS))
+@pytest.mark.parametrize("partition", tuple(stacks.REGIONS))
 def test_a_broker_stands_in_every_partition(partition: str) -> None:
     """Concrete environments of all three partitions, in a Stage, synthesize, and no ARN names another partition."""
-    app = new_app()
-    stage = cdk.Stage(app, "Prod", env=deployed_to(partition))
+    app = stacks.new_app()
+    stage = cdk.Stage(app, "Prod", env=stacks.environment(partition))
     stack = cdk.Stack(stage, "Stack")
-    small.session_role(stack, minting=Minting.by_credential_broker(broker(stack), compute_roles=[small.role(stack)]))
-    text = json.dumps(list(synth(app).values()))
-    others = {f"arn:{name}:" for name in REGIONS if name != partition}
+    stacks.session_role(stack, minting=Minting.by_credential_broker(broker(stack), compute_roles=[stacks.role(stack)]))
+    text = json.dumps(list(stacks.synth(app).values()))
+    others = {f"arn:{name}:" for name in stacks.REGIONS if name != partition}
     assert not [other for other in others if other in text]
 
 
 @pytest.mark.parametrize("partition", ["aws-cn", "aws-us-gov"])
 def test_the_key_set_is_not_hosted_where_it_cannot_be(partition: str) -> None:
     """Outside the commercial partition hosting is refused; signing is not."""
-    stack = cdk.Stack(new_app(), "Stack", env=deployed_to(partition))
+    stack = cdk.Stack(stacks.new_app(), "Stack", env=stacks.environment(partition))
     TaskTokenIssuer(stack, "Keys", domain_name=HOST, audience=AUDIENCE)
     with pytest.raises(InvalidInputError, match="cannot be hosted here"):
         issuer(stack)
@@ -460,35 +458,35 @@ def test_the_key_set_is_not_hosted_where_it_cannot_be(partition: str) -> None:
 
 def test_imported_key_table_and_provider_serve() -> None:
     """Nothing of them is changed; statements name their ARNs."""
-    stack = small.stack()
+    stack = stacks.stack()
     key = kms.Key.from_key_arn(stack, "Key", "arn:aws:kms:us-east-1:111122223333:key/k")
     revoked = dynamodb.Table.from_table_arn(stack, "Old", "arn:aws:dynamodb:us-east-1:111122223333:table/revoked")
     made = broker(stack, signing_key=key, revocation_table=revoked)
-    small.session_role(stack, minting=Minting.by_credential_broker(made))
+    stacks.session_role(stack, minting=Minting.by_credential_broker(made))
     arn = f"arn:aws:iam::111122223333:oidc-provider/{HOST}/tenant"
     imported = iam.OpenIdConnectProvider.from_open_id_connect_provider_arn(stack, "Provider", arn)
     SessionRole(stack, "Web", minting=Minting.by_web_identity(imported, audience=AUDIENCE))
-    template = small.template(stack)
-    verify = small.by_sid(small.policy(template, "BrokerPermissions"))
+    template = stacks.template(stack)
+    verify = stacks.by_sid(stacks.policy(template, "BrokerPermissions"))
     assert verify["VerifyTokens"]["Resource"].endswith(":key/k")
     assert verify["ReadRevocations"]["Resource"].endswith(":table/revoked")
-    entry = small.trust(template, "WebRole")[0]
+    entry = stacks.trust(template, "WebRole")[0]
     assert entry["Principal"] == {"Federated": arn}
     assert set(entry["Condition"]["StringEquals"]) == {f"{HOST}/tenant:aud", f"{HOST}/tenant:sub"}
 
 
 def test_a_table_under_a_customer_managed_key_is_readable_through_dynamodb_only() -> None:
     """The broker, and whoever revokes, may decrypt as DynamoDB asks for it."""
-    stack = small.stack()
+    stack = stacks.stack()
     own = kms.Key(stack, "TableKey")
-    revoked = small.table(stack, "Old", partition_key="id", encryption_key=own)
+    revoked = stacks.table(stack, "Old", partition_key="id", encryption_key=own)
     made = broker(stack, revocation_table=revoked)
-    made.grant_revoke(small.role(stack, "Operator"))
-    template = small.template(stack)
-    wanted = small.by_sid(small.policy(template, "BrokerPermissions"))["DecryptRevocations"]
+    made.grant_revoke(stacks.role(stack, "Operator"))
+    template = stacks.template(stack)
+    wanted = stacks.by_sid(stacks.policy(template, "BrokerPermissions"))["DecryptRevocations"]
     assert wanted["Action"] == "kms:Decrypt"
     assert "kms:ViaService" in wanted["Condition"]["StringEquals"]
-    (theirs,) = (s for s in attached({"Small": template}, "Operator") if s["Action"] == "kms:Decrypt")
+    (theirs,) = (s for s in stacks.attached({"Small": template}, "Operator") if s["Action"] == "kms:Decrypt")
     assert theirs["Condition"] == wanted["Condition"]
 
 
@@ -497,9 +495,9 @@ def test_a_table_under_a_customer_managed_key_is_readable_through_dynamodb_only(
 
 def test_the_hosted_issuer_is_private_and_speaks_https_only() -> None:
     """A private bucket behind a distribution of the one domain name, and a provider of the one audience."""
-    stack = small.stack()
-    small.session_role(stack, minting=Minting.by_web_identity(issuer(stack)))
-    template = small.template(stack)
+    stack = stacks.stack()
+    stacks.session_role(stack, minting=Minting.by_web_identity(issuer(stack)))
+    template = stacks.template(stack)
     by_type: dict[str, list[dict[str, Any]]] = {}
     for resource in template["Resources"].values():
         by_type.setdefault(resource["Type"], []).append(resource["Properties"])
@@ -517,16 +515,16 @@ def test_the_hosted_issuer_is_private_and_speaks_https_only() -> None:
 
 def test_two_keys_are_published_while_one_signs() -> None:
     """During a rotation both stand in the key set, and agent code is denied both; the orchestrator signs with one."""
-    stack = small.stack()
+    stack = stacks.stack()
     old = signing_key(stack, "Old")
     tokens = issuer(stack, also_published=[old])
-    tokens.grant_issue(small.role(stack, "Orchestrator"))
-    small.session_role(stack, minting=Minting.by_web_identity(tokens, compute_roles=[small.role(stack)]))
-    template = small.template(stack)
-    both = [{"Fn::GetAtt": [small.ref(template, id_), "Arn"]} for id_ in ("TokensSigningKey", "Old")]
+    tokens.grant_issue(stacks.role(stack, "Orchestrator"))
+    stacks.session_role(stack, minting=Minting.by_web_identity(tokens, compute_roles=[stacks.role(stack)]))
+    template = stacks.template(stack)
+    both = [{"Fn::GetAtt": [stacks.ref(template, id_), "Arn"]} for id_ in ("TokensSigningKey", "Old")]
     (documents,) = (r for r in template["Resources"].values() if r["Type"] == "Custom::TaskTokenKeySet")
     assert documents["Properties"]["Keys"] == both
-    denied = small.by_sid(small.policy(template, "SessionComputeGuards"))["DenySigning"]["Resource"]
+    denied = stacks.by_sid(stacks.policy(template, "SessionComputeGuards"))["DenySigning"]["Resource"]
     assert sorted(map(str, denied)) == sorted(map(str, both))
-    (sign,) = attached({"Small": template}, "Orchestrator")
+    (sign,) = stacks.attached({"Small": template}, "Orchestrator")
     assert sign["Resource"] == both[0]

@@ -12,7 +12,7 @@ from cdk_nag import AwsSolutionsChecks
 from session_scoping import ComputeBackend, ScopedComputeRole, TokenFlow, TokenVaultGrant, VaultProvider
 from session_scoping.aws.token_vault import OTHER_DOORS, VENDING
 from session_scoping.contract.users import user_id_for
-from tests.support import small, stacks
+from tests.support import stacks
 from tests.support.reference import synthesize_reference
 from tests.support.vault_stack import (
     BOTH,
@@ -52,7 +52,7 @@ def filled(template: dict[str, Any], prefix: str) -> dict[str, dict[str, Any]]:
             for key, value in lists.items()
         }
 
-    return small.by_sid([{**plain(one), "Sid": one["Sid"]} for one in small.policy(template, prefix)])
+    return stacks.by_sid([{**plain(one), "Sid": one["Sid"]} for one in stacks.policy(template, prefix)])
 
 
 # --- whole statements ---------------------------------------------------------------------------------------------
@@ -162,9 +162,9 @@ def test_no_allow_holds_a_wildcard() -> None:
 
 def test_cdk_nag_has_nothing_to_say() -> None:
     """AwsSolutions finds nothing on what the grant makes, so nothing is acknowledged."""
-    vault = Vault(small.stack())
-    grant = vault.grant(small.session_role(vault.stack))
-    grant.grant_consent_callback(small.role(vault.stack, "Callback"), user_binding=BY_JWT)
+    vault = Vault(stacks.stack())
+    grant = vault.grant(stacks.session_role(vault.stack))
+    grant.grant_consent_callback(stacks.role(vault.stack, "Callback"), user_binding=BY_JWT)
     found = AwsSolutionsChecks().validate_scope(vault.stack).violations
     paths = [one.construct_path for violation in found for one in violation.violating_resources]
     assert not [path for path in paths if path and ("/Vault/" in path or "/Callback" in path)]
@@ -181,7 +181,7 @@ def test_every_partition_reads_alike(partition: str) -> None:
         app = stacks.new_app()
         stack = cdk.Stack(app, "Small", env=env)
         vault = Vault(stack)
-        vault.grant(small.session_role(stack))
+        vault.grant(stacks.session_role(stack))
         found = stacks.attached(stacks.synth(app), "SessionRole")
         ours = {*filled(session_stack(), "VaultPermissions"), *filled(session_stack(), "VaultGuards")}
         return [stacks.deployed(one, partition) for one in found if one["Sid"] in ours]
@@ -196,7 +196,7 @@ def test_identity_and_providers_may_come_from_another_stack_or_an_import() -> No
     """Cross-stack references and imports by ARN give the same statements, with no cycle between the stacks."""
     app = stacks.new_app()
     first, second = cdk.Stack(app, "First"), cdk.Stack(app, "Second")
-    role = small.session_role(first)
+    role = stacks.session_role(first)
     vault = Vault(second)
     TokenVaultGrant(
         second,
@@ -228,7 +228,7 @@ def test_identity_and_providers_may_come_from_another_stack_or_an_import() -> No
 
 def test_a_compute_role_takes_the_tokens_it_is_handed() -> None:
     """On AgentCore the runtime's own identity is passed by its attribute, and the grant lands on the compute role."""
-    vault = Vault(small.stack())
+    vault = Vault(stacks.stack())
     agent = ScopedComputeRole(vault.stack, "Agent", backend=ComputeBackend.AGENTCORE)
     runtime = agentcore.CfnRuntime(
         vault.stack, "Runtime", agent_runtime_name="agent", role_arn=agent.role_arn,
@@ -236,11 +236,11 @@ def test_a_compute_role_takes_the_tokens_it_is_handed() -> None:
     )  # fmt: skip
     own = runtime.get_att("WorkloadIdentityDetails.WorkloadIdentityArn").to_string()
     vault.grant(agent, workload_identity=own, flows=[TokenFlow.USER_FEDERATION], user_binding=None)
-    template = small.template(vault.stack)
-    role = small.policy(template, "VaultPermissions")[0]
+    template = stacks.template(vault.stack)
+    role = stacks.policy(template, "VaultPermissions")[0]
     assert {"Fn::GetAtt": ["Runtime", "WorkloadIdentityDetails.WorkloadIdentityArn"]} in role["Resource"]
     policies = [one["Properties"] for key, one in template["Resources"].items() if key.startswith("VaultPermissions")]
-    assert policies[0]["Roles"] == [{"Ref": small.ref(template, "AgentRole")}]
+    assert policies[0]["Roles"] == [{"Ref": stacks.ref(template, "AgentRole")}]
 
 
 def test_the_reference_stack_has_the_vault_behind_a_switch() -> None:
@@ -263,8 +263,8 @@ def test_the_reference_stack_has_the_vault_behind_a_switch() -> None:
 
 def test_the_container_learns_the_identity_s_name() -> None:
     """On ECS the agent names its workload identity: cut out of the ARN, at deployment where it must be."""
-    vault = Vault(small.stack())
-    made = vault.grant(small.session_role(vault.stack)).environment
+    vault = Vault(stacks.stack())
+    made = vault.grant(stacks.session_role(vault.stack)).environment
     arn = {
         "Fn::GetAtt": [
             vault.stack.get_logical_id(cast(cdk.CfnElement, vault.identity.node.default_child)),
@@ -273,7 +273,7 @@ def test_the_container_learns_the_identity_s_name() -> None:
     }
     assert vault.stack.resolve(made) == {"AGENT_WORKLOAD_IDENTITY": {"Fn::Select": [3, {"Fn::Split": ["/", arn]}]}}
     known = vault.grant(
-        small.role(vault.stack, "Other"),
+        stacks.role(vault.stack, "Other"),
         id="Known",
         workload_identity=f"{DIRECTORY}/workload-identity/agent-1",
         flows=[TokenFlow.M2M],

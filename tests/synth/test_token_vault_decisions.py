@@ -8,7 +8,7 @@ from aws_cdk import aws_iam as iam
 
 from session_scoping import TokenFlow, UserBinding
 from session_scoping.contract.users import user_id_for
-from tests.support import small
+from tests.support import stacks
 from tests.support.simulator import Question, decide
 from tests.support.vault_stack import BY_JWT, DIRECTORY, ISSUER, PLACE, VAULT, Vault, names, secret_arn, session_stack
 from tests.support.world import ACCOUNT, World
@@ -145,13 +145,13 @@ def test_only_this_applications_jwt_gives_a_token(broad: bool) -> None:
 @pytest.mark.parametrize("broad", [False, True])
 def test_the_consent_callback_finishes_consents_and_nothing_else(broad: bool) -> None:
     """It serves the users of one identity provider, and takes no token itself."""
-    vault = Vault(small.stack())
-    grant = vault.grant(small.session_role(vault.stack))
-    callback = small.role(vault.stack, "Callback")
+    vault = Vault(stacks.stack())
+    grant = vault.grant(stacks.session_role(vault.stack))
+    callback = stacks.role(vault.stack, "Callback")
     done = grant.grant_consent_callback(callback, user_binding=UserBinding.identity_provider("cognito"))
     assert isinstance(done, iam.Grant)
     assert done.success
-    template = small.template(vault.stack)
+    template = stacks.template(vault.stack)
     identity, github, _ = names(template)
     four = [DIRECTORY, identity, VAULT, github]
     refused = [

@@ -18,7 +18,7 @@ from session_scoping import (
     grant_dispatch,
 )
 from session_scoping.contract.users import USER_ID_MAX, UserId, parse_user_id, user_id_for
-from tests.support import small, stacks
+from tests.support import stacks
 from tests.support.vault_stack import BY_JWT, DIRECTORY, ISSUER, PLACE, VAULT, Vault
 
 OBO = TokenFlow.ON_BEHALF_OF_TOKEN_EXCHANGE
@@ -27,7 +27,7 @@ Attempt = Callable[[Vault], Any]
 
 
 def _session(**options: Any) -> Attempt:
-    return lambda vault: vault.grant(small.session_role(vault.stack), **options)
+    return lambda vault: vault.grant(stacks.session_role(vault.stack), **options)
 
 
 def _compute(**options: Any) -> Attempt:
@@ -39,7 +39,7 @@ def _compute(**options: Any) -> Attempt:
 
 def _callback(of: Callable[[Vault], iam.IRole], **options: Any) -> Attempt:
     def attempt(vault: Vault) -> None:
-        grant = vault.grant(small.session_role(vault.stack), **options)
+        grant = vault.grant(stacks.session_role(vault.stack), **options)
         grant.grant_consent_callback(of(vault), user_binding=BY_JWT)
 
     return attempt
@@ -59,7 +59,7 @@ def _compute_role_of(vault: Vault) -> iam.IRole:
 
 
 def _twice(vault: Vault) -> None:
-    role = small.session_role(vault.stack)
+    role = stacks.session_role(vault.stack)
     vault.grant(role)
     vault.grant(role, id="Again")
 
@@ -116,16 +116,16 @@ def _only_keys(vault: Vault) -> list[VaultProvider]:
         (lambda _: UserBinding.jwt(issuer="${aws:PrincipalTag/x}", client_ids=["a"]), "does not pin the token"),
         (lambda _: UserBinding.session_tag(""), "a tag key has a length"),
         (lambda _: UserBinding.identity_provider("Cognito*"), "unfit short name"),
-        (lambda vault: grant_dispatch(small.role(vault.stack), f"{PLACE}runtime/*"), "got an ARN with a wildcard"),
-        (lambda vault: grant_dispatch(small.role(vault.stack), RUNTIME, endpoints=[]), "got no sequence of endpoints"),
-        (lambda vault: grant_dispatch(small.role(vault.stack), RUNTIME, endpoints="DEFAULT"), "got no sequence of end"),
-        (lambda vault: grant_dispatch(small.session_role(vault.stack).role, RUNTIME), "runs agent code"),
+        (lambda vault: grant_dispatch(stacks.role(vault.stack), f"{PLACE}runtime/*"), "got an ARN with a wildcard"),
+        (lambda vault: grant_dispatch(stacks.role(vault.stack), RUNTIME, endpoints=[]), "got no sequence of endpoints"),
+        (lambda vault: grant_dispatch(stacks.role(vault.stack), RUNTIME, endpoints="DEFAULT"), "got no sequence of"),
+        (lambda vault: grant_dispatch(stacks.session_role(vault.stack).role, RUNTIME), "runs agent code"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named_in_one_line(attempt: Attempt, fault: str) -> None:
     """The message says what was got, what is expected, why, and the fix, on one line."""
     with pytest.raises(InvalidInputError) as caught:
-        attempt(Vault(small.stack()))
+        attempt(Vault(stacks.stack()))
     text = str(caught.value)
     assert fault in text
     assert "\n" not in text
@@ -134,15 +134,15 @@ def test_a_mistake_is_named_in_one_line(attempt: Attempt, fault: str) -> None:
 
 def test_another_account_s_or_regions_vault_is_refused() -> None:
     """In a concrete stack an ARN of somewhere else can never be what the role's tokens open."""
-    stack = small.stack(env=stacks.environment())
+    stack = stacks.stack(env=stacks.environment())
     vault = Vault(stack)
     with pytest.raises(InvalidInputError, match="not in one place"):
-        vault.grant(small.session_role(stack), workload_identity=f"{DIRECTORY}/workload-identity/agent")
+        vault.grant(stacks.session_role(stack), workload_identity=f"{DIRECTORY}/workload-identity/agent")
 
 
 def test_a_role_that_cannot_be_changed_is_refused() -> None:
     """An immutable import would take the grant and render nothing."""
-    vault = Vault(small.stack())
+    vault = Vault(stacks.stack())
     role = iam.Role.from_role_arn(vault.stack, "Imported", "arn:aws:iam::111122223333:role/agent", mutable=False)
     with pytest.raises(InvalidInputError, match="cannot be changed"):
         vault.grant(role)
@@ -152,13 +152,13 @@ def test_a_role_that_cannot_be_changed_is_refused() -> None:
 
 def test_a_dispatcher_without_for_user_may_name_no_user() -> None:
     """Naming a user is a statement of its own, and endpoints may be constructs, names or ARNs."""
-    stack = small.stack()
+    stack = stacks.stack()
     endpoint = agentcore.CfnRuntimeEndpoint(stack, "Live", agent_runtime_id="agent-AbCdEfGhIj", name="live")
     granted = grant_dispatch(
-        small.role(stack), RUNTIME, endpoints=["DEFAULT", endpoint, f"{RUNTIME}/runtime-endpoint/b"]
+        stacks.role(stack), RUNTIME, endpoints=["DEFAULT", endpoint, f"{RUNTIME}/runtime-endpoint/b"]
     )
     assert granted.success
-    resources = small.template(stack)["Resources"]
+    resources = stacks.template(stack)["Resources"]
     (policy,) = (one["Properties"] for one in resources.values() if one["Type"] == "AWS::IAM::Policy")
     (statement,) = policy["PolicyDocument"]["Statement"]
     statement["Resource"].sort(key=str)

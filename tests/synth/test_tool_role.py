@@ -19,10 +19,9 @@ from session_scoping import (
 from session_scoping.constructs.cdk.stack_context import Site
 from session_scoping.constructs.cdk.statements import Conditions
 from session_scoping.constructs.restrictions.restriction import Limit
-from tests.support import small
+from tests.support import stacks
 from tests.support.cases import Case, failures, session_cases
 from tests.support.derivation_cases import becoming_cases, chaining_cases, mint_cases, tool_cases
-from tests.support.stacks import lambda_role, new_app, synth, table
 from tests.support.world import World
 from tests.synth.test_nag import findings
 
@@ -32,8 +31,8 @@ VARIANTS = ("deployed", "allows only", "broad allow")
 
 def with_tool(stack: cdk.Stack, **options: Any) -> tuple[SessionRole, ToolScopedRole]:
     """Return a session role that hands all tags on, and one tool of it."""
-    session = small.session_role(stack, transitive_tag_keys=TAGS)
-    options = {"tool": "search", "tables": [TenantTable(small.table(stack, "Notes"), access="get")], **options}
+    session = stacks.session_role(stack, transitive_tag_keys=TAGS)
+    options = {"tool": "search", "tables": [TenantTable(stacks.table(stack, "Notes"), access="get")], **options}
     return session, ToolScopedRole(stack, "Tool", session_role=session, **options)
 
 
@@ -82,17 +81,17 @@ def test_a_session_must_hand_its_tags_on(world: World) -> None:
 
 def test_a_tool_of_another_session_role_is_out_of_reach() -> None:
     """Each session role's guard excepts its own tools, so a session becomes no tool of a neighbour."""
-    stack = small.stack()
+    stack = stacks.stack()
     with_tool(stack)
     neighbour = SessionRole(
         stack,
         "Neighbour",
-        minting=Minting.by_compute_roles(small.role(stack, "NeighbourCompute")),
-        tables=[TenantTable(small.table(stack, "Elsewhere"), access="get")],
+        minting=Minting.by_compute_roles(stacks.role(stack, "NeighbourCompute")),
+        tables=[TenantTable(stacks.table(stack, "Elsewhere"), access="get")],
         transitive_tag_keys=TAGS,
     )
     ToolScopedRole(stack, "NeighbourTool", session_role=neighbour, tool="search")
-    world = World(small.template(stack))
+    world = World(stacks.template(stack))
     tags = {"user_id": "u1", "repo": "r", "task_id": "T1"}
     context: dict[str, Any] = {f"aws:RequestTag/{key}": value for key, value in tags.items()}
     context |= {"aws:TagKeys": list(tags), "sts:RoleSessionName": "T1"}
@@ -108,14 +107,14 @@ def test_a_tool_of_another_session_role_is_out_of_reach() -> None:
 
 def test_trust_of_a_tool_role() -> None:
     """The session role alone is trusted, one action per statement, every tag equal to the caller's own."""
-    stack = small.stack()
+    stack = stacks.stack()
     with_tool(stack)
-    template = small.template(stack)
-    principal = {"AWS": {"Fn::GetAtt": [small.ref(template, "SessionRole"), "Arn"]}}
+    template = stacks.template(stack)
+    principal = {"AWS": {"Fn::GetAtt": [stacks.ref(template, "SessionRole"), "Arn"]}}
     same = {f"aws:RequestTag/{key}": f"${{aws:PrincipalTag/{key}}}" for key in TAGS}
     keys = {"ForAllValues:StringEquals": {"aws:TagKeys": list(TAGS)}, "Null": {"aws:TagKeys": "false"}}
     paths = ["*/*", "*..*", "."]
-    assert small.trust(template, "ToolRole") == [
+    assert stacks.trust(template, "ToolRole") == [
         {
             "Action": "sts:AssumeRole",
             "Effect": "Allow",
@@ -144,11 +143,11 @@ def test_trust_of_a_tool_role() -> None:
 
 def test_the_guard_of_the_session_role_excepts_the_tools_by_name() -> None:
     """DenyChaining keeps what has no role to act on; three actions are denied on all roles but the tools."""
-    stack = small.stack()
+    stack = stacks.stack()
     session, _ = with_tool(stack)
     ToolScopedRole(stack, "Second", session_role=session, tool="second")
-    template = small.template(stack)
-    denied = small.by_sid(small.policy(template, "SessionGuards"))["DenyChaining"]
+    template = stacks.template(stack)
+    denied = stacks.by_sid(stacks.policy(template, "SessionGuards"))["DenyChaining"]
     assert denied == {
         "Effect": "Deny",
         "Resource": "*",
@@ -162,29 +161,29 @@ def test_the_guard_of_the_session_role_excepts_the_tools_by_name() -> None:
             "sts:GetWebIdentityToken",
         ],
     }
-    arns = [{"Fn::GetAtt": [small.ref(template, name), "Arn"]} for name in ("SecondRole", "ToolRole")]
-    (others,) = small.policy(template, "SessionToolsGuard")
+    arns = [{"Fn::GetAtt": [stacks.ref(template, name), "Arn"]} for name in ("SecondRole", "ToolRole")]
+    (others,) = stacks.policy(template, "SessionToolsGuard")
     assert sorted(others.pop("NotResource"), key=str) == sorted(arns, key=str)
     assert others == {
         "Sid": "DenyOtherRoles",
         "Effect": "Deny",
         "Action": ["sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession"],
     }
-    guards = template["Resources"][small.ref(template, "SessionGuards")]
-    assert guards["DependsOn"] == [small.ref(template, "SessionToolsGuard")]
+    guards = template["Resources"][stacks.ref(template, "SessionGuards")]
+    assert guards["DependsOn"] == [stacks.ref(template, "SessionToolsGuard")]
 
 
 def test_the_session_may_become_its_tool_and_only_that() -> None:
     """The session role's one new Allow names the tool's ARN and demands the tags."""
-    stack = small.stack()
+    stack = stacks.stack()
     with_tool(stack)
-    template = small.template(stack)
-    assert small.policy(template, "ToolChain") == [
+    template = stacks.template(stack)
+    assert stacks.policy(template, "ToolChain") == [
         {
             "Sid": "BecomeTool",
             "Effect": "Allow",
             "Action": ["sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession"],
-            "Resource": {"Fn::GetAtt": [small.ref(template, "ToolRole"), "Arn"]},
+            "Resource": {"Fn::GetAtt": [stacks.ref(template, "ToolRole"), "Arn"]},
             "Condition": {"StringLike": {f"aws:PrincipalTag/{key}": "?*" for key in TAGS}},
         }
     ]
@@ -192,22 +191,22 @@ def test_the_session_may_become_its_tool_and_only_that() -> None:
 
 def test_data_of_the_tool_alone_is_denied_to_compute_roles() -> None:
     """A table only the tool reaches is tenant data too: compute roles are denied it."""
-    stack = small.stack()
+    stack = stacks.stack()
     with_tool(stack)
-    template = small.template(stack)
-    statements = small.by_sid(small.policy(template, "ToolComputeGuards"))
+    template = stacks.template(stack)
+    statements = stacks.by_sid(stacks.policy(template, "ToolComputeGuards"))
     assert "Notes" in str(statements["DenyTenantTables"]["Resource"])
     assert "Tasks" not in str(statements)
 
 
 def test_the_name_may_be_left_to_the_client() -> None:
     """name_tag=None drops the condition on the name and the promise, and nothing else."""
-    stack = small.stack()
+    stack = stacks.stack()
     with_tool(stack, name_tag=None)
-    template = small.template(stack)
-    condition = small.trust(template, "ToolRole")[0]["Condition"]
+    template = stacks.template(stack)
+    condition = stacks.trust(template, "ToolRole")[0]["Condition"]
     assert "sts:RoleSessionName" not in condition["StringEquals"]
-    metadata = template["Resources"][small.ref(template, "ToolRole")]["Metadata"]
+    metadata = template["Resources"][stacks.ref(template, "ToolRole")]["Metadata"]
     assert [key for key in metadata if key.startswith("session-scoping:")] == ["session-scoping:tool-of"]
 
 
@@ -220,10 +219,10 @@ class _OneVpc(Limit):
 
 def test_what_narrows_the_session_narrows_the_tool() -> None:
     """A session role's limits hold for its tools, so that a tool's credentials work in no more places."""
-    stack = small.stack()
-    session = small.session_role(stack, transitive_tag_keys=TAGS, limits=[_OneVpc()])
+    stack = stacks.stack()
+    session = stacks.session_role(stack, transitive_tag_keys=TAGS, limits=[_OneVpc()])
     ToolScopedRole(stack, "Tool", session_role=session, tool="search")
-    condition = small.trust(small.template(stack), "ToolRole")[0]["Condition"]
+    condition = stacks.trust(stacks.template(stack), "ToolRole")[0]["Condition"]
     assert condition["StringEqualsIfExists"] == {"aws:SourceVpc": "vpc-1"}
 
 
@@ -232,19 +231,19 @@ def test_what_narrows_the_session_narrows_the_tool() -> None:
 
 def test_a_tool_in_a_later_stack_makes_no_cycle() -> None:
     """With a role name the session role's stack names the tool without a reference to its stack."""
-    app = new_app()
+    app = stacks.new_app()
     first, later = cdk.Stack(app, "First"), cdk.Stack(app, "Later")
     compute = ScopedComputeRole(first, "Task", backend=ComputeBackend.ECS)
     session = SessionRole(
         first,
         "Session",
         minting=Minting.by_compute_roles(compute),
-        tables=[TenantTable(table(first))],
+        tables=[TenantTable(stacks.table(first))],
         transitive_tag_keys=TAGS,
     )
-    notes = TenantTable(table(later, "Notes"), access="get")
+    notes = TenantTable(stacks.table(later, "Notes"), access="get")
     ToolScopedRole(later, "Tool", session_role=session, tool="search", tables=[notes], role_name="acme-search")
-    templates = synth(app)
+    templates = stacks.synth(app)
     (guard,) = (
         resource["Properties"]["PolicyDocument"]["Statement"][0]
         for key, resource in templates["First"]["Resources"].items()
@@ -256,39 +255,39 @@ def test_a_tool_in_a_later_stack_makes_no_cycle() -> None:
 
 def test_the_reference_stack_with_a_tool_is_clean_under_cdk_nag() -> None:
     """What the tool brings is accepted exactly, on the policy it stands in."""
-    assert findings(AwsSolutionsChecks, ReferenceStack(new_app(tools="on"), "Reference")) == set()
+    assert findings(AwsSolutionsChecks, ReferenceStack(stacks.new_app(tools="on"), "Reference")) == set()
 
 
 def test_another_value_of_the_switch_is_refused() -> None:
     """`-c tools=yes` is no switch of the reference stack."""
     with pytest.raises(InvalidInputError, match="context `tools`"):
-        ReferenceStack(new_app(tools="yes"), "Reference")
+        ReferenceStack(stacks.new_app(tools="yes"), "Reference")
 
 
 BAD: dict[str, tuple[Any, str]] = {
     "tags that are not handed on": (
-        lambda s: ToolScopedRole(s, "T", session_role=small.session_role(s), tool="search"),
+        lambda s: ToolScopedRole(s, "T", session_role=stacks.session_role(s), tool="search"),
         "does not hand its tags on",
     ),
     "some tags handed on": (
         lambda s: ToolScopedRole(
-            s, "T", session_role=small.session_role(s, transitive_tag_keys=["task_id"]), tool="search"
+            s, "T", session_role=stacks.session_role(s, transitive_tag_keys=["task_id"]), tool="search"
         ),
         "`user_id`, `repo` not transitive",
     ),
     "a plain role": (
-        lambda s: ToolScopedRole(s, "T", session_role=small.role(s), tool="search"),  # type: ignore[arg-type]
+        lambda s: ToolScopedRole(s, "T", session_role=stacks.role(s), tool="search"),  # type: ignore[arg-type]
         "`session_role` is not what",
     ),
     "no name of a tool": (lambda s: with_tool(s, tool="a tool"), "no usable name: got `a tool`"),
     "a number for a tool": (lambda s: with_tool(s, tool=7), "no usable name: got a int"),
     "a name tag nobody carries": (lambda s: with_tool(s, name_tag="team"), "a tag no session carries"),
-    "a bare table": (lambda s: with_tool(s, tables=[small.table(s, "Bare")]), "`tables` is not what"),
+    "a bare table": (lambda s: with_tool(s, tables=[stacks.table(s, "Bare")]), "`tables` is not what"),
     "another stack without a name": (
         lambda s: ToolScopedRole(
             cdk.Stack(s.node.root, "Later"),
             "T",
-            session_role=small.session_role(s, transitive_tag_keys=TAGS),
+            session_role=stacks.session_role(s, transitive_tag_keys=TAGS),
             tool="search",
         ),
         "stands in another stack",
@@ -301,17 +300,17 @@ def test_bad_input_is_refused(name: str) -> None:
     """Each mistake is one line that says what to do."""
     make, message = BAD[name]
     with pytest.raises(InvalidInputError, match=message) as caught:
-        make(small.stack())
+        make(stacks.stack())
     assert "\n" not in str(caught.value)
 
 
 def test_a_principal_added_to_the_trust_fails_synth() -> None:
     """Somebody's own trust statement that does not compare the tags would open the tool to any task."""
-    stack = small.stack()
+    stack = stacks.stack()
     _, tool = with_tool(stack)
-    tool.role.grant_assume_role(lambda_role(stack, "Colleague"))
+    tool.role.grant_assume_role(stacks.role(stack, "Colleague"))
     statement = cdk.aws_iam.PolicyStatement(actions=["sts:AssumeRole"], principals=[cdk.aws_iam.AccountRootPrincipal()])
     assert tool.role.assume_role_policy is not None
     tool.role.assume_role_policy.add_statements(statement)
     with pytest.raises(RuntimeError, match="without its task"):
-        small.template(stack)
+        stacks.template(stack)

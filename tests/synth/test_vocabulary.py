@@ -5,7 +5,7 @@ from aws_cdk import aws_kms as kms
 
 from session_scoping import InvalidInputError, Models, TenantObjects, TenantTable
 from session_scoping.constructs.cdk.stack_context import Site
-from tests.support import small
+from tests.support import stacks
 from tests.synth.test_token_minting import broker, signing_key
 
 SONNET = "anthropic.claude-sonnet-4-6"
@@ -34,18 +34,18 @@ OBJECTS = {
 @pytest.mark.parametrize("word", ROWS)
 def test_a_word_for_rows_is_these_actions(word: str) -> None:
     """No word opens a scan, an index or PartiQL."""
-    stack = small.stack()
-    bound = TenantTable(small.table(stack), access=word).bind(Site.of(stack), ["task_id"], lambda _: Site.of(stack))
+    stack = stacks.stack()
+    bound = TenantTable(stacks.table(stack), access=word).bind(Site.of(stack), ["task_id"], lambda _: Site.of(stack))
     assert list(bound.actions) == [f"dynamodb:{action}" for action in ROWS[word]]
 
 
 @pytest.mark.parametrize("word", OBJECTS)
 def test_a_word_for_objects_is_these_actions(word: str) -> None:
     """No word lists a bucket, deletes an object or changes who may read it."""
-    stack = small.stack()
-    small.session_role(stack, objects=[TenantObjects(small.bucket(stack), ["a/{task_id}/"], word)])
+    stack = stacks.stack()
+    stacks.session_role(stack, objects=[TenantObjects(stacks.bucket(stack), ["a/{task_id}/"], word)])
     (statement,) = (
-        one for one in small.policy(small.template(stack), "SessionPermissions") if one["Sid"].startswith("Objects")
+        one for one in stacks.policy(stacks.template(stack), "SessionPermissions") if one["Sid"].startswith("Objects")
     )
     actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
     assert sorted(actions) == [f"s3:{action}" for action in OBJECTS[word]]
@@ -53,21 +53,21 @@ def test_a_word_for_objects_is_these_actions(word: str) -> None:
 
 def test_there_are_no_other_words() -> None:
     """An error names them all, in the order of the table."""
-    stack = small.stack()
+    stack = stacks.stack()
     with pytest.raises(InvalidInputError, match=f"one or more of {', '.join(ROWS)};"):
-        small.session_role(stack, tables=[TenantTable(small.table(stack), access="scan")])
-    stack = small.stack()
+        stacks.session_role(stack, tables=[TenantTable(stacks.table(stack), access="scan")])
+    stack = stacks.stack()
     with pytest.raises(InvalidInputError, match=f"one or more of {', '.join(OBJECTS)};"):
-        small.session_role(stack, tables=[], objects=[TenantObjects(small.bucket(stack), ["a/{task_id}/"], "list")])
+        stacks.session_role(stack, tables=[], objects=[TenantObjects(stacks.bucket(stack), ["a/{task_id}/"], "list")])
 
 
 # Source: Bedrock guide, inference-profiles-support.
 @pytest.mark.parametrize("geography", ["us", "eu", "apac", "jp", "au", "us-gov", "global"])
 def test_a_geography_is_the_head_of_its_profiles(geography: str) -> None:
     """A profile is allowed by its name, and a model id that carries the geography is refused."""
-    stack = small.stack()
-    small.session_role(stack, models=Models.profile(geography, [SONNET]))
-    text = str(small.template(stack))
+    stack = stacks.stack()
+    stacks.session_role(stack, models=Models.profile(geography, [SONNET]))
+    text = str(stacks.template(stack))
     assert f":inference-profile/{geography}.{SONNET}'" in text
     with pytest.raises(InvalidInputError, match=f'fix: use Models.profile\\("{geography}", \\["{SONNET}"\\]\\)'):
         Models.in_region([f"{geography}.{SONNET}"])
@@ -77,6 +77,6 @@ def test_a_geography_is_the_head_of_its_profiles(geography: str) -> None:
 @pytest.mark.parametrize("spec", ["RSA_2048", "RSA_3072", "RSA_4096"])
 def test_a_signing_key_is_rsa_of_any_size(spec: str) -> None:
     """Tokens are RS256."""
-    stack = small.stack()
+    stack = stacks.stack()
     key = signing_key(stack, key_spec=kms.KeySpec[spec])
     assert broker(stack, signing_key=key).signing_key is key

@@ -24,8 +24,7 @@ from session_scoping import (
     endpoint_policy_for,
 )
 from session_scoping.contract.tags import DEFAULT_TAG_KEYS
-from tests.support import small
-from tests.support.stacks import FLAG_SETS
+from tests.support import stacks
 
 DIRECT = {"BoolIfExists": {"aws:ViaAWSService": "false"}}
 EVERYTHING = {"Action": "*", "Effect": "Deny", "Resource": "*"}
@@ -35,29 +34,29 @@ SONNET = "anthropic.claude-sonnet-4-6"
 def bound(scope: cdk.Stack, binding: WorkloadBinding, **options: Any) -> SessionRole:
     """Return a session role under a binding."""
     if "minting" not in options:
-        options["minting"] = Minting.by_compute_roles(small.role(scope))
-    return small.session_role(scope, limits=[binding], **options)
+        options["minting"] = Minting.by_compute_roles(stacks.role(scope))
+    return stacks.session_role(scope, limits=[binding], **options)
 
 
-@pytest.mark.parametrize("flags", FLAG_SETS)
+@pytest.mark.parametrize("flags", stacks.FLAG_SETS)
 def test_every_trust_statement_demands_the_vpc_and_its_region(flags: str) -> None:
     """Beside the tags, each statement asks where STS is called from; a missing key admits nobody."""
-    stack = small.stack(FLAG_SETS[flags])
+    stack = stacks.stack(flags)
     bound(stack, WorkloadBinding(vpc="vpc-1"))
-    statements = small.trust(small.template(stack), "SessionRole")
+    statements = stacks.trust(stacks.template(stack), "SessionRole")
     for statement in statements:
         assert statement["Condition"]["StringEquals"] == {
             "aws:SourceVpc": "vpc-1",
-            "aws:RequestedRegion": small.REGION,
+            "aws:RequestedRegion": stacks.HERE["Region"],
         }
         assert "aws:RequestTag/task_id" in statement["Condition"]["StringLike"]
 
 
 def test_guards_deny_what_comes_from_elsewhere() -> None:
     """Outside the VPC everything, in another Region everything but routed inference; AWS's own calls excepted."""
-    stack = small.stack()
+    stack = stacks.stack()
     bound(stack, WorkloadBinding(vpc="vpc-1", region="eu-west-1"))
-    guards = small.by_sid(small.policy(small.template(stack), "SessionGuards"))
+    guards = stacks.by_sid(stacks.policy(stacks.template(stack), "SessionGuards"))
     assert guards["DenyOutsideVpc"] == {
         **EVERYTHING,
         "Condition": {"StringNotEquals": {"aws:SourceVpc": "vpc-1"}, **DIRECT},
@@ -73,9 +72,9 @@ def test_guards_deny_what_comes_from_elsewhere() -> None:
 
 def test_a_pin_denies_other_addresses_and_a_missing_pin() -> None:
     """The variable stands under a string operator: IAM fills none in under IpAddress."""
-    stack = small.stack()
+    stack = stacks.stack()
     bound(stack, WorkloadBinding(vpc="vpc-1", task_ip=True), tag_keys=[*DEFAULT_TAG_KEYS, "task_ip"])
-    guards = small.by_sid(small.policy(small.template(stack), "SessionGuards"))
+    guards = stacks.by_sid(stacks.policy(stacks.template(stack), "SessionGuards"))
     assert guards["DenyAwayFromTask"] == {
         **EVERYTHING,
         "Condition": {"StringNotEquals": {"aws:VpcSourceIp": "${aws:PrincipalTag/task_ip}"}, **DIRECT},
@@ -88,36 +87,36 @@ def test_a_pin_denies_other_addresses_and_a_missing_pin() -> None:
 
 def test_the_role_says_what_it_promises() -> None:
     """The verifier reads VPC, Region and pin from the role's Metadata."""
-    stack = small.stack()
+    stack = stacks.stack()
     bound(stack, WorkloadBinding(vpc="vpc-1", task_ip=True), tag_keys=["task_id", "task_ip"])
-    template = small.template(stack)
-    metadata = template["Resources"][small.ref(template, "SessionRole")]["Metadata"]
+    template = stacks.template(stack)
+    metadata = template["Resources"][stacks.ref(template, "SessionRole")]["Metadata"]
     assert {key: value for key, value in metadata.items() if key.startswith("session-scoping:")} == {
         "session-scoping:bound-to": "vpc-1",
-        "session-scoping:bound-region": small.REGION,
+        "session-scoping:bound-region": stacks.HERE["Region"],
         "session-scoping:pinned-by": "task_ip",
     }
 
 
 def test_without_a_binding_nothing_changes() -> None:
     """Off by default: no condition, no Deny, no Metadata."""
-    stack = small.stack()
-    small.session_role(stack)
-    text = str(small.template(stack))
+    stack = stacks.stack()
+    stacks.session_role(stack)
+    text = str(stacks.template(stack))
     assert "SourceVpc" not in text
     assert "session-scoping:bound" not in text
 
 
 def test_a_session_broker_is_bound_the_same_way() -> None:
     """The limit knows no kind of role."""
-    stack = small.stack()
+    stack = stacks.stack()
     SessionBrokerRole(
-        stack, "Broker", tenant="acme", callers=[small.role(stack)], limits=[WorkloadBinding(vpc="vpc-1")]
+        stack, "Broker", tenant="acme", callers=[stacks.role(stack)], limits=[WorkloadBinding(vpc="vpc-1")]
     )
-    template = small.template(stack)
-    (statement,) = small.trust(template, "BrokerRole")
+    template = stacks.template(stack)
+    (statement,) = stacks.trust(template, "BrokerRole")
     assert statement["Condition"]["StringEquals"]["aws:SourceVpc"] == "vpc-1"
-    assert "DenyOutsideVpc" in small.by_sid(small.policy(template, "BrokerGuards"))
+    assert "DenyOutsideVpc" in stacks.by_sid(stacks.policy(template, "BrokerGuards"))
 
 
 # --- endpoints --------------------------------------------------------------------------------------------------------
@@ -145,17 +144,17 @@ def network(scope: cdk.Stack, *services: str) -> ec2.Vpc:
 def everything_used(stack: cdk.Stack) -> dict[str, Any]:
     """Return options of a session role that calls all four services."""
     return {
-        "objects": [TenantObjects.artifacts(small.bucket(stack))],
+        "objects": [TenantObjects.artifacts(stacks.bucket(stack))],
         "models": Models.profile("us", [SONNET]),
     }
 
 
 def test_missing_endpoints_fail_synth_by_name() -> None:
     """A request that passes no endpoint carries no VPC, so each missing one is named, with the line that adds it."""
-    stack = small.stack()
+    stack = stacks.stack()
     bound(stack, WorkloadBinding(vpc=network(stack, "sts", "s3")), **everything_used(stack))
     with pytest.raises(RuntimeError, match=r"got none for bedrock-runtime, dynamodb, expected") as caught:
-        small.template(stack)
+        stacks.template(stack)
     assert "GatewayVpcEndpointAwsService.DYNAMODB" in str(caught.value)
     assert "InterfaceVpcEndpointAwsService.STS" not in str(caught.value)
 
@@ -163,67 +162,67 @@ def test_missing_endpoints_fail_synth_by_name() -> None:
 @pytest.mark.parametrize("missing", ["sts", "s3", "dynamodb", "bedrock-runtime"])
 def test_each_service_a_session_calls_needs_its_endpoint(missing: str) -> None:
     """Sessions come from STS and use the three others, so no endpoint can stand in for another one."""
-    stack = small.stack()
+    stack = stacks.stack()
     there = {"sts", "s3", "dynamodb", "bedrock-runtime"} - {missing}
     bound(stack, WorkloadBinding(vpc=network(stack, *sorted(there))), **everything_used(stack))
     with pytest.raises(RuntimeError, match=f"got none for {missing}, expected"):
-        small.template(stack)
+        stacks.template(stack)
 
 
 @pytest.mark.parametrize("env", [None, cdk.Environment(account="111122223333", region="us-gov-west-1")])
 def test_a_vpc_with_its_endpoints_passes(env: cdk.Environment | None) -> None:
     """All four are found, in a concrete environment and without one."""
-    stack = small.stack(env=env)
+    stack = stacks.stack(env=env)
     vpc = network(stack, "sts", "s3", "dynamodb", "bedrock-runtime")
     bound(stack, WorkloadBinding(vpc=vpc), **everything_used(stack))
-    assert small.template(stack)
+    assert stacks.template(stack)
 
 
 def test_only_the_endpoints_sessions_use_are_demanded() -> None:
     """A role with one table needs STS and DynamoDB."""
-    stack = small.stack()
+    stack = stacks.stack()
     bound(stack, WorkloadBinding(vpc=network(stack, "sts", "dynamodb")))
-    assert small.template(stack)
+    assert stacks.template(stack)
 
 
 def test_endpoints_made_elsewhere_can_be_named() -> None:
     """Another app may own an endpoint of this VPC."""
-    stack = small.stack()
+    stack = stacks.stack()
     bound(stack, WorkloadBinding(vpc=network(stack, "dynamodb"), endpoints_elsewhere=["sts"]))
-    assert small.template(stack)
+    assert stacks.template(stack)
 
 
 def test_endpoints_of_another_vpc_do_not_count() -> None:
     """The endpoints must stand in the VPC sessions are bound to."""
-    stack = small.stack()
+    stack = stacks.stack()
     network(stack, "sts", "dynamodb")
     other = ec2.Vpc(stack, "Other", nat_gateways=0, max_azs=1, restrict_default_security_group=False)
     bound(stack, WorkloadBinding(vpc=other))
     with pytest.raises(RuntimeError, match="bound to VPC `Small/Other`, which lacks endpoints"):
-        small.template(stack)
+        stacks.template(stack)
 
 
 def test_an_imported_vpc_is_taken_at_its_word() -> None:
     """Its endpoints cannot be seen from here; the Denies hold all the same."""
-    stack = small.stack()
+    stack = stacks.stack()
     vpc = ec2.Vpc.from_vpc_attributes(stack, "Vpc", vpc_id="vpc-9", availability_zones=["us-east-1a"])
     bound(stack, WorkloadBinding(vpc=vpc))
-    (statement,) = small.trust(small.template(stack), "SessionRole")
+    (statement,) = stacks.trust(stacks.template(stack), "SessionRole")
     assert statement["Condition"]["StringEquals"]["aws:SourceVpc"] == "vpc-9"
 
 
 def test_a_vpc_of_another_stack_is_referenced_and_checked() -> None:
     """The network may stand in a stack of its own."""
-    stack = small.stack()
+    stack = stacks.stack()
     vpc = network(cdk.Stack(cast(cdk.App, stack.node.root), "Network"), "sts")
     bound(stack, WorkloadBinding(vpc=vpc))
     with pytest.raises(RuntimeError, match="got none for dynamodb, expected"):
-        small.template(stack)
+        stacks.template(stack)
 
 
 def test_the_endpoint_policy_names_the_roles_and_nobody_else() -> None:
     """Gateway endpoints take `*` as principal only, so a condition says who."""
-    stack = small.stack()
+    stack = stacks.stack()
     agent = ScopedComputeRole(stack, "Agent", backend=ComputeBackend.ECS)
     session = bound(stack, WorkloadBinding(vpc="vpc-1"), minting=Minting.by_compute_roles(agent))
     (statement,) = endpoint_policy_for(session, agent)
@@ -265,36 +264,36 @@ def test_an_agentcore_runtime_in_public_mode_fails_synth(
     network: agentcore.RuntimeNetworkConfiguration | None,
 ) -> None:
     """Its requests pass no VPC endpoint, so every one would be denied; the error says so."""
-    stack = small.stack()
+    stack = stacks.stack()
     runtime(stack, agent_of(stack, ComputeBackend.AGENTCORE), network)
     with pytest.raises(RuntimeError, match=r"runs in network mode PUBLIC: .* carry no aws:SourceVpc"):
-        small.template(stack)
+        stacks.template(stack)
 
 
 def test_an_agentcore_runtime_in_the_vpc_passes() -> None:
     """With network mode VPC there is an endpoint to pass."""
-    stack = small.stack()
+    stack = stacks.stack()
     vpc = network(stack, "sts", "dynamodb")
     inside = agentcore.RuntimeNetworkConfiguration.using_vpc(stack, vpc=vpc)
     runtime(stack, agent_of(stack, ComputeBackend.AGENTCORE, vpc=vpc), inside)
-    assert small.template(stack)
+    assert stacks.template(stack)
 
 
 def test_a_public_runtime_under_another_role_is_no_concern() -> None:
     """Only code that uses bound sessions must stand in the VPC."""
-    stack = small.stack()
+    stack = stacks.stack()
     agent_of(stack, ComputeBackend.AGENTCORE)
     runtime(stack, ScopedComputeRole(stack, "Free", backend=ComputeBackend.AGENTCORE), None)
-    assert small.template(stack)
+    assert stacks.template(stack)
 
 
 def test_a_runtime_in_another_stack_is_found() -> None:
     """The check looks through the whole app."""
-    stack = small.stack()
+    stack = stacks.stack()
     agent = agent_of(stack, ComputeBackend.AGENTCORE)
     runtime(cdk.Stack(cast(cdk.App, stack.node.root), "Runtimes"), agent, None)
     with pytest.raises(RuntimeError, match="runtime `Runtimes/Runtime/"):
-        small.template(stack)
+        stacks.template(stack)
 
 
 def function(stack: cdk.Stack, agent: ScopedComputeRole, **options: Any) -> None:
@@ -305,31 +304,31 @@ def function(stack: cdk.Stack, agent: ScopedComputeRole, **options: Any) -> None
 
 def test_a_function_outside_any_vpc_fails_synth() -> None:
     """Lambda without a VPC configuration calls AWS from AWS's own network."""
-    stack = small.stack()
+    stack = stacks.stack()
     function(stack, agent_of(stack, ComputeBackend.LAMBDA))
     with pytest.raises(RuntimeError, match=r"function `Small/Function` runs outside any VPC"):
-        small.template(stack)
+        stacks.template(stack)
 
 
 def test_a_function_in_a_vpc_passes() -> None:
     """A function with subnets is let through."""
-    stack = small.stack()
+    stack = stacks.stack()
     inside = lambda_.CfnFunction.VpcConfigProperty(subnet_ids=["subnet-1"], security_group_ids=["sg-1"])
     function(stack, agent_of(stack, ComputeBackend.LAMBDA), vpc_config=inside)
-    assert small.template(stack)
+    assert stacks.template(stack)
 
 
 @pytest.mark.parametrize(("mode", "passes"), [("awsvpc", True), ("bridge", False), ("host", False)])
 def test_a_pin_needs_a_task_with_its_own_address(mode: str, passes: bool) -> None:
     """Tasks in other network modes share their host's address."""
-    stack = small.stack()
+    stack = stacks.stack()
     agent = agent_of(stack, ComputeBackend.ECS, task_ip=True)
     ecs.CfnTaskDefinition(stack, "Task", network_mode=mode, task_role_arn=agent.role_arn)
     if passes:
-        assert small.template(stack)
+        assert stacks.template(stack)
         return
     with pytest.raises(RuntimeError, match=f"got network mode `{mode}`, expected awsvpc"):
-        small.template(stack)
+        stacks.template(stack)
 
 
 # --- bad input --------------------------------------------------------------------------------------------------------
@@ -340,14 +339,14 @@ MISTAKES: dict[str, tuple[Callable[[cdk.Stack], object], str]] = {
     "a subnet": (lambda _: WorkloadBinding(vpc="subnet-1"), "the VPC's id does not name one"),
     "a policy variable": (lambda _: WorkloadBinding(vpc="vpc-${aws:SourceVpc}"), "the VPC's id does not name one"),
     "something else": (lambda _: WorkloadBinding(vpc=7), "the binding has no VPC"),  # type: ignore[arg-type]
-    "a table": (lambda s: WorkloadBinding(vpc=small.table(s)), "the binding has no VPC"),  # type: ignore[arg-type]
+    "a table": (lambda s: WorkloadBinding(vpc=stacks.table(s)), "the binding has no VPC"),  # type: ignore[arg-type]
     "any Region": (lambda _: WorkloadBinding(vpc="vpc-1", region="*"), "got `*`, expected one name, without wildcards"),
     "no Region": (lambda _: WorkloadBinding(vpc="vpc-1", region=""), "the VPC's Region does not name one"),
     "a pin without its tag": (
         lambda s: bound(s, WorkloadBinding(vpc="vpc-1", task_ip=True)),
         "sessions are tied to an address they do not carry",
     ),
-    "a bare VPC as a limit": (lambda s: small.session_role(s, limits=["vpc-1"]), "`limits` is not what"),
+    "a bare VPC as a limit": (lambda s: stacks.session_role(s, limits=["vpc-1"]), "`limits` is not what"),
 }
 
 
@@ -356,7 +355,7 @@ def test_mistake_is_refused_in_one_sentence(name: str) -> None:
     """Each message is one line and says what is wrong."""
     attempt, fault = MISTAKES[name]
     with pytest.raises(InvalidInputError) as caught:
-        attempt(small.stack())
+        attempt(stacks.stack())
     assert fault in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -365,9 +364,9 @@ def test_a_table_given_later_needs_its_endpoint_too() -> None:
     """What only the finished tree shows is checked there."""
     from session_scoping import TenantTable, TenantTablePolicy
 
-    stack = small.stack()
+    stack = stacks.stack()
     made = bound(stack, WorkloadBinding(vpc=network(stack, "sts")), tables=[])
-    table: dynamodb.ITable = small.table(stack)
+    table: dynamodb.ITable = stacks.table(stack)
     TenantTablePolicy(stack, "More", tables=[TenantTable(table, access="get")]).attach_to(made)
     with pytest.raises(RuntimeError, match="got none for dynamodb, expected"):
-        small.template(stack)
+        stacks.template(stack)

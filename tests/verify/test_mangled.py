@@ -16,7 +16,7 @@ from session_scoping.verify.infer import Options, find_session_roles, scope_of
 from session_scoping.verify.links import link
 from session_scoping.verify.properties.compute_roles import find_compute_roles
 from session_scoping.verify.scope import Scope
-from tests.support import small
+from tests.support import stacks as small
 from tests.support.verify.peers import peer
 
 JUNK: tuple[Any, ...] = (

@@ -19,7 +19,7 @@ from session_scoping.verify.links import link
 from session_scoping.verify.plan import plan
 from session_scoping.verify.report import Result, Status
 from session_scoping.verify.scope import Scope
-from tests.support import small
+from tests.support import stacks as small
 
 Template = dict[str, Any]
 SONNET = "anthropic.claude-sonnet-4-6"

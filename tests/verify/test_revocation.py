@@ -30,7 +30,7 @@ Body = dict[str, Any]
 def revoked() -> Template:
     """A small stack that revokes by time, by tag, and by both, each in a statement of its own."""
     from session_scoping import Revocation
-    from tests.support import small
+    from tests.support import stacks as small
 
     stack = small.stack()
     limits = [

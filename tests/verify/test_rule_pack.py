@@ -14,7 +14,7 @@ from aws_cdk import aws_s3 as s3
 from session_scoping import Minting, SessionRole, TenantObjects, TenantTable
 from session_scoping.testing import verify
 from session_scoping.testing.rule_pack import SessionScopingChecks, check_template
-from tests.support import small
+from tests.support import stacks as small
 from tests.support.verify.plain_template import allow, arn, document, keyed, plain_template, policy, sub
 
 UNSCOPED, TENANT_GRANT, TRUST, UNKEYED, RESERVED = (

@@ -14,7 +14,7 @@ from session_scoping.commands.main import main
 from session_scoping.testing import verify
 from session_scoping.testing.rule_pack import SessionScopingChecks
 from session_scoping.verify.report import Status
-from tests.support import small
+from tests.support import stacks as small
 
 
 def scan() -> iam.PolicyStatement:

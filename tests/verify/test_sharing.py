@@ -14,7 +14,7 @@ from session_scoping.verify.model import Role
 from session_scoping.verify.report import Report, Status
 from session_scoping.verify.scope import Scope
 from session_scoping.verify.text import Token
-from tests.support import small
+from tests.support import stacks as small
 from tests.support.verify.hand_written import allow, by_hand, judged, objects, policy
 from tests.support.verify.mutations import session_role
 

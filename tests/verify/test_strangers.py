@@ -14,7 +14,7 @@ from session_scoping.testing import verify
 from session_scoping.verify.infer import Options
 from session_scoping.verify.plan import plan
 from session_scoping.verify.report import Result, Status
-from tests.support import small
+from tests.support import stacks as small
 from tests.support.verify.corpus import assembly, estate_of
 from tests.support.verify.examples import example
 from tests.support.verify.mutations import Template, edit

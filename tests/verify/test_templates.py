@@ -14,7 +14,8 @@ from session_scoping import Minting, SessionRole, TenantObjects, TenantTable
 from session_scoping.commands.main import main
 from session_scoping.verify.proving import prove_path
 from session_scoping.verify.report import Report, Status
-from tests.support import RECOMMENDED_FLAGS, small
+from tests.support import RECOMMENDED_FLAGS
+from tests.support import stacks as small
 
 
 def synthesized(tmp_path: Path, build: Any) -> Path:

@@ -10,9 +10,8 @@ from session_scoping import TokenFlow, UserBinding, grant_dispatch
 from session_scoping.contract.metadata import TOKEN_VAULT
 from session_scoping.verify.proving import prove
 from session_scoping.verify.report import Result, Status
-from tests.support import small
+from tests.support import stacks as small
 from tests.support.reference import synthesize_reference
-from tests.support.stacks import lambda_role
 from tests.support.vault_stack import BY_JWT, DIRECTORY, PLACE, VAULT, Vault, session_stack
 from tests.support.verify.corpus import estate_of
 from tests.support.verify.mutations import statements
@@ -201,7 +200,7 @@ def test_a_callback_that_takes_tokens_is_caught(binding: UserBinding) -> None:
     """It may speak for users, but a provider beyond its own is a violation there too."""
     vault = Vault(small.stack())
     grant = vault.grant(small.session_role(vault.stack))
-    grant.grant_consent_callback(lambda_role(vault.stack, "Callback"), user_binding=binding)
+    grant.grant_consent_callback(small.role(vault.stack, "Callback", service="lambda"), user_binding=binding)
     template = small.template(vault.stack)
     assert [one.status for one in results(template)] == [Status.PROVED] * 2
     del template["Resources"][small.ref(template, "VaultConsentGuards")]

@@ -21,7 +21,7 @@ AUD, SUB = "tokens.example.com:aud", "tokens.example.com:sub"
 def small_broker() -> Template:
     """Return a small stack with a credential broker and a compute role no runtime's name gives away."""
     from session_scoping import CredentialBroker, Minting, TaskTokenIssuer
-    from tests.support import small
+    from tests.support import stacks as small
 
     stack = small.stack()
     tokens = TaskTokenIssuer(stack, "Tokens", domain_name="tokens.example.com", audience="sessions")
@@ -38,7 +38,7 @@ def small_web() -> Template:
     from aws_cdk import aws_route53 as route53
 
     from session_scoping import Minting, TaskTokenIssuer
-    from tests.support import small
+    from tests.support import stacks as small
 
     stack = small.stack()
     arn = "arn:aws:acm:us-east-1:111122223333:certificate/1"

@@ -16,7 +16,8 @@ from session_scoping.testing import assert_sessions_isolated, verify
 from session_scoping.testing.rule_pack import SessionScopingChecks, check_template
 from session_scoping.verify.findings import NAG_RULES
 from session_scoping.verify.rules import RULES
-from tests.support import ROOT, small
+from tests.support import ROOT
+from tests.support import stacks as small
 from tests.support.verify.mutations import edit, session_role, statements, trust
 
 

@@ -11,6 +11,7 @@ import pytest
 from session_scoping import InvalidInputError, SessionTags
 from session_scoping.agent import NotScopedError, TaskCredentialsError, TaskSession
 from session_scoping.agent.errors import _TRANSIENT
+from session_scoping.agent.session import identity
 from session_scoping.agent.sources.token_failures import REFUSALS
 from session_scoping.contract.broker_errors import RETRYABLE, RefusalCode
 from session_scoping.lambdas.credential_broker.revocations import revoke_tag

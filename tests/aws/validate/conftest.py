@@ -7,7 +7,7 @@ import boto3
 import pytest
 
 from session_scoping import TenantObjects
-from tests.support import small
+from tests.support import stacks as small
 from tests.support.account import STACK, Account, Template
 
 

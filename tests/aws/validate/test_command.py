@@ -12,7 +12,8 @@ from session_scoping.commands.main import main
 from session_scoping.commands.validate.matrix import FOREIGN, OWN, Case, boundary_of, cases_of, documents_of
 from session_scoping.commands.validate.simulation import Answer, PolicySimulator, context_entries
 from session_scoping.verify.binding import Binding
-from tests.support import simulator, small
+from tests.support import simulator
+from tests.support import stacks as small
 from tests.support.account import ACCOUNT, STACK, Account, Template, as_expected, deployed, result, role_of
 from tests.support.account import cases as matrix
 from tests.support.simulator import Policies, request

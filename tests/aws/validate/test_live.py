@@ -15,7 +15,7 @@ from session_scoping.commands.validate.matrix import FOREIGN, OWN
 from session_scoping.commands.validate.simulation import Answer
 from session_scoping.verify.binding import Binding
 from session_scoping.verify.infer import Options, Scoped, find_session_roles, scope_of
-from tests.support import small
+from tests.support import stacks as small
 from tests.support.account import Account, as_expected, deployed
 from tests.support.account import cases as matrix
 from tests.support.verify.corpus import estate_of

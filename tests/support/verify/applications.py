@@ -11,7 +11,8 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import cloudformation_include as include
 
-from tests.support import ROOT, small
+from tests.support import ROOT
+from tests.support import stacks as small
 
 
 def function(scope: cdk.Stack, id: str = "Handler") -> lambda_.Function:

@@ -48,7 +48,7 @@ def example(name: str) -> Example:
 def _small() -> dict[str, Template]:
     """Return one table, two buckets and one compute role that mints."""
     from session_scoping import TenantObjects
-    from tests.support import small
+    from tests.support import stacks as small
 
     stack = small.stack()
     objects = [TenantObjects.traces(small.bucket(stack)), TenantObjects.artifacts(small.bucket(stack, "Artifacts"))]

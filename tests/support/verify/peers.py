@@ -6,7 +6,8 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 
-from tests.support import RECOMMENDED_FLAGS, small
+from tests.support import RECOMMENDED_FLAGS
+from tests.support import stacks as small
 
 _TASK = "${aws:PrincipalTag/task_id}"
 _USER = "${aws:PrincipalTag/user_id}"
