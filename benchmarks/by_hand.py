@@ -1,5 +1,5 @@
 """
-The reference app written by hand, without this library: `python -m benchmarks.by_hand l2 1`.
+The app written by hand, without this library: `python -m benchmarks.by_hand l2 small 1`.
 
 Every ARN is read from the CDK once and kept. Nothing is checked, measured or acknowledged to cdk-nag.
 """

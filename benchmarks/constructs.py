@@ -13,7 +13,7 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import cx_api
 
 from app import STACK_NAME, ReferenceStack
-from benchmarks.processes import VERSIONS, Resources, differences, resources, start
+from benchmarks.processes import APPS, VERSIONS, Resources, differences, resources, start
 from benchmarks.report import Table, met
 from benchmarks.shared import Platform, new_app
 from benchmarks.with_constructs import build
@@ -31,6 +31,8 @@ USABLE = ATTACHED_POLICIES_MAX - ATTACHED_POLICIES_LEFT_FREE
 POLICY, ROLE = "AWS::IAM::ManagedPolicy", "AWS::IAM::Role"
 ACCESS = (("get", "put", "update"), "append-only", ("get", "put", "update", "condition-check"), ("query", "update"))
 
+Reports = dict[str, dict[str, Any]]
+
 # Every intrinsic as a short name: a resource is called what its logical id is.
 SHORT = {"AWS::Partition": "aws", "AWS::Region": "us-east-1", "AWS::AccountId": "123456789012"}
 SHORT_ARNS = {
@@ -45,7 +47,7 @@ def tables() -> Iterator[Table]:
     yield sizes()
     yield most()
     yield grown()
-    yield from calls()
+    yield from processes()
 
 
 def sizes() -> Table:
@@ -118,39 +120,47 @@ def grown() -> Table:
     return Table("grown", ("tables", "models", *policies, "ids", "renamed or gone", "target", "met"), rows, missed)
 
 
-def calls() -> Iterator[Table]:
+def processes() -> Iterator[Table]:
     """Count the kernel calls and the CDK modules of whole processes, and check that all versions write the same."""
-    runs, made = {}, {}
+    reports, missed = {}, []
     with TemporaryDirectory() as folder:
-        for version in VERSIONS:
-            runs[version] = start(version, 1, Path(folder, version)).report
-            made[version] = resources(Path(folder, version))
-        larger = {count: start("constructs", count, Path(folder, str(count))).report for count in GROWTH}
-    by_hand = runs["by hand on L2"]
-    ratio = _calls(runs["constructs"]) / _calls(by_hand)
-    missed = differences(made)
-    if ratio > CALLS_TARGET:
-        missed.append(f"the constructs take {ratio:.3f} times the kernel calls of L2: more than {CALLS_TARGET}")
-    yield Table(
-        "calls",
-        ("version", "calls to build", "calls in synth", "calls", "of L2", "target", "met"),
-        [
-            (version, *report["calls"].values(), _calls(report), f"{_calls(report) / _calls(by_hand):.3f}")
-            + ((f"<= {CALLS_TARGET}", met(ratio <= CALLS_TARGET)) if version == "constructs" else ("", ""))
-            for version, report in runs.items()
-        ],
-        missed,
-    )
-    yield modules(runs["constructs"]["cdk_modules"], by_hand["cdk_modules"])
+        for app in APPS:
+            folders = {version: Path(folder, app, version) for version in VERSIONS}
+            reports[app] = {version: start(version, app, 1, path).report for version, path in folders.items()}
+            missed += differences({version: resources(path) for version, path in folders.items()})
+        larger = {count: start("constructs", "reference", count, Path(folder, str(count))).report for count in GROWTH}
+    yield calls(reports, missed)
+    yield modules(reports)
     yield growth({count: _calls(report) for count, report in larger.items()})
 
 
-def modules(ours: list[str], by_hand: list[str]) -> Table:
+def calls(reports: dict[str, Reports], missed: list[str]) -> Table:
+    """Compare the kernel calls."""
+    rows = []
+    for app, made in reports.items():
+        by_hand = _calls(made["by hand on L2"])
+        for version, report in made.items():
+            ratio = _calls(report) / by_hand
+            held = (app, version) == ("reference", "constructs")
+            verdict = (f"<= {CALLS_TARGET}", met(ratio <= CALLS_TARGET)) if held else ("", "")
+            rows.append((app, version, *report["calls"].values(), _calls(report), f"{ratio:.3f}", *verdict))
+            if held and ratio > CALLS_TARGET:
+                missed.append(f"{app} app: {ratio:.3f} times the kernel calls of L2, more than {CALLS_TARGET}")
+    head = ("app", "version", "calls to build", "calls in synth", "calls", "of L2", "target", "met")
+    return Table("calls", head, rows, missed)
+
+
+def modules(reports: dict[str, Reports]) -> Table:
     """Compare the CDK modules that are loaded."""
-    further = sorted(set(ours) - set(by_hand))
-    missed = [f"the constructs load {len(further)} further CDK modules: {', '.join(further)}"] if further else []
-    row = (len(ours), len(by_hand), len(further), ", ".join(f"`{name}`" for name in further), 0, met(not further))
-    return Table("modules", ("constructs", "by hand", "further", "which", "target", "met"), [row], missed)
+    rows, missed = [], []
+    for app, made in reports.items():
+        ours, by_hand = (made[version]["cdk_modules"] for version in ("constructs", "by hand on L2"))
+        further = [name for name in ours if name not in by_hand]
+        if further:
+            missed.append(f"{app} app: the constructs load {len(further)} further CDK modules: {', '.join(further)}")
+        names = ", ".join(f"`{name}`" for name in further)
+        rows.append((app, len(ours), len(by_hand), len(further), 0, met(not further), names))
+    return Table("modules", ("app", "constructs", "by hand", "further", "target", "met", "which"), rows, missed)
 
 
 def growth(made: dict[int, int]) -> Table:

@@ -17,16 +17,17 @@ VERSIONS = {
     "by hand on L2": ("benchmarks.by_hand", "l2"),
     "by hand on L1": ("benchmarks.by_hand", "l1"),
 }
+APPS = ("reference", "small")
 RATIO_TARGET = 1.15
-ROUNDS = {1: 15, 10: 5, 40: 3}
-"""Rounds for each number of session roles, each role with two compute roles in a stack of its own."""
+ROUNDS = {("small", 1): 15, ("reference", 1): 15, ("reference", 10): 5, ("reference", 40): 3}
+"""Rounds for each app and number of session roles, each role with two compute roles in a stack of its own."""
 
 Resources = dict[str, dict[str, Any]]
 
 
-def start(version: str, session_roles: int, folder: Path) -> Run:
-    """Synthesize one version of the app into the folder, in a process of its own."""
-    made = run(*VERSIONS[version], session_roles, CDK_OUTDIR=str(folder))
+def start(version: str, app: str, session_roles: int, folder: Path) -> Run:
+    """Synthesize one version of an app into the folder, in a process of its own."""
+    made = run(*VERSIONS[version], app, session_roles, CDK_OUTDIR=str(folder))
     if made.report["uses_package"] is not (version == "constructs"):
         raise RuntimeError(f"{version}: the hand-written side, and only that, does without `session_scoping`")
     return made
@@ -35,16 +36,17 @@ def start(version: str, session_roles: int, folder: Path) -> Run:
 def tables() -> Iterator[Table]:
     """Measure all versions in turn."""
     rows = []
-    for session_roles, rounds in ROUNDS.items():
+    for (app, session_roles), rounds in ROUNDS.items():
         with TemporaryDirectory() as folder:
-            sides = [partial(start, version, session_roles, Path(folder)) for version in VERSIONS]
+            sides = [partial(start, version, app, session_roles, Path(folder)) for version in VERSIONS]
             runs = dict(zip(VERSIONS, alternating(rounds, *sides), strict=True))
         by_hand = runs["by hand on L2"]
         for version, made in runs.items():
             ratios = [one.processor / other.processor for one, other in zip(made, by_hand, strict=True)]
-            rows.append((session_roles, version, rounds, *_cells(made), middle(ratios, 2), *_verdict(version, ratios)))
-    head = ("session roles", "version", "rounds", "processor s", "wall s", "Python MiB", "Node MiB", "of L2", "target")
-    yield Table("processes", (*head, "met"), rows)
+            what = (app, session_roles, version, rounds)
+            rows.append((*what, *_cells(made), middle(ratios, 2), *_verdict(version, ratios)))
+    measured = ("rounds", "processor s", "wall s", "Python MiB", "Node MiB", "of L2", "target", "met")
+    yield Table("processes", ("app", "session roles", "version", *measured), rows)
 
 
 def _cells(runs: list[Run]) -> Iterator[str]:

@@ -12,10 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
-from aws_cdk import aws_bedrockagentcore as agentcore
-from aws_cdk import aws_ecr as ecr
-from aws_cdk import aws_logs as logs
-from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 from jsii._kernel.providers import process
 
@@ -31,10 +27,22 @@ def new_app(folder: str | None = None) -> cdk.App:
 
 
 class Platform(DataStack):
-    """The reference stack's tables and buckets and what compute roles need; the roles come later."""
+    """
+    The reference stack without its roles, or the small one: tables and buckets alone.
 
-    def __init__(self, scope: Construct, id: str, **kwargs: Any) -> None:
-        super().__init__(scope, id, **kwargs)
+    What compute roles name beside data is imported where it is made: the small app loads none of it.
+    """
+
+    def __init__(self, scope: Construct, id: str, *, small: bool = False) -> None:
+        super().__init__(scope, id)
+        self.small = small
+        if small:
+            return
+        from aws_cdk import aws_bedrockagentcore as agentcore
+        from aws_cdk import aws_ecr as ecr
+        from aws_cdk import aws_logs as logs
+        from aws_cdk import aws_secretsmanager as secretsmanager
+
         self.secret = secretsmanager.Secret(self, "GitHubToken")
         self.memory = agentcore.CfnMemory(self, "AgentMemory", name="benchmark", event_expiry_duration=90)
         self.repository = ecr.Repository(self, "AgentRepository")
@@ -42,11 +50,11 @@ class Platform(DataStack):
 
 
 def run(**versions: Callable[[Platform], object]) -> None:
-    """Build and synthesize one stack with roles, or as many as the command line says; print what that took as JSON."""
-    version, stacks = sys.argv[1], int(sys.argv[2])
+    """Build and synthesize what the command line says: version, app, number of stacks. Print what it took as JSON."""
+    version, size, stacks = sys.argv[1:]
     requests = _watch_node()
     app = new_app()
-    platforms = [Platform(app, f"Reference{number}") for number in range(stacks)]
+    platforms = [Platform(app, f"Reference{number}", small=size == "small") for number in range(int(stacks))]
     begin = len(requests)
     for platform in platforms:
         versions[version](platform)

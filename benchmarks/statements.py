@@ -53,8 +53,10 @@ class Names:
         self.read = [f"{self.attachments}/attachments/{USER}/{TASK}/*"]
         self.models = [f"arn:{self.partition}:bedrock:*::foundation-model/{model}" for model in MODELS]
         self.profiles = [self.here("bedrock", f"inference-profile/us.{model}") for model in MODELS]
-        self.secret, self.log_group = stack.secret.secret_arn, stack.log_group.log_group_arn
-        self.memory, self.repository = stack.memory.attr_memory_arn, stack.repository.repository_arn
+        self.small = stack.small
+        if not self.small:
+            self.secret, self.log_group = stack.secret.secret_arn, stack.log_group.log_group_arn
+            self.memory, self.repository = stack.memory.attr_memory_arn, stack.repository.repository_arn
 
     def here(self, service: str, resource: str) -> str:
         return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
@@ -71,13 +73,23 @@ def agentcore(names: Names) -> list[Statement]:
         _allow("RuntimeLogStreams", ["logs:CreateLogStream", "logs:PutLogEvents"], [f"{groups}:log-stream:*"]),
         _allow("Traces", traces, ["*"]),
         _allow("Metrics", ["cloudwatch:PutMetricData"], ["*"], own_metrics),
-        _allow("PullImage", ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"], [names.repository]),
-        _allow("RegistryLogin", ["ecr:GetAuthorizationToken"], ["*"]),
+        *_image_statements(names),
         *ecs(names),
     ]
 
 
+def _image_statements(names: Names) -> list[Statement]:
+    if names.small:
+        return []
+    return [
+        _allow("PullImage", ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"], [names.repository]),
+        _allow("RegistryLogin", ["ecr:GetAuthorizationToken"], ["*"]),
+    ]
+
+
 def ecs(names: Names) -> list[Statement]:
+    if names.small:
+        return _model_statements(names, {})
     memory = ["CreateEvent", "GetEvent", "GetMemoryRecord", "ListEvents", "ListMemoryRecords", "RetrieveMemoryRecords"]
     return [
         _allow("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], [names.log_group]),

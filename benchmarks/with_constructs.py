@@ -1,4 +1,4 @@
-"""The reference app written with this library's constructs: `python -m benchmarks.with_constructs constructs 1`."""
+"""The app written with this library's constructs: `python -m benchmarks.with_constructs constructs small 1`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,16 +11,13 @@ from session_scoping import ComputeBackend, Minting, Models, ScopedComputeRole, 
 def build(stack: Platform, tables: Sequence[TenantTable] = (), model_ids: Sequence[str] = MODELS) -> None:
     """Add the two compute roles and the session role, as `app.py` does."""
     models = Models.profile("us", model_ids)
-    shared: dict[str, Any] = {
-        "models": models,
-        "secrets": [stack.secret],
-        "memory": stack.memory,
-        "log_groups": [stack.log_group],
-    }
-    agentcore = ScopedComputeRole(
-        stack, "AgentCoreExecutionRole", backend=ComputeBackend.AGENTCORE, repository=stack.repository, **shared
-    )
-    ecs = ScopedComputeRole(stack, "EcsTaskRole", backend=ComputeBackend.ECS, **shared)
+    both: dict[str, Any] = {"models": models}
+    image: dict[str, Any] = {}
+    if not stack.small:
+        both |= {"secrets": [stack.secret], "memory": stack.memory, "log_groups": [stack.log_group]}
+        image = {"repository": stack.repository}
+    agentcore = ScopedComputeRole(stack, "AgentCoreExecutionRole", backend=ComputeBackend.AGENTCORE, **image, **both)
+    ecs = ScopedComputeRole(stack, "EcsTaskRole", backend=ComputeBackend.ECS, **both)
     SessionRole(
         stack,
         "SessionRole",

@@ -6,17 +6,18 @@ import pytest
 
 from benchmarks import report
 from benchmarks.process import Run, run
-from benchmarks.processes import VERSIONS, Resources, differences, resources, start
+from benchmarks.processes import APPS, VERSIONS, Resources, differences, resources, start
 from benchmarks.report import Table
 
 Made = dict[str, tuple[Run, Resources]]
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+@pytest.fixture(scope="module", params=APPS)
+def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Made:
     """Return what each version's process reports, and the resources it writes."""
     folders = {version: tmp_path_factory.mktemp("app") for version in VERSIONS}
-    return {version: (start(version, 1, folder), resources(folder)) for version, folder in folders.items()}
+    runs = {version: start(version, request.param, 1, folder) for version, folder in folders.items()}
+    return {version: (runs[version], resources(folder)) for version, folder in folders.items()}
 
 
 def test_the_app_by_hand_runs_without_this_package(made: Made) -> None:
