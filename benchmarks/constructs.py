@@ -1,6 +1,7 @@
 """Sizes, capacity, logical ids and kernel calls of the constructs: the same on every machine, and held to targets."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -63,7 +64,7 @@ def sizes() -> Table:
         name, trust = id_[:-8], types[id_] == ROLE
         target, quota = (TRUST_POLICY_MAX,) * 2 if trust else (DOCUMENT_TARGET, MANAGED_POLICY_MAX)
         lengths = [ruler.document(document), ruler.document(_documents(concrete)[id_])]
-        if name in {"SessionRoleGuards", "SessionRolePermissions"}:
+        if re.fullmatch(r"SessionRole(Guards|Permissions)\d*", name):
             lengths.append(len(json.dumps(short(document, types), separators=(",", ":"))))
             totals.update(dict(zip(("agnostic", "concrete", "short"), lengths, strict=True)))
         if not (fits := max(lengths) < target):
