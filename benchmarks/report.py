@@ -61,7 +61,7 @@ def write(tables: Iterable[Table], source: str) -> None:
         lines = "\n".join(table.lines())
         print(f"\n{table.name}\n{lines}")
         before, _, after = _parted(text, table.name)
-        text = f"{before}\n{source}\n\n{lines}\n\n{after}"
+        text = f"{before}{source}\n\n{lines}\n{after}"
     README.write_text(text)
 
 
