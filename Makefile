@@ -103,13 +103,13 @@ demo: setup ## Run two tasks of two users with real boto3 against the synthesize
 weakenings: setup ## Judge every weakening of every example, not a sample (over half an hour on two cores; ARGS="small" for one)
 	@$(BIN)/python -m tests.exhaustive.weakening_suite $(ARGS)
 
-.PHONY: bench-verifier
-bench-verifier: setup ## Measure the verifier on the reference stack and on generated apps
-	@$(BIN)/python -m benchmarks.verifier
+.PHONY: bench
+bench: setup ## Measure and rewrite benchmarks/README.md (ARGS="constructs" for one group of its tables)
+	@$(BIN)/python -m benchmarks $(ARGS)
 
-.PHONY: bench-constructs
-bench-constructs: setup ## Measure the constructs and rewrite the tables in benchmarks/README.md
-	@$(BIN)/python -m benchmarks.constructs --write
+.PHONY: bench-check
+bench-check: setup ## Check the sizes, counts and calls that benchmarks/README.md prints, and their targets
+	@$(BIN)/python -m benchmarks --check
 
 .PHONY: goldens
 goldens: setup ## Rewrite snapshots/ (read the diff before you commit it)

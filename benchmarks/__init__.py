@@ -1,1 +1,1 @@
-"""Size and speed of the constructs: plain scripts that print tables, never timed tests."""
+"""What the package costs: commands that rewrite the tables of README.md, or check those that no machine changes."""

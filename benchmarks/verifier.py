@@ -1,18 +1,18 @@
 """
-How long the verifier takes, and how much memory: `make bench-verifier`.
+How long the verifier takes, and how much memory.
 
 The generated app has session roles by hand, with four tables each, so that the CDK's own time is not measured.
 """
 
 import json
-import os
-import resource
-import subprocess
 import sys
-import tempfile
-import time
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+
+from benchmarks.process import peak_mib, run
+from benchmarks.report import Table
 
 SIZES = ((5, 20), (10, 40), (25, 100), (50, 200))
 KEYS = ("user_id", "task_id")
@@ -100,50 +100,36 @@ def _role(index: int, tables: list[str]) -> dict[str, Any]:
     }
 
 
-def synthesize(context: dict[str, str], folder: Path) -> Path:
-    """Return the assembly of the reference stack with these switches."""
-    more = {"CDK_VALIDATION": "false", "CDK_OUTDIR": str(folder), "CDK_CONTEXT_JSON": json.dumps(context)}
-    subprocess.run([sys.executable, "app.py"], env={**os.environ, **more}, check=True, capture_output=True)
-    return folder
+def tables() -> Iterator[Table]:
+    """Verify the variants of the reference stack, then generated apps."""
+    rows: list[tuple[object, ...]] = []
+    with TemporaryDirectory() as name:
+        for context in VARIANTS:
+            folder = Path(name, str(len(rows)))
+            run("app", CDK_OUTDIR=str(folder), CDK_CONTEXT_JSON=json.dumps(context))
+            switches = " ".join(f"{key}={value}" for key, value in context.items()) or "as it is"
+            roles = 1 + ("tools" in context) + ("sessionBroker" in context)
+            rows.append((f"reference, {switches}", roles, 4, *_verified(folder)))
+        for roles, count in SIZES:
+            path = Path(name, f"{roles}.template.json")
+            path.write_text(json.dumps(app(roles, count)))
+            rows.append(("generated", roles, count, *_verified(path)))
+    yield Table("verifier", ("app", "session roles", "tables", "seconds", "MiB", "outcome"), rows)
 
 
-def measure(path: Path) -> tuple[float, float, str]:
-    """Return seconds and MiB of one run of the command in a process of its own, and its last line."""
-    begin = time.perf_counter()
-    run = subprocess.run(
-        [sys.executable, "-m", "benchmarks.verifier", "--measured", str(path)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "COLUMNS": "200"},
-    )
-    seconds = time.perf_counter() - begin
-    *_, summary, memory = run.stdout.strip().splitlines()
-    return seconds, float(memory), summary
+def _verified(path: Path) -> tuple[str, str, str]:
+    """Run the command in a process of its own; return seconds and MiB, imports included, and the outcome."""
+    made = run("benchmarks.verifier", path, COLUMNS="200")
+    *_, outcome, memory = made.lines
+    return f"{made.seconds:.1f}", f"{float(memory):.0f}", outcome.split(",")[0]
 
 
-def _measured(path: str) -> None:
+def _verify(path: str) -> None:
     from session_scoping.commands.main import main
 
     main(["verify", path])
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-
-
-def main() -> None:
-    """Print one row per size."""
-    print("| app | session roles | tables | seconds | MiB | outcome |\n|---|---|---|---|---|---|")
-    with tempfile.TemporaryDirectory() as folder:
-        for number, context in enumerate(VARIANTS):
-            seconds, memory, summary = measure(synthesize(context, Path(folder, str(number))))
-            roles = 1 + ("tools" in context) + ("sessionBroker" in context)
-            name = " ".join(f"{key}={value}" for key, value in context.items()) or "as it is"
-            print(f"| reference, {name} | {roles} | 4 | {seconds:.1f} | {memory:.0f} | {summary.split(',')[0]} |")
-        for roles, tables in SIZES:
-            path = Path(folder) / f"{roles}.template.json"
-            path.write_text(json.dumps(app(roles, tables)))
-            seconds, memory, summary = measure(path)
-            print(f"| generated | {roles} | {tables} | {seconds:.1f} | {memory:.0f} | {summary.split(',')[0]} |")
+    print(peak_mib())
 
 
 if __name__ == "__main__":
-    _measured(sys.argv[2]) if sys.argv[1:2] == ["--measured"] else main()
+    _verify(sys.argv[1])

@@ -1,1 +1,1 @@
-"""What the reference stack (`app.py`) adds when a context switch asks for it; one part, one module."""
+"""Parts of the reference stack (`app.py`): its data, and what it adds when a context switch asks for it."""
