@@ -177,13 +177,13 @@ def _index(table: dynamodb.Table, name: str, partition_key: str, sort_key: str |
     )
 
 
-def main() -> None:
-    """Synthesize, with cdk-nag's AwsSolutions pack attached."""
-    app = cdk.App()
+def build(app: cdk.App) -> None:
+    """Add the stack, with cdk-nag's AwsSolutions pack attached."""
     cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     ReferenceStack(app, STACK_NAME)
-    app.synth()
 
 
 if __name__ == "__main__":
-    main()
+    reference = cdk.App()
+    build(reference)
+    reference.synth()
