@@ -47,12 +47,12 @@ setup: .venv/.node ## Install everything from the lock files into .venv and node
 	@$(BIN)/python -m compileall -q session_scoping
 
 .PHONY: synth
-synth: setup ## Synthesize the reference stack into cdk.out (ARGS="-c minting=broker")
+synth: setup ## Synthesize the reference stack into cdk.out (ARGS="-c minting=orchestrator")
 	@$(BIN)/cdk synth --quiet $(ARGS)
 	@ls cdk.out/*.template.json
 
 .PHONY: verify
-verify: synth ## Synthesize, then prove the reference stack (ARGS="-c minting=broker")
+verify: synth ## Synthesize, then prove the reference stack (ARGS="-c minting=orchestrator")
 	@$(BIN)/session-scoping verify cdk.out
 
 .PHONY: test

@@ -4,7 +4,7 @@ The reference stack: task tables, buckets, two compute backends, and the one rol
 The tables and buckets, and what stands behind a context switch, are in `reference/`.
 
 Context (`cdk synth -c name=value`):
-    minting: `compute` (default), `broker`, `credentialBroker` or `webIdentity`.
+    minting: `compute` (default), `orchestrator`, `credentialBroker` or `webIdentity`.
     bedrockModels, bedrockGeo: replace the five models and their geography.
     revokedBefore: end the sessions issued before this instant, such as `2026-11-21T10:00:00Z`.
     revokedTasks: end the sessions of these tasks, comma-separated.
@@ -116,13 +116,13 @@ class ReferenceStack(DataStack):
         self.ecs_role = ScopedComputeRole(self, "EcsTaskRole", backend=ComputeBackend.ECS, **shared)
 
 
-def main() -> None:
-    """Synthesize, with cdk-nag's AwsSolutions pack attached."""
-    app = cdk.App()
+def build(app: cdk.App) -> None:
+    """Add the stack, with cdk-nag's AwsSolutions pack attached."""
     cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     ReferenceStack(app, STACK_NAME)
-    app.synth()
 
 
 if __name__ == "__main__":
-    main()
+    reference = cdk.App()
+    build(reference)
+    reference.synth()

@@ -18,7 +18,7 @@ SIZES = ((5, 20), (10, 40), (25, 100), (50, 200))
 KEYS = ("user_id", "task_id")
 VARIANTS: tuple[dict[str, str], ...] = (
     {},
-    {"minting": "broker"},
+    {"minting": "orchestrator"},
     {"minting": "credentialBroker"},
     {"minting": "webIdentity"},
     {"tools": "on"},

@@ -20,7 +20,7 @@ from botocore.exceptions import ClientError
 from session_scoping import SessionTags
 from session_scoping.testing.enforcement import EnforcedPolicies
 
-MODES: Mapping[str, bool] = {"compute": True, "broker": False, "credentialBroker": False, "webIdentity": False}
+MODES: Mapping[str, bool] = {"compute": True, "orchestrator": False, "credentialBroker": False, "webIdentity": False}
 """Each way of minting in the reference stack, and whether the compute role's credentials are enough to mint."""
 
 

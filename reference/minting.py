@@ -7,14 +7,14 @@ from constructs import Construct
 
 from session_scoping import CredentialBroker, Minting, ScopedComputeRole, TaskTokenIssuer
 
-MODES = ("compute", "broker", "credentialBroker", "webIdentity")
+MODES = ("compute", "orchestrator", "credentialBroker", "webIdentity")
 
 
 def minting(scope: Construct, mode: str, compute_roles: list[ScopedComputeRole]) -> Minting:
     """Return the choice that context `minting` names, and make what it needs."""
     if mode == "compute":
         return Minting.by_compute_roles(*compute_roles)
-    signs = mode != "broker"
+    signs = mode != "orchestrator"
     orchestrator = iam.Role(
         scope,
         "OrchestratorRole",
@@ -22,7 +22,7 @@ def minting(scope: Construct, mode: str, compute_roles: list[ScopedComputeRole])
         description=f"Starts tasks; the only role that {'signs their tokens' if signs else 'mints sessions'}",
     )
     if not signs:
-        return Minting.by_broker(orchestrator, compute_roles=compute_roles)
+        return Minting.by_orchestrator(orchestrator, compute_roles=compute_roles)
     hosted = mode == "webIdentity"
     issuer = TaskTokenIssuer(
         scope,

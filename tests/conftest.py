@@ -29,9 +29,9 @@ def compute_template() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def broker_template() -> dict[str, Any]:
+def orchestrator_template() -> dict[str, Any]:
     """The reference stack where only the orchestrator mints."""
-    return synthesize_reference(minting="broker")
+    return synthesize_reference(minting="orchestrator")
 
 
 @pytest.fixture(scope="session")

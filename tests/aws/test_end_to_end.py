@@ -130,13 +130,13 @@ def test_a_foreign_encryption_key_is_denied_on_the_own_trace(policies: EnforcedP
 
 
 def test_where_a_broker_mints_the_agent_gets_no_session(
-    broker_template: dict[str, Any], enforced_policies: Enforce
+    orchestrator_template: dict[str, Any], enforced_policies: Enforce
 ) -> None:
     """The compute role may not mint in that mode: the agent's own AssumeRole is denied and nothing is sent."""
     from session_scoping import SessionTags
     from session_scoping.agent import TaskSession
 
-    policies: EnforcedPolicies = enforced_policies(broker_template, region=demo.REGION)
+    policies: EnforcedPolicies = enforced_policies(orchestrator_template, region=demo.REGION)
     session = TaskSession(SessionTags(**ALICE), role_arn=policies.arn("SessionRole"))
     with policies.as_role("EcsTaskRole"), pytest.raises(TaskCredentialsError, match="AccessDenied"):
         session.verify()

@@ -24,7 +24,7 @@ ONE_ACTION_KEYS = ("Metrics", "InvokeModelsThroughProfiles")
 NEVER = {"StringEquals": {"aws:PrincipalAccount": "never"}}
 # Guard -> the guard that says the same for a ScopedComputeRole and more; each is needed where the other is absent.
 MASKS = {"DenyMinting": "DenyOtherRoles"}
-MODES = ("compute", "broker")
+MODES = ("compute", "orchestrator")
 COMPUTE_ROLES = ("AgentCoreExecutionRole", "EcsTaskRole")
 
 

@@ -86,7 +86,7 @@ def test_many_tables_of_another_stack_pack_as_they_measure(flags: str) -> None:
     app, far = stacks.new_app(flags), "TheDataStackOfThePlatformTeam"
     data, session = cdk.Stack(app, far), cdk.Stack(app, "S")
     tables = [TenantTable(stacks.table(data, f"TableNumber{number}")) for number in range(24)]
-    SessionRole(session, "SessionRole", minting=Minting.by_broker(stacks.role(session, "Broker")), tables=tables)
+    SessionRole(session, "SessionRole", minting=Minting.by_orchestrator(stacks.role(session, "Broker")), tables=tables)
     templates = stacks.synth(app)
     policies = stacks.resources(templates["S"], "AWS::IAM::ManagedPolicy")
     # The longest name CloudFormation gives each table: <stack>-<logical id>-<13 characters>.
@@ -107,7 +107,7 @@ def test_many_tables_of_the_parent_pack_in_a_nested_stack() -> None:
     parent = cdk.Stack(app, "TheDataStackOfThePlatformTeam")
     child = cdk.NestedStack(parent, "Child")
     tables = [TenantTable(stacks.table(parent, f"TableNumber{number}")) for number in range(24)]
-    SessionRole(child, "SessionRole", minting=Minting.by_broker(stacks.role(child, "Broker")), tables=tables)
+    SessionRole(child, "SessionRole", minting=Minting.by_orchestrator(stacks.role(child, "Broker")), tables=tables)
     (nested,) = (one for name, one in stacks.synth(app).items() if "Child" in name)
     names = [f"<{name}>" for name in nested["Parameters"] if name.endswith("Ref")]
     assert len(names) == len(tables)

@@ -56,8 +56,8 @@ def _role_under_two_imports(stack: cdk.Stack) -> None:
 
 
 def _broker_under_two_imports(stack: cdk.Stack) -> None:
-    broker = Minting.by_broker(_imported_role(stack, "A"), compute_roles=[_imported_role(stack, "B")])
-    stacks.session_role(stack, minting=broker)
+    orchestrator = Minting.by_orchestrator(_imported_role(stack, "A"), compute_roles=[_imported_role(stack, "B")])
+    stacks.session_role(stack, minting=orchestrator)
 
 
 def _table_under_two_imports(stack: cdk.Stack) -> None:
@@ -111,7 +111,7 @@ def _same_role_twice(stack: cdk.Stack) -> None:
 
 def _broker_is_compute(stack: cdk.Stack) -> None:
     one = stacks.role(stack)
-    Minting.by_broker(one, compute_roles=[one])
+    Minting.by_orchestrator(one, compute_roles=[one])
 
 
 def _same_table_twice(stack: cdk.Stack) -> None:
@@ -121,8 +121,8 @@ def _same_table_twice(stack: cdk.Stack) -> None:
 
 def _mixed_minting(stack: cdk.Stack) -> None:
     agent = ScopedComputeRole(stack, "Agent", backend=ComputeBackend.ECS)
-    broker = Minting.by_broker(stacks.role(stack), compute_roles=[agent])
-    stacks.session_role(stack, minting=broker)
+    orchestrator = Minting.by_orchestrator(stacks.role(stack), compute_roles=[agent])
+    stacks.session_role(stack, minting=orchestrator)
     other = cdk.Stack(cast(cdk.App, stack.node.root), "Other")
     stacks.session_role(other, minting=Minting.by_compute_roles(agent))
 
@@ -131,7 +131,7 @@ def _mixed_minting_the_other_way(stack: cdk.Stack) -> None:
     agent = ScopedComputeRole(stack, "Agent", backend=ComputeBackend.ECS)
     stacks.session_role(stack, minting=Minting.by_compute_roles(agent))
     other = cdk.Stack(cast(cdk.App, stack.node.root), "Other")
-    stacks.session_role(other, minting=Minting.by_broker(stacks.role(other, "Broker"), compute_roles=[agent]))
+    stacks.session_role(other, minting=Minting.by_orchestrator(stacks.role(other, "Broker"), compute_roles=[agent]))
 
 
 def _table_in_role_and_policy(stack: cdk.Stack) -> None:

@@ -15,7 +15,7 @@ VARIANTS = ("deployed", "allows only", "broad allow")
 COMPUTE_ROLES = ("AgentCoreExecutionRole", "EcsTaskRole")
 
 
-@pytest.fixture(scope="module", params=["compute", "broker"])
+@pytest.fixture(scope="module", params=["compute", "orchestrator"])
 def world(request: pytest.FixtureRequest) -> World:
     """The reference stack in one minting mode."""
     template: dict[str, Any] = request.getfixturevalue(f"{request.param}_template")
@@ -32,10 +32,10 @@ def test_a_session_reaches_its_own_data_and_no_near_miss(compute_template: dict[
 
 
 def test_sessions_are_the_same_whoever_mints_them(
-    compute_template: dict[str, Any], broker_template: dict[str, Any]
+    compute_template: dict[str, Any], orchestrator_template: dict[str, Any]
 ) -> None:
     """The two minting modes differ in who is trusted, not in what a session reaches."""
-    roles = [World(template).role("SessionRole") for template in (compute_template, broker_template)]
+    roles = [World(template).role("SessionRole") for template in (compute_template, orchestrator_template)]
     assert roles[0].policies == roles[1].policies
 
 
@@ -53,9 +53,9 @@ def _mints(world: World, role: str) -> bool:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_only_the_orchestrator_mints_in_broker_mode(broker_template: dict[str, Any], variant: str) -> None:
+def test_only_the_orchestrator_mints_in_broker_mode(orchestrator_template: dict[str, Any], variant: str) -> None:
     """Where a broker mints, the orchestrator mints with exact tags and no compute role mints at all."""
-    world = World(broker_template)
+    world = World(orchestrator_template)
     assert failures(world, mint_cases(world, "OrchestratorRole", allowed=True), [variant]) == []
     for role in COMPUTE_ROLES:
         assert failures(world, mint_cases(world, role, allowed=False), [variant]) == []

@@ -38,7 +38,7 @@ def _keyed(partition: str | None = None) -> dict[str, stacks.Template]:
         SessionRole(
             stack,
             f"{name}Session",
-            minting=Minting.by_broker(stacks.role(stack, f"{name}Broker")),
+            minting=Minting.by_orchestrator(stacks.role(stack, f"{name}Broker")),
             tables=[TenantTable(stacks.table(stack, f"{name}Table", encryption_key=key), access="get")],
             objects=[TenantObjects.payload(one), TenantObjects.artifacts(one)],
         )
@@ -122,7 +122,7 @@ def test_a_key_of_an_imported_table_opens_in_that_tables_region_and_account() ->
     SessionRole(
         stack,
         "SessionRole",
-        minting=Minting.by_broker(stacks.role(stack, "Broker")),
+        minting=Minting.by_orchestrator(stacks.role(stack, "Broker")),
         tables=[TenantTable(source, access="get", encryption_key=key)],
         objects=[TenantObjects.payload(bucket)],
     )

@@ -31,7 +31,7 @@ from tests.support.vault_stack import PLACE, Vault
 
 GOLDENS = (
     "models",
-    "reference-broker",
+    "reference-orchestrator",
     "reference-compute",
     "reference-tools",
     "reference-credential-broker",
@@ -102,9 +102,9 @@ def test_reference_stack_where_compute_roles_mint(golden: SnapshotAssertion, com
     assert policies(compute_template) == golden(name="reference-compute")
 
 
-def test_reference_stack_where_a_broker_mints(golden: SnapshotAssertion, broker_template: dict[str, Any]) -> None:
+def test_reference_stack_where_a_broker_mints(golden: SnapshotAssertion, orchestrator_template: dict[str, Any]) -> None:
     """The reference stack's roles and policies in broker mode are the reviewed ones."""
-    assert policies(broker_template) == golden(name="reference-broker")
+    assert policies(orchestrator_template) == golden(name="reference-orchestrator")
 
 
 def test_what_a_tool_adds_to_the_reference_stack(
@@ -159,7 +159,7 @@ def test_models_of_every_kind(golden: SnapshotAssertion) -> None:
     profile = "arn:aws:bedrock:us-east-1:111122223333:application-inference-profile/a1b2c3"
     models = Models.profile("us", ["anthropic.claude-sonnet-4-6"]) + Models.profile("global", ["amazon.nova-pro-v1:0"])
     models += Models.in_region(["cohere.embed-english-v3"]) + Models.application_profile(profile, ["meta.llama4"])
-    stacks.session_role(stack, minting=Minting.by_broker(stacks.role(stack, "Broker")), models=models)
+    stacks.session_role(stack, minting=Minting.by_orchestrator(stacks.role(stack, "Broker")), models=models)
     assert policies(stacks.template(stack)) == golden(name="models")
 
 

@@ -37,8 +37,8 @@ def _one_table(kind: str) -> tuple[str, str]:
         "own-account": f"arn:{stack.partition}:dynamodb:{stack.region}:{stack.account}:table/acme",
     }
     source = dynamodb.Table.from_table_arn(stack, "Table", arns[kind])
-    broker = Minting.by_broker(stacks.role(stack, "Broker"))
-    SessionRole(stack, "SessionRole", minting=broker, tables=[TenantTable(source, access="get")])
+    orchestrator = Minting.by_orchestrator(stacks.role(stack, "Broker"))
+    SessionRole(stack, "SessionRole", minting=orchestrator, tables=[TenantTable(source, access="get")])
     found = stacks.by_sid(stacks.deployed(one) for one in stacks.attached(stacks.synth(app), "SessionRole"))
     guards = {
         tuple(found[sid]["Resource"])
@@ -69,9 +69,9 @@ def test_guards_follow_a_table_to_the_account_of_its_stack() -> None:
     stack = cdk.Stack(app, "Stack", env=stacks.environment())
     source = stacks.table(data, table_name="acme")
     key = kms.Key.from_key_arn(stack, "Key", f"arn:aws:kms:eu-west-1:{OTHER_ACCOUNT}:key/k")
-    broker = Minting.by_broker(stacks.role(stack, "Broker"))
+    orchestrator = Minting.by_orchestrator(stacks.role(stack, "Broker"))
     tables = [TenantTable(source, access="get", encryption_key=key)]
-    SessionRole(stack, "SessionRole", minting=broker, tables=tables)
+    SessionRole(stack, "SessionRole", minting=orchestrator, tables=tables)
     found = stacks.by_sid(stacks.deployed(one) for one in stacks.attached(stacks.synth(app), "SessionRole"))
     assert found["GetByTaskId"]["Resource"] == [f"arn:aws:dynamodb:eu-west-1:{OTHER_ACCOUNT}:table/acme"]
     for sid in TABLE_GUARDS:
@@ -85,8 +85,8 @@ def test_a_table_imported_by_an_opaque_token_is_allowed_and_guarded() -> None:
     app = stacks.new_app("no-flags")
     stack = cdk.Stack(app, "Stack")
     source = dynamodb.Table.from_table_arn(stack, "Table", cdk.Fn.import_value("TasksArn"))
-    broker = Minting.by_broker(stacks.role(stack, "Broker"))
-    SessionRole(stack, "SessionRole", minting=broker, tables=[TenantTable(source, access="get")])
+    orchestrator = Minting.by_orchestrator(stacks.role(stack, "Broker"))
+    SessionRole(stack, "SessionRole", minting=orchestrator, tables=[TenantTable(source, access="get")])
     found = stacks.by_sid(stacks.attached(stacks.synth(app), "SessionRole"))
     arn = {"Fn::ImportValue": "TasksArn"}
     name = {"Fn::Select": [1, {"Fn::Split": ["/", {"Fn::Select": [5, {"Fn::Split": [":", arn]}]}]}]}
@@ -179,10 +179,10 @@ def test_a_compute_role_cannot_become_a_broker_late_nor_a_broker_a_compute_role(
     """Where a broker mints, compute roles are denied minting, so one role as both could never mint."""
     stack = cdk.Stack(stacks.new_app(), "Stack")
     broker, agent = stacks.role(stack, "Broker"), ScopedComputeRole(stack, "Agent", backend=ComputeBackend.ECS)
-    session = SessionRole(stack, "SessionRole", minting=Minting.by_broker(broker, compute_roles=[agent]))
-    with pytest.raises(InvalidInputError, match="would be a broker and a compute role"):
+    session = SessionRole(stack, "SessionRole", minting=Minting.by_orchestrator(broker, compute_roles=[agent]))
+    with pytest.raises(InvalidInputError, match="would be an orchestrator and a compute role"):
         session.admit(agent)
-    with pytest.raises(InvalidInputError, match="would be a broker and a compute role"):
+    with pytest.raises(InvalidInputError, match="would be an orchestrator and a compute role"):
         session.deny_tenant_data_to(broker)
 
 
@@ -208,7 +208,7 @@ def test_admit_trust_only_trusts_and_prints_the_owners_half(kind: str) -> None:
 def test_a_broker_admitted_by_trust_only_is_told_of_no_tenant_data() -> None:
     """Only a compute role runs agent code, so that only its owner must see that it has no grant on the data."""
     stack = cdk.Stack(stacks.new_app(), "Stack", env=stacks.environment())
-    minting = Minting.by_broker(stacks.role(stack, "Broker", service="lambda"))
+    minting = Minting.by_orchestrator(stacks.role(stack, "Broker", service="lambda"))
     session = SessionRole(stack, "SessionRole", minting=minting)
     session.admit_trust_only(UNCHANGEABLE["immutable"](stack))
     messages = [str(entry.data) for entry in session.node.metadata if entry.type == "aws:cdk:info"]

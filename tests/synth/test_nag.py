@@ -35,7 +35,7 @@ from session_scoping import (
 from tests.support import stacks
 
 OTHER_PACKS = (HIPAASecurityChecks, NIST80053R5Checks, PCIDSS321Checks, ServerlessChecks)
-MODES = ("compute", "broker", "credentialBroker", "webIdentity")
+MODES = ("compute", "orchestrator", "credentialBroker", "webIdentity")
 # A function's runtime; the key set's public site: no geography, no firewall, no log of who reads public keys.
 ACCEPTED = {"credentialBroker": ("L1",), "webIdentity": ("L1", "S1", "CFR1", "CFR2", "CFR3")}
 FLAGS = tuple(stacks.FLAG_SETS)
@@ -201,7 +201,7 @@ def test_findings_in_a_nested_stack_are_accepted(flags: str) -> None:
     parent = cdk.Stack(app, "Parent")
     child = cdk.NestedStack(parent, "Child")
     bucket = s3.Bucket(parent, "Bucket")
-    minting = Minting.by_broker(stacks.role(child, "Broker"))
+    minting = Minting.by_orchestrator(stacks.role(child, "Broker"))
     SessionRole(child, "SessionRole", minting=minting, objects=[TenantObjects.traces(bucket)])
     assert findings(AwsSolutionsChecks, child) == set()
     app.synth()
@@ -213,7 +213,7 @@ def test_a_renamed_logical_id_is_followed() -> None:
     app = stacks.new_app()
     stack = cdk.Stack(app, "Stack")
     bucket = s3.Bucket(stack, "Bucket")
-    minting = Minting.by_broker(stacks.role(stack, "Broker"))
+    minting = Minting.by_orchestrator(stacks.role(stack, "Broker"))
     made = SessionRole(stack, "SessionRole", minting=minting, objects=[TenantObjects.traces(bucket)])
     resource = bucket.node.default_child
     assert isinstance(resource, s3.CfnBucket)
@@ -239,7 +239,7 @@ def test_each_pack_does_find_what_it_is_asked_about(pack: type[NagPack]) -> None
 def test_a_grant_added_by_a_colleague_stays_a_finding() -> None:
     """The acknowledgements cover what the constructs wrote, not what others add to the same role."""
     stack = cdk.Stack(stacks.new_app(), "Stack")
-    minting = Minting.by_broker(stacks.role(stack, "Broker"))
+    minting = Minting.by_orchestrator(stacks.role(stack, "Broker"))
     made = SessionRole(
         stack, "SessionRole", minting=minting, objects=[TenantObjects.traces(s3.Bucket(stack, "Bucket"))]
     )

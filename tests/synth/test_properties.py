@@ -56,7 +56,7 @@ def build(drawn: dict[str, Any]) -> dict[str, Any]:
     roles = [ScopedComputeRole(stack, f"Agent{n}", backend=ComputeBackend.ECS) for n in range(drawn["minters"])]
     minting = Minting.by_compute_roles(*roles)
     if drawn["broker"]:
-        minting = Minting.by_broker(stacks.role(stack, "Broker"), compute_roles=roles)
+        minting = Minting.by_orchestrator(stacks.role(stack, "Broker"), compute_roles=roles)
     names = [f"anthropic.claude-{number}" for number in range(drawn["models"])]
     session = SessionRole(
         stack,

@@ -1,38 +1,39 @@
 """The reference stack as its user runs it: `app.py`, context switches, and the CDK's own validation."""
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+import aws_cdk as cdk
 import pytest
 
-from app import STACK_NAME
-from tests.support import RECOMMENDED_FLAGS, ROOT
-from tests.support.reference import synthesize_reference
+from app import build
+from session_scoping import InvalidInputError
+from tests.support.reference import run_app, synthesize_reference
+
+RUNS: dict[str, dict[str, Any]] = {
+    "compute": {},
+    "broker": {"minting": "orchestrator"},
+    "credentialBroker": {"minting": "credentialBroker"},
+    "webIdentity": {"minting": "webIdentity"},
+    "vault": {"minting": "orchestrator", "tokenVault": "on"},
+    "bound": {"minting": "orchestrator", "binding": "vpc", "sessionBroker": "acme"},
+}
+Run = dict[str, Any]
 
 
-def _run_app(out: Path, **context: Any) -> subprocess.CompletedProcess[str]:
-    environment = {
-        **os.environ,
-        "CDK_OUTDIR": str(out),
-        "CDK_CONTEXT_JSON": json.dumps({**RECOMMENDED_FLAGS, **context}),
-        "CDK_VALIDATION": "true",
-    }
-    command = [sys.executable, "app.py"]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+@pytest.fixture(scope="module")
+def runs() -> dict[str, Run]:
+    """What `app.py` leaves behind for each set of switches, after it exited with 0."""
+    return run_app(RUNS)
 
 
-@pytest.mark.parametrize("minting", ["compute", "broker", "credentialBroker", "webIdentity"])
-def test_app_synthesizes_clean_under_cdk_nag_and_the_template_validator(tmp_path: Path, minting: str) -> None:
-    """`app.py` exits with 0: AwsSolutions and CloudFormation's rules find nothing that is not acknowledged."""
-    done = _run_app(tmp_path, minting=minting)
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / f"{STACK_NAME}.template.json").exists()
-    report = json.loads((tmp_path / "validation-report.json").read_text())
-    plugins = {plugin["pluginName"]: plugin for plugin in report["pluginReports"]}
+@pytest.mark.parametrize("minting", ["compute", "orchestrator", "credentialBroker", "webIdentity"])
+def test_app_synthesizes_clean_under_cdk_nag_and_the_template_validator(runs: dict[str, Run], minting: str) -> None:
+    """AwsSolutions and CloudFormation's rules find nothing that is not acknowledged."""
+    assert runs[minting]["template"]["Resources"]
+    plugins = dict(runs[minting]["reports"])
     nag = plugins.pop("AwsSolutions")
     assert nag["violations"] == []
     assert all(finding["reason"] for finding in nag["suppressedViolations"])
@@ -40,12 +41,9 @@ def test_app_synthesizes_clean_under_cdk_nag_and_the_template_validator(tmp_path
     assert len(warned) == (1 if minting == "compute" else 0), warned
 
 
-def test_the_token_vault_is_clean_too(tmp_path: Path) -> None:
+def test_the_token_vault_is_clean_too(runs: dict[str, Run]) -> None:
     """With `tokenVault=on` nothing is acknowledged but that GitHub, not AWS, rotates its own secrets."""
-    done = _run_app(tmp_path, tokenVault="on", minting="broker")
-    assert done.returncode == 0, done.stderr
-    report = json.loads((tmp_path / "validation-report.json").read_text())
-    plugins = {plugin["pluginName"]: plugin for plugin in report["pluginReports"]}
+    plugins = dict(runs["vault"]["reports"])
     nag = plugins.pop("AwsSolutions")
     assert nag["violations"] == []
     assert [finding for plugin in plugins.values() for finding in plugin["violations"]] == []
@@ -57,11 +55,11 @@ def test_the_token_vault_is_clean_too(tmp_path: Path) -> None:
     assert "SMG4" in about[0]
 
 
-def test_unknown_switch_is_refused_with_its_values(tmp_path: Path) -> None:
+def test_unknown_switch_is_refused_with_its_values() -> None:
     """A misspelt mode deploys nothing and says which modes there are."""
-    done = _run_app(tmp_path, minting="brokered")
-    assert done.returncode != 0
-    assert "unknown value of context `minting`: got `brokered`, expected `compute` or `broker`" in done.stderr
+    with pytest.raises(InvalidInputError, match="got `brokered`, expected `compute` or `broker`") as caught:
+        build(cdk.App(context={"minting": "brokered"}))
+    assert "unknown value of context `minting`" in str(caught.value)
 
 
 def test_models_come_from_context() -> None:
@@ -122,12 +120,8 @@ def test_a_session_broker_stands_beside_what_was_there(compute_template: dict[st
     assert {key.rstrip("0123456789ABCDEF") for key in added} >= {"DispatcherRole", "SessionBrokerRole"}
 
 
-def test_the_bound_reference_stack_passes_cdk_nag_and_its_own_checks(tmp_path: Path) -> None:
+def test_the_bound_reference_stack_passes_cdk_nag_and_its_own_checks(runs: dict[str, Run]) -> None:
     """Every endpoint sessions need is there, and neither pack nor validator finds anything."""
-    done = _run_app(tmp_path, minting="broker", binding="vpc", sessionBroker="acme")
-    assert done.returncode == 0, done.stderr
-    template = json.loads((tmp_path / f"{STACK_NAME}.template.json").read_text())
-    endpoints = [one for one in template["Resources"].values() if one["Type"] == "AWS::EC2::VPCEndpoint"]
-    assert len(endpoints) == 4
-    report = json.loads((tmp_path / "validation-report.json").read_text())
-    assert [finding for plugin in report["pluginReports"] for finding in plugin["violations"]] == []
+    resources = runs["bound"]["template"]["Resources"]
+    assert len([one for one in resources.values() if one["Type"] == "AWS::EC2::VPCEndpoint"]) == 4
+    assert [finding for plugin in runs["bound"]["reports"].values() for finding in plugin["violations"]] == []

@@ -327,7 +327,7 @@ def _warnings(stack: cdk.Stack) -> list[str]:
     return [str(message.entry.data) for message in assembly.get_stack_by_name(stack.stack_name).messages]
 
 
-@pytest.mark.parametrize("minting", ["compute", "broker"])
+@pytest.mark.parametrize("minting", ["compute", "orchestrator"])
 def test_cdk_nag_finds_nothing_new(minting: str) -> None:
     """Denies of everything on everything are no finding of AwsSolutions."""
     context = {**RECOMMENDED_FLAGS, "minting": minting, "revokedBefore": WHEN, "revokedTasks": "a,b"}

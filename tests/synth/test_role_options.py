@@ -130,7 +130,7 @@ def test_another_tag_set_and_a_single_table_key() -> None:
     SessionRole(
         stack,
         "SessionRole",
-        minting=Minting.by_broker(stacks.role(stack, "Broker")),
+        minting=Minting.by_orchestrator(stacks.role(stack, "Broker")),
         tables=[single],
         tag_keys=["tenant_id", "Region"],
     )

@@ -302,7 +302,9 @@ def test_agent_code_becomes_no_broker_where_a_broker_mints() -> None:
     """Where agent code may become no role at all, it cannot be a caller either."""
     stack = stacks.stack()
     agent = ScopedComputeRole(stack, "Agent", backend=ComputeBackend.ECS)
-    stacks.session_role(stack, minting=Minting.by_broker(stacks.role(stack, "Orchestrator"), compute_roles=[agent]))
+    stacks.session_role(
+        stack, minting=Minting.by_orchestrator(stacks.role(stack, "Orchestrator"), compute_roles=[agent])
+    )
     with pytest.raises(InvalidInputError, match="would assume another role"):
         broker(stack, callers=[agent])
 

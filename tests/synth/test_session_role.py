@@ -208,7 +208,7 @@ def test_broker_mode_leaves_compute_roles_without_any_sts_permission() -> None:
     stack = stacks.stack()
     broker = stacks.role(stack, "Broker")
     compute = ScopedComputeRole(stack, "Agent", backend=ComputeBackend.ECS)
-    session = stacks.session_role(stack, minting=Minting.by_broker(broker, compute_roles=[compute]))
+    session = stacks.session_role(stack, minting=Minting.by_orchestrator(broker, compute_roles=[compute]))
     made = stacks.template(stack)
     role = {"Fn::GetAtt": [stacks.ref(made, "SessionRole"), "Arn"]}
     assert stacks.trust(made, "SessionRole")[0]["Principal"] == {
@@ -336,12 +336,12 @@ def test_first_deployment_can_leave_the_compute_denies_out_and_warns() -> None:
     assert "compute-roles-reach-tenant-data" in _warnings(session.node.path, stack)
 
 
-def test_minting_by_compute_roles_warns_and_by_broker_does_not() -> None:
+def test_minting_by_compute_roles_warns_and_by_orchestrator_does_not() -> None:
     """The mode that does not contain a hijacked agent is visible at synth."""
     stack = stacks.stack()
     assert "compute-roles-mint" in _warnings(stacks.session_role(stack).node.path, stack)
     quiet = stacks.stack()
-    session = stacks.session_role(quiet, minting=Minting.by_broker(stacks.role(quiet, "Broker")))
+    session = stacks.session_role(quiet, minting=Minting.by_orchestrator(stacks.role(quiet, "Broker")))
     assert _warnings(session.node.path, quiet) == ""
 
 

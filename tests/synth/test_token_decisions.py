@@ -97,11 +97,11 @@ def test_the_other_two_actions_go_through_with_the_keys_they_have(
 ) -> None:
     """TagSession has no source identity and SetSourceIdentity no tags: a condition on either would deny every mint."""
     caller, target = broker.role("BrokerRole"), broker.role("SessionRole")
-    by_broker = Question(caller.session(), action, target.arn, ACCOUNT, context, caller.policies, target.trust)
+    by_orchestrator = Question(caller.session(), action, target.arn, ACCOUNT, context, caller.policies, target.trust)
     target = web.role("SessionRole")
     by_token = Question(PROVIDER, action, target.arn, ACCOUNT, context, [], _renamed(target.trust))
     empty = Question(PROVIDER, action, target.arn, ACCOUNT, {}, [], _renamed(target.trust))
-    assert [verdict.allowed for verdict in decide([by_broker, by_token, empty])] == [True, True, False]
+    assert [verdict.allowed for verdict in decide([by_orchestrator, by_token, empty])] == [True, True, False]
 
 
 def test_sts_takes_tokens_of_one_issuer_audience_and_subject(web: World) -> None:

@@ -21,7 +21,7 @@ from tests.support.verify.rewritings import all_at_once
 
 VARIANTS: dict[str, dict[str, str]] = {
     "compute": {},
-    "broker": {"minting": "broker"},
+    "orchestrator": {"minting": "orchestrator"},
     "credentialBroker": {"minting": "credentialBroker"},
     "webIdentity": {"minting": "webIdentity"},
     "tools": {"tools": "on"},

@@ -24,7 +24,7 @@ READ = {"Effect": "Allow", "Action": "s3:GetObject"}
 
 PARTS: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
     "compute": ({}, ("agent code can mint any task",)),
-    "broker": ({"minting": "broker"}, ("OrchestratorRole", "agent code cannot mint")),
+    "orchestrator": ({"minting": "orchestrator"}, ("OrchestratorRole", "agent code cannot mint")),
     "credential-broker": ({"minting": "credentialBroker"}, ("credential broker takes the tags", "signed in the token")),
     "web-identity": ({"minting": "webIdentity"}, ("token of tokens.example.com", "STS takes the tags")),
     "binding": ({"binding": "vpc"}, ("VPC AgentVpc and its Region",)),

@@ -9,7 +9,7 @@ from session_scoping.testing.moto_server import moto_server, settings
 
 FIXTURES = {
     "compute": "compute_template",
-    "broker": "broker_template",
+    "orchestrator": "orchestrator_template",
     "credentialBroker": "credential_broker_template",
     "webIdentity": "web_identity_template",
 }

@@ -157,7 +157,7 @@ def minted_by(principal: Any) -> Template:
         first = trust(template)[0]
         trust(template).append({**first, "Principal": {"AWS": principal}})
 
-    return edit(variant("broker"), "minter", change).template
+    return edit(variant("orchestrator"), "minter", change).template
 
 
 @pytest.mark.parametrize("who", ["role/attacker", "user/bob"])

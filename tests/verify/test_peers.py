@@ -115,7 +115,7 @@ def test_a_function_that_alone_mints_may_be_a_broker_and_somebody_must_say_so(tm
 
 
 def test_where_a_role_is_denied_to_mint_by_name_the_minter_is_a_broker(tmp_path: Path) -> None:
-    """That Deny is how `Minting.by_broker` says which roles agent code runs with; one on every role says nothing."""
+    """That Deny is how `Minting.by_orchestrator` says which roles run agent code; one on every role says nothing."""
 
     def denied(resource: Callable[[PeerStack], str]) -> Callable[[PeerStack], None]:
         def make(stack: PeerStack) -> None:

@@ -307,7 +307,7 @@ def test_an_action_pattern_that_cannot_be_told_apart_is_unknown(pattern: str) ->
 def test_a_promise_in_the_metadata_opens_nothing() -> None:
     """A role that promises attribution and uses session tags is still proved by its tags."""
     stack = small.stack()
-    small.session_role(stack, minting=Minting.by_broker(small.role(stack)))
+    small.session_role(stack, minting=Minting.by_orchestrator(small.role(stack)))
     template = small.template(stack)
     role = template["Resources"][small.ref(template, "SessionRole")]
     role.setdefault("Metadata", {})["session-scoping:attributed-to"] = "*"

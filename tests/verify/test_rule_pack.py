@@ -45,7 +45,7 @@ def with_broker(stack: cdk.Stack, table: dynamodb.ITable) -> tuple[iam.Role, iam
     """Make a session role that a function mints, and return the function's role and the agent's."""
     broker = iam.Role(stack, "Broker", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
     agent = small.role(stack, "Agent")
-    minting = Minting.by_broker(broker, compute_roles=[agent])
+    minting = Minting.by_orchestrator(broker, compute_roles=[agent])
     small.session_role(stack, minting=minting, tables=[TenantTable(table, access="get")])
     return broker, agent
 
@@ -159,9 +159,9 @@ def test_a_minter_that_keeps_nobody_out_is_a_compute_role(stack: cdk.Stack) -> N
     assert check_template(small.template(stack)) == [TENANT_GRANT]
 
 
-def test_the_reference_orchestrator_may_put_into_the_task_table(broker_template: dict[str, Any]) -> None:
-    """With minting=broker the reference stack synthesizes when its orchestrator writes the tasks it starts."""
-    template = json.loads(json.dumps(broker_template))
+def test_the_reference_orchestrator_may_put_into_the_task_table(orchestrator_template: dict[str, Any]) -> None:
+    """With minting=orchestrator the reference stack synthesizes when its orchestrator writes the tasks it starts."""
+    template = json.loads(json.dumps(orchestrator_template))
     table = next(key for key in template["Resources"] if key.startswith("TaskTable"))
     roles = {
         name: next(key for key, one in template["Resources"].items() if key.startswith(name) and _is_role(one))

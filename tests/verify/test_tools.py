@@ -168,11 +168,11 @@ def test_the_rule_pack_fails_a_synth() -> None:
 
 
 def test_the_rule_pack_passes_the_reference_stack(
-    compute_template: dict[str, Any], broker_template: dict[str, Any]
+    compute_template: dict[str, Any], orchestrator_template: dict[str, Any]
 ) -> None:
     """What we emit breaks none of our own rules."""
     assert check_template(compute_template) == []
-    assert check_template(broker_template) == []
+    assert check_template(orchestrator_template) == []
 
 
 @pytest.mark.parametrize(

@@ -76,10 +76,10 @@ def demand_apart(role: iam.IRole, others: Sequence[iam.IRole]) -> None:
     """
     if any(role is other or role.role_arn == other.role_arn for other in others):
         raise InvalidInputError(
-            f"role `{role.node.path}` would be a broker and a compute role of one session role",
+            f"role `{role.node.path}` would be an orchestrator and a compute role of one session role",
             got="the same role as both",
             expected="minters that run no agent code",
-            why="minting is denied to compute roles where a broker mints, so nobody could mint with it",
+            why="minting is denied to compute roles where they do not mint, so nobody could mint with it",
             fix="use two roles, or Minting.by_compute_roles",
         )
 
@@ -106,7 +106,7 @@ def demand_distinct(roles: Sequence[iam.IRole], arns: Sequence[str]) -> None:
     Refuse one role under two imports.
 
     Args:
-        roles: Minters, and where a broker mints the compute roles.
+        roles: Minters, and where an orchestrator mints the compute roles.
         arns: Their ARNs, in the same order: each is asked for once.
 
     Raises:
@@ -119,7 +119,7 @@ def demand_distinct(roles: Sequence[iam.IRole], arns: Sequence[str]) -> None:
                 f"role `{role.node.path}` is named twice among the minters and compute roles",
                 got="the same ARN under two imports",
                 expected="different roles",
-                why="a broker that is also a compute role is no broker, and a repeated role hides a missing one",
+                why="an orchestrator that is also a compute role protects nothing, and a repeated role hides a missing one",
                 fix="name each role once",
             )
         seen.add(arn)

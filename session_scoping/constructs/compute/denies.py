@@ -79,7 +79,7 @@ class RolesGuard:
     Args:
         scope: The session role.
         session_role_arn: Its ARN.
-        mints: Whether the compute roles mint; where a broker does, they may become no role at all.
+        mints: Whether the compute roles mint; where an orchestrator or token does, they may become no role at all.
     """
 
     def __init__(self, scope: Construct, session_role_arn: str, *, mints: bool) -> None:
@@ -92,7 +92,7 @@ class RolesGuard:
         Put the guard on compute roles.
 
         Raises:
-            InvalidInputError: A role mints for this session role, and a broker mints for another one.
+            InvalidInputError: A role mints for this session role, and an orchestrator or token mints for another one.
         """
         roles, new = list(roles), []
         for role in roles:
@@ -143,18 +143,18 @@ class RolesGuard:
 def _refuse_mixed_minting(role: GuardedRole) -> NoReturn:
     raise InvalidInputError(
         f"compute role `{role.node.path}` would mint for one session role and not for another",
-        got="minting by compute roles and by a broker",
+        got="minting by compute roles and by an orchestrator or token",
         expected="one way of minting for all session roles of a compute role",
         why="what it may mint itself, a hijacked agent may mint",
-        fix="let the broker mint for both, or use two compute roles",
+        fix="let the orchestrator mint for both, or use two compute roles",
     )
 
 
 def _refuse_becoming(role: GuardedRole) -> NoReturn:
     raise InvalidInputError(
         f"compute role `{role.node.path}` would assume another role",
-        got="a compute role for which a broker mints",
+        got="a compute role whose sessions an orchestrator or token mints",
         expected="a role that runs no agent code, such as the dispatcher's",
-        why="where a broker mints, agent code may become no role at all",
+        why="where compute roles do not mint, agent code may become no role at all",
         fix="let the broker or the dispatcher assume it and hand its credentials on",
     )

@@ -17,7 +17,7 @@ from session_scoping.contract.task_token import DEFAULT_SUBJECT
 if TYPE_CHECKING:
     from session_scoping.constructs.minting.credential_broker import CredentialBroker
 
-Mode = Literal["compute", "broker", "credential-broker", "web-identity"]
+Mode = Literal["compute", "orchestrator", "credential-broker", "web-identity"]
 
 MINT_ACTIONS = ("sts:AssumeRole", "sts:TagSession")
 
@@ -27,7 +27,7 @@ class Minting:
     """
     The explicit choice of who may mint a session: the compute roles themselves, or somebody out of their reach.
 
-    Build it with `by_compute_roles`, `by_broker`, `by_credential_broker` or `by_web_identity`.
+    Build it with `by_compute_roles`, `by_orchestrator`, `by_credential_broker` or `by_web_identity`.
 
     Attributes:
         mode: `compute`, `broker`, `credential-broker` or `web-identity`.
@@ -85,21 +85,21 @@ class Minting:
         return cls("compute", roles, roles)
 
     @classmethod
-    def by_broker(cls, broker: AnyRole, *, compute_roles: Sequence[AnyRole] = ()) -> "Minting":
+    def by_orchestrator(cls, orchestrator: AnyRole, *, compute_roles: Sequence[AnyRole] = ()) -> "Minting":
         """
         Return minting by one role outside the agents' reach, such as the orchestrator's.
 
-        NOT PROTECTED: a broker that hands out credentials for whatever id it is asked for moves the hole instead
-        of closing it. What it acts on must be authenticated.
+        NOT PROTECTED: an orchestrator that mints for any id it is asked for moves the hole instead of closing it. It
+        must authenticate the requests it acts on.
 
         Args:
-            broker: The only role that may mint.
+            orchestrator: The only role that may mint.
             compute_roles: Roles agent code runs under: tenant data and this session role are denied to them.
 
         Raises:
-            InvalidInputError: The broker is also a compute role, or one role is given twice.
+            InvalidInputError: The orchestrator is also a compute role, or one role is given twice.
         """
-        return cls("broker", (broker,), _listed(compute_roles))
+        return cls("orchestrator", (orchestrator,), _listed(compute_roles))
 
     @classmethod
     def by_credential_broker(cls, broker: "CredentialBroker", *, compute_roles: Sequence[AnyRole] = ()) -> "Minting":
@@ -124,7 +124,7 @@ class Minting:
                 got=f"a {type(broker).__name__}",
                 expected="a CredentialBroker",
                 why="a role or function of another kind checks no task token",
-                fix="pass the CredentialBroker; Minting.by_broker(role) trusts a role",
+                fix="pass the CredentialBroker; Minting.by_orchestrator(role) trusts a role",
             )
         return cls("credential-broker", (role,), _listed(compute_roles), credential_broker=broker)
 
@@ -195,7 +195,7 @@ def demand_open(minting: Minting, path: str) -> None:
             got="a role to admit",
             expected="no minter other than the token's holder",
             why="it would choose a session's tags without a signed token",
-            fix="issue it tokens, or use Minting.by_broker",
+            fix="issue it tokens, or use Minting.by_orchestrator",
         )
 
 
@@ -242,13 +242,13 @@ def _check_distinct(roles: tuple[AnyRole, ...], *, nobody_is_fine: bool) -> None
             got="no role",
             expected="at least one role",
             why="a trust policy without a principal is refused by IAM",
-            fix="pass the compute roles, or Minting.by_broker(orchestrator)",
+            fix="pass the compute roles, or Minting.by_orchestrator(orchestrator)",
         )
     if len({id(role) for role in roles}) != len(roles):
         raise InvalidInputError(
             "one role is named twice among the minters and compute roles",
             got="a repeated role",
             expected="different roles",
-            why="a broker that is also a compute role is no broker, and a repeated role usually hides a missing one",
+            why="an orchestrator that is also a compute role protects nothing, and a repeated role usually hides a missing one",
             fix="name each role once",
         )

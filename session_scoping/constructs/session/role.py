@@ -200,7 +200,7 @@ class SessionRole(Construct):
         """
         Environment variables for the agent's container.
 
-        Where a broker mints, the ARN is left out: the agent assumes nothing. A credential broker's function is named
+        Where an orchestrator mints, the ARN is left out: the agent assumes nothing. A credential broker's function is named
         instead; where a task's token lies (`AGENT_TASK_TOKEN_FILE`) is for the orchestrator to say.
         """
         variables = {environment.SESSION_TAG_KEYS: ",".join(self._tag_keys)}
@@ -208,7 +208,7 @@ class SessionRole(Construct):
             variables[environment.SESSION_TRANSITIVE_TAG_KEYS] = ",".join(self._transitive)
         if broker := self._minting.credential_broker:
             variables[environment.CREDENTIAL_BROKER] = broker.function.function_arn
-        elif self._minting.mode != "broker":
+        elif self._minting.mode != "orchestrator":
             variables[environment.SESSION_ROLE_ARN] = self._arn
         return variables
 
@@ -220,7 +220,7 @@ class SessionRole(Construct):
 
         Raises:
             InvalidInputError: The role is admitted already, cannot be changed from here, or is a compute role where
-                a broker mints.
+                an orchestrator mints.
             QuotaExceededError: The trust policy would exceed its quota.
         """
         minter = underlying(role)
@@ -262,7 +262,7 @@ class SessionRole(Construct):
         Deny compute roles what only sessions may reach; for those that come after the session role.
 
         Raises:
-            InvalidInputError: A role cannot be changed from here, or is the broker; or the Denies are off.
+            InvalidInputError: A role cannot be changed from here, or is the minter; or the Denies are off.
         """
         if not self._fence_is_up:
             raise InvalidInputError(

@@ -16,7 +16,7 @@ def warn(session_role: Construct, minting: Minting, *, fence_is_up: bool) -> Non
         warnings[_COMPUTE_MINTING] = (
             "compute roles mint sessions: code that reads a compute role's credentials can mint a session for any "
             "task. This bounds leaked session credentials and honest bugs, not a hijacked agent. "
-            "Minting.by_broker does; or acknowledge this warning."
+            "Minting.by_orchestrator does; or acknowledge this warning."
         )
     if not fence_is_up:
         warnings[_FENCE_OFF] = (

@@ -42,7 +42,7 @@ def find_compute_roles(estate: Estate, scoped: Sequence[Scoped], options: Option
 
     Without the user's word: who may mint, and the roles of agent runtimes; also what those may become. Where a role is
     denied to mint by name, it is a compute role, and whoever mints is a broker outside its reach: that is how
-    `Minting.by_broker` says it.
+    `Minting.by_orchestrator` says it.
     """
     sessions = {item.role.id for item in scoped}
     others = [role for role in estate.roles.values() if role.id not in sessions]

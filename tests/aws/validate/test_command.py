@@ -25,7 +25,7 @@ Output = pytest.CaptureFixture[str]
 
 
 @pytest.mark.parametrize(
-    "context", [{}, {"minting": "broker"}, {"revokedBefore": "2026-01-01T00:00:00Z", "revokedTasks": "a"}]
+    "context", [{}, {"minting": "orchestrator"}, {"revokedBefore": "2026-01-01T00:00:00Z", "revokedTasks": "a"}]
 )
 def test_the_independent_simulator_agrees_with_every_expectation(context: dict[str, str]) -> None:
     """What the command expects of the reference stack is what an independent simulator says of its documents."""

@@ -12,7 +12,7 @@ from session_scoping.verify.model import Estate
 from tests.support.verify.corpus import estate_of, estate_of_stacks
 from tests.support.verify.mutations import Template
 
-EXAMPLES = ("small", "reference-compute", "reference-broker", "existing-imported", "existing-created")
+EXAMPLES = ("small", "reference-compute", "reference-orchestrator", "existing-imported", "existing-created")
 
 
 @dataclass(frozen=True)
