@@ -119,7 +119,7 @@ def demand_distinct(roles: Sequence[iam.IRole], arns: Sequence[str]) -> None:
                 f"role `{role.node.path}` is named twice among the minters and compute roles",
                 got="the same ARN under two imports",
                 expected="different roles",
-                why="an orchestrator that is also a compute role protects nothing, and a repeated role hides a missing one",
+                why="an orchestrator that is a compute role protects nothing, and a repeated role hides a missing one",
                 fix="name each role once",
             )
         seen.add(arn)

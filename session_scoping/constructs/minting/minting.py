@@ -249,6 +249,6 @@ def _check_distinct(roles: tuple[AnyRole, ...], *, nobody_is_fine: bool) -> None
             "one role is named twice among the minters and compute roles",
             got="a repeated role",
             expected="different roles",
-            why="an orchestrator that is also a compute role protects nothing, and a repeated role usually hides a missing one",
+            why="an orchestrator that is a compute role protects nothing, and a repeated role hides a missing one",
             fix="name each role once",
         )

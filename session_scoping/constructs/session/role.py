@@ -200,8 +200,8 @@ class SessionRole(Construct):
         """
         Environment variables for the agent's container.
 
-        Where an orchestrator mints, the ARN is left out: the agent assumes nothing. A credential broker's function is named
-        instead; where a task's token lies (`AGENT_TASK_TOKEN_FILE`) is for the orchestrator to say.
+        Where an orchestrator mints, the ARN is left out: the agent assumes nothing. A credential broker's function is
+        named instead; where a task's token lies (`AGENT_TASK_TOKEN_FILE`) is for the orchestrator to say.
         """
         variables = {environment.SESSION_TAG_KEYS: ",".join(self._tag_keys)}
         if self._transitive:
