@@ -21,7 +21,7 @@ from benchmarks.with_constructs import build
 from reference.data import MODELS
 from session_scoping import QuotaExceededError, TenantTable
 from session_scoping.constructs.cdk.policy_series import ATTACHED_POLICIES_LEFT_FREE, ATTACHED_POLICIES_MAX
-from session_scoping.constructs.cdk.policy_sizes import MANAGED_POLICY_MAX, TRUST_POLICY_MAX, Ruler
+from session_scoping.constructs.cdk.policy_sizes import MANAGED_POLICY_MAX, TRUST_POLICY_MAX, PolicySizer
 
 DOCUMENT_TARGET = 5473  # what the reference system's weaker session policy takes
 MODELS_TARGET, TABLES_TARGET = 60, 40
@@ -57,13 +57,13 @@ def sizes() -> Table:
     agnostic = _synthesized(lambda app: ReferenceStack(app, STACK_NAME))
     concrete = _synthesized(lambda app: ReferenceStack(app, STACK_NAME, env=known))
     types = {id_: resource["Type"] for id_, resource in agnostic.items()}
-    ruler = Ruler(STACK_NAME, buckets={id_ for id_, type_ in types.items() if type_ == "AWS::S3::Bucket"})
+    sizer = PolicySizer(STACK_NAME, buckets={id_ for id_, type_ in types.items() if type_ == "AWS::S3::Bucket"})
     rows, missed = [], []
     totals: Counter[str] = Counter()
     for id_, document in _documents(agnostic).items():
         name, trust = id_[:-8], types[id_] == ROLE
         target, quota = (TRUST_POLICY_MAX,) * 2 if trust else (DOCUMENT_TARGET, MANAGED_POLICY_MAX)
-        lengths = [ruler.document(document), ruler.document(_documents(concrete)[id_])]
+        lengths = [sizer.document(document), sizer.document(_documents(concrete)[id_])]
         if re.fullmatch(r"SessionRole(Guards|Permissions)\d*", name):
             lengths.append(len(json.dumps(short(document, types), separators=(",", ":"))))
             totals.update(dict(zip(("agnostic", "concrete", "short"), lengths, strict=True)))

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from session_scoping.contract.errors import InvalidInputError
-from session_scoping.contract.tags import SessionTags, demand_policy_text, is_tag_character, leaves_prefix
+from session_scoping.contract.tags import SessionTags, is_tag_character, leaves_prefix, require_policy_text
 
 TASK_LEADING_KEY = "{task_id}"
 
@@ -89,7 +89,7 @@ class KeyFormat:
                 why="IAM would read it as a pattern that matches other tenants",
                 fix="write tags as `{tag}` and leave wildcards out",
             )
-        demand_policy_text((text,))
+        require_policy_text((text,))
         if not tags:
             raise InvalidInputError(
                 f"{what} `{text}` names no session tag",

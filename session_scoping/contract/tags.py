@@ -95,7 +95,7 @@ def parse_tag_keys(keys: Iterable[str]) -> tuple[str, ...]:
     return parsed
 
 
-def demand_policy_text(texts: tuple[str, ...]) -> tuple[str, ...]:
+def require_policy_text(texts: tuple[str, ...]) -> tuple[str, ...]:
     """
     Return the texts, or refuse what a policy document cannot hold although a tag can.
 

@@ -11,11 +11,9 @@ from botocore.config import Config
 from session_scoping import InvalidInputError
 from session_scoping.agent.children.owner_file import OwnerFile
 from session_scoping.agent.errors import AnswerRefusedError
-from session_scoping.agent.session import refresh
-from session_scoping.agent.session import refresh_attempt as attempt
+from session_scoping.agent.session import refresh, refresh_attempt
 from session_scoping.agent.session.credential_set import CredentialSet, check_left
-from session_scoping.agent.sources import assume_role as assume
-from session_scoping.agent.sources import credential_broker as broker
+from session_scoping.agent.sources import assume_role, credential_broker
 from session_scoping.agent.sources.credential_broker import BrokeredRole
 from session_scoping.agent.sources.token_source import TokenSource
 from session_scoping.agent.sources.web_identity import check_duration
@@ -116,21 +114,21 @@ def longest_call(config: Any) -> float:
     return float(config.connect_timeout + config.read_timeout)
 
 
-@pytest.mark.parametrize("config", [assume.STS_CONFIG, broker._CONFIG])
+@pytest.mark.parametrize("config", [assume_role.STS_CONFIG, credential_broker._CONFIG])
 def test_one_request_is_made_for_each_attempt_and_ends_before_it(config: Config) -> None:
     """The refresh spaces attempts, so that botocore's own retries would multiply them."""
     assert config.retries == {"total_max_attempts": 1, "mode": "standard"}  # type: ignore[attr-defined]
-    assert longest_call(config) < attempt.DEADLINE_SECONDS == 20
+    assert longest_call(config) < refresh_attempt.DEADLINE_SECONDS == 20
 
 
 def test_the_broker_is_given_a_second_more_than_its_function_has() -> None:
     """A function that is cut off at its timeout has answered by then."""
-    assert broker._CONFIG.read_timeout == FUNCTION_TIMEOUT_SECONDS + 1  # type: ignore[attr-defined]
+    assert credential_broker._CONFIG.read_timeout == FUNCTION_TIMEOUT_SECONDS + 1  # type: ignore[attr-defined]
 
 
 def test_a_waiting_thread_outlasts_the_attempt_it_waits_for() -> None:
     """It hears how the attempt ended, and not that another thread was asking."""
-    assert refresh._LOCK_SECONDS == attempt.DEADLINE_SECONDS + 5
+    assert refresh._LOCK_SECONDS == refresh_attempt.DEADLINE_SECONDS + 5
 
 
 def test_the_vault_is_asked_up_to_three_times() -> None:

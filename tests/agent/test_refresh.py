@@ -18,12 +18,12 @@ from botocore.config import Config
 
 from session_scoping import SessionTags
 from session_scoping.agent import TaskCredentialsError, TaskSession
-from session_scoping.agent.session import refresh_attempt as attempt
+from session_scoping.agent.session import refresh_attempt
 from session_scoping.agent.session.clock import Clock
 from session_scoping.agent.session.credential_set import CredentialSet
 from session_scoping.agent.session.identity import Identity, prove_patiently
 from session_scoping.agent.session.refresh import TaskCredentials
-from session_scoping.agent.sources import assume_role as assume
+from session_scoping.agent.sources import assume_role
 from tests.support.stand_in_sts import (
     ACCOUNT,
     SECRET,
@@ -142,8 +142,8 @@ def test_after_expiry_a_real_client_raises_ours(session: TaskSession, sts: Stand
 
 def test_a_slow_sts_is_a_timeout(session: TaskSession, sts: StandInSts, monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer that does not come in time is a failure; the request is not sent again."""
-    short = assume.STS_CONFIG.merge(Config(read_timeout=0.2))
-    monkeypatch.setattr(assume, "STS_CONFIG", short)
+    short = assume_role.STS_CONFIG.merge(Config(read_timeout=0.2))
+    monkeypatch.setattr(assume_role, "STS_CONFIG", short)
     sts.behave = lambda _: Reply(GOOD, delay=LONG)
     with pytest.raises(TaskCredentialsError) as caught:
         key_of(session)
@@ -153,7 +153,7 @@ def test_a_slow_sts_is_a_timeout(session: TaskSession, sts: StandInSts, monkeypa
 
 def test_a_dripping_answer_is_a_timeout(session: TaskSession, sts: StandInSts, monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer that comes byte by byte outlives every socket timeout, but not the attempt's deadline."""
-    monkeypatch.setattr(attempt, "DEADLINE_SECONDS", 0.3)
+    monkeypatch.setattr(refresh_attempt, "DEADLINE_SECONDS", 0.3)
     sts.behave = lambda _: Reply(GOOD, drip=0.1)
     with pytest.raises(TaskCredentialsError) as caught:
         key_of(session)
@@ -216,7 +216,7 @@ def test_patience_ends(session: TaskSession, sts: StandInSts, clock: MovableCloc
 def test_patience_is_asked_for_and_not_wasted(
     code: str, patience: float, session: TaskSession, sts: StandInSts, clock: MovableClock
 ) -> None:
-    """Without patience for one more attempt, and for a lasting refusal, verify() raises at once."""
+    """Without patience for one more refresh_attempt, and for a lasting refusal, verify() raises at once."""
     pauses: list[float] = []
     sts.behave = lambda _: error(code, 400)
     with pytest.raises(TaskCredentialsError):

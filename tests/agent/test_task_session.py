@@ -22,7 +22,7 @@ from session_scoping.agent import (
     UnsafeAmbientWarning,
     unsafe_ambient_session,
 )
-from session_scoping.agent.session import refresh_attempt as attempt
+from session_scoping.agent.session import refresh_attempt
 from tests.agent.conftest import assumed_compute_role
 from tests.support.stand_in_sts import ACCOUNT, ROLE_ARN, Reply, Request, StandInSts, error
 from tests.support.task import AMBIENT_KEY, TAGS, MovableClock, key_of
@@ -336,7 +336,7 @@ def test_verify_does_not_wait_for_a_dripping_identity(
 ) -> None:
     """An identity that comes byte by byte proves nothing, and does not hold the start up."""
     key_of(session)
-    monkeypatch.setattr(attempt, "DEADLINE_SECONDS", 0.3)
+    monkeypatch.setattr(refresh_attempt, "DEADLINE_SECONDS", 0.3)
     sts.behave = lambda _: Reply("x" * 900, drip=0.1)
     with pytest.raises(TaskCredentialsError, match="in time") as caught:
         session.verify()
@@ -545,7 +545,7 @@ def test_without_a_compute_role_nothing_is_sent(
 def test_the_compute_role_s_own_calls_are_not_retried(
     by_profile: bool, make_session: Make, sts: StandInSts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the compute role is itself assumed, a broken STS gets one request per attempt, whatever is set."""
+    """Where the compute role is itself assumed, a broken STS gets one request per refresh_attempt, whatever is set."""
     assumed_compute_role(by_profile=by_profile, folder=tmp_path, monkeypatch=monkeypatch)
     sts.behave = lambda _: error("InternalFailure", 500)
     session = make_session()

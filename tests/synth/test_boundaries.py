@@ -19,8 +19,8 @@ from session_scoping import (
 from session_scoping.constructs.attribution.callers import too_large
 from session_scoping.constructs.cdk.documents import Section, document_of, pack
 from session_scoping.constructs.cdk.policy_series import PolicySeries, check_attachments, count_attached
-from session_scoping.constructs.cdk.policy_sizes import Ruler
-from session_scoping.constructs.cdk.stack_context import Site
+from session_scoping.constructs.cdk.policy_sizes import PolicySizer
+from session_scoping.constructs.cdk.stack_context import StackContext
 from session_scoping.constructs.cdk.statements import allow
 from tests.support import stacks
 from tests.synth.test_token_minting import AUDIENCE, ISSUER, broker, issuer, provider
@@ -137,9 +137,9 @@ def test_what_is_too_large_alone_is_refused() -> None:
 def test_a_trust_policy_may_have_2048_characters(left: int, refused: bool) -> None:
     """The quota that nobody needs to have raised."""
     empty = {"Version": "2012-10-17", "Statement": [{"Sid": ""}]}
-    ruler = Ruler("Stack")
-    document = {**empty, "Statement": [{"Sid": "x" * (2048 - ruler.document(empty) - left)}]}
-    found = too_large(document, ruler)
+    sizer = PolicySizer("Stack")
+    document = {**empty, "Statement": [{"Sid": "x" * (2048 - sizer.document(empty) - left)}]}
+    found = too_large(document, sizer)
     assert (found is not None) == refused
     assert found is None or "got 2049 characters, expected at most 2048" in found
 
@@ -156,7 +156,7 @@ def test_a_role_is_given_ten_policies() -> None:
 def test_two_of_them_are_left_for_the_role_s_owner() -> None:
     """A session role fills eight, and the ninth is refused."""
     stack = stacks.stack()
-    series = PolicySeries(stack, "P", Site.of(stack), Ruler.at(Site.of(stack)))
+    series = PolicySeries(stack, "P", StackContext.of(stack), PolicySizer.at(StackContext.of(stack)))
     role = stacks.role(stack)
     for number in range(8):
         series.write([Section.whole(allow(f"S{number}", ["s3:GetObject"], ["*"]))], [role])
@@ -211,14 +211,14 @@ RENDERED: dict[str, tuple[Any, str]] = {
 def test_what_is_not_known_yet_counts_at_its_longest(name: str) -> None:
     """A value of a reference has the length of the longest that CloudFormation makes of it, no more and no less."""
     value, rendered = RENDERED[name]
-    assert Ruler("Stack", {"Bucket": len("a-bucket")}, {"Bucket"}).length(value) == len(rendered)
+    assert PolicySizer("Stack", {"Bucket": len("a-bucket")}, {"Bucket"}).length(value) == len(rendered)
 
 
 def test_a_document_counts_without_white_space() -> None:
-    """IAM counts every character of the JSON but white space, and so does the ruler."""
+    """IAM counts every character of the JSON but white space, and so does the sizer."""
     document = document_of([{**allow("S", ["s3:GetObject", "s3:PutObject"], ["*"]), "Condition": {"N": {"a": 1}}}])
     text = '{"Version":"2012-10-17","Statement":[{"Sid":"S","Effect":"Allow","Action":["s3:GetObject","s3:PutObject"],'
     text += '"Resource":["*"],"Condition":{"N":{"a":1}}}]}'
-    assert Ruler("Stack").document(document) == len(text)
-    assert Ruler("Stack").document({"Ref": "AWS::AccountId"}) == len('"111122223333"')
-    assert Ruler("Stack").document([]) == len("[]")
+    assert PolicySizer("Stack").document(document) == len(text)
+    assert PolicySizer("Stack").document({"Ref": "AWS::AccountId"}) == len('"111122223333"')
+    assert PolicySizer("Stack").document([]) == len("[]")

@@ -24,7 +24,7 @@ from session_scoping import (
     TenantTable,
     WorkloadBinding,
 )
-from session_scoping.constructs.cdk.policy_sizes import TRUST_POLICY_MAX, Ruler
+from session_scoping.constructs.cdk.policy_sizes import TRUST_POLICY_MAX, PolicySizer
 from session_scoping.contract import environment
 from session_scoping.lambdas import bundle
 from tests.support import stacks
@@ -250,7 +250,7 @@ def test_transitive_tags_reach_the_function_and_the_trust() -> None:
 def test_the_trust_policy_with_default_tags_leaves_room(request: pytest.FixtureRequest, mode: str) -> None:
     """As rendered, unknown names at the length CloudFormation gives them, it stays under IAM's 2,048 characters."""
     document = {"Version": "2012-10-17", "Statement": stacks.trust(request.getfixturevalue(mode), "SessionRole")}
-    assert Ruler("x" * 64).document(document) < TRUST_POLICY_MAX - 300
+    assert PolicySizer("x" * 64).document(document) < TRUST_POLICY_MAX - 300
 
 
 def test_alarms_are_made_when_asked_for() -> None:
@@ -389,7 +389,7 @@ def test_a_binding_and_a_revocation_narrow_every_statement_by_web_identity() -> 
     ] * 3
     assert all(s["Condition"]["StringNotEquals"] == {"aws:RequestTag/task_id": ["T1"]} for s in statements)
     document = {"Version": "2012-10-17", "Statement": statements}
-    assert Ruler("x" * 64).document(document) < TRUST_POLICY_MAX
+    assert PolicySizer("x" * 64).document(document) < TRUST_POLICY_MAX
 
 
 def test_a_binding_and_a_credential_broker_exclude_each_other() -> None:

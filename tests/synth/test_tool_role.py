@@ -16,9 +16,9 @@ from session_scoping import (
     TenantTable,
     ToolScopedRole,
 )
-from session_scoping.constructs.cdk.stack_context import Site
+from session_scoping.constructs.cdk.stack_context import StackContext
 from session_scoping.constructs.cdk.statements import Conditions
-from session_scoping.constructs.restrictions.restriction import Limit
+from session_scoping.constructs.restrictions.restriction import Restriction
 from tests.support import stacks
 from tests.support.cases import Case, failures, session_cases
 from tests.support.derivation_cases import becoming_cases, chaining_cases, mint_cases, tool_cases
@@ -210,10 +210,10 @@ def test_the_name_may_be_left_to_the_client() -> None:
     assert [key for key in metadata if key.startswith("session-scoping:")] == ["session-scoping:tool-of"]
 
 
-class _OneVpc(Limit):
+class _OneVpc(Restriction):
     __hash__ = None  # type: ignore[assignment]  # as for a limit that holds a mapping
 
-    def trust_conditions(self, site: Site) -> Conditions:  # noqa: ARG002 - the base class's signature
+    def trust_conditions(self, site: StackContext) -> Conditions:  # noqa: ARG002 - the base class's signature
         return {"StringEqualsIfExists": {"aws:SourceVpc": "vpc-1"}}
 
 

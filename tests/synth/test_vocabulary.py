@@ -4,7 +4,7 @@ import pytest
 from aws_cdk import aws_kms as kms
 
 from session_scoping import InvalidInputError, Models, TenantObjects, TenantTable
-from session_scoping.constructs.cdk.stack_context import Site
+from session_scoping.constructs.cdk.stack_context import StackContext
 from tests.support import stacks
 from tests.synth.test_token_minting import broker, signing_key
 
@@ -35,7 +35,9 @@ OBJECTS = {
 def test_a_word_for_rows_is_these_actions(word: str) -> None:
     """No word opens a scan, an index or PartiQL."""
     stack = stacks.stack()
-    bound = TenantTable(stacks.table(stack), access=word).bind(Site.of(stack), ["task_id"], lambda _: Site.of(stack))
+    bound = TenantTable(stacks.table(stack), access=word).bind(
+        StackContext.of(stack), ["task_id"], lambda _: StackContext.of(stack)
+    )
     assert list(bound.actions) == [f"dynamodb:{action}" for action in ROWS[word]]
 
 

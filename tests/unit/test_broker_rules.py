@@ -15,8 +15,7 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from session_scoping import SessionTags
-from session_scoping import orchestrator as issuing
+from session_scoping import SessionTags, orchestrator
 from session_scoping.contract.jws import UnverifiedToken
 from session_scoping.contract.names import RoleArn
 from session_scoping.contract.task_token import TaskToken
@@ -116,7 +115,9 @@ def test_a_call_starts_only_where_it_can_end_in_time() -> None:
         _demand_time(Context(5999), "assume")
 
 
-@pytest.mark.parametrize(("config", "attempts"), [(exchange.CONFIG, 2), (issuing._CONFIG, 3), (key_set._CONFIG, 4)])
+@pytest.mark.parametrize(
+    ("config", "attempts"), [(exchange.CONFIG, 2), (orchestrator._CONFIG, 3), (key_set._CONFIG, 4)]
+)
 def test_calls_that_nothing_else_repeats_are_repeated(config: Any, attempts: int) -> None:
     """Nobody asks again for a function or an orchestrator: botocore does, in its standard mode."""
     assert config.retries == {"total_max_attempts": attempts, "mode": "standard"}

@@ -72,7 +72,7 @@ def test_a_boundary_by_a_tag_the_role_has_is_no_limit() -> None:
     boundary = allow("*", "*", Condition=BY_TEAM)
     template = by_hand(
         Compute=compute("agents", PermissionsBoundary={"Ref": "Limit"}),
-        Limit={"Type": "AWS::IAM::ManagedPolicy", "Properties": {"PolicyDocument": document(boundary)}},
+        Restriction={"Type": "AWS::IAM::ManagedPolicy", "Properties": {"PolicyDocument": document(boundary)}},
         Opening=policy("Compute", allow("dynamodb:GetItem", TABLE)),
     )
     (result,) = judged(template, "compute-isolation")

@@ -165,7 +165,7 @@ def _with_aws(arguments: argparse.Namespace) -> int:
         after = lifted(before, arguments.lift)
     else:
         revoked = _asked(arguments, lambda: policy.seen_at)
-        policy.demand_declared(revoked.tags)
+        policy.require_declared(revoked.tags)
         _warn_ahead(revoked, policy.seen_at)
         after = merged(before, revoked)
     changes = after != before

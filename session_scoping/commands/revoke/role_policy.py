@@ -56,7 +56,7 @@ class RolePolicy:
                 fix="use a --profile of the role's account",
             )
 
-    def demand_declared(self, keys: Iterable[str]) -> None:
+    def require_declared(self, keys: Iterable[str]) -> None:
         """
         Refuse a tag that the role's trust policy does not speak of.
 

@@ -8,7 +8,7 @@ import jsii
 from aws_cdk import aws_iam as iam
 
 from session_scoping.constructs.attribution.statements import WebIdentity
-from session_scoping.constructs.cdk.policy_sizes import TRUST_POLICY_MAX, Ruler, too_large_message
+from session_scoping.constructs.cdk.policy_sizes import TRUST_POLICY_MAX, PolicySizer, too_large_message
 from session_scoping.constructs.cdk.stack_context import is_token
 from session_scoping.constructs.compute.role import AnyRole, ScopedComputeRole
 from session_scoping.contract.errors import InvalidInputError
@@ -44,9 +44,9 @@ class PlainStatements(iam.PrincipalBase):
         document.add_statements(*self._statements)
 
 
-def too_large(trust: Any, ruler: Ruler) -> str | None:
+def too_large(trust: Any, sizer: PolicySizer) -> str | None:
     """Return the error for a trust policy over its quota, if it is."""
-    size = ruler.document(trust)
+    size = sizer.document(trust)
     return too_large_message("the trust policy", size, TRUST_POLICY_MAX, _SPLIT) if size > TRUST_POLICY_MAX else None
 
 
@@ -88,9 +88,9 @@ def parameter_name(tenant: str, given: str | None) -> str:
     return name
 
 
-def trust_errors(path: str, tenant: str, ruler: Ruler, trust: Any) -> Iterable[str]:
+def trust_errors(path: str, tenant: str, sizer: PolicySizer, trust: Any) -> Iterable[str]:
     """Measure the trust policy, and refuse a statement that admits others, the library's own or another."""
-    if message := too_large(trust, ruler):
+    if message := too_large(trust, sizer):
         yield message
     for statement in trust["Statement"]:
         if statement["Effect"] != "Allow" or statement.get("Action") == "sts:TagSession":

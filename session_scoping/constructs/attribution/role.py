@@ -28,17 +28,17 @@ from session_scoping.constructs.attribution.statements import (
     identified,
 )
 from session_scoping.constructs.cdk.documents import Section
-from session_scoping.constructs.cdk.metadata import promise, tell_owner
+from session_scoping.constructs.cdk.metadata import tell_owner, write_metadata
 from session_scoping.constructs.cdk.policy_series import PolicySeries, check_attachments, flatten
-from session_scoping.constructs.cdk.policy_sizes import Ruler
-from session_scoping.constructs.cdk.roles import demand_changeable, demand_exact, demand_new
-from session_scoping.constructs.cdk.stack_context import Site, properties_of
+from session_scoping.constructs.cdk.policy_sizes import PolicySizer
+from session_scoping.constructs.cdk.roles import require_changeable, require_exact, require_new
+from session_scoping.constructs.cdk.stack_context import StackContext, properties_of
 from session_scoping.constructs.cdk.statements import Statement
-from session_scoping.constructs.cdk.synth_checks import Check, FinishedTree
-from session_scoping.constructs.compute.role import AnyRole, ScopedComputeRole, underlying
+from session_scoping.constructs.cdk.synth_checks import Check, SynthChecks
+from session_scoping.constructs.compute.role import AnyRole, ScopedComputeRole, policy_role
 from session_scoping.constructs.data.models import Models
-from session_scoping.constructs.restrictions.restriction import Limit, Limited, Limits
-from session_scoping.constructs.session.arguments import check_kinds, listed
+from session_scoping.constructs.restrictions.restriction import RestrictedRole, Restriction, RestrictionSet
+from session_scoping.constructs.session.arguments import as_tuple, check_kinds
 from session_scoping.contract import environment
 from session_scoping.contract.errors import QuotaExceededError
 from session_scoping.contract.metadata import ATTRIBUTED_TO
@@ -71,7 +71,7 @@ class SessionBrokerRole(Construct):
         managed_policies: Sequence[iam.IManagedPolicy] = (),
         chain_to: Sequence[iam.IRole] = (),
         pod_identity: bool = False,
-        limits: Sequence[Limit] = (),
+        limits: Sequence[Restriction] = (),
         ssm_parameter_name: str | None = None,
         role_name: str | None = None,
         path: str | None = None,
@@ -104,19 +104,19 @@ class SessionBrokerRole(Construct):
                 named twice, a parameter name SSM refuses, or a limit that reads a session tag.
             QuotaExceededError: A document or the number of policies would exceed its quota.
         """
-        callers, limits, chain_to = listed(callers), listed(limits), listed(chain_to)
+        callers, limits, chain_to = as_tuple(callers), as_tuple(limits), as_tuple(chain_to)
         check_kinds(models=[models], limits=limits)
         check_tenant(tenant)
         check_callers(callers)
         super().__init__(scope, id)
         self._tenant, self._pod_identity = tenant, pod_identity
-        self._site = Site.of(scope)
-        self._ruler = Ruler.at(self._site)
-        self._limits = Limits(limits)
+        self._context = StackContext.of(scope)
+        self._sizer = PolicySizer.at(self._context)
+        self._restrictions = RestrictionSet(limits)
         self._models = models
         # Session tags, where there are any, are the pods' own: no limit may read one.
-        self._limits.check(self, ())
-        self._terms = TrustTerms(tenant, self._limits.trust_conditions(self._site), pod_identity)
+        self._restrictions.check(self, ())
+        self._terms = TrustTerms(tenant, self._restrictions.trust_conditions(self._context), pod_identity)
         self._callers: list[iam.IRole] = []
         roles = [self._checked(caller) for caller in callers if not isinstance(caller, WebIdentity)]
         self._role = iam.Role(
@@ -136,9 +136,9 @@ class SessionBrokerRole(Construct):
         self._wire_chain(chain_to)
         for caller in callers:
             self._let_become(caller)
-        self._promise()
+        self._write_metadata()
         self._publish(ssm_parameter_name)
-        FinishedTree.of(self._site).ask(self._finished)
+        SynthChecks.of(self._context).add(self._finished)
 
     @property
     def role(self) -> iam.Role:
@@ -188,20 +188,20 @@ class SessionBrokerRole(Construct):
             InvalidInputError: The role is admitted already.
             QuotaExceededError: The trust policy would exceed its quota.
         """
-        caller = underlying(role)
-        demand_new(caller, self._callers)
-        demand_exact(caller)
+        caller = policy_role(role)
+        require_new(caller, self._callers)
+        require_exact(caller)
         self._callers.append(caller)
         self._trust(caller)
         statements = self._terms.caller_statements(self._role_arn)
-        arn = flatten(self._site.stack.resolve(self._role_arn))
+        arn = flatten(self._context.stack.resolve(self._role_arn))
         tell_owner(self, caller, "these to role", [{**statement, "Resource": arn} for statement in statements])
         return statements
 
     def _checked(self, role: AnyRole) -> iam.IRole:
-        caller = underlying(role)
-        demand_new(caller, self._callers)
-        demand_changeable(caller, self._site)
+        caller = policy_role(role)
+        require_new(caller, self._callers)
+        require_changeable(caller, self._context)
         self._callers.append(caller)
         return caller
 
@@ -210,22 +210,22 @@ class SessionBrokerRole(Construct):
         statements = self._terms.role_statements(arns) if arns else []
         for caller in callers:
             if isinstance(caller, WebIdentity):
-                statements += self._terms.web_statements(caller, self._site)
+                statements += self._terms.web_statements(caller, self._context)
         return statements
 
     def _trust(self, caller: iam.IRole) -> None:
         policy = cast(iam.PolicyDocument, self._role.assume_role_policy)
         policy.add_statements(*self._terms.role_statements([caller.role_arn]))
-        if message := too_large(self._site.stack.resolve(policy), self._ruler):
+        if message := too_large(self._context.stack.resolve(policy), self._sizer):
             raise QuotaExceededError(message)
 
     def _write(self, chain_to: Sequence[iam.IRole], callers: Sequence[iam.IRole]) -> None:
         arns = [role.role_arn for role in chain_to]
         guards = guard_sections(self._tenant, arns, pod_identity=self._pod_identity)
-        guards += self._limits.guards(self._site)
+        guards += self._restrictions.guards(self._context)
         base = identified(self._tenant, "aws:SourceIdentity")
         allowed = [
-            *(self._models.sections(self._site, base) if self._models else []),
+            *(self._models.sections(self._context, base) if self._models else []),
             *chain_sections(self._tenant, arns, pod_identity=self._pod_identity),
         ]
         self._guards.write(guards, [self._role])
@@ -244,22 +244,26 @@ class SessionBrokerRole(Construct):
     def _wire_chain(self, chain_to: Sequence[iam.IRole]) -> None:
         """Let the roles further on trust this one; print the statement where that cannot be done from here."""
         for role in chain_to:
-            demand_exact(role)
+            require_exact(role)
             statements = [*chain_trust(self._tenant, self._role_arn, pod_identity=self._pod_identity)]
-            policy = role.assume_role_policy if isinstance(role, iam.Role) and role.stack is self._site.stack else None
+            policy = (
+                role.assume_role_policy if isinstance(role, iam.Role) and role.stack is self._context.stack else None
+            )
             if policy is not None:
                 policy.add_statements(*statements)
                 continue
-            readable = [self._site.stack.resolve(statement.to_statement_json()) for statement in statements]
+            readable = [self._context.stack.resolve(statement.to_statement_json()) for statement in statements]
             tell_owner(self, role, "this to the trust policy of", readable)
 
     def _let_become(self, caller: Caller) -> None:
         if isinstance(caller, ScopedComputeRole):
             caller.let_become(self._role_arn)
 
-    def _promise(self) -> None:
+    def _write_metadata(self) -> None:
         """Write down what the verifier holds this role to."""
-        promise(self._role, {ATTRIBUTED_TO: pattern_of(self._tenant), **self._limits.promises(self._site)})
+        write_metadata(
+            self._role, {ATTRIBUTED_TO: pattern_of(self._tenant), **self._restrictions.metadata(self._context)}
+        )
 
     def _publish(self, name: str | None) -> None:
         self._parameter = ssm.StringParameter(
@@ -272,14 +276,14 @@ class SessionBrokerRole(Construct):
 
     def _finished(self) -> Iterable[Check]:
         resource = cast(cdk.CfnResource, self._role.node.default_child)
-        errors = partial(trust_errors, self._role.node.path, self._tenant, self._ruler)
+        errors = partial(trust_errors, self._role.node.path, self._tenant, self._sizer)
         yield Check(properties_of(resource)["assumeRolePolicyDocument"], errors)
         for series in (self._guards, self._permissions, self._calls):
             yield from series.finished()
         for caller in self._callers:
             yield from boundary_checks(caller, ASSUME_ACTIONS)
         services = frozenset({"sts", *(["bedrock-runtime"] if self._models else [])})
-        yield from self._limits.checks(Limited(self, self._site, tuple(self._callers), services))
+        yield from self._restrictions.checks(RestrictedRole(self, self._context, tuple(self._callers), services))
 
     def _series(self, base_id: str) -> PolicySeries:
-        return PolicySeries(self, base_id, self._site, self._ruler, _WILDCARD_REASON)
+        return PolicySeries(self, base_id, self._context, self._sizer, _WILDCARD_REASON)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from aws_cdk import aws_iam as iam
 
 from session_scoping.constructs.cdk.documents import Section
-from session_scoping.constructs.cdk.stack_context import Site, has_wildcard, is_token
+from session_scoping.constructs.cdk.stack_context import StackContext, has_wildcard, is_token
 from session_scoping.constructs.cdk.statements import Conditions, Statement, allow, deny, merge
 from session_scoping.constructs.session.guards import CHAINING_ACTIONS
 from session_scoping.contract.errors import InvalidInputError
@@ -70,9 +70,9 @@ class WebIdentity:
         """Return that the token is for this audience and from this subject."""
         return {"StringEquals": {f"{self.issuer}:aud": self.audience, f"{self.issuer}:sub": self.subject}}
 
-    def provider_at(self, site: Site) -> str:
+    def provider_at(self, context: StackContext) -> str:
         """Return the ARN of the OIDC provider in the role's account."""
-        return self.provider_arn or site.arn("iam", f"oidc-provider/{self.issuer}", region="")
+        return self.provider_arn or context.arn("iam", f"oidc-provider/{self.issuer}", region="")
 
 
 def identified(tenant: str, key: str) -> Conditions:
@@ -110,9 +110,9 @@ class TrustTerms:
             statements.append(_trust(["sts:TagSession"], principals, merge(pod_tags(), self.limits)))
         return statements
 
-    def web_statements(self, caller: WebIdentity, site: Site) -> list[iam.PolicyStatement]:
+    def web_statements(self, caller: WebIdentity, context: StackContext) -> list[iam.PolicyStatement]:
         """Return the statements for a web identity; aud and sub are no keys of SetSourceIdentity."""
-        principals: list[iam.IPrincipal] = [iam.FederatedPrincipal(caller.provider_at(site))]
+        principals: list[iam.IPrincipal] = [iam.FederatedPrincipal(caller.provider_at(context))]
         named = merge(self._identified(), caller.conditions())
         return [
             _trust(["sts:AssumeRoleWithWebIdentity"], principals, named),

@@ -9,7 +9,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 
-def promise(role: iam.Role, entries: Mapping[str, Any]) -> None:
+def write_metadata(role: iam.Role, entries: Mapping[str, Any]) -> None:
     """Write down in the role's Metadata what the verifier holds it to; the keys are those of `promises`."""
     if not entries:
         return  # asking for the resource is a trip to the CDK

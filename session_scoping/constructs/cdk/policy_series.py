@@ -10,8 +10,8 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from session_scoping.constructs.cdk.documents import Section, document_of, pack, substitute, tokens_in
-from session_scoping.constructs.cdk.policy_sizes import MANAGED_POLICY_MAX, SPLIT, Ruler, too_large_message
-from session_scoping.constructs.cdk.stack_context import Site
+from session_scoping.constructs.cdk.policy_sizes import MANAGED_POLICY_MAX, SPLIT, PolicySizer, too_large_message
+from session_scoping.constructs.cdk.stack_context import StackContext
 from session_scoping.constructs.cdk.statements import Statement
 from session_scoping.constructs.cdk.synth_checks import Check
 from session_scoping.contract.errors import QuotaExceededError
@@ -33,13 +33,15 @@ class PolicySeries:
     Args:
         scope: Construct the policies stand under.
         base_id: Id of the first policy.
-        site: Stack of the scope.
-        ruler: Measures the documents.
+        context: Stack of the scope.
+        sizer: Measures the documents.
         reason: Why the wildcards in the Allows are as narrow as they can be, for cdk-nag's audit record.
     """
 
-    def __init__(self, scope: Construct, base_id: str, site: Site, ruler: Ruler, reason: str = "") -> None:
-        self._scope, self._base_id, self._site, self._ruler = scope, base_id, site, ruler
+    def __init__(
+        self, scope: Construct, base_id: str, context: StackContext, sizer: PolicySizer, reason: str = ""
+    ) -> None:
+        self._scope, self._base_id, self._context, self._sizer = scope, base_id, context, sizer
         self._reason = reason
         self._written: list[tuple[iam.ManagedPolicy, iam.PolicyDocument]] = []
         self._acknowledged: list[list[str]] = []
@@ -58,11 +60,11 @@ class PolicySeries:
             QuotaExceededError: One piece alone is larger than a managed policy may be, or a role has too many.
         """
         sections = list(sections)
-        self._site.resolve(tokens_in(sections))
-        resolved = self._site.resolved
+        self._context.resolve(tokens_in(sections))
+        resolved = self._context.resolved
 
         def size(statements: Sequence[Statement]) -> int:
-            return sum(self._ruler.document(substitute(statement, resolved)) + 1 for statement in statements)
+            return sum(self._sizer.document(substitute(statement, resolved)) + 1 for statement in statements)
 
         for statements in pack(sections, size, f"policy `{self._base_id}`"):
             number = len(self._written) + 1
@@ -112,7 +114,7 @@ class PolicySeries:
             yield Check(document, partial(self._recheck, place))
 
     def _recheck(self, place: int, document: Any) -> Iterable[str]:
-        if (size := self._ruler.document(document)) > MANAGED_POLICY_MAX:
+        if (size := self._sizer.document(document)) > MANAGED_POLICY_MAX:
             path = self._written[place][0].node.path
             yield too_large_message(f"policy `{path}`", size, MANAGED_POLICY_MAX, SPLIT)
         self._acknowledge(place, document["Statement"])

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from session_scoping.constructs.cdk.stack_context import Site, is_token
+from session_scoping.constructs.cdk.stack_context import StackContext, is_token
 
 # Source of the quotas: IAM reference_iam-quotas. The trust quota can be raised to 4,096; nobody should have to.
 MANAGED_POLICY_MAX = 6144
@@ -38,7 +38,7 @@ SPLIT = "split the tables, objects or models over two roles, or use fewer and sh
 
 
 @dataclass
-class Ruler:
+class PolicySizer:
     """
     Measures documents as CloudFormation will render them.
 
@@ -55,9 +55,9 @@ class Ruler:
     buckets: set[str] = field(default_factory=set)
 
     @classmethod
-    def at(cls, site: Site) -> "Ruler":
-        """Return a ruler for the stack; a stack name not known yet counts at the longest IAM lets through."""
-        return cls(_known(site.stack_name))
+    def at(cls, context: StackContext) -> "PolicySizer":
+        """Return a sizer for the stack; a stack name not known yet counts at the longest IAM lets through."""
+        return cls(_known(context.stack_name))
 
     def length(self, value: Any) -> int:
         """Return the rendered length of a resolved string or intrinsic function, without quotes."""
@@ -93,7 +93,7 @@ class Ruler:
             return len(json.dumps(resolved))
         return 2 + self.length(resolved)
 
-    def learn(self, logical_id: str, name: str | None, stack_name: str) -> None:
+    def register_name(self, logical_id: str, name: str | None, stack_name: str) -> None:
         """Remember a resource's physical name, or how long CloudFormation makes it in another stack."""
         length = len(name) if name else _generated(_known(stack_name), logical_id)
         # Two stacks may use one logical id: the longer name counts.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
-from session_scoping.constructs.cdk.stack_context import Site, has_wildcard, is_token
+from session_scoping.constructs.cdk.stack_context import StackContext, has_wildcard, is_token
 from session_scoping.contract.errors import InvalidInputError
 
 
@@ -25,14 +25,14 @@ def accepts_policies(role: iam.IRole) -> bool:
     return bool(scratch.resolve(resource.roles)) if isinstance(resource, iam.CfnPolicy) else False
 
 
-def demand_changeable(role: iam.IRole, site: Site) -> None:
+def require_changeable(role: iam.IRole, context: StackContext) -> None:
     """
     Refuse a role that would silently not get its permissions.
 
     Raises:
         InvalidInputError: The role is imported as immutable or belongs to another account.
     """
-    if _of_another_account(role, site) or not accepts_policies(role):
+    if _of_another_account(role, context) or not accepts_policies(role):
         raise InvalidInputError(
             f"role `{role.node.path}` cannot be changed from this stack",
             got="a role imported as immutable, wrapped, or of another account",
@@ -42,15 +42,15 @@ def demand_changeable(role: iam.IRole, site: Site) -> None:
         )
 
 
-def _of_another_account(role: iam.IRole, site: Site) -> bool:
+def _of_another_account(role: iam.IRole, context: StackContext) -> bool:
     """Whether a policy made here would be attached to a role of the same name in the wrong account."""
-    if is_token(site.account):
+    if is_token(context.account):
         return False
     account = role.principal_account
-    return account is not None and not is_token(account) and account != site.account
+    return account is not None and not is_token(account) and account != context.account
 
 
-def demand_new(role: iam.IRole, known: Sequence[iam.IRole]) -> None:
+def require_new(role: iam.IRole, known: Sequence[iam.IRole]) -> None:
     """
     Refuse a role that is admitted already.
 
@@ -67,7 +67,7 @@ def demand_new(role: iam.IRole, known: Sequence[iam.IRole]) -> None:
         )
 
 
-def demand_apart(role: iam.IRole, others: Sequence[iam.IRole]) -> None:
+def require_one_duty(role: iam.IRole, others: Sequence[iam.IRole]) -> None:
     """
     Refuse a role that would be broker and compute role at once.
 
@@ -84,7 +84,7 @@ def demand_apart(role: iam.IRole, others: Sequence[iam.IRole]) -> None:
         )
 
 
-def demand_exact(role: iam.IRole) -> None:
+def require_exact(role: iam.IRole) -> None:
     """
     Refuse a role whose ARN is a pattern.
 
@@ -101,7 +101,7 @@ def demand_exact(role: iam.IRole) -> None:
         )
 
 
-def demand_distinct(roles: Sequence[iam.IRole], arns: Sequence[str]) -> None:
+def require_distinct(roles: Sequence[iam.IRole], arns: Sequence[str]) -> None:
     """
     Refuse one role under two imports.
 
@@ -125,8 +125,8 @@ def demand_distinct(roles: Sequence[iam.IRole], arns: Sequence[str]) -> None:
         seen.add(arn)
 
 
-def arn_by_name(site: Site, role_name: str | None, path: str | None) -> str | None:
+def arn_by_name(context: StackContext, role_name: str | None, path: str | None) -> str | None:
     """Return the ARN spelled from a known name: it needs no reference, so it cannot close a cycle of stacks."""
     if role_name is None or is_token(role_name):
         return None
-    return site.arn("iam", f"role{path or '/'}{role_name}", region="")
+    return context.arn("iam", f"role{path or '/'}{role_name}", region="")

@@ -30,7 +30,7 @@ _TOKENS = re.compile(r"\$\{Token\[[^\]]*\]\}")
 
 
 @dataclass(frozen=True)
-class Site:
+class StackContext:
     """
     The stack a construct stands in.
 
@@ -44,11 +44,11 @@ class Site:
     resolved: dict[str, Any] = field(default_factory=dict, compare=False)
 
     @classmethod
-    def of(cls, scope: IConstruct) -> "Site":
-        """Return the site of a construct; there is one per stack, kept on the stack itself."""
+    def of(cls, scope: IConstruct) -> "StackContext":
+        """Return the context of a construct; there is one per stack, kept on the stack itself."""
         stack = scope if isinstance(scope, cdk.Stack) else cdk.Stack.of(scope)
-        site: Site = vars(stack).setdefault(_KEPT_AS, cls(stack))
-        return site
+        context: StackContext = vars(stack).setdefault(_KEPT_AS, cls(stack))
+        return context
 
     def resolve(self, strings: Iterable[str], *others: Any) -> list[Any]:
         """Resolve strings into `resolved`, and return the others resolved: all in one trip to the CDK."""

@@ -8,7 +8,7 @@ import aws_cdk as cdk
 import jsii
 from constructs import IValidation
 
-from session_scoping.constructs.cdk.stack_context import Site
+from session_scoping.constructs.cdk.stack_context import StackContext
 
 _KEPT_AS = "_session_scoping_finished"
 
@@ -28,7 +28,7 @@ class Check:
 
 
 @jsii.implements(IValidation)
-class FinishedTree:
+class SynthChecks:
     """Runs the checks of all constructs of one stack at synth; each error fails the synth."""
 
     def __init__(self, stack: cdk.Stack) -> None:
@@ -37,16 +37,16 @@ class FinishedTree:
         self._reserved: set[str] = set()
 
     @classmethod
-    def of(cls, site: Site) -> "FinishedTree":
+    def of(cls, context: StackContext) -> "SynthChecks":
         """Return the checks of a stack; there is one of these per stack, kept on the stack itself."""
-        kept = vars(site.stack)
+        kept = vars(context.stack)
         if _KEPT_AS not in kept:
-            kept[_KEPT_AS] = cls(site.stack)
-            site.stack.node.add_validation(kept[_KEPT_AS])
-        tree: FinishedTree = kept[_KEPT_AS]
+            kept[_KEPT_AS] = cls(context.stack)
+            context.stack.node.add_validation(kept[_KEPT_AS])
+        tree: SynthChecks = kept[_KEPT_AS]
         return tree
 
-    def ask(self, *sources: Callable[[], Iterable[Check]]) -> None:
+    def add(self, *sources: Callable[[], Iterable[Check]]) -> None:
         """Add checks; each source is called at synth, so it sees what was added late."""
         self._sources.extend(sources)
 

@@ -14,7 +14,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
 from session_scoping.constructs.cdk.documents import Section
-from session_scoping.constructs.cdk.stack_context import Site, asked_once, has_wildcard, is_token
+from session_scoping.constructs.cdk.stack_context import StackContext, asked_once, has_wildcard, is_token
 from session_scoping.constructs.cdk.statements import Conditions, allow
 from session_scoping.contract.errors import InvalidInputError
 
@@ -42,7 +42,7 @@ MEMORY_ACTIONS = (
 )
 
 
-def trusted_service(service: str, site: Site, source_arn: str | None) -> iam.IPrincipal:
+def trusted_service(service: str, context: StackContext, source_arn: str | None) -> iam.IPrincipal:
     """
     Return the service that may assume a compute role, for this account's resources only.
 
@@ -53,17 +53,17 @@ def trusted_service(service: str, site: Site, source_arn: str | None) -> iam.IPr
     if service == "lambda":
         return principal
     # A cluster in the SourceArn is not supported (ECS guide, task-iam-roles), hence every resource of the service.
-    here = site.arn(service.removesuffix("-tasks"), "*")
+    here = context.arn(service.removesuffix("-tasks"), "*")
     return principal.with_conditions(
         {
-            "StringEquals": {"aws:SourceAccount": site.account},
+            "StringEquals": {"aws:SourceAccount": context.account},
             "ArnLike": {"aws:SourceArn": source_arn or here},
         }
     )
 
 
 def agentcore_baseline(
-    site: Site, repository: cdk.aws_ecr.IRepository | None, runtime_name: str | None
+    context: StackContext, repository: cdk.aws_ecr.IRepository | None, runtime_name: str | None
 ) -> list[Section]:
     """Return what the AgentCore service needs of an execution role."""
     namespace: Conditions = {"StringEquals": {"cloudwatch:namespace": "bedrock-agentcore"}}
@@ -71,13 +71,13 @@ def agentcore_baseline(
         allow(
             "RuntimeLogGroups",
             ["logs:CreateLogGroup", "logs:DescribeLogStreams"],
-            [site.arn("logs", _LOG_PREFIX)],
+            [context.arn("logs", _LOG_PREFIX)],
         ),
-        allow("FindLogGroups", ["logs:DescribeLogGroups"], [site.arn("logs", "log-group:*")]),
+        allow("FindLogGroups", ["logs:DescribeLogGroups"], [context.arn("logs", "log-group:*")]),
         allow(
             "RuntimeLogStreams",
             ["logs:CreateLogStream", "logs:PutLogEvents"],
-            [site.arn("logs", f"{_LOG_PREFIX}:log-stream:*")],
+            [context.arn("logs", f"{_LOG_PREFIX}:log-stream:*")],
         ),
         allow(
             "Traces",
@@ -104,7 +104,7 @@ def agentcore_baseline(
             "bedrock-agentcore:GetWorkloadAccessTokenForJWT",
         ]
         statements.append(
-            allow("WorkloadIdentity", tokens, [site.arn("bedrock-agentcore", name) for name in identities])
+            allow("WorkloadIdentity", tokens, [context.arn("bedrock-agentcore", name) for name in identities])
         )
     return [Section.whole(*statements)]
 
@@ -123,7 +123,7 @@ def log_groups(groups: Sequence[cdk.aws_logs.ILogGroup]) -> list[Section]:
     return [Section.by_resource(allow("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], arns))]
 
 
-def secrets(entries: Sequence[cdk.aws_secretsmanager.ISecret | str], site: Site) -> list[Section]:
+def secrets(entries: Sequence[cdk.aws_secretsmanager.ISecret | str], context: StackContext) -> list[Section]:
     """Return read access to these secrets, and to the keys they are encrypted with."""
     if not entries:
         return []
@@ -133,7 +133,7 @@ def secrets(entries: Sequence[cdk.aws_secretsmanager.ISecret | str], site: Site)
     keyed = [(arn, key.key_arn) for arn, key in zip(arns, keys, strict=True) if key]
     for number, (arn, key_arn) in enumerate(keyed, 1):
         conditions: Conditions = {
-            "StringEquals": {"kms:ViaService": site.via_service("secretsmanager", [key_arn])},
+            "StringEquals": {"kms:ViaService": context.via_service("secretsmanager", [key_arn])},
             "StringLike": {"kms:EncryptionContext:SecretARN": arn},
         }
         sections.append(Section.whole(allow(f"DecryptSecret{number}", ["kms:Decrypt"], [key_arn], conditions)))

@@ -12,7 +12,7 @@ from session_scoping.constructs.session.guards import ROLE_ACTIONS
 from session_scoping.contract.errors import InvalidInputError
 
 
-class ComputeFence:
+class ComputeRoleDenies:
     """
     Policies for all compute roles of one session role.
 
@@ -54,7 +54,7 @@ class ComputeFence:
 class GuardedRole(Protocol):
     """What the guard needs of a `ScopedComputeRole`, which keeps it."""
 
-    roles_guard: "RolesGuard | None"
+    roles_guard: "AssumeRoleGuard | None"
 
     @property
     def node(self) -> Node:
@@ -69,7 +69,7 @@ class GuardedRole(Protocol):
         """ARNs of roles it may assume in addition to the session roles it mints for."""
 
 
-class RolesGuard:
+class AssumeRoleGuard:
     """
     The Deny that keeps a compute role from becoming any role but the session roles it mints for.
 

@@ -9,8 +9,8 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
 from session_scoping.aws.token_vault import INVOKE, INVOKE_FOR_USER
-from session_scoping.constructs.cdk.roles import demand_changeable
-from session_scoping.constructs.cdk.stack_context import Site, has_wildcard, is_token
+from session_scoping.constructs.cdk.roles import require_changeable
+from session_scoping.constructs.cdk.stack_context import StackContext, has_wildcard, is_token
 from session_scoping.constructs.compute.role import ScopedComputeRole
 from session_scoping.constructs.session.role import SessionRole
 from session_scoping.contract.errors import InvalidInputError
@@ -54,14 +54,14 @@ def grant_dispatch(
     Source:
         Service authorization reference, list_amazonbedrockagentcore: both actions need runtime and endpoint.
     """
-    demand_orchestrator(role)
-    demand_changeable(role, Site.of(role))
+    require_orchestrator(role)
+    require_changeable(role, StackContext.of(role))
     arns = _arns(runtime, endpoints)
     grant = _statement(role, INVOKE, "Dispatch", arns)
     return grant.combine(_statement(role, INVOKE_FOR_USER, "DispatchForUser", arns)) if for_user else grant
 
 
-def demand_orchestrator(role: iam.IRole) -> None:
+def require_orchestrator(role: iam.IRole) -> None:
     """
     Refuse a role that agent code runs under.
 

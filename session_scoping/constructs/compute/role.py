@@ -11,12 +11,12 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from session_scoping.constructs.cdk.policy_series import PolicySeries, check_attachments
-from session_scoping.constructs.cdk.policy_sizes import Ruler
-from session_scoping.constructs.cdk.stack_context import Site
-from session_scoping.constructs.cdk.synth_checks import FinishedTree
+from session_scoping.constructs.cdk.policy_sizes import PolicySizer
+from session_scoping.constructs.cdk.stack_context import StackContext
+from session_scoping.constructs.cdk.synth_checks import SynthChecks
 from session_scoping.constructs.compute import baseline
 from session_scoping.constructs.compute.as_role import AsRole
-from session_scoping.constructs.compute.denies import RolesGuard
+from session_scoping.constructs.compute.denies import AssumeRoleGuard
 from session_scoping.constructs.data.access import demand
 from session_scoping.constructs.data.models import Models
 from session_scoping.contract.errors import InvalidInputError
@@ -105,14 +105,14 @@ class ScopedComputeRole(AsRole, Construct):
             ecs_exec=ecs_exec,
         )
         baseline.check_runtime(runtime_name, runtime_arn)
-        site = Site.of(scope)
+        context = StackContext.of(scope)
         self._backend = backend
-        self.roles_guard: RolesGuard | None = None
+        self.roles_guard: AssumeRoleGuard | None = None
         self._other_roles: list[str] = []
         self._role = iam.Role(
             self,
             "Role",
-            assumed_by=baseline.trusted_service(backend.value, site, runtime_arn),
+            assumed_by=baseline.trusted_service(backend.value, context, runtime_arn),
             role_name=role_name,
             path=path,
             permissions_boundary=permissions_boundary,
@@ -120,20 +120,22 @@ class ScopedComputeRole(AsRole, Construct):
         )
         sections = [
             *(
-                baseline.agentcore_baseline(site, repository, runtime_name)
+                baseline.agentcore_baseline(context, repository, runtime_name)
                 if backend is ComputeBackend.AGENTCORE
                 else []
             ),
             *(baseline.ecs_exec() if ecs_exec else []),
             *baseline.log_groups(tuple(log_groups)),
-            *baseline.secrets(tuple(secrets), site),
+            *baseline.secrets(tuple(secrets), context),
             *baseline.memory(memory),
-            *(models.sections(site) if models else []),
+            *(models.sections(context) if models else []),
         ]
-        self._permissions = PolicySeries(self, "Permissions", site, Ruler.at(site), baseline.WILDCARD_REASON)
+        self._permissions = PolicySeries(
+            self, "Permissions", context, PolicySizer.at(context), baseline.WILDCARD_REASON
+        )
         self._permissions.write(sections, [self._role])
         check_attachments(self, self._permissions)
-        FinishedTree.of(site).ask(self._permissions.finished)
+        SynthChecks.of(context).add(self._permissions.finished)
 
     @property
     def role(self) -> iam.IRole:
@@ -184,7 +186,7 @@ class ScopedComputeRole(AsRole, Construct):
 AnyRole = iam.IRole | ScopedComputeRole
 
 
-def underlying(role: AnyRole) -> iam.IRole:
+def policy_role(role: AnyRole) -> iam.IRole:
     """Return the CDK role that accepts policies."""
     return role.policy_role if isinstance(role, ScopedComputeRole) else role
 

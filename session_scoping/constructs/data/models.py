@@ -10,7 +10,7 @@ from constructs import IConstruct
 
 from session_scoping.aws.bedrock import INVOKE_ACTIONS
 from session_scoping.constructs.cdk.documents import Section
-from session_scoping.constructs.cdk.stack_context import Site, has_wildcard, is_token
+from session_scoping.constructs.cdk.stack_context import StackContext, has_wildcard, is_token
 from session_scoping.constructs.cdk.statements import Conditions, Statement, allow, merge
 from session_scoping.contract.errors import InvalidInputError
 
@@ -30,17 +30,17 @@ class _ModelAccess:
     geography: str | None = None
     application_profile: str | None = None
 
-    def profile_arn(self, site: Site) -> str | None:
+    def profile_arn(self, context: StackContext) -> str | None:
         if self.geography:
-            return site.arn("bedrock", f"inference-profile/{self.geography}.{self.model_id}")
+            return context.arn("bedrock", f"inference-profile/{self.geography}.{self.model_id}")
         return self.application_profile
 
-    def model_arn(self, site: Site) -> str:
+    def model_arn(self, context: StackContext) -> str:
         # A geographic profile routes to many Regions; `*` for them is the documented form, and the fence keeps
         # the bare model out of reach (Bedrock guide, inference-profiles-prereq).
         direct = self.geography == "global" or not (self.geography or self.application_profile)
-        region = site.region if direct else "*"
-        return site.arn("bedrock", f"foundation-model/{self.model_id}", region=region, account="")
+        region = context.region if direct else "*"
+        return context.arn("bedrock", f"foundation-model/{self.model_id}", region=region, account="")
 
 
 @dataclass(frozen=True)
@@ -128,12 +128,12 @@ class Models:
         """Return both sets of models."""
         return Models(tuple(dict.fromkeys(self._entries + other._entries)))
 
-    def sections(self, site: Site, *conditions: Conditions) -> list[Section]:
+    def sections(self, context: StackContext, *conditions: Conditions) -> list[Section]:
         """
         Return the Allows: each profile, and its models only through that profile.
 
         Args:
-            site: Where the role stands.
+            context: Where the role stands.
             conditions: What every statement requires in addition to the profile condition.
         """
         base = merge(*conditions)
@@ -142,19 +142,19 @@ class Models:
             fenced = bool(entry.geography or entry.application_profile)
             kinds.setdefault((fenced, entry.geography == "global"), []).append(entry)
         return [
-            Section(entries, _renderer(site, base, fenced=fenced, worldwide=worldwide))
+            Section(entries, _renderer(context, base, fenced=fenced, worldwide=worldwide))
             for (fenced, worldwide), entries in kinds.items()
         ]
 
 
-def _renderer(site: Site, base: Conditions, *, fenced: bool, worldwide: bool) -> Any:
+def _renderer(context: StackContext, base: Conditions, *, fenced: bool, worldwide: bool) -> Any:
     suffix = "Global" if worldwide else ""
 
     def render(entries: Sequence[_ModelAccess]) -> list[Statement]:
-        models = list(dict.fromkeys(entry.model_arn(site) for entry in entries))
+        models = list(dict.fromkeys(entry.model_arn(context) for entry in entries))
         if not fenced:
             return [allow("InvokeRegionalModels", INVOKE_ACTIONS, models, base)]
-        profiles = list(dict.fromkeys(arn for entry in entries if (arn := entry.profile_arn(site))))
+        profiles = list(dict.fromkeys(arn for entry in entries if (arn := entry.profile_arn(context))))
         fence: Conditions = {"StringEquals": {FENCE: profiles}}
         statements = [
             allow(f"InvokeProfiles{suffix}", INVOKE_ACTIONS, profiles, base),
@@ -164,7 +164,7 @@ def _renderer(site: Site, base: Conditions, *, fenced: bool, worldwide: bool) ->
             # Source: Bedrock guide, global-cross-region-inference: the routed request has no Region.
             nowhere: Conditions = {"StringEquals": {FENCE: profiles, "aws:RequestedRegion": "unspecified"}}
             anywhere = [
-                site.arn("bedrock", f"foundation-model/{entry.model_id}", region="", account="") for entry in entries
+                context.arn("bedrock", f"foundation-model/{entry.model_id}", region="", account="") for entry in entries
             ]
             statements.append(allow("InvokeModelsWorldwide", INVOKE_ACTIONS, anywhere, nowhere, base))
         return statements

@@ -9,10 +9,10 @@ from typing import Any, Literal, cast
 import aws_cdk as cdk
 
 from session_scoping.constructs.cdk.documents import Section
-from session_scoping.constructs.cdk.stack_context import Site, asked_once, is_token
+from session_scoping.constructs.cdk.stack_context import StackContext, asked_once, is_token
 from session_scoping.constructs.cdk.statements import Conditions, Statement, allow, alnum, deny
 from session_scoping.constructs.data.access import OBJECT_ACCESS, actions_for, demand, words
-from session_scoping.contract import key_formats as layout
+from session_scoping.contract import key_formats
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.key_formats import KeyFormat
 
@@ -46,26 +46,26 @@ class TenantObjects:
     @classmethod
     def traces(cls, bucket: cdk.aws_s3.IBucket, *, reach: Reach = "task") -> TenantObjects:
         """Return put access to the session's traces; `reach="user"` lets it write to all tasks of its user."""
-        own = (layout.TRACE_OBJECT, layout.TRACE_PREFIX)
-        keys = _by_reach(reach, {"task": own, "user": (layout.USER_TRACE_PREFIX,)})
+        own = (key_formats.TRACE_OBJECT, key_formats.TRACE_PREFIX)
+        keys = _by_reach(reach, {"task": own, "user": (key_formats.USER_TRACE_PREFIX,)})
         return cls(bucket, keys, ("put", "multipart"))
 
     @classmethod
     def attachments(cls, bucket: cdk.aws_s3.IBucket, *, reach: Reach = "task") -> TenantObjects:
         """Return read access to the session's attachments; `reach="user"` opens all tasks of its user."""
-        own = (layout.ATTACHMENT_PREFIX,)
-        keys = _by_reach(reach, {"task": own, "user": (layout.USER_ATTACHMENT_PREFIX,)})
+        own = (key_formats.ATTACHMENT_PREFIX,)
+        keys = _by_reach(reach, {"task": own, "user": (key_formats.USER_ATTACHMENT_PREFIX,)})
         return cls(bucket, keys, ("get", "get-version"))
 
     @classmethod
     def artifacts(cls, bucket: cdk.aws_s3.IBucket) -> TenantObjects:
         """Return put access to the task's artifacts."""
-        return cls(bucket, (layout.ARTIFACT_PREFIX,), "put")
+        return cls(bucket, (key_formats.ARTIFACT_PREFIX,), "put")
 
     @classmethod
     def payload(cls, bucket: cdk.aws_s3.IBucket) -> TenantObjects:
         """Return read access to the task's own payload object."""
-        return cls(bucket, (layout.PAYLOAD_OBJECT,), "get")
+        return cls(bucket, (key_formats.PAYLOAD_OBJECT,), "get")
 
     def bind(self, tag_keys: Sequence[str], bucket: BucketFacts) -> BoundObjects:
         """
@@ -136,13 +136,13 @@ class BucketFacts:
     arn: str
     encryption_key: cdk.aws_kms.IKey | None
     account: str | None
-    home: Site | None
+    home: StackContext | None
 
     @classmethod
     def of(cls, bucket: cdk.aws_s3.IBucket) -> BucketFacts:
         """Read a bucket from the CDK."""
         # A bucket made in this app belongs to its stack's account; reading `env` takes a trip for each of its fields.
-        home = Site.of(bucket) if isinstance(bucket, cdk.aws_s3.Bucket) else None
+        home = StackContext.of(bucket) if isinstance(bucket, cdk.aws_s3.Bucket) else None
         account = home.account if home else bucket.env.account
         arn, key = asked_once(bucket, "bucket_arn"), asked_once(bucket, "encryption_key")
         return cls(arn, key, None if is_token(account) else account, home)
@@ -159,7 +159,7 @@ class BoundObjects:
     kms_key_arn: str | None
     bucket_key: bool
     account: str | None
-    home: Site | None
+    home: StackContext | None
 
     @property
     def key_contexts(self) -> tuple[str, ...]:
@@ -181,7 +181,7 @@ def _words(actions: Sequence[str]) -> str:
     return "".join(alnum(word.title()) for word, covered in OBJECT_ACCESS.items() if set(covered) <= set(actions))
 
 
-def guard_sections(objects: Sequence[BoundObjects], others: Sequence[str], site: Site) -> list[Section]:
+def guard_sections(objects: Sequence[BoundObjects], others: Sequence[str], context: StackContext) -> list[Section]:
     """
     Return the Denies that hold when somebody later allows `s3:*`.
 
@@ -193,7 +193,7 @@ def guard_sections(objects: Sequence[BoundObjects], others: Sequence[str], site:
     own = [arn for entry in objects for arn in entry.arns]
     outside = deny("DenyOtherObjects", {"Action": ["s3:*"], "NotResource": [*own, *others]})
     # A deleted bucket's name can be taken by another account.
-    accounts = dict.fromkeys([site.account, *(entry.account for entry in objects if entry.account)])
+    accounts = dict.fromkeys([context.account, *(entry.account for entry in objects if entry.account)])
     foreign: Conditions = {
         "StringNotEquals": {"aws:ResourceAccount": list(accounts)},
         "Null": {"aws:ResourceAccount": "false"},
@@ -216,7 +216,7 @@ def _foreign_key_guard(objects: Sequence[BoundObjects]) -> list[Statement]:
     return [deny("DenyForeignKeys", puts, named)]
 
 
-def compute_guard_sections(objects: Sequence[BoundObjects], site: Site) -> list[Section]:
+def compute_guard_sections(objects: Sequence[BoundObjects], context: StackContext) -> list[Section]:
     """
     Return the Denies for the compute roles: nothing in a bucket with tenant objects.
 
@@ -227,13 +227,13 @@ def compute_guard_sections(objects: Sequence[BoundObjects], site: Site) -> list[
         return []
     buckets = list(dict.fromkeys(entry.bucket_arn for entry in objects))
     resources = [arn for bucket in buckets for arn in (bucket, f"{bucket}/*")]
-    access_points = [f"arn:{site.partition}:s3:*:*:{kind}/*" for kind in ("accesspoint", "access-grants")]
+    access_points = [f"arn:{context.partition}:s3:*:*:{kind}/*" for kind in ("accesspoint", "access-grants")]
     return [
         Section.by_resource(deny("DenyTenantBuckets", {"Action": ["s3:*"], "Resource": [*resources, *access_points]}))
     ]
 
 
-def key_sections(objects: Sequence[BoundObjects], site: Site, base: Conditions) -> list[Section]:
+def key_sections(objects: Sequence[BoundObjects], context: StackContext, base: Conditions) -> list[Section]:
     """
     Return the Allows on the buckets' customer-managed keys, only as S3 asks for them and only for these keys.
 
@@ -251,7 +251,7 @@ def key_sections(objects: Sequence[BoundObjects], site: Site, base: Conditions) 
         contexts = dict.fromkeys(context for entry in entries for context in entry.key_contexts)
         keys = list(dict.fromkeys(cast(str, entry.kms_key_arn) for entry in entries))
         conditions: Conditions = {
-            "StringEquals": {"kms:ViaService": site.via_service("s3", keys)},
+            "StringEquals": {"kms:ViaService": context.via_service("s3", keys)},
             "StringLike": {"kms:EncryptionContext:aws:s3:arn": list(contexts), **base["StringLike"]},
         }
         sections.append(Section.whole(allow(sid, actions, keys, conditions)))

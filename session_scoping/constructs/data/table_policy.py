@@ -7,11 +7,11 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from session_scoping.constructs.cdk.policy_series import PolicySeries
-from session_scoping.constructs.cdk.policy_sizes import Ruler
-from session_scoping.constructs.cdk.roles import demand_changeable
-from session_scoping.constructs.cdk.stack_context import Site
+from session_scoping.constructs.cdk.policy_sizes import PolicySizer
+from session_scoping.constructs.cdk.roles import require_changeable
+from session_scoping.constructs.cdk.stack_context import StackContext
 from session_scoping.constructs.cdk.statements import tags_present
-from session_scoping.constructs.cdk.synth_checks import FinishedTree
+from session_scoping.constructs.cdk.synth_checks import SynthChecks
 from session_scoping.constructs.compute.role import ScopedComputeRole
 from session_scoping.constructs.data.tables import TenantTable
 from session_scoping.constructs.data.tenant_data import TenantData
@@ -63,17 +63,17 @@ class TenantTablePolicy(Construct):
             )
         keys = parse_tag_keys(tag_keys)
         self._session_roles = 0
-        self._site = Site.of(scope)
-        self._ruler = Ruler.at(self._site)
-        self._data = TenantData.bind(self._site, keys, tables)
-        self._data.teach(self._ruler)
+        self._context = StackContext.of(scope)
+        self._sizer = PolicySizer.at(self._context)
+        self._data = TenantData.bind(self._context, keys, tables)
+        self._data.teach(self._sizer)
         self._used_tags = tuple(key for key in keys if any(key in table.key_format.tags for table in self._data.tables))
         self._guards = self._series("Guards")
         self._guards.write([*self._data.untagged_guards(), *self._data.guards()], [])
         self._permissions = self._series("Permissions")
         self._permissions.write(self._data.permissions(tags_present(self._used_tags)), [])
         self._permissions.after(self._guards)
-        FinishedTree.of(self._site).ask(self._guards.finished, self._permissions.finished)
+        SynthChecks.of(self._context).add(self._guards.finished, self._permissions.finished)
 
     @property
     def managed_policies(self) -> Sequence[iam.IManagedPolicy]:
@@ -112,7 +112,7 @@ class TenantTablePolicy(Construct):
             target: iam.IRole = role.role
         else:
             target = role
-            demand_changeable(target, self._site)
+            require_changeable(target, self._context)
             claimed: list[TenantData] = vars(target).setdefault(_CLAIMED, [])
             for data in claimed:
                 data.check_apart_from(self._data)
@@ -127,7 +127,7 @@ class TenantTablePolicy(Construct):
         self._permissions.attach([target])
 
     def _series(self, base_id: str) -> PolicySeries:
-        return PolicySeries(self, base_id, self._site, self._ruler)
+        return PolicySeries(self, base_id, self._context, self._sizer)
 
     def _check_tags(self, role: SessionRole) -> None:
         if missing := [key for key in self._used_tags if key not in role.tag_keys]:

@@ -10,7 +10,14 @@ import aws_cdk as cdk
 from constructs import IConstruct
 
 from session_scoping.constructs.cdk.documents import Section
-from session_scoping.constructs.cdk.stack_context import TOKEN, Site, asked_once, has_wildcard, is_token, properties_of
+from session_scoping.constructs.cdk.stack_context import (
+    TOKEN,
+    StackContext,
+    asked_once,
+    has_wildcard,
+    is_token,
+    properties_of,
+)
 from session_scoping.constructs.cdk.statements import Conditions, Statement, allow, alnum, deny
 from session_scoping.constructs.data.access import TABLE_ACCESS, actions_for, demand, words
 from session_scoping.contract.arns import Arn, field_of
@@ -45,7 +52,7 @@ class TenantTable:
         demand(self.table, "table_arn", what="a tenant table", example='Table.from_table_name(self, "Tasks", "tasks")')
         object.__setattr__(self, "access", words(self.access, "access"))
 
-    def bind(self, site: Site, tag_keys: Sequence[str]) -> BoundTable:
+    def bind(self, context: StackContext, tag_keys: Sequence[str]) -> BoundTable:
         """
         Read from the CDK what the statements need.
 
@@ -57,8 +64,8 @@ class TenantTable:
         key_format = KeyFormat.leading_key(self.leading_key, tag_keys)
         actions = actions_for(self.access, TABLE_ACCESS, "a tenant table")
         arn, name = asked_once(self.table, "table_arn"), asked_once(self.table, "table_name")
-        stands_in = Site.of(self.table)
-        home = stands_in if is_token(name) else site  # for the length of a generated name, and for the account
+        stands_in = StackContext.of(self.table)
+        home = stands_in if is_token(name) else context  # for the length of a generated name, and for the account
         if has_wildcard(arn):
             raise InvalidInputError(
                 "a tenant table's name is a pattern",
@@ -70,7 +77,7 @@ class TenantTable:
         resource: Any = self.table.node.default_child
         own = (cdk.aws_dynamodb.CfnTable, cdk.aws_dynamodb.CfnGlobalTable)
         known = properties_of(resource) if isinstance(resource, own) else None
-        partition_key, physical_name = self._check_schema(known, site, key_format) if known else (None, None)
+        partition_key, physical_name = self._check_schema(known, context, key_format) if known else (None, None)
         key = self.encryption_key
         if key is None and (known is None or known.get("sseSpecification")):
             key = self.table.encryption_key
@@ -81,20 +88,22 @@ class TenantTable:
             key_format=key_format,
             kms_key_arn=key.key_arn if key else None,
             physical_name=physical_name,
-            every_region_arn=_every_region(arn, name, site, home, imported=resource is None),
-            other_stack=None if home is site else home.stack_name,
+            every_region_arn=_every_region(arn, name, context, home, imported=resource is None),
+            other_stack=None if home is context else home.stack_name,
             # In the template of another stack nobody may look it up who holds this one alone.
-            partition_key=partition_key if stands_in is site else None,
+            partition_key=partition_key if stands_in is context else None,
         )
 
-    def _check_schema(self, known: Mapping[str, Any], site: Site, key_format: KeyFormat) -> tuple[str, str | None]:
+    def _check_schema(
+        self, known: Mapping[str, Any], context: StackContext, key_format: KeyFormat
+    ) -> tuple[str, str | None]:
         """Check the partition key; return its name, and the table's physical name if it has one."""
         expected = self.partition_key
         if expected is None and key_format.text == f"{{{key_format.tags[0]}}}":
             expected = key_format.tags[0]
         schema = known["keySchema"]
         if not isinstance(schema, list):
-            schema = site.stack.resolve(schema)
+            schema = context.stack.resolve(schema)
         actual = next(entry["attributeName"] for entry in schema if entry["keyType"] == "HASH")
         _check_type(self.table, known.get("attributeDefinitions"), actual)
         if expected is not None and actual != expected:
@@ -139,13 +148,13 @@ class BoundTable:
     partition_key: str | None
 
 
-def every_region(table: cdk.aws_dynamodb.ITable, site: Site) -> str:
-    """Return the ARN of a table for all Regions, for a guard; `site` is where the guard's owner stands."""
-    home = Site.of(table) if is_token(table.table_name) else site
-    return _every_region(table.table_arn, table.table_name, site, home, imported=table.node.default_child is None)
+def every_region(table: cdk.aws_dynamodb.ITable, context: StackContext) -> str:
+    """Return the ARN of a table for all Regions, for a guard; `context` is where the guard's owner stands."""
+    home = StackContext.of(table) if is_token(table.table_name) else context
+    return _every_region(table.table_arn, table.table_name, context, home, imported=table.node.default_child is None)
 
 
-def _every_region(arn: str, name: str, site: Site, home: Site, *, imported: bool) -> str:
+def _every_region(arn: str, name: str, context: StackContext, home: StackContext, *, imported: bool) -> str:
     """Return the table's ARN for all Regions: a replica holds the same rows."""
     fields = Arn.parse(arn)
     if fields and fields.service == "dynamodb":
@@ -154,9 +163,9 @@ def _every_region(arn: str, name: str, site: Site, home: Site, *, imported: bool
     if imported and arn.startswith(TOKEN):
         # Nothing of the ARN is known, its account included.
         account = cdk.Fn.select(4, cdk.Fn.split(":", arn))
-        return site.arn("dynamodb", f"table/{name}", region="*", account=account)
-    foreign = None if home is site or is_token(home.account) else home.account
-    return site.arn("dynamodb", f"table/{name}", region="*", account=foreign)
+        return context.arn("dynamodb", f"table/{name}", region="*", account=account)
+    foreign = None if home is context or is_token(home.account) else home.account
+    return context.arn("dynamodb", f"table/{name}", region="*", account=foreign)
 
 
 def check_distinct(tables: Sequence[BoundTable]) -> None:
@@ -256,7 +265,7 @@ def compute_guard_sections(tables: Sequence[BoundTable]) -> list[Section]:
     ]
 
 
-def key_sections(tables: Sequence[BoundTable], site: Site, base: Conditions) -> list[Section]:
+def key_sections(tables: Sequence[BoundTable], context: StackContext, base: Conditions) -> list[Section]:
     """
     Return the Allow on the tables' customer-managed keys.
 
@@ -269,10 +278,10 @@ def key_sections(tables: Sequence[BoundTable], site: Site, base: Conditions) -> 
 
     def render(part: Sequence[BoundTable]) -> list[Statement]:
         keys = list(dict.fromkeys(cast(str, table.kms_key_arn) for table in part))
-        accounts = list(dict.fromkeys(_account(table, site) for table in part))
+        accounts = list(dict.fromkeys(_account(table, context) for table in part))
         conditions: Conditions = {
             "StringEquals": {
-                "kms:ViaService": site.via_service("dynamodb", keys),
+                "kms:ViaService": context.via_service("dynamodb", keys),
                 "kms:EncryptionContext:aws:dynamodb:tableName": [table.name for table in part],
                 "kms:EncryptionContext:aws:dynamodb:subscriberId": accounts if len(accounts) > 1 else accounts[0],
             }
@@ -282,9 +291,9 @@ def key_sections(tables: Sequence[BoundTable], site: Site, base: Conditions) -> 
     return [Section(encrypted, render)]
 
 
-def _account(table: BoundTable, site: Site) -> str:
+def _account(table: BoundTable, context: StackContext) -> str:
     account = field_of(table.every_region_arn, "account")
-    return site.account if is_token(account) else account
+    return context.account if is_token(account) else account
 
 
 def _below(tables: Iterable[BoundTable]) -> dict[str, list[str]]:

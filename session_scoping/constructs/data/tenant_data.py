@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from session_scoping.constructs.cdk.documents import Section
-from session_scoping.constructs.cdk.policy_sizes import Ruler
-from session_scoping.constructs.cdk.stack_context import Site, is_token
+from session_scoping.constructs.cdk.policy_sizes import PolicySizer
+from session_scoping.constructs.cdk.stack_context import StackContext, is_token
 from session_scoping.constructs.cdk.statements import Conditions, deny
 from session_scoping.constructs.data import objects as tenant_objects
 from session_scoping.constructs.data import tables as tenant_tables
@@ -23,12 +23,12 @@ class TenantData:
 
     tables: tuple[BoundTable, ...]
     objects: tuple[BoundObjects, ...]
-    site: Site
+    context: StackContext
 
     @classmethod
     def bind(
         cls,
-        site: Site,
+        context: StackContext,
         tag_keys: Sequence[str],
         tables: Sequence[TenantTable],
         objects: Sequence[TenantObjects] = (),
@@ -44,9 +44,9 @@ class TenantData:
         facts = {key: BucketFacts.of(bucket) for key, bucket in buckets.items()}
         bound_objects = tuple(entry.bind(tag_keys, facts[id(entry.bucket)]) for entry in objects)
         check_disjoint(bound_objects)
-        bound_tables = tuple(entry.bind(site, tag_keys) for entry in tables)
+        bound_tables = tuple(entry.bind(context, tag_keys) for entry in tables)
         tenant_tables.check_distinct(bound_tables)
-        return cls(bound_tables, bound_objects, site)
+        return cls(bound_tables, bound_objects, context)
 
     def check_apart_from(self, other: "TenantData") -> None:
         """
@@ -67,7 +67,7 @@ class TenantData:
 
     def joined(self, other: "TenantData") -> "TenantData":
         """Return both tenant data as one."""
-        return TenantData(self.tables + other.tables, self.objects + other.objects, self.site)
+        return TenantData(self.tables + other.tables, self.objects + other.objects, self.context)
 
     def without(self, other: "TenantData") -> "TenantData":
         """Return what is not in the other: whole tables and buckets."""
@@ -76,31 +76,31 @@ class TenantData:
         return TenantData(
             tuple(table for table in self.tables if table.every_region_arn not in tables),
             tuple(entry for entry in self.objects if entry.bucket_arn not in buckets),
-            self.site,
+            self.context,
         )
 
     def measurable(self) -> list[str]:
         """Return the strings that `teach` asks the CDK to resolve, for a caller that has others to resolve too."""
         return [*(table.name for table in self._measured_tables()), *self._buckets()]
 
-    def teach(self, ruler: Ruler) -> None:
-        """Tell the ruler what is known of the lengths of names and ARNs."""
-        self.site.resolve(self.measurable())
+    def teach(self, sizer: PolicySizer) -> None:
+        """Tell the sizer what is known of the lengths of names and ARNs."""
+        self.context.resolve(self.measurable())
         for table in self._measured_tables():
-            match self.site.resolved.get(table.name):
+            match self.context.resolved.get(table.name):
                 case {"Ref": str(logical_id)}:
-                    ruler.learn(logical_id, table.physical_name, table.other_stack or ruler.stack_name)
+                    sizer.register_name(logical_id, table.physical_name, table.other_stack or sizer.stack_name)
         for arn in self._buckets():
-            match self.site.resolved[arn]:
+            match self.context.resolved[arn]:
                 case {"Fn::GetAtt": [str(logical_id), "Arn"]}:
-                    ruler.buckets.add(logical_id)
+                    sizer.buckets.add(logical_id)
 
     def _measured_tables(self) -> list[BoundTable]:
         return [table for table in self.tables if is_token(table.name) and (table.physical_name or table.other_stack)]
 
     def _buckets(self) -> list[str]:
         """Return the buckets of this stack: a reference to another stack renders longer than their ARN."""
-        return [entry.bucket_arn for entry in self.objects if entry.home is self.site and is_token(entry.bucket_arn)]
+        return [entry.bucket_arn for entry in self.objects if entry.home is self.context and is_token(entry.bucket_arn)]
 
     def path_tags(self, tag_keys: Sequence[str]) -> tuple[str, ...]:
         """Return the tags that become part of an object key, now or in the reference layout."""
@@ -120,15 +120,15 @@ class TenantData:
         return [
             *tenant_tables.allow_sections(self.tables, base),
             *tenant_objects.allow_sections(self.objects, base),
-            *tenant_tables.key_sections(self.tables, self.site, base),
-            *tenant_objects.key_sections(self.objects, self.site, base),
+            *tenant_tables.key_sections(self.tables, self.context, base),
+            *tenant_objects.key_sections(self.objects, self.context, base),
         ]
 
     def guards(self, other_objects: Sequence[str] = ()) -> list[Section]:
         """Return the Denies for the role that has these permissions."""
         return [
             *(tenant_tables.guard_sections(self.tables) if self.tables else []),
-            *tenant_objects.guard_sections(self.objects, other_objects, self.site),
+            *tenant_objects.guard_sections(self.objects, other_objects, self.context),
             *self._key_guard(),
         ]
 
@@ -141,7 +141,7 @@ class TenantData:
         keys = self._keys()
         if not keys:
             return []
-        services = [*self.site.via_service("dynamodb", keys), *self.site.via_service("s3", keys)]
+        services = [*self.context.via_service("dynamodb", keys), *self.context.via_service("s3", keys)]
         scope = {"Action": ["kms:*"], "Resource": keys}
         # Negated, so true for a direct call, which has no ViaService.
         direct: Conditions = {"StringNotEquals": {"kms:ViaService": services}}
@@ -163,6 +163,6 @@ class TenantData:
         """Return the Denies for the compute roles, which reach none of it."""
         return [
             *(tenant_tables.compute_guard_sections(self.tables) if self.tables else []),
-            *tenant_objects.compute_guard_sections(self.objects, self.site),
+            *tenant_objects.compute_guard_sections(self.objects, self.context),
             *self._compute_key_guard(),
         ]

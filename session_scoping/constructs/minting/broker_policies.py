@@ -9,14 +9,14 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 
 from session_scoping.constructs.cdk.documents import Section
-from session_scoping.constructs.cdk.stack_context import Site
+from session_scoping.constructs.cdk.stack_context import StackContext
 from session_scoping.constructs.cdk.statements import Conditions, allow, deny
-from session_scoping.constructs.compute.role import AnyRole, underlying
+from session_scoping.constructs.compute.role import AnyRole, policy_role
 from session_scoping.constructs.data.tables import every_region
 from session_scoping.constructs.minting.signing_keys import SIGNING
 
 
-def own(site: Site, key: kms.IKey, table: dynamodb.ITable, log_group: logs.ILogGroup) -> list[Section]:
+def own(context: StackContext, key: kms.IKey, table: dynamodb.ITable, log_group: logs.ILogGroup) -> list[Section]:
     """
     Return what the function needs in addition to minting.
 
@@ -31,7 +31,7 @@ def own(site: Site, key: kms.IKey, table: dynamodb.ITable, log_group: logs.ILogG
     ]
     if table.encryption_key:
         key_arn = table.encryption_key.key_arn
-        via: Conditions = {"StringEquals": {"kms:ViaService": site.via_service("dynamodb", [key_arn])}}
+        via: Conditions = {"StringEquals": {"kms:ViaService": context.via_service("dynamodb", [key_arn])}}
         statements.append(allow("DecryptRevocations", ["kms:Decrypt"], [key_arn], via))
     return [Section.whole(*statements)]
 
@@ -39,12 +39,12 @@ def own(site: Site, key: kms.IKey, table: dynamodb.ITable, log_group: logs.ILogG
 def granted(grantee: AnyRole, actions: Sequence[str], arn: str, conditions: Conditions | None = None) -> iam.Grant:
     """Let a role do something to one resource."""
     return iam.Grant.add_to_principal(
-        grantee=underlying(grantee), actions=list(actions), resource_arns=[arn], conditions=conditions
+        grantee=policy_role(grantee), actions=list(actions), resource_arns=[arn], conditions=conditions
     )
 
 
 def guarded(
-    function: lambda_.IFunction, table: dynamodb.ITable, role: iam.IRole, site: Site, *, may_invoke: bool
+    function: lambda_.IFunction, table: dynamodb.ITable, role: iam.IRole, context: StackContext, *, may_invoke: bool
 ) -> list[Section]:
     """
     Return the Denies that keep a role from changing what mints.
@@ -55,12 +55,12 @@ def guarded(
         function: The broker's function.
         table: Its revocations: who deletes one lets a revoked token pass.
         role: Its role.
-        site: Where the broker stands.
+        context: Where the broker stands.
         may_invoke: Whether exchanging a token stays possible.
     """
     arn = function.function_arn
     # In every Region: a row deleted in a replica is deleted here too.
-    everywhere = every_region(table, site)
+    everywhere = every_region(table, context)
     calls = {"Resource": [arn, f"{arn}:*"]}
     scope = {"NotAction": ["lambda:InvokeFunction"], **calls} if may_invoke else {"Action": ["lambda:*"], **calls}
     return [

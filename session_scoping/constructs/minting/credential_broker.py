@@ -14,13 +14,13 @@ from constructs import Construct
 
 from session_scoping.constructs.cdk.documents import Section
 from session_scoping.constructs.cdk.policy_series import PolicySeries
-from session_scoping.constructs.cdk.policy_sizes import Ruler
-from session_scoping.constructs.cdk.stack_context import Site
-from session_scoping.constructs.cdk.synth_checks import FinishedTree
+from session_scoping.constructs.cdk.policy_sizes import PolicySizer
+from session_scoping.constructs.cdk.stack_context import StackContext
+from session_scoping.constructs.cdk.synth_checks import SynthChecks
 from session_scoping.constructs.compute.role import AnyRole
 from session_scoping.constructs.minting import broker_policies
 from session_scoping.constructs.minting.functions import function_of
-from session_scoping.constructs.minting.signing_keys import demand_signing_key, grant_issue
+from session_scoping.constructs.minting.signing_keys import grant_issue, require_signing_key
 from session_scoping.contract import environment
 from session_scoping.contract.broker_errors import FUNCTION_TIMEOUT_SECONDS
 from session_scoping.contract.errors import InvalidInputError
@@ -79,13 +79,13 @@ class CredentialBroker(Construct):
             InvalidInputError: The key is known to be of another kind, the issuer, audience or subject has another
                 form, or the table another key.
         """
-        demand_signing_key(signing_key)
+        require_signing_key(signing_key)
         check_issuer(issuer)
         check_plain("audience", audience)
         check_plain("subject", subject)
         _check_concurrency(reserved_concurrency)
         super().__init__(scope, id)
-        self._site = Site.of(self)
+        self._context = StackContext.of(self)
         self._signing_key = signing_key
         self._table = _checked(revocation_table) if revocation_table is not None else self._make_table()
         self._log_group = logs.LogGroup(self, "Logs", retention=log_retention)
@@ -96,10 +96,16 @@ class CredentialBroker(Construct):
             description="Exchanges task tokens for session credentials; the only role that mints them",
         )
         self._policies = PolicySeries(
-            self, "Permissions", self._site, Ruler.at(self._site), "CloudWatch Logs names the streams of a log group."
+            self,
+            "Permissions",
+            self._context,
+            PolicySizer.at(self._context),
+            "CloudWatch Logs names the streams of a log group.",
         )
-        self._policies.write(broker_policies.own(self._site, signing_key, self._table, self._log_group), [self._role])
-        FinishedTree.of(self._site).ask(self._policies.finished)
+        self._policies.write(
+            broker_policies.own(self._context, signing_key, self._table, self._log_group), [self._role]
+        )
+        SynthChecks.of(self._context).add(self._policies.finished)
         self._function = self._make_function(
             reserved_concurrency,
             {
@@ -180,7 +186,7 @@ class CredentialBroker(Construct):
         actions = ["dynamodb:PutItem", "dynamodb:GetItem", "dynamodb:DeleteItem"]
         grant = broker_policies.granted(grantee, actions, self._table.table_arn)
         if key := self._table.encryption_key:
-            via = {"StringEquals": {"kms:ViaService": self._site.via_service("dynamodb", [key.key_arn])}}
+            via = {"StringEquals": {"kms:ViaService": self._context.via_service("dynamodb", [key.key_arn])}}
             broker_policies.granted(grantee, ["kms:Decrypt"], key.key_arn, via)
         return grant
 
@@ -245,7 +251,7 @@ class CredentialBroker(Construct):
                 fix="make a CredentialBroker for each session role; they may share the signing key, not the audience",
             )
         # An ARN spelled from the role's name holds at most pseudo parameters; a reference holds no `role/`.
-        if Site.of(session_role) is not self._site and "role/" not in arn:
+        if StackContext.of(session_role) is not self._context and "role/" not in arn:
             raise InvalidInputError(
                 f"credential broker `{self.node.path}` stands in another stack than its session role",
                 got="a session role without a name of its own",
@@ -259,23 +265,23 @@ class CredentialBroker(Construct):
         if transitive_tag_keys:
             self._function.add_environment(environment.BROKER_TRANSITIVE_TAG_KEYS, ",".join(transitive_tag_keys))
 
-    def _promised_function(self) -> str:
+    def _function_metadata(self) -> str:
         """Return what the session role's Metadata calls it: a reference there would be a circular dependency."""
-        if self._served is None or Site.of(self._served) is not self._site:
+        if self._served is None or StackContext.of(self._served) is not self._context:
             return self._function.function_arn
         return cast(cdk.CfnResource, self._function.node.default_child).logical_id
 
     def _guarded(self, *, may_invoke: bool) -> list[Section]:
         """Return what is denied to compute roles, which may invoke, and to sessions, which may not."""
-        return broker_policies.guarded(self._function, self._table, self._role, self._site, may_invoke=may_invoke)
+        return broker_policies.guarded(self._function, self._table, self._role, self._context, may_invoke=may_invoke)
 
 
 def _checked(table: dynamodb.ITable) -> dynamodb.ITable:
     """Refuse a table that is known to have another key."""
     resource = table.node.default_child
     if isinstance(resource, dynamodb.CfnTable):
-        site = Site.of(table)
-        keys = {part["attributeName"] for part in site.stack.resolve(resource.key_schema)}
+        context = StackContext.of(table)
+        keys = {part["attributeName"] for part in context.stack.resolve(resource.key_schema)}
         if keys != {"id"}:
             raise InvalidInputError(
                 f"table `{table.node.path}` cannot hold revocations",

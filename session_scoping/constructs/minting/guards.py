@@ -7,7 +7,7 @@ from session_scoping.constructs.cdk.documents import Section
 from session_scoping.constructs.cdk.statements import allow, deny
 from session_scoping.constructs.minting.minting import MINT_ACTIONS, Minting
 from session_scoping.constructs.minting.signing_keys import signing_guard
-from session_scoping.contract import metadata as promises
+from session_scoping.contract import metadata as metadata_keys
 
 
 def session_guards(minting: Minting) -> list[Section]:
@@ -54,18 +54,18 @@ def invoke_sections(minting: Minting) -> list[Section]:
     return [Section.whole(allow("ExchangeTokens", ["lambda:InvokeFunction"], [broker.function.function_arn]))]
 
 
-def token_promises(minting: Minting, compute_role_arns: Sequence[str]) -> Mapping[str, Any]:
+def token_metadata(minting: Minting, compute_role_arns: Sequence[str]) -> Mapping[str, Any]:
     """Return the Metadata of a session role that is minted by token."""
     if not minting.by_token:
         return {}
-    found: dict[str, Any] = {promises.MINTING: minting.mode, promises.COMPUTE_ROLES: list(compute_role_arns)}
+    found: dict[str, Any] = {metadata_keys.MINTING: minting.mode, metadata_keys.COMPUTE_ROLES: list(compute_role_arns)}
     if broker := minting.credential_broker:
         found |= {
-            promises.SIGNING_KEYS: [broker.signing_key.key_arn],
-            promises.MINTING_FUNCTIONS: [broker._promised_function()],
-            promises.MINTING_ROLES: [broker.role.role_arn],
-            promises.MINTING_TABLES: [broker.revocation_table.table_arn],
+            metadata_keys.SIGNING_KEYS: [broker.signing_key.key_arn],
+            metadata_keys.MINTING_FUNCTIONS: [broker._function_metadata()],
+            metadata_keys.MINTING_ROLES: [broker.role.role_arn],
+            metadata_keys.MINTING_TABLES: [broker.revocation_table.table_arn],
         }
     elif identity := minting.web_identity:
-        found |= identity.promises
+        found |= identity.metadata
     return found

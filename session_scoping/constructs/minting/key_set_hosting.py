@@ -18,12 +18,12 @@ from constructs import Construct
 
 from session_scoping.constructs.cdk.documents import Section
 from session_scoping.constructs.cdk.policy_series import PolicySeries
-from session_scoping.constructs.cdk.policy_sizes import Ruler
-from session_scoping.constructs.cdk.stack_context import Site
+from session_scoping.constructs.cdk.policy_sizes import PolicySizer
+from session_scoping.constructs.cdk.stack_context import StackContext
 from session_scoping.constructs.cdk.statements import allow, deny
-from session_scoping.constructs.cdk.synth_checks import FinishedTree
+from session_scoping.constructs.cdk.synth_checks import SynthChecks
 from session_scoping.constructs.minting.functions import acknowledge, function_of
-from session_scoping.contract import metadata as promises
+from session_scoping.contract import metadata as metadata_keys
 from session_scoping.lambdas import bundle
 
 _PATHS = (".well-known/openid-configuration", ".well-known/jwks.json")
@@ -106,7 +106,7 @@ class KeySetHosting(Construct):
     def _make_writer_role(
         self, keys: Sequence[kms.IKey], log_retention: logs.RetentionDays
     ) -> tuple[iam.Role, list[iam.ManagedPolicy]]:
-        site = Site.of(self)
+        context = StackContext.of(self)
         self._log_group = logs.LogGroup(self, "Logs", retention=log_retention)
         role = iam.Role(
             self,
@@ -120,9 +120,9 @@ class KeySetHosting(Construct):
             allow("ReadPublicKeys", ["kms:GetPublicKey"], [key.key_arn for key in keys]),
             allow("WriteDocuments", ["s3:DeleteObject", "s3:PutObject"], objects),
         ]
-        series = PolicySeries(self, "WriterPermissions", site, Ruler.at(site))
+        series = PolicySeries(self, "WriterPermissions", context, PolicySizer.at(context))
         series.write([Section.whole(*statements)], [role])
-        FinishedTree.of(site).ask(series.finished)
+        SynthChecks.of(context).add(series.finished)
         return role, series.policies
 
     def _make_writer(self) -> lambda_.Function:
@@ -162,12 +162,12 @@ class KeySetHosting(Construct):
             )
         ]
 
-    def promises(self) -> Mapping[str, Any]:
+    def metadata(self) -> Mapping[str, Any]:
         """Return the same for the verifier."""
         return {
-            promises.MINTING_FUNCTIONS: [self._writer.function_arn],
-            promises.MINTING_ROLES: [self._role.role_arn],
-            promises.MINTING_BUCKETS: [self._bucket.bucket_arn],
-            promises.MINTING_DISTRIBUTIONS: [self._distribution.distribution_arn],
-            **({promises.MINTING_ZONES: [self._zone.hosted_zone_arn]} if self._zone else {}),
+            metadata_keys.MINTING_FUNCTIONS: [self._writer.function_arn],
+            metadata_keys.MINTING_ROLES: [self._role.role_arn],
+            metadata_keys.MINTING_BUCKETS: [self._bucket.bucket_arn],
+            metadata_keys.MINTING_DISTRIBUTIONS: [self._distribution.distribution_arn],
+            **({metadata_keys.MINTING_ZONES: [self._zone.hosted_zone_arn]} if self._zone else {}),
         }

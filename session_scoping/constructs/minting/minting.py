@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Literal, get_args
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
-from session_scoping.constructs.cdk.roles import demand_changeable, demand_distinct
-from session_scoping.constructs.cdk.stack_context import Site
-from session_scoping.constructs.compute.role import AnyRole, ScopedComputeRole, underlying
+from session_scoping.constructs.cdk.roles import require_changeable, require_distinct
+from session_scoping.constructs.cdk.stack_context import StackContext
+from session_scoping.constructs.compute.role import AnyRole, ScopedComputeRole, policy_role
 from session_scoping.constructs.minting.trusted_issuer import AnyProvider, TrustedIssuer
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.task_token import DEFAULT_SUBJECT
@@ -165,24 +165,24 @@ class Minting:
         return cls("web-identity", (), _listed(compute_roles), web_identity=identity, max_session=max_session)
 
 
-def checked_roles(minting: Minting, site: Site) -> tuple[list[iam.IRole], list[str]]:
+def checked_roles(minting: Minting, context: StackContext) -> tuple[list[iam.IRole], list[str]]:
     """
     Return the minters and their ARNs.
 
     Raises:
         InvalidInputError: A role cannot be changed, or is named twice under two imports.
     """
-    minters = [underlying(role) for role in minting.minters]
-    compute_roles = [underlying(role) for role in minting.compute_roles]
+    minters = [policy_role(role) for role in minting.minters]
+    compute_roles = [policy_role(role) for role in minting.compute_roles]
     around = minters if minting.compute_roles_mint else [*minters, *compute_roles]
     for role in around:
-        demand_changeable(role, site)
+        require_changeable(role, context)
     arns = [role.role_arn for role in around]
-    demand_distinct(around, arns)
+    require_distinct(around, arns)
     return minters, arns[: len(minters)]
 
 
-def demand_open(minting: Minting, path: str) -> None:
+def require_open(minting: Minting, path: str) -> None:
     """
     Refuse a further minter where the token decides.
 

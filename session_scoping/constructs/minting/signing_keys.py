@@ -10,7 +10,7 @@ from aws_cdk import aws_iam as iam
 from session_scoping.constructs.cdk.documents import Section
 from session_scoping.constructs.cdk.stack_context import has_wildcard, is_token
 from session_scoping.constructs.cdk.statements import Conditions, deny
-from session_scoping.constructs.compute.role import AnyRole, underlying
+from session_scoping.constructs.compute.role import AnyRole, policy_role
 from session_scoping.contract.arns import Arn
 from session_scoping.contract.errors import InvalidInputError
 
@@ -23,7 +23,7 @@ SIGNING: Conditions = {
 _RSA = ("RSA_2048", "RSA_3072", "RSA_4096")
 
 
-def demand_signing_key(key: cdk.aws_kms.IKey) -> None:
+def require_signing_key(key: cdk.aws_kms.IKey) -> None:
     """
     Refuse a key that cannot sign task tokens, as far as it is known.
 
@@ -53,7 +53,7 @@ def _refused(got: str) -> InvalidInputError:
 def grant_issue(grantee: AnyRole, keys: Iterable[cdk.aws_kms.IKey]) -> iam.Grant:
     """Let a role sign task tokens with these keys, in their one form, and nothing else."""
     return iam.Grant.add_to_principal(
-        grantee=underlying(grantee),
+        grantee=policy_role(grantee),
         actions=["kms:Sign"],
         resource_arns=[key.key_arn for key in keys],
         conditions=SIGNING,

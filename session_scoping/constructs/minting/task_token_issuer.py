@@ -13,10 +13,10 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from session_scoping.constructs.cdk.documents import Section
-from session_scoping.constructs.cdk.stack_context import Site, is_token
+from session_scoping.constructs.cdk.stack_context import StackContext, is_token
 from session_scoping.constructs.compute.role import AnyRole
-from session_scoping.constructs.minting.signing_keys import demand_signing_key, grant_issue, signing_guard
-from session_scoping.contract import metadata as promises
+from session_scoping.constructs.minting.signing_keys import grant_issue, require_signing_key, signing_guard
+from session_scoping.contract import metadata as metadata_keys
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.task_token import check_issuer, check_plain
 
@@ -79,8 +79,8 @@ class TaskTokenIssuer(Construct):
         _check_domain(domain_name)
         check_plain("audience", audience)
         for key in (*([signing_key] if signing_key else []), *also_published):
-            demand_signing_key(key)
-        _check_hosting(Site.of(scope), certificate, hosted_zone, access_logs)
+            require_signing_key(key)
+        _check_hosting(StackContext.of(scope), certificate, hosted_zone, access_logs)
         super().__init__(scope, id)
         self._issuer, self._audience = check_issuer(f"https://{domain_name}"), audience
         self._signing_key = signing_key or kms.Key(
@@ -154,10 +154,10 @@ class TaskTokenIssuer(Construct):
         found = signing_guard(self._keys)
         return [*found, *self._hosting.guarded()] if self._hosting else found
 
-    def _promises(self) -> Mapping[str, Any]:
+    def _metadata(self) -> Mapping[str, Any]:
         """Return what the verifier holds those Denies to."""
-        keys = {promises.SIGNING_KEYS: [key.key_arn for key in self._keys]}
-        return {**keys, **(self._hosting.promises() if self._hosting else {})}
+        keys = {metadata_keys.SIGNING_KEYS: [key.key_arn for key in self._keys]}
+        return {**keys, **(self._hosting.metadata() if self._hosting else {})}
 
 
 def _check_domain(name: str) -> None:
@@ -172,7 +172,7 @@ def _check_domain(name: str) -> None:
 
 
 def _check_hosting(
-    site: Site,
+    context: StackContext,
     certificate: cdk.aws_certificatemanager.ICertificate | None,
     hosted_zone: cdk.aws_route53.IHostedZone | None,
     access_logs: cdk.aws_s3.IBucket | None,
@@ -185,10 +185,10 @@ def _check_hosting(
             why="STS fetches the key set over https",
             fix="pass certificate, or leave the others out",
         )
-    if certificate and site.partition in ("aws-us-gov", "aws-cn"):
+    if certificate and context.partition in ("aws-us-gov", "aws-cn"):
         raise InvalidInputError(
             "the key set cannot be hosted here",
-            got=f"partition {site.partition}",
+            got=f"partition {context.partition}",
             expected="partition aws",
             why="GovCloud has no CloudFront, and China's takes no certificate of ours",
             fix="host the two documents elsewhere and name that issuer's provider, or use a CredentialBroker",

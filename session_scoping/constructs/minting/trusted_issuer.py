@@ -63,7 +63,7 @@ class TrustedIssuer:
             )
         identity = cls(arn, host, check_plain("audience", str(audience)), check_plain("subject", subject))
         if hasattr(provider, "_guarded"):  # a TaskTokenIssuer; what makes another issuer's tokens is not known here
-            return replace(identity, guarded=provider._guarded(), promises=provider._promises())
+            return replace(identity, guarded=provider._guarded(), promises=provider._metadata())
         return identity
 
     def conditions(self) -> Conditions:

@@ -11,11 +11,11 @@ from constructs import Construct
 
 from session_scoping.aws.bedrock import INVOKE_ACTIONS
 from session_scoping.constructs.cdk.documents import Section
-from session_scoping.constructs.cdk.stack_context import Site, has_wildcard, is_token
+from session_scoping.constructs.cdk.stack_context import StackContext, has_wildcard, is_token
 from session_scoping.constructs.cdk.statements import Conditions, deny
 from session_scoping.constructs.cdk.synth_checks import Check
 from session_scoping.constructs.restrictions.network import compute_checks, endpoint_checks
-from session_scoping.constructs.restrictions.restriction import Limit, Limited
+from session_scoping.constructs.restrictions.restriction import RestrictedRole, Restriction
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.metadata import BOUND_REGION, BOUND_TO, PINNED_BY
 
@@ -28,7 +28,7 @@ _EVERYTHING: Mapping[str, Sequence[str]] = {"Action": ["*"], "Resource": ["*"]}
 _DIRECT: Conditions = {"BoolIfExists": {"aws:ViaAWSService": "false"}}
 
 
-class WorkloadBinding(Limit):
+class WorkloadBinding(Restriction):
     """
     Ties sessions to one VPC and Region: STS makes them there only, and everywhere else they are denied everything.
 
@@ -81,11 +81,11 @@ class WorkloadBinding(Limit):
                 fix=f'add it: tag_keys=[..., "{TASK_IP}"], or leave task_ip out where sessions carry no tags',
             )
 
-    def trust_conditions(self, site: Site) -> Conditions:
+    def trust_conditions(self, context: StackContext) -> Conditions:
         """Return that STS is called from the VPC, in its Region. Positive: a missing key admits nobody."""
-        return {"StringEquals": {"aws:SourceVpc": self._vpc_id, "aws:RequestedRegion": self._region_at(site)}}
+        return {"StringEquals": {"aws:SourceVpc": self._vpc_id, "aws:RequestedRegion": self._region_at(context)}}
 
-    def guards(self, site: Site) -> list[Section]:
+    def guards(self, context: StackContext) -> list[Section]:
         """
         Return the Denies: outside the VPC, outside its Region, and away from the task's address.
 
@@ -94,7 +94,7 @@ class WorkloadBinding(Limit):
         # Cross-Region inference is authorized in the Region it is routed to: denying that denies the profile.
         elsewhere = {"NotAction": INVOKE_ACTIONS, "Resource": ["*"]}
         outside: Conditions = {"StringNotEquals": {"aws:SourceVpc": self._vpc_id}}
-        abroad: Conditions = {"StringNotEquals": {"aws:RequestedRegion": self._region_at(site)}}
+        abroad: Conditions = {"StringNotEquals": {"aws:RequestedRegion": self._region_at(context)}}
         denied = [
             deny("DenyOutsideVpc", _EVERYTHING, outside, _DIRECT),
             deny("DenyOtherRegions", elsewhere, abroad, _DIRECT),
@@ -109,19 +109,19 @@ class WorkloadBinding(Limit):
             ]
         return [Section.whole(statement) for statement in denied]
 
-    def promises(self, site: Site) -> Mapping[str, Any]:
+    def metadata(self, context: StackContext) -> Mapping[str, Any]:
         """Return the VPC, its Region and the pin."""
         pinned = {PINNED_BY: TASK_IP} if self._task_ip else {}
-        return {BOUND_TO: self._vpc_id, BOUND_REGION: self._region_at(site), **pinned}
+        return {BOUND_TO: self._vpc_id, BOUND_REGION: self._region_at(context), **pinned}
 
-    def checks(self, limited: Limited) -> Iterable[Check]:
+    def checks(self, limited: RestrictedRole) -> Iterable[Check]:
         """Return that the code which uses the sessions can stand in the VPC, and that the endpoints it needs exist."""
         yield from compute_checks(limited, task_ip=self._task_ip)
         if not isinstance(self._vpc, str) and isinstance(self._vpc, cdk.aws_ec2.Vpc):
             yield from endpoint_checks(limited, self._vpc, self._elsewhere)
 
-    def _region_at(self, site: Site) -> str:
-        return self._region or site.region
+    def _region_at(self, context: StackContext) -> str:
+        return self._region or context.region
 
 
 def endpoint_policy_for(*roles: Any) -> list[iam.PolicyStatement]:

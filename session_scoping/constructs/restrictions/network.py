@@ -12,7 +12,7 @@ from constructs import IConstruct
 
 from session_scoping.constructs.cdk.stack_context import properties_of
 from session_scoping.constructs.cdk.synth_checks import Check
-from session_scoping.constructs.restrictions.restriction import Limited
+from session_scoping.constructs.restrictions.restriction import RestrictedRole
 
 _ADD_ENDPOINT = {
     "sts": 'add_interface_endpoint("Sts", service=ec2.InterfaceVpcEndpointAwsService.STS)',
@@ -24,7 +24,7 @@ _ADD_ENDPOINT = {
 }
 
 
-def compute_checks(limited: Limited, *, task_ip: bool) -> Iterable[Check]:
+def compute_checks(limited: RestrictedRole, *, task_ip: bool) -> Iterable[Check]:
     """
     Check the runtimes, functions and task definitions of this app that run under the compute roles.
 
@@ -65,7 +65,7 @@ def _kind(resource: IConstruct) -> tuple[Any, Any, str] | None:
     return None
 
 
-def _compute_errors(limited: Limited, path: str, kind: str, task_ip: bool, found: Any) -> Iterator[str]:
+def _compute_errors(limited: RestrictedRole, path: str, kind: str, task_ip: bool, found: Any) -> Iterator[str]:
     role, *compute_roles = found["known"]
     if role is None or role not in compute_roles:
         return
@@ -89,7 +89,7 @@ def _compute_errors(limited: Limited, path: str, kind: str, task_ip: bool, found
         )
 
 
-def endpoint_checks(limited: Limited, vpc: cdk.aws_ec2.Vpc, elsewhere: frozenset[str]) -> Iterable[Check]:
+def endpoint_checks(limited: RestrictedRole, vpc: cdk.aws_ec2.Vpc, elsewhere: frozenset[str]) -> Iterable[Check]:
     """Check that the VPC has the endpoints sessions need; a request that goes around them is denied."""
     endpoints = [resource for resource in _resources(vpc) if isinstance(resource, cdk.aws_ec2.CfnVPCEndpoint)]
     stack = cdk.Stack.of(vpc)
@@ -100,7 +100,7 @@ def endpoint_checks(limited: Limited, vpc: cdk.aws_ec2.Vpc, elsewhere: frozenset
     yield Check({}, lambda _: _missing_errors(limited, vpc, missing))
 
 
-def _missing_errors(limited: Limited, vpc: cdk.aws_ec2.Vpc, missing: list[str]) -> Iterator[str]:
+def _missing_errors(limited: RestrictedRole, vpc: cdk.aws_ec2.Vpc, missing: list[str]) -> Iterator[str]:
     if missing:
         calls = "; ".join(f"vpc.{_ADD_ENDPOINT[name]}" for name in missing)
         yield (

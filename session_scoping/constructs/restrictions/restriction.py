@@ -8,30 +8,30 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from session_scoping.constructs.cdk.documents import Section
-from session_scoping.constructs.cdk.stack_context import Site
+from session_scoping.constructs.cdk.stack_context import StackContext
 from session_scoping.constructs.cdk.statements import Conditions, merge
 from session_scoping.constructs.cdk.synth_checks import Check
 
 
 @dataclass(frozen=True)
-class Limited:
+class RestrictedRole:
     """
     The role a limit stands on, as the finished tree shows it.
 
     Attributes:
         owner: The construct that made the role.
-        site: Where it stands.
+        context: Where it stands.
         compute_roles: Roles of the code that uses the sessions.
         services: Services a session calls, by the last part of their VPC endpoints' names.
     """
 
     owner: Construct
-    site: Site
+    context: StackContext
     compute_roles: tuple[iam.IRole, ...]
     services: frozenset[str]
 
 
-class Limit:
+class Restriction:
     """
     A restriction on every session of a role. It only ever takes away.
 
@@ -42,35 +42,35 @@ class Limit:
     def check(self, scope: Construct, tag_keys: Sequence[str]) -> None:
         """Refuse what cannot narrow a session with these tags; say on the construct what its owner must know."""
 
-    def trust_conditions(self, site: Site) -> Conditions:  # noqa: ARG002 - for those that override it
+    def trust_conditions(self, context: StackContext) -> Conditions:  # noqa: ARG002 - for those that override it
         """Return what every statement of the trust policy requires in addition to the tags."""
         return {}
 
-    def guards(self, site: Site) -> list[Section]:  # noqa: ARG002
+    def guards(self, context: StackContext) -> list[Section]:  # noqa: ARG002
         """Return the Denies that stand with the role's guards."""
         return []
 
-    def promises(self, site: Site) -> Mapping[str, Any]:  # noqa: ARG002
+    def metadata(self, context: StackContext) -> Mapping[str, Any]:  # noqa: ARG002
         """Return entries of the role's Metadata, each key beginning `session-scoping:`, for the verifier."""
         return {}
 
-    def checks(self, limited: Limited) -> Iterable[Check]:  # noqa: ARG002
+    def checks(self, limited: RestrictedRole) -> Iterable[Check]:  # noqa: ARG002
         """Return what only the finished tree can show to be missing."""
         return ()
 
 
 @dataclass(frozen=True)
-class Limits(Limit):
+class RestrictionSet(Restriction):
     """All limits of one role, as one limit."""
 
-    limits: tuple[Limit, ...]
+    limits: tuple[Restriction, ...]
 
     def check(self, scope: Construct, tag_keys: Sequence[str]) -> None:
         """Let each refuse what it cannot narrow."""
         for limit in self.limits:
             limit.check(scope, tag_keys)
 
-    def trust_conditions(self, site: Site) -> Conditions:
+    def trust_conditions(self, context: StackContext) -> Conditions:
         """
         Return what all of them demand.
 
@@ -80,26 +80,26 @@ class Limits(Limit):
         refused: dict[str, list[str]] = {}
         others: list[Conditions] = []
         for limit in self.limits:
-            conditions = dict(limit.trust_conditions(site))
+            conditions = dict(limit.trust_conditions(context))
             for key, values in conditions.pop("StringNotEquals", {}).items():
                 known = refused.setdefault(key, [])
                 known += [value for value in values if value not in known]
             others.append(conditions)
         return merge(*others, {"StringNotEquals": refused} if refused else {})
 
-    def guards(self, site: Site) -> list[Section]:
+    def guards(self, context: StackContext) -> list[Section]:
         """Return the Denies of all of them."""
-        return [section for limit in self.limits for section in limit.guards(site)]
+        return [section for limit in self.limits for section in limit.guards(context)]
 
-    def promises(self, site: Site) -> Mapping[str, Any]:
+    def metadata(self, context: StackContext) -> Mapping[str, Any]:
         """Return the entries of all of them; lists under one key are joined."""
         found: dict[str, Any] = {}
         for limit in self.limits:
-            for key, value in limit.promises(site).items():
+            for key, value in limit.metadata(context).items():
                 found[key] = [*found[key], *value] if isinstance(value, list) and key in found else value
         return found
 
-    def checks(self, limited: Limited) -> Iterable[Check]:
+    def checks(self, limited: RestrictedRole) -> Iterable[Check]:
         """Return the checks of all of them."""
         for limit in self.limits:
             yield from limit.checks(limited)

@@ -9,9 +9,9 @@ import aws_cdk as cdk
 from constructs import Construct
 
 from session_scoping.constructs.cdk.documents import Section
-from session_scoping.constructs.cdk.stack_context import Site
+from session_scoping.constructs.cdk.stack_context import StackContext
 from session_scoping.constructs.cdk.statements import Conditions
-from session_scoping.constructs.restrictions.restriction import Limit
+from session_scoping.constructs.restrictions.restriction import Restriction
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.metadata import REVOKED
 from session_scoping.contract.revocations import RevokedSessions, is_ahead, revoked_sessions
@@ -20,7 +20,7 @@ _WARN_AHEAD = "session-scoping:revocation-ahead"
 
 
 @dataclass(frozen=True)
-class Revocation(Limit):
+class Revocation(Restriction):
     """
     A limit that ends sessions: `SessionRole(..., limits=[Revocation.of_sessions(task_id="T1")])`.
 
@@ -87,7 +87,7 @@ class Revocation(Limit):
             )
             cdk.Validations.of(scope).add_warning(_WARN_AHEAD, message)
 
-    def trust_conditions(self, site: Site) -> Conditions:  # noqa: ARG002
+    def trust_conditions(self, context: StackContext) -> Conditions:  # noqa: ARG002
         """
         Refuse new sessions of a revoked tag.
 
@@ -100,10 +100,10 @@ class Revocation(Limit):
             return {}
         return {"StringNotEquals": {f"aws:RequestTag/{key}": list(values) for key, values in tags.items()}}
 
-    def guards(self, site: Site) -> list[Section]:  # noqa: ARG002
+    def guards(self, context: StackContext) -> list[Section]:  # noqa: ARG002
         """Return the Deny of everything."""
         return [Section.whole(self.sessions.statement())]
 
-    def promises(self, site: Site) -> Mapping[str, Any]:  # noqa: ARG002
+    def metadata(self, context: StackContext) -> Mapping[str, Any]:  # noqa: ARG002
         """Return whom the verifier must find dead."""
         return {REVOKED: [self.sessions.as_text()]}

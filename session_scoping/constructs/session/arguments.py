@@ -7,7 +7,7 @@ from session_scoping.constructs.data.models import Models
 from session_scoping.constructs.data.objects import TenantObjects
 from session_scoping.constructs.data.tables import TenantTable
 from session_scoping.constructs.minting.minting import Minting
-from session_scoping.constructs.restrictions.restriction import Limit
+from session_scoping.constructs.restrictions.restriction import Restriction
 from session_scoping.contract.errors import InvalidInputError
 
 _KINDS: Mapping[str, tuple[Any, str]] = {
@@ -15,7 +15,7 @@ _KINDS: Mapping[str, tuple[Any, str]] = {
     "models": (Models | None, "Models.profile(...), or another of its builders"),
     "tables": (TenantTable, "a sequence of TenantTable(table, access=...)"),
     "objects": (TenantObjects, "a sequence of TenantObjects"),
-    "limits": (Limit, "a sequence of limits, such as a WorkloadBinding or a Revocation"),
+    "limits": (Restriction, "a sequence of limits, such as a WorkloadBinding or a Revocation"),
 }
 
 
@@ -33,6 +33,6 @@ def check_kinds(**arguments: Sequence[object]) -> None:
             )
 
 
-def listed(values: Any) -> tuple[Any, ...]:
+def as_tuple(values: Any) -> tuple[Any, ...]:
     """Return the values as a tuple: a generator would be empty when it is read the second time."""
     return tuple(values) if isinstance(values, Iterable) else (values,)

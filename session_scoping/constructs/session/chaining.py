@@ -6,7 +6,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from session_scoping.constructs.cdk.policy_series import PolicySeries, count_attached
-from session_scoping.constructs.cdk.policy_sizes import MANAGED_POLICY_MAX, Ruler, too_large_message
+from session_scoping.constructs.cdk.policy_sizes import MANAGED_POLICY_MAX, PolicySizer, too_large_message
 from session_scoping.constructs.cdk.synth_checks import Check
 from session_scoping.constructs.session.guards import CHAINING, CHAINING_ACTIONS
 
@@ -25,11 +25,11 @@ class ChainingGuard:
         owner: The session role; `ToolsGuard` becomes its child.
         guards: The series that holds `DenyChaining`.
         role: The role itself.
-        ruler: Measures documents.
+        sizer: Measures documents.
     """
 
-    def __init__(self, owner: Construct, guards: PolicySeries, role: iam.Role, ruler: Ruler) -> None:
-        self._owner, self._guards, self._role, self._ruler = owner, guards, role, ruler
+    def __init__(self, owner: Construct, guards: PolicySeries, role: iam.Role, sizer: PolicySizer) -> None:
+        self._owner, self._guards, self._role, self._sizer = owner, guards, role, sizer
         self._denied: tuple[str, ...] = CHAINING_ACTIONS
         self._others: iam.PolicyStatement | None = None
         self._policy: iam.ManagedPolicy | None = None
@@ -65,6 +65,6 @@ class ChainingGuard:
             yield Check(self._policy.document, self._errors)
 
     def _errors(self, document: object) -> Iterable[str]:
-        if (size := self._ruler.document(document)) > MANAGED_POLICY_MAX:
+        if (size := self._sizer.document(document)) > MANAGED_POLICY_MAX:
             fix = "use fewer tool roles for one session role"
             yield too_large_message(f"policy `{self._owner.node.path}/ToolsGuard`", size, MANAGED_POLICY_MAX, fix)

@@ -7,11 +7,11 @@ from constructs import Construct
 
 from session_scoping.constructs.cdk.documents import Section
 from session_scoping.constructs.cdk.policy_series import PolicySeries, check_attachments
-from session_scoping.constructs.cdk.policy_sizes import Ruler
-from session_scoping.constructs.cdk.stack_context import Site
+from session_scoping.constructs.cdk.policy_sizes import PolicySizer
+from session_scoping.constructs.cdk.stack_context import StackContext
 from session_scoping.constructs.cdk.synth_checks import Check
-from session_scoping.constructs.compute.denies import ComputeFence, RolesGuard
-from session_scoping.constructs.compute.role import AnyRole, ScopedComputeRole, underlying
+from session_scoping.constructs.compute.denies import AssumeRoleGuard, ComputeRoleDenies
+from session_scoping.constructs.compute.role import AnyRole, ScopedComputeRole, policy_role
 from session_scoping.constructs.session.chaining import ChainingGuard
 
 _WILDCARD_REASON = (
@@ -22,30 +22,37 @@ _WILDCARD_REASON = (
 
 class SessionPolicies:
     """
-    Guards and Permissions of the role, Mint of its minters, ComputeGuards and RolesGuard of its compute roles.
+    Guards and Permissions of the role, Mint of its minters, ComputeGuards and AssumeRoleGuard of its compute roles.
 
     Args:
         owner: The session role; the policies are its children.
-        site: Where it stands.
-        ruler: Measures documents.
+        context: Where it stands.
+        sizer: Measures documents.
         role: The role itself.
         role_arn: Its ARN, which its owner has asked for already.
         compute_roles_mint: Whether compute roles mint; where they do not, they may become no role at all.
     """
 
     def __init__(
-        self, owner: Construct, site: Site, ruler: Ruler, role: iam.Role, role_arn: str, *, compute_roles_mint: bool
+        self,
+        owner: Construct,
+        context: StackContext,
+        sizer: PolicySizer,
+        role: iam.Role,
+        role_arn: str,
+        *,
+        compute_roles_mint: bool,
     ) -> None:
-        self._owner, self._site, self._ruler, self._role = owner, site, ruler, role
+        self._owner, self._context, self._sizer, self._role = owner, context, sizer, role
         self._guards, self._permissions, self._mint = map(self.series, ("Guards", "Permissions", "Mint"))
-        self._fence = ComputeFence()
-        self.chaining = ChainingGuard(owner, self._guards, role, ruler)
-        self._roles_guard = RolesGuard(owner, role_arn, mints=compute_roles_mint)
+        self._compute_denies = ComputeRoleDenies()
+        self.chaining = ChainingGuard(owner, self._guards, role, sizer)
+        self._roles_guard = AssumeRoleGuard(owner, role_arn, mints=compute_roles_mint)
 
     @property
-    def fenced(self) -> Sequence[iam.IRole]:
+    def denied_roles(self) -> Sequence[iam.IRole]:
         """The compute roles that are denied tenant data."""
-        return self._fence.roles
+        return self._compute_denies.roles
 
     def write_own(self, denied: Sequence[Section], allowed: Sequence[Section]) -> None:
         """
@@ -64,31 +71,31 @@ class SessionPolicies:
         if minters:
             self._mint.write(sections, minters)
 
-    def write_fence(self, denied: Sequence[Section], allowed: Sequence[Section]) -> None:
+    def write_compute_denies(self, denied: Sequence[Section], allowed: Sequence[Section]) -> None:
         """Write what every compute role is denied, and what each needs to spend a token."""
-        self._fence.cover(self.series("ComputeGuards"), denied)
+        self._compute_denies.cover(self.series("ComputeGuards"), denied)
         if allowed:
-            self._fence.cover(self.series("Exchange"), allowed)
+            self._compute_denies.cover(self.series("Exchange"), allowed)
 
     def let_mint(self, minter: iam.IRole) -> None:
         """Give one more minter what it needs."""
         self._mint.attach([minter])
 
-    def fence_in(self, roles: Sequence[AnyRole]) -> None:
+    def deny_compute_roles(self, roles: Sequence[AnyRole]) -> None:
         """Put all Denies for compute roles on these roles."""
-        self._fence.add([underlying(role) for role in roles])
+        self._compute_denies.add([policy_role(role) for role in roles])
         self._roles_guard.limit([role for role in roles if isinstance(role, ScopedComputeRole)])
 
     def cover(self, series: PolicySeries, sections: Sequence[Section]) -> None:
         """Deny the compute roles more, in a series made elsewhere."""
-        self._fence.cover(series, sections)
+        self._compute_denies.cover(series, sections)
 
     def finished(self) -> Iterable[Check]:
         """Return the checks of all these policies as the finished tree renders them."""
-        for series in (self._guards, self._permissions, self._mint, *self._fence.series):
+        for series in (self._guards, self._permissions, self._mint, *self._compute_denies.series):
             yield from series.finished()
         yield from self.chaining.finished()
 
     def series(self, base_id: str) -> PolicySeries:
         """Return a series of the owner's, not written yet."""
-        return PolicySeries(self._owner, base_id, self._site, self._ruler, _WILDCARD_REASON)
+        return PolicySeries(self._owner, base_id, self._context, self._sizer, _WILDCARD_REASON)

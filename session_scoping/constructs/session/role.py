@@ -8,32 +8,38 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from session_scoping.constructs.cdk.documents import Section, document_of, tokens_in
-from session_scoping.constructs.cdk.metadata import promise, tell_owner
+from session_scoping.constructs.cdk.metadata import tell_owner, write_metadata
 from session_scoping.constructs.cdk.policy_series import PolicySeries, flatten
-from session_scoping.constructs.cdk.policy_sizes import Ruler
-from session_scoping.constructs.cdk.roles import arn_by_name, demand_apart, demand_changeable, demand_exact, demand_new
-from session_scoping.constructs.cdk.stack_context import Site
+from session_scoping.constructs.cdk.policy_sizes import PolicySizer
+from session_scoping.constructs.cdk.roles import (
+    arn_by_name,
+    require_changeable,
+    require_exact,
+    require_new,
+    require_one_duty,
+)
+from session_scoping.constructs.cdk.stack_context import StackContext
 from session_scoping.constructs.cdk.statements import Statement, allow, tags_present
-from session_scoping.constructs.cdk.synth_checks import Check, FinishedTree
-from session_scoping.constructs.compute.role import AnyRole, underlying
+from session_scoping.constructs.cdk.synth_checks import Check, SynthChecks
+from session_scoping.constructs.compute.role import AnyRole, policy_role
 from session_scoping.constructs.data.models import Models
 from session_scoping.constructs.data.object_overlap import check_others
 from session_scoping.constructs.data.objects import TenantObjects
 from session_scoping.constructs.data.tables import TenantTable
 from session_scoping.constructs.data.tenant_data import TenantData
 from session_scoping.constructs.minting import guards as minting_guards
-from session_scoping.constructs.minting.minting import MINT_ACTIONS, Minting, checked_roles, demand_open
-from session_scoping.constructs.restrictions.restriction import Limit, Limited, Limits
+from session_scoping.constructs.minting.minting import MINT_ACTIONS, Minting, checked_roles, require_open
+from session_scoping.constructs.restrictions.restriction import RestrictedRole, Restriction, RestrictionSet
 from session_scoping.constructs.session import guards
 from session_scoping.constructs.session import warnings as session_warnings
-from session_scoping.constructs.session.arguments import check_kinds, listed
+from session_scoping.constructs.session.arguments import as_tuple, check_kinds
 from session_scoping.constructs.session.policies import SessionPolicies
 from session_scoping.constructs.session.trust import Trust, further, trust_conditions, trusted
 from session_scoping.constructs.session.trust_checks import role_checks, trust_too_large
 from session_scoping.contract import environment
 from session_scoping.contract.errors import InvalidInputError, QuotaExceededError
 from session_scoping.contract.metadata import SHARED_BY
-from session_scoping.contract.tags import DEFAULT_TAG_KEYS, demand_policy_text, parse_tag_keys
+from session_scoping.contract.tags import DEFAULT_TAG_KEYS, parse_tag_keys, require_policy_text
 
 
 class SessionRole(Construct):
@@ -59,7 +65,7 @@ class SessionRole(Construct):
         tag_keys: Sequence[str] = DEFAULT_TAG_KEYS,
         transitive_tag_keys: Sequence[str] = (),
         other_objects: Sequence[str] = (),
-        limits: Sequence[Limit] = (),
+        limits: Sequence[Restriction] = (),
         deny_tenant_data_to_compute_roles: bool = True,
         role_name: str | None = None,
         path: str | None = None,
@@ -95,25 +101,25 @@ class SessionRole(Construct):
                 undeclared transitive tag.
             QuotaExceededError: A document or the number of policies would exceed its quota.
         """
-        tables, objects, limits = listed(tables), listed(objects), listed(limits)
+        tables, objects, limits = as_tuple(tables), as_tuple(objects), as_tuple(limits)
         check_kinds(minting=[minting], tables=tables, objects=objects, models=[models], limits=limits)
         super().__init__(scope, id)
-        self._tag_keys = demand_policy_text(parse_tag_keys(tag_keys))
+        self._tag_keys = require_policy_text(parse_tag_keys(tag_keys))
         self._transitive = tuple(transitive_tag_keys)
         self._minting, self._models = minting, models
-        self._site = Site.of(scope)
-        self._ruler = Ruler.at(self._site)
-        self._data = TenantData.bind(self._site, self._tag_keys, tables, objects)
+        self._context = StackContext.of(scope)
+        self._sizer = PolicySizer.at(self._context)
+        self._data = TenantData.bind(self._context, self._tag_keys, tables, objects)
         self._path_tags = self._data.path_tags(self._tag_keys)
-        self._limits = Limits(limits)
-        self._limits.check(self, self._tag_keys)
-        self._demands = Trust(
+        self._restrictions = RestrictionSet(limits)
+        self._restrictions.check(self, self._tag_keys)
+        self._trust_statements = Trust(
             minting,
             trust_conditions(self._tag_keys, self._path_tags, self._transitive),
-            self._limits.trust_conditions(self._site),
+            self._restrictions.trust_conditions(self._context),
         )
-        self._minters, minter_arns = checked_roles(minting, self._site)
-        first, *others = self._demands.statements(minter_arns)
+        self._minters, minter_arns = checked_roles(minting, self._context)
+        first, *others = self._trust_statements.statements(minter_arns)
         self._role = iam.Role(
             self,
             "Role",
@@ -128,20 +134,20 @@ class SessionRole(Construct):
         if others:
             cast(iam.PolicyDocument, self._role.assume_role_policy).add_statements(*further(others))
         self._role_arn = self._role.role_arn
-        self._arn = arn_by_name(self._site, role_name, path) or self._role_arn
+        self._arn = arn_by_name(self._context, role_name, path) or self._role_arn
         self._shares = False
         self._declare_sharing()
-        self._fence_is_up = deny_tenant_data_to_compute_roles
+        self._deny_enabled = deny_tenant_data_to_compute_roles
         self._policies = SessionPolicies(
-            self, self._site, self._ruler, self._role, self._role_arn, compute_roles_mint=minting.compute_roles_mint
+            self, self._context, self._sizer, self._role, self._role_arn, compute_roles_mint=minting.compute_roles_mint
         )
         if minting.credential_broker:
             minting.credential_broker._serve(self, self._arn, self._tag_keys, self._transitive)
         self._write_policies(models, check_others(other_objects, self._data.objects), minter_arns)
-        self._promise()
-        session_warnings.warn(self, minting, fence_is_up=self._fence_is_up)
-        FinishedTree.of(self._site).reserve(self._tag_keys)
-        FinishedTree.of(self._site).ask(self._finished)
+        self._write_metadata()
+        session_warnings.warn(self, minting, deny_enabled=self._deny_enabled)
+        SynthChecks.of(self._context).reserve(self._tag_keys)
+        SynthChecks.of(self._context).add(self._finished)
 
     def _write_policies(self, models: Models | None, other_objects: Sequence[str], minter_arns: Sequence[str]) -> None:
         """Write the role's own policies, then those of the roles around it, with one trip to the CDK for all text."""
@@ -150,25 +156,25 @@ class SessionRole(Construct):
             *guards.tag_sections(self._tag_keys, self._path_tags),
             *guards.chaining_sections(),
             *minting_guards.session_guards(self._minting),
-            *self._limits.guards(self._site),
+            *self._restrictions.guards(self._context),
             *self._data.guards(other_objects),
         ]
-        allowed = [*self._data.permissions(base), *(models.sections(self._site, base) if models else [])]
+        allowed = [*self._data.permissions(base), *(models.sections(self._context, base) if models else [])]
         mint = minting_guards.mint_sections(self._minting, self._role_arn)
         exchange = minting_guards.invoke_sections(self._minting)
-        fenced = [
-            *(self._data.compute_guards() if self._fence_is_up else []),
+        compute_denied = [
+            *(self._data.compute_guards() if self._deny_enabled else []),
             *minting_guards.compute_guards(self._minting, self._role_arn),
         ]
-        known = tokens_in([*denied, *allowed, *mint, *exchange, *fenced])
-        self._site.resolve([*known, *self._data.measurable(), *minter_arns])
-        resolved = [self._site.resolved_value(arn) for arn in minter_arns]
-        self._check_trust_size(document_of(self._demands.statements(resolved)))
-        self._data.teach(self._ruler)
+        known = tokens_in([*denied, *allowed, *mint, *exchange, *compute_denied])
+        self._context.resolve([*known, *self._data.measurable(), *minter_arns])
+        resolved = [self._context.resolved_value(arn) for arn in minter_arns]
+        self._check_trust_size(document_of(self._trust_statements.statements(resolved)))
+        self._data.teach(self._sizer)
         self._policies.write_own(denied, allowed)
         self._policies.write_mint(mint, self._minters)
-        self._policies.write_fence(fenced, exchange)
-        self._policies.fence_in(self._minting.compute_roles)
+        self._policies.write_compute_denies(compute_denied, exchange)
+        self._policies.deny_compute_roles(self._minting.compute_roles)
 
     @property
     def role(self) -> iam.Role:
@@ -223,14 +229,14 @@ class SessionRole(Construct):
                 an orchestrator mints.
             QuotaExceededError: The trust policy would exceed its quota.
         """
-        minter = underlying(role)
-        demand_open(self._minting, self.node.path)
-        demand_new(minter, self._minters)
-        demand_changeable(minter, self._site)
+        minter = policy_role(role)
+        require_open(self._minting, self.node.path)
+        require_new(minter, self._minters)
+        require_changeable(minter, self._context)
         self._trust(minter)
         self._policies.let_mint(minter)
         if self._minting.compute_roles_mint:
-            self._policies.fence_in([role])
+            self._policies.deny_compute_roles([role])
 
     def admit_trust_only(self, role: AnyRole) -> Statement:
         """
@@ -246,13 +252,13 @@ class SessionRole(Construct):
             InvalidInputError: The role is admitted already.
             QuotaExceededError: The trust policy would exceed its quota.
         """
-        minter = underlying(role)
-        demand_open(self._minting, self.node.path)
-        demand_new(minter, self._minters)
-        demand_exact(minter)
+        minter = policy_role(role)
+        require_open(self._minting, self.node.path)
+        require_new(minter, self._minters)
+        require_exact(minter)
         self._trust(minter)
         statement = allow("MintSessions", MINT_ACTIONS, [self._arn])
-        readable = {**statement, "Resource": flatten(self._site.stack.resolve(self._arn))}
+        readable = {**statement, "Resource": flatten(self._context.stack.resolve(self._arn))}
         further = "; nothing here denies it the tenant data itself: its owner must see that it has no such grant"
         tell_owner(self, minter, "this to role", readable, further if self._minting.compute_roles_mint else "")
         return statement
@@ -264,7 +270,7 @@ class SessionRole(Construct):
         Raises:
             InvalidInputError: A role cannot be changed from here, or is the minter; or the Denies are off.
         """
-        if not self._fence_is_up:
+        if not self._deny_enabled:
             raise InvalidInputError(
                 "the Denies of this session role are off",
                 got="deny_tenant_data_to_compute_roles=False",
@@ -273,11 +279,11 @@ class SessionRole(Construct):
                 fix="drop the argument once the old tasks have ended",
             )
         for role in roles:
-            demand_changeable(underlying(role), self._site)
+            require_changeable(policy_role(role), self._context)
             if not self._minting.compute_roles_mint:
-                demand_apart(underlying(role), self._minters)
-        self._policies.fence_in(roles)
-        self._promise()
+                require_one_duty(policy_role(role), self._minters)
+        self._policies.deny_compute_roles(roles)
+        self._write_metadata()
 
     def _claim(self, data: TenantData) -> None:
         """Refuse a table that this role reaches already: two guards would deny each other's actions."""
@@ -290,38 +296,44 @@ class SessionRole(Construct):
         shared = self._data.shared_by(self._tag_keys)
         if shared or self._shares:
             self._shares = True
-            promise(self._role, {SHARED_BY: shared})
+            write_metadata(self._role, {SHARED_BY: shared})
 
     def _cover(self, series: PolicySeries, sections: Sequence[Section]) -> None:
         """Deny the compute roles more tenant data; TenantTablePolicy calls it."""
-        if self._fence_is_up:
+        if self._deny_enabled:
             self._policies.cover(series, sections)
 
     def _trust(self, minter: iam.IRole) -> None:
         if not self._minting.compute_roles_mint:
-            demand_apart(minter, self._policies.fenced)
+            require_one_duty(minter, self._policies.denied_roles)
         policy = cast(iam.PolicyDocument, self._role.assume_role_policy)
-        (statement,) = self._demands.statements([minter.role_arn])
+        (statement,) = self._trust_statements.statements([minter.role_arn])
         trusted(statement).add_to_assume_role_policy(policy)
         self._minters.append(minter)
-        self._check_trust_size(self._site.stack.resolve(policy))
+        self._check_trust_size(self._context.stack.resolve(policy))
 
     def _check_trust_size(self, trust: Any) -> None:
-        if message := trust_too_large(trust, self._ruler):
+        if message := trust_too_large(trust, self._sizer):
             raise QuotaExceededError(message)
 
-    def _promise(self) -> None:
+    def _write_metadata(self) -> None:
         """Write down what the verifier holds this role to."""
-        fenced = [role.role_arn for role in self._policies.fenced] if self._minting.by_token else []
-        by_token = minting_guards.token_promises(self._minting, fenced)
-        promise(self._role, {**self._limits.promises(self._site), **by_token})
+        compute_denied = [role.role_arn for role in self._policies.denied_roles] if self._minting.by_token else []
+        by_token = minting_guards.token_metadata(self._minting, compute_denied)
+        write_metadata(self._role, {**self._restrictions.metadata(self._context), **by_token})
 
     def _finished(self) -> Iterable[Check]:
-        own = self._demands.statements([role.role_arn for role in self._minters]) if self._minting.by_token else None
+        own = (
+            self._trust_statements.statements([role.role_arn for role in self._minters])
+            if self._minting.by_token
+            else None
+        )
         document = iam.PolicyDocument.from_json(document_of(own)) if own else None
-        yield from role_checks(self._role, self._ruler, self._tag_keys, document)
+        yield from role_checks(self._role, self._sizer, self._tag_keys, document)
         yield from self._policies.finished()
-        yield from self._limits.checks(Limited(self, self._site, tuple(self._policies.fenced), self._services()))
+        yield from self._restrictions.checks(
+            RestrictedRole(self, self._context, tuple(self._policies.denied_roles), self._services())
+        )
 
     def _services(self) -> frozenset[str]:
         """Return the services a session calls, by the last part of their VPC endpoints' names."""

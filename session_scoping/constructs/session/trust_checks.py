@@ -6,32 +6,32 @@ from typing import Any, cast
 
 from aws_cdk import aws_iam as iam
 
-from session_scoping.constructs.cdk.policy_sizes import TRUST_POLICY_MAX, Ruler, too_large_message
+from session_scoping.constructs.cdk.policy_sizes import TRUST_POLICY_MAX, PolicySizer, too_large_message
 from session_scoping.constructs.cdk.stack_context import properties_of
 from session_scoping.constructs.cdk.synth_checks import Check, reserved_tags
 
 
 def role_checks(
-    role: iam.Role, ruler: Ruler, tag_keys: Sequence[str], own: iam.PolicyDocument | None
+    role: iam.Role, sizer: PolicySizer, tag_keys: Sequence[str], own: iam.PolicyDocument | None
 ) -> Iterable[Check]:
     """
     Check the size and the conditions of the trust policy, and the role's own tags.
 
     Args:
         role: The session role.
-        ruler: Measures the document.
+        sizer: Measures the document.
         tag_keys: What every Allow must demand.
         own: The only Allows there may be; None where others may be admitted.
     """
     properties = properties_of(cast(iam.CfnRole, role.node.default_child))
     kept = {"trust": properties["assumeRolePolicyDocument"], "tags": properties.get("tags"), "own": own}
-    yield Check(kept, partial(_role_errors, role, ruler, tag_keys))
+    yield Check(kept, partial(_role_errors, role, sizer, tag_keys))
 
 
-def _role_errors(role: iam.Role, ruler: Ruler, tag_keys: Sequence[str], kept: Any) -> Iterable[str]:
+def _role_errors(role: iam.Role, sizer: PolicySizer, tag_keys: Sequence[str], kept: Any) -> Iterable[str]:
     trust, own = kept["trust"], kept.get("own")
     opened = _added(trust, own) if own else _untagged(trust, tag_keys)
-    too_large = trust_too_large(trust, ruler)
+    too_large = trust_too_large(trust, sizer)
     errors = [*([too_large] if too_large else []), *opened, *reserved_tags(_keys(kept.get("tags")), tag_keys)]
     for error in errors:
         yield f"role `{role.node.path}`: {error}"
@@ -71,9 +71,9 @@ def _added(trust: Any, own: Any) -> Iterable[str]:
             )
 
 
-def trust_too_large(trust: Any, ruler: Ruler) -> str | None:
+def trust_too_large(trust: Any, sizer: PolicySizer) -> str | None:
     """Return the error for a trust policy over its quota, if it is."""
-    if (size := ruler.document(trust)) <= TRUST_POLICY_MAX:
+    if (size := sizer.document(trust)) <= TRUST_POLICY_MAX:
         return None
     fix = (
         "name all minters when the SessionRole is made, so that they share one statement, use fewer tag keys, or let "

@@ -9,7 +9,7 @@ _COMPUTE_MINTING = "session-scoping:compute-roles-mint"
 _FENCE_OFF = "session-scoping:compute-roles-reach-tenant-data"
 
 
-def warn(session_role: Construct, minting: Minting, *, fence_is_up: bool) -> None:
+def warn(session_role: Construct, minting: Minting, *, deny_enabled: bool) -> None:
     """Warn where compute roles mint, and where they are not denied tenant data."""
     warnings = {}
     if minting.compute_roles_mint:
@@ -18,7 +18,7 @@ def warn(session_role: Construct, minting: Minting, *, fence_is_up: bool) -> Non
             "task. This bounds leaked session credentials and honest bugs, not a hijacked agent. "
             "Minting.by_orchestrator does; or acknowledge this warning."
         )
-    if not fence_is_up:
+    if not deny_enabled:
         warnings[_FENCE_OFF] = (
             "compute roles are not denied tenant data: a grant that an old task still uses, or a new one added by "
             "mistake, reaches every tenant. Turn deny_tenant_data_to_compute_roles on once the old tasks ended."

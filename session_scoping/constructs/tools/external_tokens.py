@@ -8,11 +8,11 @@ from constructs import Construct
 
 from session_scoping.constructs.cdk.documents import Section
 from session_scoping.constructs.cdk.policy_series import PolicySeries
-from session_scoping.constructs.cdk.policy_sizes import Ruler
-from session_scoping.constructs.cdk.roles import demand_changeable
-from session_scoping.constructs.cdk.stack_context import Site, is_token
+from session_scoping.constructs.cdk.policy_sizes import PolicySizer
+from session_scoping.constructs.cdk.roles import require_changeable
+from session_scoping.constructs.cdk.stack_context import StackContext, is_token
 from session_scoping.constructs.cdk.statements import Conditions, Statement, allow, deny, tags_present
-from session_scoping.constructs.cdk.synth_checks import FinishedTree
+from session_scoping.constructs.cdk.synth_checks import SynthChecks
 from session_scoping.constructs.session.role import SessionRole
 from session_scoping.constructs.tools.role import ToolScopedRole
 from session_scoping.contract.errors import InvalidInputError
@@ -74,24 +74,24 @@ class ExternalTokenGrant(Construct):
         seconds = _seconds(max_duration)
         _check_algorithm(signing_algorithm)
         super().__init__(scope, id)
-        site = Site.of(scope)
+        context = StackContext.of(scope)
         scoped = grantee if isinstance(grantee, SessionRole | ToolScopedRole) else None
         role: iam.IRole = grantee.role if isinstance(grantee, SessionRole | ToolScopedRole) else grantee
-        demand_changeable(role, site)
+        require_changeable(role, context)
         _demand_first(role)
         base = tags_present(scoped.tag_keys) if scoped else {}
-        ruler = Ruler.at(site)
-        guards = PolicySeries(self, "Guards", site, ruler, _REASON)
+        sizer = PolicySizer.at(context)
+        guards = PolicySeries(self, "Guards", context, sizer, _REASON)
         guards.write([Section.whole(*_denied(texts, seconds, signing_algorithm))], [role])
-        permissions = PolicySeries(self, "Permissions", site, ruler, _REASON)
+        permissions = PolicySeries(self, "Permissions", context, sizer, _REASON)
         granted = _granted(texts, seconds, signing_algorithm)
         permissions.write([Section.whole(allow("AskForTokens", [TOKEN_ACTION], ["*"], granted, base))], [role])
         permissions.after(guards)
         if scoped:
             # In another stack the guards cannot be waited for; without an Allow nothing is open in between.
-            earlier = guards.policies if scoped._site is site else []
+            earlier = guards.policies if scoped._context is context else []
             scoped._policies.chaining.hand_over([TOKEN_ACTION], earlier)
-        FinishedTree.of(site).ask(guards.finished, permissions.finished)
+        SynthChecks.of(context).add(guards.finished, permissions.finished)
 
 
 def _granted(audiences: Sequence[str], seconds: int, algorithm: str) -> Conditions:

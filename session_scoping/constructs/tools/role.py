@@ -9,21 +9,21 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from session_scoping.constructs.cdk.documents import Section, tokens_in
-from session_scoping.constructs.cdk.metadata import promise
-from session_scoping.constructs.cdk.policy_sizes import Ruler
-from session_scoping.constructs.cdk.roles import demand_changeable
-from session_scoping.constructs.cdk.stack_context import Site, is_token
+from session_scoping.constructs.cdk.metadata import write_metadata
+from session_scoping.constructs.cdk.policy_sizes import PolicySizer
+from session_scoping.constructs.cdk.roles import require_changeable
+from session_scoping.constructs.cdk.stack_context import StackContext, is_token
 from session_scoping.constructs.cdk.statements import allow, merge, tags_present
-from session_scoping.constructs.cdk.synth_checks import Check, FinishedTree
+from session_scoping.constructs.cdk.synth_checks import Check, SynthChecks
 from session_scoping.constructs.data.models import Models
 from session_scoping.constructs.data.object_overlap import check_disjoint, check_others
 from session_scoping.constructs.data.objects import TenantObjects
 from session_scoping.constructs.data.tables import TenantTable
 from session_scoping.constructs.data.tenant_data import TenantData
 from session_scoping.constructs.minting.guards import session_guards
-from session_scoping.constructs.restrictions.restriction import Limit, Limits
+from session_scoping.constructs.restrictions.restriction import Restriction, RestrictionSet
 from session_scoping.constructs.session import guards
-from session_scoping.constructs.session.arguments import check_kinds, listed
+from session_scoping.constructs.session.arguments import as_tuple, check_kinds
 from session_scoping.constructs.session.chaining import ONWARD_ACTIONS
 from session_scoping.constructs.session.policies import SessionPolicies
 from session_scoping.constructs.session.role import SessionRole
@@ -60,7 +60,7 @@ class ToolScopedRole(Construct):
         models: Models | None = None,
         other_objects: Sequence[str] = (),
         name_tag: str | None = "task_id",
-        limits: Sequence[Limit] = (),
+        limits: Sequence[Restriction] = (),
         role_name: str | None = None,
         path: str | None = None,
         permissions_boundary: iam.IManagedPolicy | None = None,
@@ -92,18 +92,18 @@ class ToolScopedRole(Construct):
                 here, or see the arguments' own classes.
             QuotaExceededError: A document or the number of policies would exceed its quota.
         """
-        tables, objects, limits = listed(tables), listed(objects), listed(limits)
+        tables, objects, limits = as_tuple(tables), as_tuple(objects), as_tuple(limits)
         check_kinds(tables=tables, objects=objects, models=[models], limits=limits)
         _check(session_role, tool, name_tag)
-        self._site = Site.of(scope)
-        _check_place(session_role, self._site, role_name)
+        self._context = StackContext.of(scope)
+        _check_place(session_role, self._context, role_name)
         super().__init__(scope, id)
         self._session_role, self._tag_keys = session_role, session_role.tag_keys
-        self._ruler = Ruler.at(self._site)
-        self._data = TenantData.bind(self._site, self._tag_keys, tables, objects)
+        self._sizer = PolicySizer.at(self._context)
+        self._data = TenantData.bind(self._context, self._tag_keys, tables, objects)
         check_disjoint([*session_role._data.objects, *self._data.objects])
-        Limits(limits).check(self, self._tag_keys)
-        self._limits = Limits((session_role._limits, *limits))
+        RestrictionSet(limits).check(self, self._tag_keys)
+        self._restrictions = RestrictionSet((session_role._restrictions, *limits))
         self._role = self._make_role(
             name_tag,
             role_name=role_name,
@@ -112,20 +112,20 @@ class ToolScopedRole(Construct):
             description=description or f"Tool {tool}: one task's own data; assumed by its session only",
         )
         self._policies = SessionPolicies(
-            self, self._site, self._ruler, self._role, self._role.role_arn, compute_roles_mint=False
+            self, self._context, self._sizer, self._role, self._role.role_arn, compute_roles_mint=False
         )
-        self._promise(name_tag)
+        self._write_metadata(name_tag)
         self._write(models, check_others(other_objects, self._data.objects))
         name = None if role_name is None or is_token(role_name) else role_name
-        known = self._site.arn("iam", f"role{path or '/'}{name}", region="") if name else self._role.role_arn
+        known = self._context.arn("iam", f"role{path or '/'}{name}", region="") if name else self._role.role_arn
         session_role._policies.chaining.let_through(known)
-        FinishedTree.of(self._site).reserve(self._tag_keys)
-        FinishedTree.of(self._site).ask(self._finished)
+        SynthChecks.of(self._context).reserve(self._tag_keys)
+        SynthChecks.of(self._context).add(self._finished)
 
     def _make_role(self, name_tag: str | None, **options: object) -> iam.Role:
         path_tags = self._data.path_tags(self._tag_keys)
         demanded = assume_conditions(self._tag_keys, path_tags, name_tag)
-        assume = merge(demanded, self._limits.trust_conditions(self._site))
+        assume = merge(demanded, self._restrictions.trust_conditions(self._context))
         statements = trusting(self._session_role.role_arn, assume, self._tag_keys)
         principal = iam.ArnPrincipal(self._session_role.role_arn).with_conditions(assume)
         role = iam.Role(
@@ -145,16 +145,16 @@ class ToolScopedRole(Construct):
             *guards.tag_sections(self._tag_keys, self._data.path_tags(self._tag_keys)),
             *guards.chaining_sections(),
             *session_guards(self._session_role._minting),
-            *self._limits.guards(self._site),
+            *self._restrictions.guards(self._context),
             *self._data.guards(other_objects),
             # What the session reaches and the tool was not given, whatever is granted to the tool later.
             *self._session_role._data.without(self._data).compute_guards(),
         ]
-        allowed = [*self._data.permissions(base), *(models.sections(self._site, base) if models else [])]
+        allowed = [*self._data.permissions(base), *(models.sections(self._context, base) if models else [])]
         chain = [Section.whole(allow("BecomeTool", ONWARD_ACTIONS, [self._role.role_arn], base))]
-        self._site.resolve([*tokens_in([*denied, *allowed, *chain]), *self._data.measurable()])
-        self._session_role._data.teach(self._ruler)
-        self._data.teach(self._ruler)
+        self._context.resolve([*tokens_in([*denied, *allowed, *chain]), *self._data.measurable()])
+        self._session_role._data.teach(self._sizer)
+        self._data.teach(self._sizer)
         self._policies.write_own(denied, allowed)
         chaining = self._policies.series("Chain")
         chaining.write(chain, [self._session_role.role])
@@ -162,14 +162,14 @@ class ToolScopedRole(Construct):
         if new.tables or new.objects:
             self._session_role._cover(self._policies.series("ComputeGuards"), new.compute_guards())
 
-    def _promise(self, name_tag: str | None) -> None:
+    def _write_metadata(self, name_tag: str | None) -> None:
         """Write down what the verifier holds this role to."""
         promises = {TOOL_OF: self._session_role.role_arn}
         if name_tag:
             promises[TOOL_NAME_TAG] = name_tag
-        promise(self._role, {**promises, **self._limits.promises(self._site)})
+        write_metadata(self._role, {**promises, **self._restrictions.metadata(self._context)})
         if shared := self._data.shared_by(self._tag_keys):
-            promise(self._role, {SHARED_BY: shared})
+            write_metadata(self._role, {SHARED_BY: shared})
 
     @property
     def role(self) -> iam.Role:
@@ -192,7 +192,7 @@ class ToolScopedRole(Construct):
         return self._tag_keys
 
     def _finished(self) -> Iterable[Check]:
-        yield from tool_trust_checks(self._role, self._ruler, self._tag_keys)
+        yield from tool_trust_checks(self._role, self._sizer, self._tag_keys)
         yield from self._policies.finished()
 
 
@@ -231,9 +231,9 @@ def _check(session_role: SessionRole, tool: str, name_tag: str | None) -> None:
         )
 
 
-def _check_place(session_role: SessionRole, site: Site, role_name: str | None) -> None:
-    demand_changeable(session_role.role, site)
-    if session_role._site is not site and (role_name is None or is_token(role_name)):
+def _check_place(session_role: SessionRole, context: StackContext, role_name: str | None) -> None:
+    require_changeable(session_role.role, context)
+    if session_role._context is not context and (role_name is None or is_token(role_name)):
         raise InvalidInputError(
             "the tool role stands in another stack than its session role and has no name",
             got="no role_name known at synth",

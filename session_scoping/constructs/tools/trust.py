@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from aws_cdk import aws_iam as iam
 
-from session_scoping.constructs.cdk.policy_sizes import TRUST_POLICY_MAX, Ruler, too_large_message
+from session_scoping.constructs.cdk.policy_sizes import TRUST_POLICY_MAX, PolicySizer, too_large_message
 from session_scoping.constructs.cdk.stack_context import properties_of
 from session_scoping.constructs.cdk.statements import Conditions, merge
 from session_scoping.constructs.cdk.synth_checks import Check, reserved_tags
@@ -71,15 +71,15 @@ def trusting(principal_arn: str, assume: Conditions, tag_keys: Sequence[str]) ->
     ]
 
 
-def tool_trust_checks(role: iam.Role, ruler: Ruler, tag_keys: Sequence[str]) -> Iterable[Check]:
+def tool_trust_checks(role: iam.Role, sizer: PolicySizer, tag_keys: Sequence[str]) -> Iterable[Check]:
     """Check the size and the conditions of a tool role's trust policy, and the role's own tags."""
     properties = properties_of(cast(iam.CfnRole, role.node.default_child))
     kept = {"trust": properties["assumeRolePolicyDocument"], "tags": properties.get("tags")}
-    yield Check(kept, partial(_errors, role.node.path, ruler, tag_keys))
+    yield Check(kept, partial(_errors, role.node.path, sizer, tag_keys))
 
 
-def _errors(path: str, ruler: Ruler, tag_keys: Sequence[str], kept: Any) -> Iterable[str]:
-    if (size := ruler.document(kept["trust"])) > TRUST_POLICY_MAX:
+def _errors(path: str, sizer: PolicySizer, tag_keys: Sequence[str], kept: Any) -> Iterable[str]:
+    if (size := sizer.document(kept["trust"])) > TRUST_POLICY_MAX:
         yield too_large_message(f"the trust policy of `{path}`", size, TRUST_POLICY_MAX, _FIX)
     asked = tag_conditions(tag_keys)["StringEquals"].items()
     for statement in kept["trust"]["Statement"]:

@@ -9,11 +9,11 @@ from constructs import Construct
 
 from session_scoping.aws.token_vault import COMPLETE, TokenFlow
 from session_scoping.constructs.cdk.policy_series import PolicySeries
-from session_scoping.constructs.cdk.policy_sizes import Ruler
-from session_scoping.constructs.cdk.roles import demand_changeable
-from session_scoping.constructs.cdk.stack_context import Site, is_token
-from session_scoping.constructs.cdk.synth_checks import FinishedTree
-from session_scoping.constructs.compute.role import ScopedComputeRole, underlying
+from session_scoping.constructs.cdk.policy_sizes import PolicySizer
+from session_scoping.constructs.cdk.roles import require_changeable
+from session_scoping.constructs.cdk.stack_context import StackContext, is_token
+from session_scoping.constructs.cdk.synth_checks import SynthChecks
+from session_scoping.constructs.compute.role import ScopedComputeRole, policy_role
 from session_scoping.constructs.session.role import SessionRole
 from session_scoping.constructs.vault.resources import AnyIdentity, VaultProvider, VaultResources
 from session_scoping.constructs.vault.statements import VaultStatements, consent_guards
@@ -74,24 +74,24 @@ class TokenVaultGrant(Construct):
             QuotaExceededError: A document or the number of policies would exceed its quota.
         """
         super().__init__(scope, id)
-        self._site = Site.of(scope)
-        self._ruler = Ruler.at(self._site)
-        self._resources = VaultResources.of(self._site, workload_identity, providers)
+        self._context = StackContext.of(scope)
+        self._sizer = PolicySizer.at(self._context)
+        self._resources = VaultResources.of(self._context, workload_identity, providers)
         session_role, role = _target(grantee)
         tags = session_role.tag_keys if session_role else ()
         statements = VaultStatements(self._resources, _flows(flows), user_binding, tags)
         _check_binding(statements, grantee, session_role)
-        demand_changeable(role, self._site)
+        require_changeable(role, self._context)
         _claim(role)
         self._role, self._callbacks = role, 0
         self._guards = self._series("Guards")
-        self._guards.write(statements.guards(self._site), [role])
+        self._guards.write(statements.guards(self._context), [role])
         self._permissions = self._series("Permissions")
-        self._permissions.write(statements.permissions(self._site), [role])
+        self._permissions.write(statements.permissions(self._context), [role])
         self._permissions.after(self._guards)
-        self._promise(user_binding)
+        self._write_metadata(user_binding)
         self._warn(statements, session_role)
-        FinishedTree.of(self._site).ask(self._guards.finished, self._permissions.finished)
+        SynthChecks.of(self._context).add(self._guards.finished, self._permissions.finished)
 
     @property
     def managed_policies(self) -> Sequence[iam.IManagedPolicy]:
@@ -130,7 +130,7 @@ class TokenVaultGrant(Construct):
         # INVARIANT: the first one's id has no number, and no number that a longer series would use.
         guards = self._series("ConsentGuards" + (f"OfRole{self._callbacks}" if self._callbacks > 1 else ""))
         guards.write(consent_guards(self._resources, user_binding), [target])
-        FinishedTree.of(self._site).ask(guards.finished)
+        SynthChecks.of(self._context).add(guards.finished)
         return iam.Grant.add_to_principal(
             grantee=target,
             actions=[COMPLETE],
@@ -139,12 +139,12 @@ class TokenVaultGrant(Construct):
         )
 
     def _series(self, base_id: str) -> PolicySeries:
-        return PolicySeries(self, base_id, self._site, self._ruler)
+        return PolicySeries(self, base_id, self._context, self._sizer)
 
-    def _promise(self, binding: UserBinding | None) -> None:
+    def _write_metadata(self, binding: UserBinding | None) -> None:
         """Say in the role's Metadata what is declared, where that adds no reference between stacks."""
         resource = self._role.node.default_child
-        if isinstance(resource, iam.CfnRole) and cdk.Stack.of(resource) is self._site.stack:
+        if isinstance(resource, iam.CfnRole) and cdk.Stack.of(resource) is self._context.stack:
             resource.add_metadata(TOKEN_VAULT, self._resources.everything)
             if binding and binding.tag_key:
                 resource.add_metadata(TOKEN_VAULT_USER, binding.tag_key)
@@ -174,7 +174,7 @@ def _target(grantee: AnyGrantee) -> tuple[SessionRole | None, iam.IRole]:
     """Return the session role, if it is one, and the CDK role that takes the policies."""
     scope = grantee.node.scope if isinstance(grantee, iam.Role) else None
     owner = scope if isinstance(scope, SessionRole | ScopedComputeRole) else grantee
-    return (owner, owner.role) if isinstance(owner, SessionRole) else (None, underlying(owner))
+    return (owner, owner.role) if isinstance(owner, SessionRole) else (None, policy_role(owner))
 
 
 def _claim(role: iam.IRole) -> None:

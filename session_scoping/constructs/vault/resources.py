@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 import aws_cdk as cdk
 
-from session_scoping.constructs.cdk.stack_context import Site, has_wildcard, is_token
+from session_scoping.constructs.cdk.stack_context import StackContext, has_wildcard, is_token
 from session_scoping.contract.arns import Arn
 from session_scoping.contract.errors import InvalidInputError
 
@@ -98,7 +98,7 @@ class VaultResources:
     providers: tuple[VaultProvider, ...]
 
     @classmethod
-    def of(cls, site: Site, identity: AnyIdentity, providers: Sequence[VaultProvider]) -> VaultResources:
+    def of(cls, context: StackContext, identity: AnyIdentity, providers: Sequence[VaultProvider]) -> VaultResources:
         """
         Return the resources of a grant.
 
@@ -125,9 +125,9 @@ class VaultResources:
                 why="a repeated provider usually hides a missing one",
                 fix="name it once",
             )
-        _check_one_place(site, [name, *arns])
-        vaults = tuple(dict.fromkeys(_parent(site, arn, "provider") for arn in arns))
-        return cls((_parent(site, name, "identity"), name), vaults, providers)
+        _check_one_place(context, [name, *arns])
+        vaults = tuple(dict.fromkeys(_parent(context, arn, "provider") for arn in arns))
+        return cls((_parent(context, name, "identity"), name), vaults, providers)
 
     def arns(self, kind: str) -> list[str]:
         """Return the ARNs of the providers of a kind."""
@@ -210,19 +210,19 @@ def _checked(arn: str, what: str, form: re.Pattern[str]) -> str:
     return arn
 
 
-def _parent(site: Site, arn: str, what: str) -> str:
+def _parent(context: StackContext, arn: str, what: str) -> str:
     """Return the directory or vault an ARN lies in: the account's default one where the ARN is not known yet."""
     fields = Arn.parse(arn)
     if fields is None:
-        return site.arn("bedrock-agentcore", _HERE[what])
+        return context.arn("bedrock-agentcore", _HERE[what])
     return str(fields._replace(resource="/".join(fields.resource.split("/")[:2])))
 
 
-def _check_one_place(site: Site, arns: Sequence[str]) -> None:
+def _check_one_place(context: StackContext, arns: Sequence[str]) -> None:
     """Refuse ARNs of several accounts or Regions: there is one vault in each, and a token of one opens no other."""
     places = {(fields.region, fields.account) for arn in arns if (fields := Arn.parse(arn))}
     known = {place for place in places if not any(map(is_token, place))}
-    here = (site.region, site.account)
+    here = (context.region, context.account)
     if not any(map(is_token, here)):
         known.add(here)
     if len(known) > 1:

@@ -18,7 +18,7 @@ from session_scoping.aws.token_vault import (
     TokenFlow,
 )
 from session_scoping.constructs.cdk.documents import Section
-from session_scoping.constructs.cdk.stack_context import Site
+from session_scoping.constructs.cdk.stack_context import StackContext
 from session_scoping.constructs.cdk.statements import Conditions, Statement, allow, deny, merge, tags_present
 from session_scoping.constructs.compute import baseline
 from session_scoping.constructs.vault.resources import VaultResources
@@ -64,7 +64,7 @@ class VaultStatements:
             *([API_KEY] if self.resources.arns("api-key") else []),
         ]
 
-    def permissions(self, site: Site) -> list[Section]:
+    def permissions(self, context: StackContext) -> list[Section]:
         """Return the Allows."""
         base, tagged = list(self.resources.base), [tags_present(self.tags)] if self.tags else []
         sections = []
@@ -77,14 +77,14 @@ class VaultStatements:
             if arns := self.resources.arns(kind):
                 every = [*base, *self.resources.vaults]
                 sections.append(_by_provider(allow(sid, [action], every, *tagged), arns))
-        return [*sections, *self._secrets(site, tagged)]
+        return [*sections, *self._secrets(context, tagged)]
 
-    def _secrets(self, site: Site, tagged: Sequence[Conditions]) -> Iterable[Section]:
+    def _secrets(self, context: StackContext, tagged: Sequence[Conditions]) -> Iterable[Section]:
         """AgentCore reads a provider's secret with the caller's own permission; the caller itself may not."""
-        for section in baseline.secrets(self.resources.secrets, site):
+        for section in baseline.secrets(self.resources.secrets, context):
             yield Section(section.items, partial(_bound, section, tagged))
 
-    def guards(self, site: Site) -> list[Section]:
+    def guards(self, context: StackContext) -> list[Section]:
         """Return the Denies."""
         given = self.actions()
         others = [action for action in VENDING if action not in given]
@@ -95,7 +95,7 @@ class VaultStatements:
         if self.user_action and self.binding:
             statements += foreign_users(self.binding, self.user_action)
         if self.resources.secrets:
-            (read, *_) = baseline.secrets(self.resources.secrets, site)
+            (read, *_) = baseline.secrets(self.resources.secrets, context)
             arns = [arn for one in read.render(read.items) for arn in one["Resource"]]
             statements.append(deny("DenySecretsByHand", {"Action": [READ_SECRET], "Resource": arns}, _BY_CALLER))
         return [Section.whole(statement) for statement in statements]

@@ -7,7 +7,7 @@ from typing import Literal
 from session_scoping.constructs.cdk.stack_context import has_wildcard, is_token
 from session_scoping.constructs.cdk.statements import Conditions, merge, tags_present
 from session_scoping.contract.errors import InvalidInputError
-from session_scoping.contract.tags import demand_policy_text, parse_tag_keys
+from session_scoping.contract.tags import parse_tag_keys, require_policy_text
 from session_scoping.contract.users import SEPARATOR, check_identity_provider
 
 # Source of the keys and of the actions that carry them: AgentCore devguide, security_iam_service-with-iam, and the
@@ -44,7 +44,7 @@ class UserBinding:
         Raises:
             InvalidInputError: The key is no session tag's.
         """
-        (key,) = demand_policy_text(parse_tag_keys([key]))
+        (key,) = require_policy_text(parse_tag_keys([key]))
         own = {USER_ID_KEY: f"${{aws:PrincipalTag/{key}}}"}
         return cls(
             "tag",
@@ -118,7 +118,7 @@ def _check_claims(issuer: str, audiences: Sequence[str], client_ids: Sequence[st
             why="any token that the same issuer gave to another application would do",
             fix='UserBinding.jwt(issuer="https://...", client_ids=["..."])',
         )
-    demand_policy_text(tuple(texts))
+    require_policy_text(tuple(texts))
 
 
 def _is_exact(text: object) -> bool:
