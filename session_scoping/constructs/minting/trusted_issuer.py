@@ -51,7 +51,7 @@ class TrustedIssuer:
         given = issuer or getattr(provider, "issuer", None) or (f"https://{known[1]}" if known else None)
         audience = audience or getattr(provider, "audience", None)
         for name, text in (("issuer", given), ("audience", audience), ("subject", subject)):
-            _demand_literal(name, text)
+            _require_literal(name, text)
         host = check_issuer(str(given)).removeprefix("https://")
         if known and known[1] != host:
             raise InvalidInputError(
@@ -100,7 +100,7 @@ def _arn_of(provider: AnyProvider) -> str:
     return arn
 
 
-def _demand_literal(name: str, text: str | None) -> None:
+def _require_literal(name: str, text: str | None) -> None:
     """
     Refuse what is known only at deployment, or a pattern.
 

@@ -78,7 +78,7 @@ class ExternalTokenGrant(Construct):
         scoped = grantee if isinstance(grantee, SessionRole | ToolScopedRole) else None
         role: iam.IRole = grantee.role if isinstance(grantee, SessionRole | ToolScopedRole) else grantee
         require_changeable(role, context)
-        _demand_first(role)
+        _require_first(role)
         base = tags_present(scoped.tag_keys) if scoped else {}
         sizer = PolicySizer.at(context)
         guards = PolicySeries(self, "Guards", context, sizer, _REASON)
@@ -169,7 +169,7 @@ def _check_algorithm(algorithm: str) -> None:
         )
 
 
-def _demand_first(role: iam.IRole) -> None:
+def _require_first(role: iam.IRole) -> None:
     if vars(role).get(_KEPT_AS):
         raise InvalidInputError(
             f"role `{role.node.path}` has an ExternalTokenGrant already",

@@ -62,12 +62,12 @@ def _decide(event: Any, context: Any, line: dict[str, Any]) -> dict[str, Any]:
     token = read_token(event)
     line["jti"] = token.claims.token_id
     check_claims(token, exchange.settings, now)
-    _demand_time(context, "signature")
+    _require_time(context, "signature")
     exchange.check_signature(token)
     line["verified"] = True
-    _demand_time(context, "revocation")
+    _require_time(context, "revocation")
     exchange.check_not_revoked(token.claims, now)
-    _demand_time(context, "assume")
+    _require_time(context, "assume")
     return exchange.assume(token.claims, now)
 
 
@@ -81,7 +81,7 @@ def _exchange() -> Exchange:
     return _kept
 
 
-def _demand_time(context: Any, check: str) -> None:
+def _require_time(context: Any, check: str) -> None:
     """Refuse while there is time to: a function that is cut off answers nothing."""
     if context.get_remaining_time_in_millis() < LONGEST_CALL_SECONDS * 1000:
         raise RefusedError("Unavailable", check, "NoTimeLeft")
