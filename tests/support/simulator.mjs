@@ -7,6 +7,16 @@ import { createInterface } from 'node:readline'
 import { createValidatedPolicy, validateIdentityPolicy, validateResourcePolicy } from '@cloud-copilot/iam-policy'
 import { runSimulation, runUnsafeSimulation } from '@cloud-copilot/iam-simulate'
 
+// The simulator compares operators with `localeCompare(other, undefined, options)`, a fifth of its time: Node makes a
+// collator for each call. One collator for each options object says the same.
+const collators = new Map()
+const localeCompare = String.prototype.localeCompare
+String.prototype.localeCompare = function (other, locale, options) {
+  if (locale !== undefined || !options) return localeCompare.call(this, other, locale, options)
+  if (!collators.has(options)) collators.set(options, new Intl.Collator(undefined, options))
+  return collators.get(options).compare(this, other)
+}
+
 // Validation takes longer than a decision: once for all requests.
 function validated({ identityPolicies, permissionBoundaryPolicies, resourcePolicy }) {
   const each = (list) => list?.map(({ name, policy }) => ({ name, policy: createValidatedPolicy(policy, validateIdentityPolicy) }))

@@ -11,11 +11,11 @@ import pytest
 from session_scoping.commands.main import main
 from session_scoping.verify.proving import prove, prove_path
 from session_scoping.verify.report import Status
-from tests.exhaustive.weakening_suite import first_failure
 from tests.support.reference import synthesize_reference
 from tests.support.verify.by_hand import CHANGES, OIDC_CHANGES
 from tests.support.verify.corpus import estate_of
 from tests.support.verify.examples import Example
+from tests.support.verify.judging import first_failure
 from tests.support.verify.mutations import Template, edit, without_guards
 from tests.support.verify.rewritings import all_at_once
 

@@ -152,11 +152,12 @@ def _crossing(proof: Proof, store: Store, apart: Callable[[Pattern], frozenset[s
         )
         if not any(s.allow for s in (*policies.identity, *policies.resource)):
             continue
-        for pattern, caller, victim in product(proof.scoped.formats[store.id], callers, candidates):
+        plain_requests = [(caller, _plain_request(proof, store, action, caller)) for caller in callers]
+        for pattern, (caller, asked), victim in product(proof.scoped.formats[store.id], plain_requests, candidates):
             key = own_key(pattern, victim, binding)
             if key is None or not differ(caller, victim, apart(pattern)):
                 continue
-            for request in _requests(proof, store, action, caller, (key, own_key(pattern, caller, binding))):
+            for request in _requests(store, asked, (key, own_key(pattern, caller, binding))):
                 decision = decide(request, policies)
                 if decision.allowed:
                     return _found(store, caller, victim, request, decision)
@@ -194,22 +195,23 @@ def _found(
     )
 
 
-def _requests(
-    proof: Proof, store: Store, action: str, tags: dict[str, str], keys: tuple[str, str | None]
-) -> Iterator[Request]:
+def _plain_request(proof: Proof, store: Store, action: str, tags: dict[str, str]) -> Request:
+    """Return a request of a session on a table or bucket as a whole."""
     binding = Binding()
-    arn = binding.text(store.arn)
     base = {key: binding.text(value) for key, value in caller_keys(proof.role).items()}
     context: dict[str, str | list[str]] = {**base, **tag_context("aws:PrincipalTag/", tags)}
     context |= keeping(proof.role, tags, binding)
-    principal = binding.text(proof.role.arn)
+    return Request(action, binding.text(store.arn), context, binding.text(proof.role.arn), "session")
+
+
+def _requests(store: Store, asked: Request, keys: tuple[str, str | None]) -> Iterator[Request]:
     if store.kind == "bucket":
-        yield Request(action, f"{arn}/{keys[0]}", context, principal, "session")
+        yield replace(asked, resource=f"{asked.resource}/{keys[0]}")
         return
     for chosen in ([keys[0]], [keys[1], keys[0]], []):
         named = [key for key in chosen if key is not None]
         more: dict[str, str | list[str]] = {"dynamodb:LeadingKeys": named} if named else {}
-        yield Request(action, arn, {**context, **more}, principal, "session")
+        yield replace(asked, context={**asked.context, **more})
 
 
 def sample_works(proof: Proof, store: Store) -> bool:

@@ -5,10 +5,11 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from session_scoping.verify.model import Estate
+from tests.support.shared import shared
 from tests.support.verify.corpus import estate_of, estate_of_stacks
 from tests.support.verify.mutations import Template
 
@@ -38,8 +39,9 @@ class Example:
 
 @cache
 def example(name: str) -> Example:
-    """Synthesize one example."""
-    stacks = _small() if name == "small" else _existing(name) if name.startswith("existing") else _reference(name)
+    """Return one example, synthesized once for all workers."""
+    make = _small if name == "small" else partial(_existing if name.startswith("existing") else _reference, name)
+    stacks = shared(f"example-{name}", make)
     homes = {key: stack for stack, template in stacks.items() for key in template["Resources"]}
     assert len(homes) == sum(len(template["Resources"]) for template in stacks.values()), "logical ids clash"
     return Example(name, merged(stacks), homes, stacks)

@@ -4,6 +4,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from itertools import product
 from typing import Any
 
@@ -32,10 +33,9 @@ class Probe:
     policies: Policies
     requests: tuple[dict[str, Any], ...]
 
-    @property
-    def services(self) -> set[str]:
-        """The services asked."""
-        return {item["action"].partition(":")[0].lower() for item in self.requests}
+    def asks(self, patterns: set[str]) -> bool:
+        """Whether a pattern covers one of the actions; patterns are in lower case."""
+        return any(fnmatchcase(item["action"].lower(), pattern) for item in self.requests for pattern in patterns)
 
 
 @dataclass(frozen=True)
@@ -223,14 +223,11 @@ def _elsewhere(caller: _Caller) -> Iterator[Probe]:
         yield _probe(caller, action, resource, more, policies)
 
 
-def changed_services(before: Policies, after: Policies) -> set[str]:
-    """Return the services whose requests a difference of policies can decide; `*` for all."""
-    difference = _lines(before) ^ _lines(after)
+def changed_actions(before: Policies, after: Policies) -> set[str]:
+    """Return patterns of the actions whose requests a difference of policies can decide, in lower case."""
     found: set[str] = set()
-    for line in difference:
-        statement = json.loads(line)[1]
-        actions = listed(statement.get("Action", "*"))
-        found |= {action.partition(":")[0].lower() for action in actions}
+    for line in _lines(before) ^ _lines(after):
+        found |= {action.lower() for action in listed(json.loads(line)[1].get("Action", "*"))}
     return found
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from tests.support import simulator
 from tests.support.verify.mutations import Mutation, Template, compute_roles, session_role
-from tests.support.verify.probes import Probe, changed_services, probes
+from tests.support.verify.probes import Probe, changed_actions, probes
 from tests.support.world import World
 
 # Enough to save round trips, few enough to stop early.
@@ -47,8 +47,9 @@ class Witnesses:
     def _touched(self, group: list[Probe]) -> list[Probe]:
         """Return the attempts that the change can decide differently; a group shares its policies."""
         before = self._before.get(group[0].name)
-        services = {"*"} if before is None else changed_services(before.policies, group[0].policies)
-        return [probe for probe in group if "*" in services or services & probe.services]
+        patterns = {"*"} if before is None else changed_actions(before.policies, group[0].policies)
+        # What went through before is not newly allowed, whatever is said of it now.
+        return [probe for probe in group if probe.asks(patterns) and not self._known.get(probe.name)]
 
     def _was_allowed(self, name: str) -> bool:
         if name not in self._before:
