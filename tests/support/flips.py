@@ -4,6 +4,7 @@ import ast
 import builtins
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 # A boundary and a reversal for each: the first is what a careless edit makes of it, the second what a wrong one does.
@@ -32,7 +33,7 @@ _COMBINED: dict[type[ast.operator], tuple[str, str]] = {
 _WORDED = {"fault", "got", "expected", "why", "fix", "what", "description", "help", "reason", "epilog", "metavar"}
 _TYPES = {"str", "int", "float", "bytes", "list", "dict", "tuple", "set", "frozenset", "type"}
 # Two words are wording; a name, a path, an action or an operator of IAM holds no space.
-_WORDS = re.compile(r"[\w`'\"),.}] [\w`'\"({]")
+_WORDS = re.compile(r"[\w`'\"),.:;}] [\w`'\"({]")
 
 # A number in the bounds of a regular expression, such as {2,64}.
 _BOUND = re.compile(r"(?<=[{,])\d+(?=(,\d*)?\})")
@@ -74,11 +75,9 @@ def flips(source: bytes) -> list[Flip]:
 
 
 def _parses(source: bytes) -> bool:
-    try:
-        ast.parse(source)
-    except SyntaxError:
-        return False
-    return True
+    with suppress(SyntaxError):
+        return bool(ast.parse(source))
+    return False
 
 
 class _Finder:
@@ -131,15 +130,14 @@ class _Finder:
             case ast.If() | ast.While() | ast.IfExp() if not _flips_itself(node.test):
                 yield self._whole(node.test, f"(not ({self._text(node.test)}))")
             case ast.comprehension():
-                for test in node.ifs:
-                    yield self._whole(test, "True")
+                yield from (self._whole(test, "True") for test in node.ifs)
             case ast.Return(value=ast.expr() as value) if not isinstance(value, ast.Constant):
                 yield self._whole(value, "None")
             case ast.Break() | ast.Continue():
                 yield self._whole(node, "continue" if isinstance(node, ast.Break) else "break")
             case ast.Call() if not worded:
                 parts = [*node.args, *node.keywords]
-                named = [part for part in node.keywords if part.arg and part.arg not in {*_WORDED, "strict"}]
+                named = [part for part in node.keywords if part.arg and part.arg not in {*_WORDED, "strict", "frozen"}]
                 yield from (self._without(parts, part) for part in named)
             case ast.List(elts=[_, _, *_] as parts) | ast.Set(elts=[_, _, *_] as parts):
                 yield from (self._without(parts, part) for part in parts)
@@ -195,16 +193,14 @@ def _lines(node: ast.AST) -> tuple[int, int] | None:
 
 def _flips_itself(test: ast.expr) -> bool:
     """Whether a condition has an operator that is flipped anyway."""
-    is_not = isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not)
-    return is_not or isinstance(test, ast.Compare | ast.BoolOp)
+    return isinstance(test, ast.Compare | ast.BoolOp) or isinstance(getattr(test, "op", None), ast.Not)
 
 
 def _children(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
     """Yield what is below a node, less the annotations and the inside of formatted text."""
     for name, value in ast.iter_fields(node):
-        if name in {"annotation", "returns", "format_spec"}:
-            continue
-        for child in value if isinstance(value, list) else [value]:
+        children = [] if name in {"annotation", "returns", "format_spec"} else value
+        for child in children if isinstance(children, list) else [children]:
             if isinstance(child, ast.AST) and not (isinstance(node, ast.JoinedStr) and isinstance(child, ast.Constant)):
                 yield name, child
 
@@ -222,8 +218,8 @@ def _is_skipped(node: ast.AST) -> bool:
             return name[:1].isupper() or name in _TYPES
         case ast.Call(func=ast.Name(id=name)):
             return name in {"cast", "TypeVar", "NewType", "ParamSpec"}
-        case ast.keyword(arg="strict"):
-            return True  # zip's own check that two lengths are the same
+        case ast.keyword(arg="strict" | "frozen"):
+            return True  # zip's own check of lengths; that dataclasses are frozen is tested for all of them at once
     return False
 
 
@@ -253,7 +249,8 @@ def _is_wording(node: ast.AST) -> bool:
     parts = node.values if isinstance(node, ast.JoinedStr) else [node]
     # What is formatted in counts as one letter, so that "{count} rows" is wording and "{table}/index" is not.
     texts = (part.value if isinstance(part, ast.Constant) and isinstance(part.value, str) else "x" for part in parts)
-    return bool(_WORDS.search("".join(texts)))
+    text = "".join(texts)
+    return "…" in text or bool(_WORDS.search(text))
 
 
 def _joins_text(node: ast.BinOp) -> bool:

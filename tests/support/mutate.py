@@ -55,7 +55,7 @@ PARTS = {
     "agent": Part((HALVES[0],), ("tests/agent", "tests/aws/broker")),
     "constructs": Part((HALVES[1],), ("tests/synth",)),
     "verify": Part((HALVES[2],), ("tests/verify",)),
-    "rest": Part((PACKAGE,), ("tests/unit", "tests/synth", "tests/agent", "tests/aws", *OF_REST), (*HALVES, BUILT)),
+    "rest": Part((PACKAGE,), ("tests/unit", "tests/aws", *OF_REST), (*HALVES, BUILT)),
 }
 
 
@@ -203,9 +203,9 @@ def _measure(found: Covering, copy: Copy, named: list[str]) -> None:
 
 
 def mentions() -> dict[str, set[tuple[str, int]]]:
-    """Return the lines of the package that name something, by the name."""
+    """Return the lines of the package and of its tests that name something, by the name."""
     found: dict[str, set[tuple[str, int]]] = defaultdict(set)
-    for file in files((PACKAGE,), "*.py"):
+    for file in files((PACKAGE, "tests"), "*.py"):
         for node in ast.walk(ast.parse((ROOT / file).read_bytes())):
             if isinstance(node, ast.Name | ast.Attribute):
                 found[node.id if isinstance(node, ast.Name) else node.attr].add((file, node.lineno))

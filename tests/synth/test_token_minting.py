@@ -267,6 +267,14 @@ def test_alarms_are_made_when_asked_for() -> None:
     assert counted["FilterPattern"] == '{ $.event = "task_token" && $.code != "Issued" }'
 
 
+def test_a_grant_is_returned_as_the_cdk_s_are() -> None:
+    """So that what needs it can wait for it."""
+    stack = small.stack()
+    made, tokens = broker(stack), issuer(stack)
+    for grant in (made.grant_invoke, made.grant_issue, made.grant_revoke, tokens.grant_issue):
+        assert grant(small.role(stack, f"{grant.__qualname__.replace('.', '')}")).success
+
+
 # --- what is refused ----------------------------------------------------------------------------------------------
 
 Attempt = Callable[[cdk.Stack], object]
@@ -278,9 +286,9 @@ REFUSED: list[tuple[str, Attempt]] = [
     ("ECC_NIST_P256", lambda s: broker(s, signing_key=signing_key(s, "K", key_spec=kms.KeySpec.ECC_NIST_P256))),
     ("an alias", lambda s: broker(s, signing_key=kms.Alias.from_alias_name(s, "A", "alias/x"))),
     ("no key", lambda s: broker(s, signing_key="arn:aws:kms:us-east-1:111122223333:key/1")),
-    ("issuer", lambda s: broker(s, issuer="http://tokens.example.com")),
-    ("audience", lambda s: broker(s, audience="")),
-    ("subject", lambda s: broker(s, subject="a b")),
+    ("issuer of the task token", lambda s: broker(s, issuer="http://tokens.example.com")),
+    ("audience of the task token", lambda s: broker(s, audience="")),
+    ("subject of the task token", lambda s: broker(s, subject="a b")),
     ("reserved_concurrency", lambda s: broker(s, reserved_concurrency=0)),
     ("cannot hold revocations", lambda s: broker(s, revocation_table=stacks.table(s, "T", partition_key="token"))),
     ("expected a CredentialBroker", lambda s: Minting.by_credential_broker(stacks.role(s))),  # type: ignore[arg-type]
