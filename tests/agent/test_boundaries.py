@@ -13,8 +13,9 @@ from session_scoping import InvalidInputError
 from session_scoping.agent import TaskCredentialsError, TaskSession
 from session_scoping.agent.children.owner_file import OwnerFile
 from session_scoping.agent.errors import AnswerRefusedError
-from session_scoping.agent.session import refresh
+from session_scoping.agent.session import refresh, refresh_attempt
 from session_scoping.agent.session.credential_set import CredentialSet, check_left
+from session_scoping.agent.sources import assume_role, credential_broker
 from session_scoping.agent.sources.credential_broker import BrokeredRole
 from session_scoping.agent.sources.token_source import TokenSource
 from session_scoping.agent.sources.web_identity import check_duration
