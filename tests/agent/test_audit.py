@@ -154,7 +154,7 @@ SCOPED = {
     "maker": 'def make() -> TaskSession: ...\nmake().client("s3")',
     "alias": 'from session_scoping import agent\nagent.TaskSession(tags).client("s3")',
     "door": 'import session_scoping\nsession_scoping.TaskSession(tags).client("s3")',
-    "own module": 'from session_scoping.agent.session import TaskSession\nTaskSession(tags).client("s3")',
+    "own module": 'from session_scoping.agent.session.task_session import TaskSession\nTaskSession(tags).client("s3")',
     "create_client": 'TaskSession(tags).create_client("s3")',
     "subclass": 'class Mine(TaskSession):\n    pass\nMine(tags).client("s3")',
 }

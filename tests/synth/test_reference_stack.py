@@ -57,7 +57,7 @@ def test_the_token_vault_is_clean_too(runs: dict[str, Run]) -> None:
 
 def test_unknown_switch_is_refused_with_its_values() -> None:
     """A misspelt mode deploys nothing and says which modes there are."""
-    with pytest.raises(InvalidInputError, match="got `brokered`, expected `compute` or `broker`") as caught:
+    with pytest.raises(InvalidInputError, match="got `brokered`, expected `compute` or `orchestrator`") as caught:
         build(cdk.App(context={"minting": "brokered"}))
     assert "unknown value of context `minting`" in str(caught.value)
 

@@ -21,7 +21,7 @@ from session_scoping.contract.names import RoleArn
 from session_scoping.contract.task_token import TaskToken
 from session_scoping.lambdas.credential_broker import exchange
 from session_scoping.lambdas.credential_broker.checks import check_claims
-from session_scoping.lambdas.credential_broker.handler import _demand_time
+from session_scoping.lambdas.credential_broker.handler import _require_time
 from session_scoping.lambdas.credential_broker.refusal import _MESSAGES, RefusedError, refusal_of
 from session_scoping.lambdas.credential_broker.settings import Settings
 from session_scoping.lambdas.key_set import handler as key_set
@@ -110,9 +110,9 @@ def test_a_call_starts_only_where_it_can_end_in_time() -> None:
     config: Any = exchange.CONFIG
     attempts = config.retries["total_max_attempts"]
     assert attempts * (config.connect_timeout + config.read_timeout) + 1 == exchange.LONGEST_CALL_SECONDS == 6
-    _demand_time(Context(6000), "assume")
+    _require_time(Context(6000), "assume")
     with pytest.raises(RefusedError):
-        _demand_time(Context(5999), "assume")
+        _require_time(Context(5999), "assume")
 
 
 @pytest.mark.parametrize(

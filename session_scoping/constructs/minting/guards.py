@@ -1,4 +1,4 @@
-"""What surrounds a token: the Denies on whatever could forge one, and the promises the verifier checks them by."""
+"""What surrounds a token: the Denies on whatever could forge one, and the Metadata the verifier checks them by."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

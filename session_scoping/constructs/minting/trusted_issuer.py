@@ -28,7 +28,7 @@ class TrustedIssuer:
         audience: The one `aud`.
         subject: The one `sub`.
         guarded: What is denied to compute roles and sessions, because it could make tokens.
-        promises: What the verifier holds those Denies to.
+        metadata: What the verifier holds those Denies to.
     """
 
     provider_arn: str
@@ -36,7 +36,7 @@ class TrustedIssuer:
     audience: str
     subject: str
     guarded: Sequence[Section] = ()
-    promises: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, provider: AnyProvider, *, issuer: str | None, audience: str | None, subject: str) -> "TrustedIssuer":
@@ -63,7 +63,7 @@ class TrustedIssuer:
             )
         identity = cls(arn, host, check_plain("audience", str(audience)), check_plain("subject", subject))
         if hasattr(provider, "_guarded"):  # a TaskTokenIssuer; what makes another issuer's tokens is not known here
-            return replace(identity, guarded=provider._guarded(), promises=provider._metadata())
+            return replace(identity, guarded=provider._guarded(), metadata=provider._metadata())
         return identity
 
     def conditions(self) -> Conditions:

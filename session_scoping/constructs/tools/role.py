@@ -164,10 +164,10 @@ class ToolScopedRole(Construct):
 
     def _write_metadata(self, name_tag: str | None) -> None:
         """Write down what the verifier holds this role to."""
-        promises = {TOOL_OF: self._session_role.role_arn}
+        metadata = {TOOL_OF: self._session_role.role_arn}
         if name_tag:
-            promises[TOOL_NAME_TAG] = name_tag
-        write_metadata(self._role, {**promises, **self._restrictions.metadata(self._context)})
+            metadata[TOOL_NAME_TAG] = name_tag
+        write_metadata(self._role, {**metadata, **self._restrictions.metadata(self._context)})
         if shared := self._data.shared_by(self._tag_keys):
             write_metadata(self._role, {SHARED_BY: shared})
 
