@@ -14,7 +14,7 @@ from tests.support.reference import run_app, synthesize_reference
 
 RUNS: dict[str, dict[str, Any]] = {
     "compute": {},
-    "broker": {"minting": "orchestrator"},
+    "orchestrator": {"minting": "orchestrator"},
     "credentialBroker": {"minting": "credentialBroker"},
     "webIdentity": {"minting": "webIdentity"},
     "vault": {"minting": "orchestrator", "tokenVault": "on"},

@@ -73,7 +73,7 @@ EXCHANGE = """
 import json, sys
 sys.path.insert(0, {target!r})
 from botocore.config import Config
-from session_scoping.broker import exchange
+from session_scoping.lambdas.credential_broker import exchange
 from session_scoping.broker.handler import handler
 exchange.CONFIG = exchange.CONFIG.merge(Config(read_timeout=60))  # however busy the machine is
 from tests.support.stand_in_aws import Context
