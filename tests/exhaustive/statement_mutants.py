@@ -14,7 +14,10 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from tests.support.cases import Case, compute_cases, failures, mint_cases, session_cases
+from tests.support.matrix import Case, failures
+from tests.support.matrix.compute import compute_cases
+from tests.support.matrix.minting import mint_cases
+from tests.support.matrix.session import session_cases
 from tests.support.reference import synthesize_reference
 from tests.support.world import World, clone, statements
 

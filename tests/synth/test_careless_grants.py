@@ -1,6 +1,6 @@
 """A colleague's `*` on every role that agent code acts as, decided by an independent simulator."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -8,19 +8,12 @@ from aws_cdk import aws_kms as kms
 
 from session_scoping import CredentialBroker, Minting, SessionBrokerRole, TenantTable
 from tests.support import stacks
-from tests.support.cases import TAGS
+from tests.support.matrix import SIGNING, TAGS, Case, failures
 from tests.support.reference import synthesize_reference
-from tests.support.simulator import Question, decide
 from tests.support.world import ACCOUNT, REGION, World
 
-AGENT_CODE = ("SessionRole", "AttachmentReaderToolRole", "AgentCoreExecutionRole", "EcsTaskRole")
-EVERYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["*"], "Resource": "*"}]}
-# What a key's own policy says unless told otherwise: the account's IAM policies decide.
-_ROOT = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
-BY_IAM = {
-    "Version": "2012-10-17",
-    "Statement": [{"Effect": "Allow", "Principal": _ROOT, "Action": "kms:*", "Resource": "*"}],
-}
+SESSIONS = ("SessionRole", "AttachmentReaderToolRole")
+AGENT_CODE = (*SESSIONS, "AgentCoreExecutionRole", "EcsTaskRole")
 REWRITING = ("UpdateAssumeRolePolicy", "PutRolePolicy", "AttachRolePolicy", "DetachRolePolicy", "DeleteRolePolicy")
 
 Attempt = tuple[str, str, dict[str, Any]]
@@ -34,27 +27,29 @@ def world(request: pytest.FixtureRequest) -> World:
 
 def _iam(world: World) -> Iterator[Attempt]:
     """Yield what makes a token unnecessary: trust rewritten, guards taken off, a signer's role passed to a function."""
-    for role in AGENT_CODE:
-        yield from ((f"iam:{action}", world.role(role).arn, {}) for action in REWRITING)
+    for role in world.arns("AWS::IAM::Role"):
+        yield from ((f"iam:{action}", role, {}) for action in REWRITING)
     yield "iam:PassRole", world.role("OrchestratorRole").arn, {"iam:PassedToService": "lambda.amazonaws.com"}
     yield "iam:CreatePolicyVersion", f"arn:aws:iam::{ACCOUNT}:policy/Guards", {}
     yield "iam:CreateAccessKey", f"arn:aws:iam::{ACCOUNT}:user/admin", {}
+    provider = f"arn:aws:iam::{ACCOUNT}:oidc-provider/tokens.example.com"
+    yield "iam:UpdateOpenIDConnectProviderThumbprint", provider, {}
 
 
 def _tokens(world: World) -> Iterator[Attempt]:
     """Yield what signs a token or changes what one is worth."""
     key = world.arn("TaskTokensSigningKey", "AWS::KMS::Key")
-    signing = {"kms:SigningAlgorithm": "RSASSA_PKCS1_V1_5_SHA_256", "kms:MessageType": "DIGEST"}
-    yield "kms:Sign", key, signing
+    yield "kms:Sign", key, SIGNING
     yield from ((f"kms:{action}", key, {}) for action in ("CreateGrant", "PutKeyPolicy", "ScheduleKeyDeletion"))
-    code = ("UpdateFunctionCode", "UpdateFunctionConfiguration", "AddPermission", "PublishVersion")
+    code = ("UpdateFunctionCode", "UpdateFunctionConfiguration", "AddPermission", "PublishVersion", "DeleteFunction")
     for function in world.arns("AWS::Lambda::Function"):
         yield from ((f"lambda:{action}", function, {}) for action in code)
     for bucket in (one for one in world.arns("AWS::S3::Bucket") if "hosting" in one):
         yield "s3:PutObject", f"{bucket}/.well-known/jwks.json", {}
         yield "s3:PutBucketPolicy", bucket, {}
     for table in (one for one in world.arns("AWS::DynamoDB::Table") if "Revocations" in one):
-        yield from ((f"dynamodb:{name}", table, {}) for name in ("DeleteItem", "DeleteTable", "PutResourcePolicy"))
+        changes = ("DeleteItem", "PutItem", "UpdateItem", "DeleteTable", "PutResourcePolicy")
+        yield from ((f"dynamodb:{name}", table, {}) for name in changes)
         replica = table.replace(REGION, "eu-west-1")
         yield "dynamodb:DeleteItem", replica, {}
         yield "dynamodb:PutResourcePolicy", f"{table}/stream/1", {}
@@ -65,31 +60,17 @@ def _tokens(world: World) -> Iterator[Attempt]:
         yield "cloudfront:UpdateDomainAssociation", another, {}
 
 
-def _ask(world: World, role: str, attempt: Attempt) -> Question:
-    caller = world.role(role)
-    tagged = role in ("SessionRole", "AttachmentReaderToolRole")
-    context = {f"aws:PrincipalTag/{key}": value for key, value in TAGS.items()} if tagged else {}
-    action, resource, more = attempt
-    by_iam = BY_IAM if action.startswith("kms:") else None
-    policies = [*caller.policies, EVERYTHING]
-    return Question(caller.session(), action, resource, ACCOUNT, {**context, **more}, policies, by_iam)
-
-
 @pytest.mark.parametrize("attempts", [_iam, _tokens])
 @pytest.mark.parametrize("role", AGENT_CODE)
-def test_agent_code_gets_no_way_around_tokens(world: World, role: str, attempts: Any) -> None:
+def test_agent_code_gets_no_way_around_tokens(
+    world: World, role: str, attempts: Callable[[World], Iterator[Attempt]]
+) -> None:
     """Under `*` no agent code, a tool's included, forges a token, and none rewrites who needs one."""
-    asked = list(attempts(world))
-    verdicts = decide(_ask(world, role, attempt) for attempt in asked)
-    assert [attempt[:2] for attempt, verdict in zip(asked, verdicts, strict=True) if verdict.allowed] == []
+    tags = TAGS if role in SESSIONS else {}
+    asked = [Case("under *", role, *attempt[:2], False, attempt[2], tags) for attempt in attempts(world)]
     # A role nobody guards may do all of it: the Denies decide, not the questions.
-    assert all(verdict.allowed for verdict in decide(_ask(world, "OrchestratorRole", attempt) for attempt in asked))
-
-
-def _careless(world: World, role: str, *attempt: Any) -> bool:
-    """Return whether the simulator allows it to a role with everything allowed on top."""
-    (verdict,) = decide([_ask(world, role, attempt)])
-    return verdict.allowed
+    asked += [Case("under *", "OrchestratorRole", *one[:2], True, one[2], {}) for one in attempts(world)]
+    assert failures(world, asked, ["everything"]) == []
 
 
 @pytest.mark.parametrize("imported", [True, False])
@@ -109,33 +90,37 @@ def test_no_replica_of_a_signing_key_signs(imported: bool) -> None:
     stacks.role(stack, "Bystander")
     world = World(stacks.template(stack))
     arn = known if imported else world.arn("Key", "AWS::KMS::Key")
-    for place in (arn, arn.replace(REGION, "eu-west-1")):
-        signing = ("kms:Sign", place, {"kms:SigningAlgorithm": "RSASSA_PKCS1_V1_5_SHA_256"})
-        assert not _careless(world, "Compute", *signing)
-        assert not _careless(world, "SessionRole", *signing)
-        assert _careless(world, "Bystander", *signing)
+    cases = [
+        Case("signing", role, "kms:Sign", place, role == "Bystander", SIGNING, TAGS if role == "SessionRole" else {})
+        for place in (arn, arn.replace(REGION, "eu-west-1"))
+        for role in ("Compute", "SessionRole", "Bystander")
+    ]
+    assert failures(world, cases, ["everything"]) == []
 
 
-def test_a_tenants_role_is_fenced_from_task_data_where_that_is_asked_for() -> None:
+@pytest.mark.parametrize("fenced", [False, True])
+def test_a_tenants_role_is_fenced_from_task_data_where_that_is_asked_for(fenced: bool) -> None:
     """A SessionBrokerRole knows no session role's data; `deny_tenant_data_to` puts the Denies on it."""
-    reached = []
-    for fenced in (False, True):
-        stack = stacks.stack()
-        session = stacks.session_role(stack, tables=[TenantTable(stacks.table(stack), access="get")])
-        tenant = SessionBrokerRole(stack, "Acme", tenant="acme", callers=[stacks.role(stack, "Dispatcher")])
-        if fenced:
-            session.deny_tenant_data_to(tenant.role)
-        world = World(stacks.template(stack))
-        rows = {"dynamodb:LeadingKeys": ["T2"], "aws:SourceIdentity": "agent=acme=s1"}
-        table = world.arn("Tasks", "AWS::DynamoDB::Table")
-        reached.append(_careless(world, "AcmeRole", "dynamodb:GetItem", table, rows))
-    assert reached == [True, False]
+    stack = stacks.stack()
+    session = stacks.session_role(stack, tables=[TenantTable(stacks.table(stack), access="get")])
+    tenant = SessionBrokerRole(stack, "Acme", tenant="acme", callers=[stacks.role(stack, "Dispatcher")])
+    if fenced:
+        session.deny_tenant_data_to(tenant.role)
+    world = World(stacks.template(stack))
+    rows = {"dynamodb:LeadingKeys": ["T2"], "aws:SourceIdentity": "agent=acme=s1"}
+    table = world.arn("Tasks", "AWS::DynamoDB::Table")
+    case = Case("a task's row", "AcmeRole", "dynamodb:GetItem", table, not fenced, rows, {})
+    assert failures(world, [case], ["everything"]) == []
 
 
 def test_the_reference_switch_ends_a_tenants_sessions_too() -> None:
     """`revokedBefore` says which sessions are over, and a tenant's are sessions."""
     world = World(synthesize_reference(sessionBroker="acme", revokedBefore="2026-11-21T10:00:00Z", revokedTasks="T1"))
-    who = {"aws:SourceIdentity": "agent=acme=s1"}
-    for time, allowed in (("2026-11-21T09:59:59Z", False), ("2026-11-21T10:00:01Z", True)):
-        asked = ("s3:ListAllMyBuckets", "*", {**who, "aws:TokenIssueTime": time})
-        assert _careless(world, "SessionBrokerRole", *asked) is allowed
+    cases = [
+        Case(
+            f"issued at {time}", "SessionBrokerRole", "s3:ListAllMyBuckets", "*", allowed,
+            {"aws:SourceIdentity": "agent=acme=s1", "aws:TokenIssueTime": time}, {},
+        )
+        for time, allowed in (("2026-11-21T09:59:59Z", False), ("2026-11-21T10:00:01Z", True))
+    ]  # fmt: skip
+    assert failures(world, cases, ["everything"]) == []

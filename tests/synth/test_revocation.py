@@ -14,7 +14,9 @@ from app import STACK_NAME, ReferenceStack
 from session_scoping import InvalidInputError, QuotaExceededError, Revocation, SessionTags
 from session_scoping.contract.revocations import from_statement, from_text, revoked_sessions
 from tests.support import RECOMMENDED_FLAGS, stacks
-from tests.support.cases import TAGS, Case, mint_cases, session_cases
+from tests.support.matrix import TAGS, Case
+from tests.support.matrix.minting import mint_cases
+from tests.support.matrix.session import moved, session_cases
 from tests.support.reference import synthesize_reference
 from tests.support.simulator import Verdict, decide
 from tests.support.world import World
@@ -182,23 +184,6 @@ def _aged(cases: list[Case], issued: dict[str, str]) -> list[Case]:
     return [replace(case, context={**case.context, **issued}) for case in cases]
 
 
-def _of_task(cases: list[Case], task: str) -> list[Case]:
-    """Return the same needs of another task on its own data."""
-    old = TAGS["task_id"]
-    return [
-        replace(
-            case,
-            tags={**case.tags, "task_id": task},
-            resource=case.resource.replace(f"/{old}/", f"/{task}/").replace(f"/{old}.", f"/{task}."),
-            context={
-                key: [task if part == old else part for part in value] if key == "dynamodb:LeadingKeys" else value
-                for key, value in case.context.items()
-            },
-        )
-        for case in cases
-    ]
-
-
 @pytest.mark.parametrize("variant", ["deployed", "broad allow"])
 def test_a_session_issued_before_the_time_is_denied_all_it_needs(aged_world: World, variant: str) -> None:
     """Every request of an older session is denied, under a colleague's broad Allow as well."""
@@ -230,7 +215,9 @@ def test_a_revoked_task_is_denied_all_it_needs_however_new_its_session(revoked_w
 @pytest.mark.parametrize("task", ["T2", "T10", "t1", "T"])
 def test_another_task_goes_on(revoked_world: World, task: str) -> None:
     """A task with another id, however alike, keeps everything it needs."""
-    cases = _aged(_of_task(_needs(revoked_world), task), NEW)
+    tags = {**TAGS, "task_id": task}
+    own = [replace(moved(case, "task_id", task), tags=tags) for case in _needs(revoked_world)]
+    cases = _aged(own, NEW)
     assert all(verdict.allowed for verdict in _verdicts(revoked_world, cases, "deployed"))
 
 

@@ -1,5 +1,6 @@
 """Tool roles: whole statements, the decisions of an independent simulator, and bad input."""
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import aws_cdk as cdk
@@ -20,13 +21,14 @@ from session_scoping.constructs.cdk.stack_context import StackContext
 from session_scoping.constructs.cdk.statements import Conditions
 from session_scoping.constructs.restrictions.restriction import Restriction
 from tests.support import stacks
-from tests.support.cases import Case, failures, session_cases
-from tests.support.derivation_cases import becoming_cases, chaining_cases, mint_cases, tool_cases
+from tests.support.matrix import SAMPLE_OR_WHOLE, VARIANTS, Case, failures
+from tests.support.matrix.minting import tagged
+from tests.support.matrix.session import session_cases
+from tests.support.matrix.tools import becoming_cases, chaining_cases, handing_on_cases, tool_cases
 from tests.support.world import World
 from tests.synth.test_nag import findings
 
 TAGS = ("user_id", "repo", "task_id")
-VARIANTS = ("deployed", "allows only", "broad allow")
 
 
 def with_tool(stack: cdk.Stack, **options: Any) -> tuple[SessionRole, ToolScopedRole]:
@@ -68,15 +70,17 @@ def test_no_other_chain_is_open(world: World, variant: str) -> None:
     assert failures(world, chaining_cases(world), [variant]) == []
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_the_session_reaches_what_it_reached_without_tools(world: World, variant: str) -> None:
+@pytest.mark.parametrize("choose", SAMPLE_OR_WHOLE)
+def test_the_session_reaches_what_it_reached_without_tools(
+    world: World, choose: Callable[[Iterable[Case]], list[Case]]
+) -> None:
     """A tool changes nothing about the session's own data."""
-    assert failures(world, session_cases(world), [variant]) == []
+    assert failures(world, choose(session_cases(world)), VARIANTS) == []
 
 
 def test_a_session_must_hand_its_tags_on(world: World) -> None:
     """Where there is a tool, the trust asks for transitive tags and pins which."""
-    assert failures(world, mint_cases(world), ["deployed"]) == []
+    assert failures(world, handing_on_cases(world), ["deployed"]) == []
 
 
 def test_a_tool_of_another_session_role_is_out_of_reach() -> None:
@@ -93,13 +97,13 @@ def test_a_tool_of_another_session_role_is_out_of_reach() -> None:
     ToolScopedRole(stack, "NeighbourTool", session_role=neighbour, tool="search")
     world = World(stacks.template(stack))
     tags = {"user_id": "u1", "repo": "r", "task_id": "T1"}
-    context: dict[str, Any] = {f"aws:RequestTag/{key}": value for key, value in tags.items()}
-    context |= {"aws:TagKeys": list(tags), "sts:RoleSessionName": "T1"}
-    for target, allowed in (("ToolRole", True), ("NeighbourToolRole", False)):
-        for action in ("sts:AssumeRole", "sts:TagSession"):
-            arn = world.role(target).arn
-            case = Case(f"{action} on {target}", "SessionRole", action, arn, allowed, context, tags, target=target)
-            assert failures(world, [case], ["deployed", "broad allow"]) == []
+    context = {**tagged(tags), "sts:RoleSessionName": "T1"}
+    cases = [
+        Case(target, "SessionRole", action, world.role(target).arn, allowed, context, tags, target=target)
+        for target, allowed in (("ToolRole", True), ("NeighbourToolRole", False))
+        for action in ("sts:AssumeRole", "sts:TagSession")
+    ]
+    assert failures(world, cases, ["deployed", "broad allow"]) == []
 
 
 # --- whole statements -----------------------------------------------------------------------------------------------

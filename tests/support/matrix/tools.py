@@ -5,7 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from session_scoping.constructs.session.guards import CHAINING_ACTIONS
-from tests.support.cases import INVOKE, KEYED, MODELS, TABLES, TAGS, Case
+from tests.support.matrix import INVOKE, KEYED, MODELS, TABLES, TAGS, Case
+from tests.support.matrix.minting import tagged
 from tests.support.world import ACCOUNT, World
 
 TOOL = "AttachmentReaderToolRole"
@@ -34,8 +35,7 @@ def becoming_cases(world: World) -> Iterator[Case]:
 
 
 def _request(tags: dict[str, str], name: str | None = "T1") -> dict[str, Any]:
-    context: dict[str, Any] = {f"aws:RequestTag/{key}": value for key, value in tags.items()}
-    context |= {"aws:TagKeys": list(tags)} if tags else {}
+    context = tagged(tags)
     return {**context, "sts:RoleSessionName": name} if name is not None else context
 
 
@@ -115,16 +115,14 @@ def tool_cases(world: World) -> Iterator[Case]:
         yield Case("a model of its session's", TOOL, action, model, False)
 
 
-def mint_cases(world: World) -> Iterator[Case]:
+def handing_on_cases(world: World) -> Iterator[Case]:
     """Yield what the session role's trust says about handing tags on."""
     arn = world.role("SessionRole").arn
-    request: dict[str, Any] = {f"aws:RequestTag/{key}": value for key, value in TAGS.items()}
-    request["aws:TagKeys"] = list(TAGS)
     for action in ("sts:AssumeRole", "sts:TagSession"):
         for name, handed_on, allowed in (
             ("all tags handed on", list(TAGS), True),
             ("no tag handed on", None, False),
             ("an undeclared tag handed on", [*TAGS, "admin"], False),
         ):
-            context = {**request, "sts:TransitiveTagKeys": handed_on} if handed_on else request
+            context = {**tagged(TAGS), **({"sts:TransitiveTagKeys": handed_on} if handed_on else {})}
             yield Case(f"{action}, {name}", "EcsTaskRole", action, arn, allowed, context, {}, target="SessionRole")
