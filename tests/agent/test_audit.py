@@ -122,6 +122,10 @@ UNKNOWN = {
     "namespace of a module": 'botocore.session.__dict__["Session"]()',
     "namespace by getattr": 'getattr(boto3, "__dict__")["client"]("s3")',
     "namespace by vars": 'vars(boto3)["client"]("s3")',
+    "another object's attribute": (
+        "class A:\n    def f(self, other, s: TaskSession):\n        other.aws = s\n"
+        '    def g(self):\n        self.aws.client("s3")'
+    ),
     "self-reference": 'def f(s):\n    s = s.copy()\n    s.client("s3")',
 }
 
@@ -206,6 +210,13 @@ def test_an_alias_from_another_module_is_found(use: str, tmp_path: Path) -> None
     )
     (tmp_path / "two.py").write_text(use)
     assert [found.path.name for found in audit(tmp_path).problems] == ["two.py"]
+
+
+def test_an_import_in_one_module_says_nothing_of_names_in_another(tmp_path: Path) -> None:
+    """Only what a module makes goes by the same name elsewhere: another library's `client` is not boto3's."""
+    (tmp_path / "one.py").write_text("from boto3 import client\n")
+    (tmp_path / "two.py").write_text("import docker\ndocker.client()\n")
+    assert audit(tmp_path).constructions == ()
 
 
 def test_a_factory_on_an_object_is_a_problem(tmp_path: Path) -> None:

@@ -331,4 +331,8 @@ def test_models_policy_follows_the_partition() -> None:
     [statement] = json.loads(models_only(role))["Statement"]
     assert statement["Action"] == list(INVOKE_ACTIONS)
     resources = statement["Resource"]
-    assert all(resource.startswith("arn:aws-us-gov:bedrock:") for resource in resources)
+    assert resources == [
+        "arn:aws-us-gov:bedrock:*::foundation-model/*",
+        f"arn:aws-us-gov:bedrock:*:{role.account}:inference-profile/*",
+        f"arn:aws-us-gov:bedrock:*:{role.account}:application-inference-profile/*",
+    ]

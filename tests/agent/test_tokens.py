@@ -210,6 +210,19 @@ def test_a_missing_consent_is_an_outcome_with_the_address(identity: StandInIdent
     assert "PLANTED" not in repr(found)
 
 
+def test_the_vault_is_asked_three_times_at_most(
+    identity: StandInIdentity, task: TaskSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A token and the end of a consent alike; nothing else repeats these calls."""
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    identity.behave = refusing("ThrottlingException", 429)
+    with pytest.raises(TokenUnavailableError):
+        resolve_token(GITHUB, task, workload_token="handed")
+    with pytest.raises(TokenUnavailableError):
+        complete_consent(boto3.Session(), SESSION_URI, user=USER)
+    assert [identity.operations().count(name) for name in dict.fromkeys(identity.operations())] == [3, 3]
+
+
 def test_a_consent_that_failed_is_a_failure(identity: StandInIdentity, task: TaskSession) -> None:
     """A consent that ran out asks for a new one, not for patience."""
     identity.behave = lambda asked: (

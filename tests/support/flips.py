@@ -32,7 +32,7 @@ _COMBINED: dict[type[ast.operator], tuple[str, str]] = {
 _WORDED = {"fault", "got", "expected", "why", "fix", "what", "description", "help", "reason", "epilog", "metavar"}
 _TYPES = {"str", "int", "float", "bytes", "list", "dict", "tuple", "set", "frozenset", "type"}
 # Two words are wording; a name, a path, an action or an operator of IAM holds no space.
-_WORDS = re.compile(r"[\w`'\"),.}] [\w`'\"({]")
+_WORDS = re.compile(r"[\w`'\"),.:;}] [\w`'\"({]")
 
 # A number in the bounds of a regular expression, such as {2,64}.
 _BOUND = re.compile(r"(?<=[{,])\d+(?=(,\d*)?\})")
@@ -139,7 +139,7 @@ class _Finder:
                 yield self._whole(node, "continue" if isinstance(node, ast.Break) else "break")
             case ast.Call() if not worded:
                 parts = [*node.args, *node.keywords]
-                named = [part for part in node.keywords if part.arg and part.arg not in {*_WORDED, "strict"}]
+                named = [part for part in node.keywords if part.arg and part.arg not in {*_WORDED, "strict", "frozen"}]
                 yield from (self._without(parts, part) for part in named)
             case ast.List(elts=[_, _, *_] as parts) | ast.Set(elts=[_, _, *_] as parts):
                 yield from (self._without(parts, part) for part in parts)
@@ -222,8 +222,8 @@ def _is_skipped(node: ast.AST) -> bool:
             return name[:1].isupper() or name in _TYPES
         case ast.Call(func=ast.Name(id=name)):
             return name in {"cast", "TypeVar", "NewType", "ParamSpec"}
-        case ast.keyword(arg="strict"):
-            return True  # zip's own check that two lengths are the same
+        case ast.keyword(arg="strict" | "frozen"):
+            return True  # zip's own check of lengths; that dataclasses are frozen is tested for all of them at once
     return False
 
 

@@ -426,9 +426,12 @@ MISTAKES: dict[str, tuple[Callable[[cdk.Stack], object], str]] = {
         lambda s: WebIdentity(cdk.CfnParameter(s, "I").value_as_string, SUBJECT),
         "that is no issuer",
     ),
-    "every subject": (lambda _: WebIdentity(ISSUER, "system:serviceaccount:*"), "is not one subject"),
+    "every subject": (
+        lambda _: WebIdentity(ISSUER, "system:serviceaccount:*"),
+        "the subject of a web identity is not one",
+    ),
     "no subject": (lambda _: WebIdentity(ISSUER, ""), "is not one subject"),
-    "every audience": (lambda _: WebIdentity(ISSUER, SUBJECT, audience="*"), "is not one audience"),
+    "every audience": (lambda _: WebIdentity(ISSUER, SUBJECT, audience="*"), "the audience of a web identity is not"),
 }
 
 
