@@ -278,9 +278,9 @@ REFUSED: list[tuple[str, Attempt]] = [
     ("ECC_NIST_P256", lambda s: broker(s, signing_key=signing_key(s, "K", key_spec=kms.KeySpec.ECC_NIST_P256))),
     ("an alias", lambda s: broker(s, signing_key=kms.Alias.from_alias_name(s, "A", "alias/x"))),
     ("no key", lambda s: broker(s, signing_key="arn:aws:kms:us-east-1:111122223333:key/1")),
-    ("issuer", lambda s: broker(s, issuer="http://tokens.example.com")),
-    ("audience", lambda s: broker(s, audience="")),
-    ("subject", lambda s: broker(s, subject="a b")),
+    ("issuer of the task token", lambda s: broker(s, issuer="http://tokens.example.com")),
+    ("audience of the task token", lambda s: broker(s, audience="")),
+    ("subject of the task token", lambda s: broker(s, subject="a b")),
     ("reserved_concurrency", lambda s: broker(s, reserved_concurrency=0)),
     ("cannot hold revocations", lambda s: broker(s, revocation_table=stacks.table(s, "T", partition_key="token"))),
     ("expected a CredentialBroker", lambda s: Minting.by_credential_broker(stacks.role(s))),  # type: ignore[arg-type]
