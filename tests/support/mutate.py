@@ -55,7 +55,7 @@ PARTS = {
     "agent": Part((HALVES[0],), ("tests/agent", "tests/aws/broker")),
     "constructs": Part((HALVES[1],), ("tests/synth",)),
     "verify": Part((HALVES[2],), ("tests/verify",)),
-    "rest": Part((PACKAGE,), ("tests/unit", "tests/synth", "tests/agent", "tests/aws", *OF_REST), (*HALVES, BUILT)),
+    "rest": Part((PACKAGE,), ("tests/unit", "tests/aws", *OF_REST), (*HALVES, BUILT)),
 }
 
 

@@ -77,6 +77,17 @@ def _others_in_tenant_bucket(stack: cdk.Stack) -> None:
     stacks.session_role(stack, objects=objects, other_objects=[bucket.arn_for_objects("*")])
 
 
+def _others_in_named_bucket(key: str) -> Attempt:
+    """Return a role on a bucket known by its name, with everything under a key of the same bucket excepted."""
+
+    def attempt(stack: cdk.Stack) -> SessionRole:
+        bucket = s3.Bucket.from_bucket_name(stack, "Named", "shared-bucket")
+        objects = [TenantObjects.artifacts(bucket)]
+        return small.session_role(stack, objects=objects, other_objects=[f"arn:aws:s3:::shared-bucket/{key}"])
+
+    return attempt
+
+
 def _bucket_under_two_imports(stack: cdk.Stack) -> None:
     one = s3.Bucket.from_bucket_name(stack, "One", "shared-bucket")
     same = s3.Bucket.from_bucket_arn(stack, "Same", "arn:aws:s3:::shared-bucket")
@@ -241,6 +252,8 @@ MISTAKES: dict[str, tuple[Attempt, str]] = {
     "every bucket": (_others(["arn:aws:s3:::*"]), "other_objects would open more"),
     "a bucket whole": (_others(["arn:aws:s3:::docs"]), "other_objects would open more"),
     "the tenant bucket": (_others_in_tenant_bucket, "other_objects would open more"),
+    "the tenant prefix": (_others_in_named_bucket("artifacts/*"), "other_objects would open more"),
+    "what may be the tenant prefix": (_others_in_named_bucket("art*"), "other_objects would open more"),
     "prefixes that meet under two imports": (_bucket_under_two_imports, "can name the same key"),
     "secret pattern behind tokens": (
         lambda s: ScopedComputeRole(
@@ -280,6 +293,11 @@ MISTAKES: dict[str, tuple[Attempt, str]] = {
     "policy without tables": (lambda s: TenantTablePolicy(s, "P", tables=[]), "has no table"),
     "policy with a tag its role lacks": (_foreign_tag, "does not declare a tag"),
 }
+
+
+def test_other_objects_may_stand_beside_the_tenant_s() -> None:
+    """Another prefix of the same bucket is excepted: no session's key begins like it."""
+    assert _others_in_named_bucket("public/*")(small.stack())
 
 
 @pytest.mark.parametrize("name", MISTAKES)

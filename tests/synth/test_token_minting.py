@@ -267,6 +267,14 @@ def test_alarms_are_made_when_asked_for() -> None:
     assert counted["FilterPattern"] == '{ $.event = "task_token" && $.code != "Issued" }'
 
 
+def test_a_grant_is_returned_as_the_cdk_s_are() -> None:
+    """So that what needs it can wait for it."""
+    stack = small.stack()
+    made, tokens = broker(stack), issuer(stack)
+    for grant in (made.grant_invoke, made.grant_issue, made.grant_revoke, tokens.grant_issue):
+        assert grant(small.role(stack, f"{grant.__qualname__.replace('.', '')}")).success
+
+
 # --- what is refused ----------------------------------------------------------------------------------------------
 
 Attempt = Callable[[cdk.Stack], object]

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 import session_scoping
 from session_scoping import InvalidInputError, SessionTags, agent, constructs
-from session_scoping.contract import environment
+from session_scoping.aws import token_vault
+from session_scoping.aws.bedrock import INVOKE_ACTIONS
+from session_scoping.contract import environment, metadata
 from session_scoping.contract.key_formats import KeyFormat
 from session_scoping.contract.tags import TAG_VALUE_MAX, is_tag_character, parse_tag_keys
 
@@ -173,15 +175,49 @@ def test_a_session_without_the_tag_fills_nothing(parse: Callable[[str, list[str]
 
 def test_environment_names_are_the_public_contract() -> None:
     """Containers in the field read these names, so they never change."""
-    assert (environment.SESSION_ROLE_ARN, environment.SESSION_TAG_KEYS) == (
-        "AGENT_SESSION_ROLE_ARN",
-        "AGENT_SESSION_TAG_KEYS",
-    )
+    agents = "SESSION_ROLE_ARN SESSION_TAG_KEYS SESSION_TRANSITIVE_TAG_KEYS CREDENTIAL_BROKER TASK_TOKEN_FILE"
+    agents += " WORKLOAD_IDENTITY SESSION_BROKER_ROLE_ARN"
+    broker = "SIGNING_KEY_ARN ISSUER AUDIENCE SUBJECT SESSION_ROLE_ARN TAG_KEYS TRANSITIVE_TAG_KEYS REVOCATION_TABLE"
+    expected = {name: f"AGENT_{name}" for name in agents.split()}
+    expected |= {f"BROKER_{name}": f"BROKER_{name}" for name in broker.split()}
+    assert {name: value for name, value in vars(environment).items() if name.isupper()} == expected
 
 
 def _python(code: str) -> str:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     return done.stdout + done.stderr
+
+
+def test_metadata_keys_are_the_public_contract() -> None:
+    """A deployed role carries these, and the verifier of another release reads them: they never change by accident."""
+    names = "shared-by revoked tool-of tool-name-tag token-vault token-vault-user attributed-to bound-to bound-region"
+    names += " pinned-by minting compute-roles signing-keys minting-functions minting-roles minting-tables"
+    names += " minting-buckets minting-distributions minting-zones"
+    found = {name: value for name, value in vars(metadata).items() if name.isupper()}
+    assert found.pop("PREFIX") == "session-scoping:"
+    assert found == {name.upper().replace("-", "_"): f"session-scoping:{name}" for name in names.split()}
+
+
+def test_a_model_is_invoked_by_these_actions() -> None:
+    """Converse is authorized as InvokeModel; the service authorization reference has no action of its own for it."""
+    assert sorted(INVOKE_ACTIONS) == ["bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"]
+
+
+def test_the_words_of_the_vault_are_the_public_contract() -> None:
+    """Each flow is spelled as GetResourceOauth2Token takes it."""
+    assert [flow.value for flow in token_vault.TokenFlow] == ["M2M", "USER_FEDERATION", "ON_BEHALF_OF_TOKEN_EXCHANGE"]
+    named = {name: value for name, value in vars(token_vault).items() if name.isupper() and isinstance(value, str)}
+    assert named == {
+        "TOKEN_OF_AGENT": "bedrock-agentcore:GetWorkloadAccessToken",
+        "TOKEN_FOR_JWT": "bedrock-agentcore:GetWorkloadAccessTokenForJWT",
+        "TOKEN_FOR_USER_ID": "bedrock-agentcore:GetWorkloadAccessTokenForUserId",
+        "OAUTH2_TOKEN": "bedrock-agentcore:GetResourceOauth2Token",
+        "API_KEY": "bedrock-agentcore:GetResourceApiKey",
+        "COMPLETE": "bedrock-agentcore:CompleteResourceTokenAuth",
+        "INVOKE": "bedrock-agentcore:InvokeAgentRuntime",
+        "INVOKE_FOR_USER": "bedrock-agentcore:InvokeAgentRuntimeForUser",
+        "READ_SECRET": "secretsmanager:GetSecretValue",
+    }
 
 
 def test_contract_loads_without_the_cdk() -> None:
