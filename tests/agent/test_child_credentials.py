@@ -328,8 +328,10 @@ def test_the_longest_policy_fits_exactly() -> None:
 def test_models_policy_follows_the_partition() -> None:
     """In another partition the models' ARNs are that partition's, and no resource is a bare star."""
     role = RoleArn.parse(ROLE_ARN.replace("arn:aws:", "arn:aws-us-gov:"), where="role_arn")
-    [statement] = json.loads(models_only(role))["Statement"]
-    assert statement["Action"] == list(INVOKE_ACTIONS)
+    policy = json.loads(models_only(role))
+    [statement] = policy["Statement"]
+    assert policy == {"Version": "2012-10-17", "Statement": [statement]}
+    assert (statement["Effect"], statement["Action"]) == ("Allow", list(INVOKE_ACTIONS))
     resources = statement["Resource"]
     assert resources == [
         "arn:aws-us-gov:bedrock:*::foundation-model/*",

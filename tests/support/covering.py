@@ -151,8 +151,15 @@ class Covering:
                     at[number].update(test for context in contexts for test in users[context])
 
     def tests(self, places: Iterable[tuple[str, int]], file: str) -> list[str]:
-        """Return the tests that execute one of the lines, the best first: little time for many lines of the file."""
+        """
+        Return the tests that execute one of the lines, or stand in one of the files if it is one of tests.
+
+        The best come first: little time for many lines of the file in question.
+        """
+        places = set(places)
+        named = {path for path, _ in places if path.startswith("tests/")}
         found = {test for path, line in places for test in self._lines[path][line]}
+        found |= {test for test in self.seconds if test.partition("::")[0] in named}
         executed = Counter(test for tests in self._lines[file].values() for test in tests)
         return sorted(found, key=lambda test: self.seconds[test] / (executed[test] or 1))
 

@@ -4,6 +4,7 @@ import ast
 import builtins
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 # A boundary and a reversal for each: the first is what a careless edit makes of it, the second what a wrong one does.
@@ -74,11 +75,9 @@ def flips(source: bytes) -> list[Flip]:
 
 
 def _parses(source: bytes) -> bool:
-    try:
-        ast.parse(source)
-    except SyntaxError:
-        return False
-    return True
+    with suppress(SyntaxError):
+        return bool(ast.parse(source))
+    return False
 
 
 class _Finder:
@@ -253,7 +252,8 @@ def _is_wording(node: ast.AST) -> bool:
     parts = node.values if isinstance(node, ast.JoinedStr) else [node]
     # What is formatted in counts as one letter, so that "{count} rows" is wording and "{table}/index" is not.
     texts = (part.value if isinstance(part, ast.Constant) and isinstance(part.value, str) else "x" for part in parts)
-    return bool(_WORDS.search("".join(texts)))
+    text = "".join(texts)
+    return "…" in text or bool(_WORDS.search(text))
 
 
 def _joins_text(node: ast.BinOp) -> bool:

@@ -203,9 +203,9 @@ def _measure(found: Covering, copy: Copy, named: list[str]) -> None:
 
 
 def mentions() -> dict[str, set[tuple[str, int]]]:
-    """Return the lines of the package that name something, by the name."""
+    """Return the lines of the package and of its tests that name something, by the name."""
     found: dict[str, set[tuple[str, int]]] = defaultdict(set)
-    for file in files((PACKAGE,), "*.py"):
+    for file in files((PACKAGE, "tests"), "*.py"):
         for node in ast.walk(ast.parse((ROOT / file).read_bytes())):
             if isinstance(node, ast.Name | ast.Attribute):
                 found[node.id if isinstance(node, ast.Name) else node.attr].add((file, node.lineno))
