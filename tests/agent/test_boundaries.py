@@ -1,5 +1,6 @@
 """The agent half's limits from both sides, and how long it waits for whom."""
 
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from botocore.config import Config
 
 from session_scoping import InvalidInputError
+from session_scoping.agent import TaskCredentialsError, TaskSession
 from session_scoping.agent.children.owner_file import OwnerFile
 from session_scoping.agent.errors import AnswerRefusedError
 from session_scoping.agent.session import refresh
@@ -22,7 +24,9 @@ from session_scoping.agent.sources.web_identity import check_duration
 from session_scoping.agent.vault import tokens
 from session_scoping.agent.vault.results import delegation_of
 from session_scoping.contract.broker_errors import FUNCTION_TIMEOUT_SECONDS
+from tests.agent.conftest import key_of
 from tests.agent.test_tokens import jwt
+from tests.support.stand_in_sts import StandInSts
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -131,6 +135,30 @@ def test_the_broker_is_given_a_second_more_than_its_function_has() -> None:
 def test_a_waiting_thread_outlasts_the_attempt_it_waits_for() -> None:
     """It hears how the attempt ended, and not that another thread was asking."""
     assert refresh._LOCK_SECONDS == attempt.DEADLINE_SECONDS + 5
+
+
+def test_a_thread_that_has_waited_long_enough_gives_up(
+    session: TaskSession, sts: StandInSts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread that hangs with the lock holds no other one up for ever; nothing is sent, and the next call works."""
+    monkeypatch.setattr(refresh, "_LOCK_SECONDS", 0.01)
+    lock = session._credentials._refresh_lock
+    raised: list[TaskCredentialsError] = []
+
+    def use() -> None:
+        with pytest.raises(TaskCredentialsError) as caught:
+            key_of(session)
+        raised.append(caught.value)
+
+    lock.acquire()
+    waiting = threading.Thread(target=use, daemon=True)
+    waiting.start()
+    waiting.join(20)
+    lock.release()
+    assert [error.reason for error in raised] == ["Timeout"]
+    assert "another thread was asking" in str(raised[0])
+    assert sts.requests == []
+    assert key_of(session).startswith("ASIATASKKEY")
 
 
 def test_the_vault_is_asked_up_to_three_times() -> None:

@@ -130,8 +130,7 @@ class _Finder:
             case ast.If() | ast.While() | ast.IfExp() if not _flips_itself(node.test):
                 yield self._whole(node.test, f"(not ({self._text(node.test)}))")
             case ast.comprehension():
-                for test in node.ifs:
-                    yield self._whole(test, "True")
+                yield from (self._whole(test, "True") for test in node.ifs)
             case ast.Return(value=ast.expr() as value) if not isinstance(value, ast.Constant):
                 yield self._whole(value, "None")
             case ast.Break() | ast.Continue():
@@ -194,16 +193,14 @@ def _lines(node: ast.AST) -> tuple[int, int] | None:
 
 def _flips_itself(test: ast.expr) -> bool:
     """Whether a condition has an operator that is flipped anyway."""
-    is_not = isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not)
-    return is_not or isinstance(test, ast.Compare | ast.BoolOp)
+    return isinstance(test, ast.Compare | ast.BoolOp) or isinstance(getattr(test, "op", None), ast.Not)
 
 
 def _children(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
     """Yield what is below a node, less the annotations and the inside of formatted text."""
     for name, value in ast.iter_fields(node):
-        if name in {"annotation", "returns", "format_spec"}:
-            continue
-        for child in value if isinstance(value, list) else [value]:
+        children = [] if name in {"annotation", "returns", "format_spec"} else value
+        for child in children if isinstance(children, list) else [children]:
             if isinstance(child, ast.AST) and not (isinstance(node, ast.JoinedStr) and isinstance(child, ast.Constant)):
                 yield name, child
 
