@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 
 import session_scoping
 from session_scoping import InvalidInputError, SessionTags, agent
-from session_scoping.aws import token_vault as vault_actions
+from session_scoping.aws import token_vault
 from session_scoping.aws.bedrock import INVOKE_ACTIONS
-from session_scoping.contract import environment
-from session_scoping.contract import metadata as promises
+from session_scoping.contract import environment, metadata
 from session_scoping.contract.key_formats import KeyFormat
 from session_scoping.contract.tags import TAG_VALUE_MAX, is_tag_character, parse_tag_keys
 
@@ -194,7 +193,7 @@ def test_metadata_keys_are_the_public_contract() -> None:
     names = "shared-by revoked tool-of tool-name-tag token-vault token-vault-user attributed-to bound-to bound-region"
     names += " pinned-by minting compute-roles signing-keys minting-functions minting-roles minting-tables"
     names += " minting-buckets minting-distributions minting-zones"
-    found = {name: value for name, value in vars(promises).items() if name.isupper()}
+    found = {name: value for name, value in vars(metadata).items() if name.isupper()}
     assert found.pop("PREFIX") == "session-scoping:"
     assert found == {name.upper().replace("-", "_"): f"session-scoping:{name}" for name in names.split()}
 
@@ -206,8 +205,8 @@ def test_a_model_is_invoked_by_these_actions() -> None:
 
 def test_the_words_of_the_vault_are_the_public_contract() -> None:
     """Each flow is spelled as GetResourceOauth2Token takes it."""
-    assert [flow.value for flow in vault_actions.TokenFlow] == ["M2M", "USER_FEDERATION", "ON_BEHALF_OF_TOKEN_EXCHANGE"]
-    named = {name: value for name, value in vars(vault_actions).items() if name.isupper() and isinstance(value, str)}
+    assert [flow.value for flow in token_vault.TokenFlow] == ["M2M", "USER_FEDERATION", "ON_BEHALF_OF_TOKEN_EXCHANGE"]
+    named = {name: value for name, value in vars(token_vault).items() if name.isupper() and isinstance(value, str)}
     assert named == {
         "TOKEN_OF_AGENT": "bedrock-agentcore:GetWorkloadAccessToken",
         "TOKEN_FOR_JWT": "bedrock-agentcore:GetWorkloadAccessTokenForJWT",
