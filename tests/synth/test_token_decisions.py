@@ -71,8 +71,8 @@ def test_the_other_two_actions_go_through_with_the_keys_they_have(
 ) -> None:
     """TagSession has no source identity and SetSourceIdentity no tags: a condition on either would deny every mint."""
     session = broker.role("SessionRole").arn
-    by_broker = Case("its keys", "BrokerRole", action, session, True, context, {}, target="SessionRole")
-    assert failures(broker, [by_broker], ["deployed"]) == []
+    by_orchestrator = Case("its keys", "BrokerRole", action, session, True, context, {}, target="SessionRole")
+    assert failures(broker, [by_orchestrator], ["deployed"]) == []
     assert _by_token(web, [("its keys", action, context, True), ("no keys", action, {}, False)]) == []
 
 
