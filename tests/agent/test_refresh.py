@@ -495,7 +495,7 @@ def use_every_second(session: TaskSession, clock: MovableClock, seconds: int) ->
 def test_short_lived_answers_cause_no_storm(
     lasts: int, asked: int, signed: int, clock: MovableClock, sts: StandInSts, session: TaskSession
 ) -> None:
-    """Ten minutes of calls ask at most every 30 seconds; a set of under 90 seconds ends before the next refresh_attempt."""
+    """Ten minutes of calls ask at most every 30 seconds; a set of under 90 seconds ends before the next attempt."""
     sts.behave = lambda request: sts.assumed(request, lasts=lasts)
     assert use_every_second(session, clock, 600) == signed
     assert sts.count() == asked

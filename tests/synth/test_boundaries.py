@@ -233,21 +233,6 @@ def test_a_value_of_another_kind_counts_as_an_arn() -> None:
     assert PolicySizer("Stack").length({"Fn::ImportValue": "Own"}) == prefix + 64 + len("Own")
 
 
-def test_a_parameter_of_a_nested_stack_counts_as_what_it_hands_in() -> None:
-    """The CDK names it after what it refers to, and an ARN has its beginning as well."""
-    sizer, prefix = PolicySizer("Stack"), len("arn:aws-us-gov:dynamodb:ap-southeast-1:111122223333:table/")
-    name, arn = "referencetoParentTable1234Ref", "referencetoParentTable1234Arn"
-    assert sizer.length({"Ref": name}) == len(name)
-    assert sizer.length({"Ref": arn}) == len(arn) + prefix
-
-
-def test_a_value_of_another_kind_counts_as_an_arn() -> None:
-    """What the sizer does not know is taken for the longest that usually stands in a policy."""
-    prefix = len("arn:aws-us-gov:dynamodb:ap-southeast-1:111122223333:table/")
-    assert PolicySizer("Stack").length({"Fn::Sub": "${Table}"}) == prefix + 64
-    assert PolicySizer("Stack").length({"Fn::ImportValue": "Own"}) == prefix + 64 + len("Own")
-
-
 def test_a_document_counts_without_white_space() -> None:
     """IAM counts every character of the JSON but white space, and so does the sizer."""
     document = document_of([{**allow("S", ["s3:GetObject", "s3:PutObject"], ["*"]), "Condition": {"N": {"a": 1}}}])

@@ -3,7 +3,7 @@ The request matrix of the reference stack: what each role may do, and the near m
 
 Written from the system's needs (tables, prefixes, models), not from the policies. Every case is asked three times:
 as deployed, against the Allows alone, and after a colleague added `dynamodb:*, s3:*, sts:*, kms:*` on `*`. What no
-Allow at all may open is asked with everything allowed; what a trust policy decides alone, without the caller's policies.
+Allow may open is asked with everything allowed; what a trust policy decides alone, without the caller's policies.
 """
 
 from collections.abc import Iterable, Iterator
