@@ -4,8 +4,16 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from tests.support.verify.mutations import Body, listed, rename, replace_text, suffixed
-from tests.support.verify.weaken_statement import Weakening, said_twice, weakened, widened, without_key
+from tests.support.verify.mutations import Body, listed, suffixed
+from tests.support.verify.weaken_statement import (
+    Weakening,
+    condition,
+    renamed,
+    said_twice,
+    weakened,
+    widened,
+    without_key,
+)
 from tests.support.world import World
 
 _TASK, _USER = "${aws:PrincipalTag/task_id}", "${aws:PrincipalTag/user_id}"
@@ -31,10 +39,7 @@ def allow_weakenings(statement: Body, world: World) -> Iterator[Weakening]:
     yield from widened(statement, world)
     yield from _conditions(statement)
     yield from _wider(statement, service)
-    text = json.dumps(statement)
-    for old, new, kind in _TAG_TEXT:
-        if old in text:
-            yield weakened(statement, f"{old} to {new}", lambda s, o=old, n=new: replace_text(s, o, n), kind)  # type: ignore[misc]
+    yield from _tag_text(statement)
     if service == "dynamodb":
         yield from _on_table(statement)
 
@@ -46,16 +51,11 @@ def service_of(statement: Body) -> str:
 
 def _conditions(statement: Body) -> Iterator[Weakening]:
     for operator, keys in statement.get("Condition", {}).items():
-        yield weakened(statement, f"drop {operator}", lambda s, o=operator: s["Condition"].pop(o))  # type: ignore[misc]
+        yield weakened(statement, f"drop {operator}", Condition=condition(statement, operator, None))
         for new, kind in _operators(operator):
-            yield weakened(
-                statement,
-                f"{operator} to {new}",
-                lambda s, o=operator, n=new: rename(s["Condition"], o, n),
-                kind,  # type: ignore[misc]
-            )
+            yield weakened(statement, f"{operator} to {new}", kind, Condition=renamed(statement, operator, new))
         yield from (without_key(statement, operator, key) for key in keys if said_twice(statement, operator, key))
-    yield weakened(statement, "no condition", lambda s: s.pop("Condition", None))
+    yield weakened(statement, "no condition", Condition=None)
 
 
 def _operators(operator: str) -> Iterator[tuple[str, str]]:
@@ -68,17 +68,21 @@ def _operators(operator: str) -> Iterator[tuple[str, str]]:
 
 
 def _wider(statement: Body, service: str) -> Iterator[Weakening]:
-    yield weakened(statement, "Resource *", lambda s: s.update(Resource="*"))
-    yield weakened(statement, "Action *", lambda s: s.update(Action="*"))
-    yield weakened(statement, "NotAction", lambda s: (s.pop("Action"), s.update(NotAction="iam:*")))
-    yield weakened(statement, "NotResource", lambda s: (s.pop("Resource"), s.update(NotResource="arn:aws:s3:::none")))
+    yield weakened(statement, "Resource *", Resource="*")
+    yield weakened(statement, "Action *", Action="*")
+    yield weakened(statement, "NotAction", Action=None, NotAction="iam:*")
+    yield weakened(statement, "NotResource", Resource=None, NotResource="arn:aws:s3:::none")
     if service == "s3":
-        yield weakened(statement, "add ACL", lambda s: s.update(Action=[*listed(s["Action"]), "s3:PutObjectAcl"]))
-        yield weakened(statement, "add list", lambda s: s.update(Action="s3:ListBucket", Resource=_bucket_of(s)))
-    if service == "bedrock" and "foundation-model/" in json.dumps(statement):
-        yield weakened(
-            statement, "any model", lambda s: replace_text(s, "foundation-model/anthropic", "foundation-model/*")
-        )
+        yield weakened(statement, "add ACL", Action=[*listed(statement["Action"]), "s3:PutObjectAcl"])
+        yield weakened(statement, "add list", Action="s3:ListBucket", Resource=_bucket_of(statement))
+
+
+def _tag_text(statement: Body) -> Iterator[Weakening]:
+    text = json.dumps(statement)
+    models = ("foundation-model/anthropic", "foundation-model/*", "any model")
+    for old, new, kind in (*_TAG_TEXT, models):
+        if old in text:
+            yield weakened(statement, f"{old} to {new}", kind, **json.loads(text.replace(old, new)))
 
 
 def _bucket_of(statement: Body) -> Any:
@@ -92,12 +96,7 @@ def _bucket_of(statement: Body) -> Any:
 
 
 def _on_table(statement: Body) -> Iterator[Weakening]:
+    actions, resources = listed(statement["Action"]), listed(statement["Resource"])
     for action in _ON_TABLE:
-        yield weakened(
-            statement,
-            f"add {action}",
-            lambda s, a=action: s.update(Action=[*listed(s["Action"]), f"dynamodb:{a}"]),  # type: ignore[misc]
-        )
-    resources = listed(statement["Resource"])
-    index = suffixed(resources[0], "/index/*")
-    yield weakened(statement, "add index", lambda s: s.update(Resource=[*resources, index]))
+        yield weakened(statement, f"add {action}", Action=[*actions, f"dynamodb:{action}"])
+    yield weakened(statement, "add index", Resource=[*resources, suffixed(resources[0], "/index/*")])

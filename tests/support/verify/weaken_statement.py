@@ -2,7 +2,7 @@
 
 import copy
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,11 +27,22 @@ class Weakening:
     kind: str
 
 
-def weakened(statement: Body, name: str, change: Callable[[Body], Any], kind: str = "") -> Weakening:
-    """Apply a change to a copy."""
-    changed = copy.deepcopy(statement)
-    change(changed)
-    return Weakening(name, changed, kind or name)
+def weakened(statement: Body, name: str, kind: str = "", **elements: Any) -> Weakening:
+    """Return the statement with elements replaced; None takes one away."""
+    changed = {**copy.deepcopy(statement), **elements}
+    return Weakening(name, {key: value for key, value in changed.items() if value is not None}, kind or name)
+
+
+def condition(statement: Body, operator: str, keys: Body | None) -> Body:
+    """Return the conditions with those of one operator replaced; None takes them away."""
+    changed = {**copy.deepcopy(statement["Condition"]), operator: keys}
+    return {name: block for name, block in changed.items() if block is not None}
+
+
+def renamed(statement: Body, old: str, new: str) -> Body:
+    """Return the conditions of one operator under another, merged with those that stand there."""
+    block = statement["Condition"]
+    return {**condition(statement, old, None), new: {**block.get(new, {}), **block[old]}}
 
 
 def widened(statement: Body, world: World, *, trust: bool = False) -> Iterator[Weakening]:
@@ -47,9 +58,9 @@ def widened(statement: Body, world: World, *, trust: bool = False) -> Iterator[W
 
 def without_key(statement: Body, operator: str, key: str) -> Weakening:
     """Drop one key of a condition."""
-    return weakened(
-        statement, f"drop {operator} {key}", lambda s: s["Condition"][operator].pop(key), f"drop a key of {operator}"
-    )
+    rest = _without(statement["Condition"][operator], key)
+    name, kind = f"drop {operator} {key}", f"drop a key of {operator}"
+    return weakened(statement, name, kind, Condition=condition(statement, operator, rest))
 
 
 def said_twice(statement: Body, operator: str, key: str) -> bool:
@@ -63,78 +74,72 @@ def said_twice(statement: Body, operator: str, key: str) -> bool:
     return operator == "StringLike" and f"${{{key}}}" in rest
 
 
+def _without(keys: Body, dropped: str) -> Body:
+    return {key: value for key, value in keys.items() if key != dropped}
+
+
 def _wider_values(statement: Body, operator: str, key: str) -> Iterator[Weakening]:
     if operator == "Null":
         return
     if "Not" in operator:
         yield from fewer_values(statement, operator, key)
         return
-
-    def as_star(changed: Body) -> None:
-        del changed["Condition"][operator][key]
-        changed["Condition"].setdefault(operator.replace("Equals", "Like"), {})[key] = "*"
-
-    yield weakened(statement, f"{operator} {key} as *", as_star, "a value as *")
+    block = condition(statement, operator, _without(statement["Condition"][operator], key))
+    loose = operator.replace("Equals", "Like")
+    block[loose] = {**block.get(loose, {}), key: "*"}
+    yield weakened(statement, f"{operator} {key} as *", "a value as *", Condition=block)
 
 
 def fewer_values(statement: Body, operator: str, key: str) -> Iterator[Weakening]:
     """Yield the statement without one of a condition's several values."""
-    values = listed(statement["Condition"][operator][key])
-    for value in values if len(values) > 1 else ():
-        rest = [other for other in values if other != value]
-        yield weakened(
-            statement,
-            f"{operator} {key} without {value}",
-            lambda s, r=rest: s["Condition"][operator].update({key: r}),  # type: ignore[misc]
-            f"{operator} without {value if 'Not' in operator else 'a value'}",
-        )
+    keys = statement["Condition"][operator]
+    for value, rest in _one_fewer(keys[key]):
+        name, kind = f"{operator} {key} without {value}", value if "Not" in operator else "a value"
+        block = condition(statement, operator, {**keys, key: rest})
+        yield weakened(statement, name, f"{operator} without {kind}", Condition=block)
+
+
+def _one_fewer(values: Any) -> Iterator[tuple[Any, list[Any]]]:
+    """Yield each of several values with the others."""
+    if isinstance(values, list) and len(values) > 1:
+        for index, value in enumerate(values):
+            yield value, values[:index] + values[index + 1 :]
 
 
 def _wider_reach(statement: Body, world: World) -> Iterator[Weakening]:
     resources = listed(statement["Resource"])
     for index, resource in enumerate(resources):
-
-        def replaced(name: str, new: Any, kind: str, at: int = index) -> Weakening:
-            wider = [*resources[:at], new, *resources[at + 1 :]]
-            return weakened(statement, f"resource {at} {name}", lambda s: s.update(Resource=wider), kind)
-
+        before, after = resources[:index], resources[index + 1 :]
         if not world.fill(resource).endswith("*"):
-            yield replaced("with * behind it", suffixed(resource, "*"), "a resource with * behind it")
+            name, kind = f"resource {index} with * behind it", "a resource with * behind it"
+            yield weakened(statement, name, kind, Resource=[*before, suffixed(resource, "*"), *after])
         text = json.dumps(resource)
         for variable in sorted({part.split("}")[0] for part in text.split("${")[1:]}):
+            name, kind = f"resource {index} with {variable} as *", "a variable of a resource as *"
             wider = json.loads(text.replace(f"${{{variable}}}", "*"))
-            yield replaced(f"with {variable} as *", wider, "a variable of a resource as *")
-    service = listed(statement["Action"])[0].partition(":")[0]
-    yield weakened(statement, f"{service}:*", lambda s: s.update(Action=f"{service}:*"), "every action")
+            yield weakened(statement, name, kind, Resource=[*before, wider, *after])
+    every = f"{listed(statement['Action'])[0].partition(':')[0]}:*"
+    yield weakened(statement, every, "every action", Action=every)
 
 
 def narrowed(statement: Body) -> Iterator[Weakening]:
     """Yield a Deny that is never met, or that denies less."""
-    yield weakened(statement, "removed", lambda s: s.update(Condition=NEVER))
-    for element in ("Resource", "Action"):
-        values = listed(statement.get(element, []))
-        for index, value in enumerate(values if len(values) > 1 else ()):
-            rest = values[:index] + values[index + 1 :]
-            yield weakened(
-                statement,
-                f"without {element} {json.dumps(value)}",
-                lambda s, e=element, r=rest: s.update({e: r}),  # type: ignore[misc]
-                f"without a value of {element}",
-            )
-    for element, added in (("NotAction", "dynamodb:DeleteItem"), ("NotResource", "*")):
-        if element in statement:
-            yield weakened(
-                statement,
-                f"{element} with {added}",
-                lambda s, e=element, a=added: s.update({e: [*listed(s[e]), a]}),  # type: ignore[misc]
-            )
+    yield weakened(statement, "removed", Condition=NEVER)
+    fewer: list[tuple[str, Body]] = [
+        (f"without {element} {json.dumps(value)}", {element: rest})
+        for element in ("Resource", "Action")
+        for value, rest in _one_fewer(statement.get(element))
+    ]
+    more: list[tuple[str, Body]] = [
+        (f"{element} with {added}", {element: [*listed(statement[element]), added]})
+        for element, added in (("NotAction", "dynamodb:DeleteItem"), ("NotResource", "*"))
+        if element in statement
+    ]
+    for name, elements in (*fewer, *more):
+        yield weakened(statement, name, **elements)
     for operator, keys in statement.get("Condition", {}).items():
         for key in keys:
             yield from fewer_values(statement, operator, key)
         if operator.startswith("ForAnyValue:"):
-            every = operator.replace("ForAnyValue:", "ForAllValues:")
-            yield weakened(
-                statement,
-                "ForAllValues in place of ForAnyValue",
-                lambda s, k=keys, e=every: s.update(Condition={e: k}),  # type: ignore[misc]
-            )
+            every = {operator.replace("ForAnyValue:", "ForAllValues:"): keys}
+            yield weakened(statement, "ForAllValues in place of ForAnyValue", Condition=every)

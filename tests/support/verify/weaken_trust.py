@@ -4,8 +4,8 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
-from tests.support.verify.mutations import Body, Mutation, Template, edit, rename, session_role, trust
-from tests.support.verify.weaken_statement import Weakening, fewer_values, weakened, widened
+from tests.support.verify.mutations import Body, Mutation, Template, edit, session_role, trust
+from tests.support.verify.weaken_statement import Weakening, condition, fewer_values, renamed, weakened, widened
 from tests.support.world import World
 
 _STRANGERS: tuple[tuple[str, Any], ...] = (
@@ -21,15 +21,10 @@ def trust_weakenings(statement: Body, world: World) -> Iterator[Weakening]:
     """Yield weakened versions of a statement of the trust policy; some may open nothing, beside what else it says."""
     yield from widened(statement, world, trust=True)
     for operator in statement.get("Condition", {}):
-        yield weakened(statement, f"drop {operator}", lambda s, o=operator: s["Condition"].pop(o))  # type: ignore[misc]
+        yield weakened(statement, f"drop {operator}", Condition=condition(statement, operator, None))
         for new, kind in _operators(operator):
-            yield weakened(
-                statement,
-                f"{operator} to {new}",
-                lambda s, o=operator, n=new: rename(s["Condition"], o, n),
-                kind,  # type: ignore[misc]
-            )
-    yield weakened(statement, "no condition", lambda s: s.pop("Condition"))
+            yield weakened(statement, f"{operator} to {new}", kind, Condition=renamed(statement, operator, new))
+    yield weakened(statement, "no condition", Condition=None)
     if "aws:TagKeys" in statement.get("Condition", {}).get("ForAllValues:StringEquals", {}):
         yield from _tag_keys(statement)
 
@@ -44,17 +39,13 @@ def _operators(operator: str) -> Iterator[tuple[str, str]]:
 
 
 def _tag_keys(statement: Body) -> Iterator[Weakening]:
-    def any_tag(changed: Body) -> None:
-        changed["Condition"]["ForAllValues:StringEquals"]["aws:TagKeys"].append("*")
-        rename(changed["Condition"], "ForAllValues:StringEquals", "ForAllValues:StringLike")
-
-    yield from fewer_values(statement, "ForAllValues:StringEquals", "aws:TagKeys")
-    yield weakened(
-        statement,
-        "one tag more",
-        lambda s: s["Condition"]["ForAllValues:StringEquals"]["aws:TagKeys"].append("extra"),
-    )
-    yield weakened(statement, "any tag", any_tag)
+    operator = "ForAllValues:StringEquals"
+    keys = statement["Condition"][operator]["aws:TagKeys"]
+    yield from fewer_values(statement, operator, "aws:TagKeys")
+    more = {**statement["Condition"][operator], "aws:TagKeys": [*keys, "extra"]}
+    yield weakened(statement, "one tag more", Condition=condition(statement, operator, more))
+    any_tag = {**condition(statement, operator, None), "ForAllValues:StringLike": {"aws:TagKeys": [*keys, "*"]}}
+    yield weakened(statement, "any tag", Condition=any_tag)
 
 
 def strangers(template: Template) -> Iterator[Mutation]:
