@@ -14,7 +14,7 @@ from tests.support import small
 from tests.support.reference import synthesize_reference
 from tests.support.stacks import lambda_role
 from tests.support.vault_stack import BY_JWT, DIRECTORY, PLACE, VAULT, Vault, session_stack
-from tests.support.verify.corpus import estate_of
+from tests.support.verify.corpus import estate_of, results_of
 from tests.support.verify.mutations import statements
 
 Statement = dict[str, Any]
@@ -23,7 +23,7 @@ ANYWHERE = f"{PLACE}*"
 
 def results(template: dict[str, Any], rule: str = "token-vault") -> list[Result]:
     """Return what is said of one rule."""
-    return [one for one in prove(estate_of(template)).results if one.rule == rule]
+    return results_of(template, rule)
 
 
 def session_role(template: dict[str, Any]) -> str:
