@@ -4,19 +4,11 @@ from typing import Any
 
 import pytest
 
-from session_scoping.verify.infer import Options
-from session_scoping.verify.plan import plan
-from session_scoping.verify.report import Result, Status
-from tests.support.verify.corpus import estate_of
+from session_scoping.verify.report import Status
+from tests.support.verify.corpus import results_of
 from tests.support.verify.mutations import Template, edit, trust
 from tests.support.verify.plain_template import allow, arn, plain_template, policy, sub
 from tests.verify.test_by_hand import variant
-
-
-def judged(template: Template, rule: str, **options: Any) -> list[Result]:
-    """Return what is said under one rule."""
-    return [step.run() for step in plan(estate_of(template), Options(**options)).steps if step.rule == rule]
-
 
 ON_TABLE = ("ReadDataForReplication", "WriteDataForReplication", "UpdateKinesisStreamingDestination", "SomethingNew")
 IN_BUCKET = ("DeleteObjectTagging", "DeleteObjectVersionTagging", "GetObjectRetention", "UpdateObjectEncryption")
@@ -52,7 +44,7 @@ def granted(action: str, resource: Any) -> Status:
     """Return what is said of a compute role with one grant more."""
     extra = policy("Compute", allow(action, resource))
     changed = edit(plain_template(), "grant", lambda t: t["Resources"].update(Extra=extra))
-    (result,) = judged(changed.template, "compute-isolation")
+    (result,) = results_of(changed.template, "compute-isolation")
     return result.status
 
 
@@ -79,7 +71,7 @@ def test_a_role_that_a_compute_role_may_assume_counts_when_it_is_named_too(optio
         template["Resources"] |= {"Data": role, "Extra": policy("Data", allow("dynamodb:Scan", arn("Table")))}
 
     changed = edit(plain_template(), "chained", chained).template
-    assert Status.VIOLATED in {result.status for result in judged(changed, "compute-isolation", **options)}
+    assert Status.VIOLATED in {result.status for result in results_of(changed, "compute-isolation", **options)}
 
 
 @pytest.mark.parametrize("pattern", ["access*", "*"])
@@ -87,7 +79,7 @@ def test_a_session_s_objects_are_not_reached_through_any_access_point(pattern: s
     """A wildcard that covers access points covers every bucket behind them."""
     extra = policy("Session", allow("s3:GetObject", f"arn:aws:s3:us-east-1:111122223333:{pattern}"))
     changed = edit(plain_template(), "grant", lambda t: t["Resources"].update(Extra=extra)).template
-    assert {result.status for result in judged(changed, "allowed-actions")} != {Status.PROVED}
+    assert {result.status for result in results_of(changed, "allowed-actions")} != {Status.PROVED}
 
 
 @pytest.mark.parametrize("mode", ["credentialBroker", "webIdentity"])
@@ -103,9 +95,9 @@ def test_a_token_s_session_without_a_name_is_found(mode: str, change: str) -> No
                     if operator not in {"Null", "dropped"} and change != "dropped":
                         statement["Condition"].setdefault(change.format(operator), {})[key] = value
 
-    assert [result.status for result in judged(variant(mode), "token-minting")] == [Status.PROVED]
+    assert [result.status for result in results_of(variant(mode), "token-minting")] == [Status.PROVED]
     changed = edit(variant(mode), "name", weaken).template
-    assert [result.status for result in judged(changed, "token-minting")] == [Status.VIOLATED]
+    assert [result.status for result in results_of(changed, "token-minting")] == [Status.VIOLATED]
 
 
 def with_denies(*ways: str, **more: Any) -> Template:
@@ -130,7 +122,7 @@ def with_denies(*ways: str, **more: Any) -> Template:
 def test_slashes_may_be_kept_out_by_denies_of_the_trust_policy() -> None:
     """A Deny for everybody holds for every session, whichever statement lets it in; so does one of the only way in."""
     for denies in (with_denies(), with_denies(Action="sts:AssumeRole")):
-        assert {result.status for result in judged(denies, "object-isolation")} == {Status.PROVED}
+        assert {result.status for result in results_of(denies, "object-isolation")} == {Status.PROVED}
 
 
 @pytest.mark.parametrize(
@@ -147,7 +139,7 @@ def test_slashes_may_be_kept_out_by_denies_of_the_trust_policy() -> None:
 )
 def test_a_deny_that_may_not_apply_keeps_nothing_out(ways: tuple[str, ...], more: dict[str, Any]) -> None:
     """One for somebody, for one way in of several, or under a further condition."""
-    assert {result.status for result in judged(with_denies(*ways, **more), "object-isolation")} != {Status.PROVED}
+    assert {result.status for result in results_of(with_denies(*ways, **more), "object-isolation")} != {Status.PROVED}
 
 
 def minted_by(principal: Any) -> Template:
@@ -165,13 +157,13 @@ def test_a_minter_of_another_account_is_unknown_until_it_is_trusted(who: str) ->
     """Whether agent code runs with it, no template says."""
     principal = f"arn:aws:iam::444455556666:{who}"
     template = minted_by(principal)
-    statuses = {result.status for result in judged(template, "compute-isolation")}
+    statuses = {result.status for result in results_of(template, "compute-isolation")}
     assert Status.UNKNOWN in statuses
-    trusted = judged(template, "compute-isolation", trusted=(principal,))
+    trusted = results_of(template, "compute-isolation", trusted=(principal,))
     assert {result.status for result in trusted} == {Status.PROVED}
 
 
 def test_a_broker_of_the_own_account_is_taken_at_the_guards_word() -> None:
     """An imported orchestrator is such a one; it is listed among the assumptions."""
     template = minted_by(sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:role/orchestrator"))
-    assert {result.status for result in judged(template, "compute-isolation")} == {Status.PROVED}
+    assert {result.status for result in results_of(template, "compute-isolation")} == {Status.PROVED}

@@ -11,11 +11,9 @@ from aws_cdk import aws_s3 as s3
 from session_scoping import TenantObjects
 from session_scoping.commands.main import main
 from session_scoping.testing import verify
-from session_scoping.verify.infer import Options
-from session_scoping.verify.plan import plan
 from session_scoping.verify.report import Result, Status
-from tests.support import stacks as small
-from tests.support.verify.corpus import assembly, estate_of
+from tests.support import small
+from tests.support.verify.corpus import assembly, results_of
 from tests.support.verify.examples import example
 from tests.support.verify.mutations import Template, edit
 from tests.support.verify.weaken_additions import _bucket_policy, _key_policy, _table_policy, bucket_arn
@@ -38,8 +36,8 @@ def on_bucket(principal: Any, condition: Any = None, action: str = "s3:GetObject
 
 def judged(template: Template, **scope: Any) -> Result:
     """Return what is said of strangers, without the other properties."""
-    (step,) = (s for s in plan(estate_of(template), Options(**scope)).steps if s.rule == "no-strangers")
-    return step.run()
+    (found,) = results_of(template, "no-strangers", **scope)
+    return found
 
 
 LETS_IN: dict[str, tuple[Any, Any]] = {

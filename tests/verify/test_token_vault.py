@@ -13,7 +13,7 @@ from session_scoping.verify.report import Result, Status
 from tests.support import stacks as small
 from tests.support.reference import synthesize_reference
 from tests.support.vault_stack import BY_JWT, DIRECTORY, PLACE, VAULT, Vault, session_stack
-from tests.support.verify.corpus import estate_of
+from tests.support.verify.corpus import estate_of, results_of
 from tests.support.verify.mutations import statements
 
 Statement = dict[str, Any]
@@ -22,7 +22,7 @@ ANYWHERE = f"{PLACE}*"
 
 def results(template: dict[str, Any], rule: str = "token-vault") -> list[Result]:
     """Return what is said of one rule."""
-    return [one for one in prove(estate_of(template)).results if one.rule == rule]
+    return results_of(template, rule)
 
 
 def session_role(template: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ import pytest
 from session_scoping.verify.infer import Options
 from session_scoping.verify.plan import plan
 from session_scoping.verify.report import Status
-from tests.support.verify.corpus import estate_of
+from tests.support.verify.corpus import estate_of, results_of
 from tests.support.verify.mutations import Body, Template, without_guards
 from tests.support.verify.plain_template import allow, arn, document, keyed, plain_template, policy, sub
 from tests.verify.test_by_hand import variant
@@ -20,8 +20,7 @@ NOBODY = "arn:aws:iam::999999999999:root"
 
 def statuses(template: Template, rule: str, **options: Any) -> set[Status]:
     """Return what is said under one rule."""
-    steps = plan(estate_of(template), Options(**options)).steps
-    return {step.run().status for step in steps if step.rule == rule}
+    return {result.status for result in results_of(template, rule, **options)}
 
 
 def failing(template: Template, **options: Any) -> set[str]:

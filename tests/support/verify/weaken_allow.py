@@ -1,22 +1,20 @@
 """Weakenings of the session role's Allow statements."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-from tests.support.verify.mutations import (
-    Body,
-    Mutation,
-    Template,
-    documents,
-    edit,
-    listed,
-    rename,
-    replace_text,
-    session_role,
-    statements,
-    suffixed,
+from tests.support.verify.mutations import Body, listed, suffixed
+from tests.support.verify.weaken_statement import (
+    Weakening,
+    condition,
+    renamed,
+    said_twice,
+    weakened,
+    widened,
+    without_key,
 )
+from tests.support.world import World
 
 _TASK, _USER = "${aws:PrincipalTag/task_id}", "${aws:PrincipalTag/user_id}"
 # What a tag stands in -> what it is widened to, with a name for the kind of widening.
@@ -35,65 +33,29 @@ _TAG_TEXT = (
 _ON_TABLE = ("Scan", "PartiQLSelect", "PartiQLUpdate", "DescribeTable", "ExportTableToPointInTime")
 
 
-class _Place:
-    """One Allow statement of the session role, and how to change it in a copy."""
-
-    def __init__(self, template: Template, index: int) -> None:
-        self.template = template
-        self.role = session_role(template)
-        self.index = index
-        self.statement = statements(template, self.role, "Allow")[index]
-        self.service = listed(self.statement["Action"])[0].partition(":")[0]
-        self.name = f"allow[{index}] {self.statement.get('Sid', '')}"
-
-    def of(self, template: Template) -> Body:
-        """Return the statement in a copy of the template."""
-        return statements(template, self.role, "Allow")[self.index]
-
-    def edit(self, name: str, change: Callable[[Body], Any], kind: str = "") -> Mutation:
-        """Change the statement in a copy."""
-        return edit(
-            self.template,
-            f"{self.name} {name}",
-            lambda t: change(self.of(t)),
-            f"allow {self.service}: {kind or name}",
-        )
+def allow_weakenings(statement: Body, world: World) -> Iterator[Weakening]:
+    """Yield weakened versions of an Allow of the session role; some may open nothing, beside what else it says."""
+    service = service_of(statement)
+    yield from widened(statement, world)
+    yield from _conditions(statement)
+    yield from _wider(statement, service)
+    yield from _tag_text(statement)
+    if service == "dynamodb":
+        yield from _on_table(statement)
 
 
-def allow_weakenings(template: Template) -> Iterator[Mutation]:
-    """Yield weakened Allow statements and documents without their version."""
-    for index in range(len(statements(template, session_role(template), "Allow"))):
-        place = _Place(template, index)
-        yield from _conditions(place)
-        yield from _wider(place)
-        yield from _tag_text(place)
-        if place.service == "dynamodb":
-            yield from _on_table(place)
-    yield from _versions(template)
+def service_of(statement: Body) -> str:
+    """Return the service of a statement's first action."""
+    return str(listed(statement["Action"])[0].partition(":")[0])
 
 
-def _conditions(place: _Place) -> Iterator[Mutation]:
-    for operator, keys in place.statement.get("Condition", {}).items():
-        yield place.edit(f"drop {operator}", lambda s, o=operator: s["Condition"].pop(o))  # type: ignore[misc]
+def _conditions(statement: Body) -> Iterator[Weakening]:
+    for operator, keys in statement.get("Condition", {}).items():
+        yield weakened(statement, f"drop {operator}", Condition=condition(statement, operator, None))
         for new, kind in _operators(operator):
-            yield place.edit(
-                f"{operator} to {new}",
-                lambda s, o=operator, n=new: rename(s["Condition"], o, n),  # type: ignore[misc]
-                kind,
-            )
-        for key in keys:
-            yield place.edit(
-                f"drop {operator} {key}",
-                lambda s, o=operator, k=key: s["Condition"][o].pop(k),  # type: ignore[misc]
-                f"drop a key of {operator}",
-            )
-            if not key.startswith("aws:PrincipalTag/") and operator != "Null":
-                yield place.edit(
-                    f"{operator} {key} as *",
-                    lambda s, o=operator, k=key: _as_star(s["Condition"], o, k),  # type: ignore[misc]
-                    "a value as *",
-                )
-    yield place.edit("no condition", lambda s: s.pop("Condition", None))
+            yield weakened(statement, f"{operator} to {new}", kind, Condition=renamed(statement, operator, new))
+        yield from (without_key(statement, operator, key) for key in keys if said_twice(statement, operator, key))
+    yield weakened(statement, "no condition", Condition=None)
 
 
 def _operators(operator: str) -> Iterator[tuple[str, str]]:
@@ -105,23 +67,22 @@ def _operators(operator: str) -> Iterator[tuple[str, str]]:
         yield f"{operator.replace('Equals', 'NotEquals')}", "negated set operator"
 
 
-def _as_star(block: Body, operator: str, key: str) -> None:
-    del block[operator][key]
-    block.setdefault(operator.replace("Equals", "Like"), {})[key] = "*"
-
-
-def _wider(place: _Place) -> Iterator[Mutation]:
-    service = place.service
-    yield place.edit("Resource *", lambda s: s.update(Resource="*"))
-    yield place.edit("Action *", lambda s: s.update(Action="*"))
-    yield place.edit(f"{service}:*", lambda s: s.update(Action=f"{service}:*"), "every action")
-    yield place.edit("NotAction", lambda s: (s.pop("Action"), s.update(NotAction="iam:*")))
-    yield place.edit("NotResource", lambda s: (s.pop("Resource"), s.update(NotResource="arn:aws:s3:::none")))
+def _wider(statement: Body, service: str) -> Iterator[Weakening]:
+    yield weakened(statement, "Resource *", Resource="*")
+    yield weakened(statement, "Action *", Action="*")
+    yield weakened(statement, "NotAction", Action=None, NotAction="iam:*")
+    yield weakened(statement, "NotResource", Resource=None, NotResource="arn:aws:s3:::none")
     if service == "s3":
-        yield place.edit("add ACL", lambda s: s.update(Action=[*listed(s["Action"]), "s3:PutObjectAcl"]))
-        yield place.edit("add list", lambda s: s.update(Action="s3:ListBucket", Resource=_bucket_of(s)))
-    if service == "bedrock" and "foundation-model/" in json.dumps(place.statement):
-        yield place.edit("any model", lambda s: replace_text(s, "foundation-model/anthropic", "foundation-model/*"))
+        yield weakened(statement, "add ACL", Action=[*listed(statement["Action"]), "s3:PutObjectAcl"])
+        yield weakened(statement, "add list", Action="s3:ListBucket", Resource=_bucket_of(statement))
+
+
+def _tag_text(statement: Body) -> Iterator[Weakening]:
+    text = json.dumps(statement)
+    models = ("foundation-model/anthropic", "foundation-model/*", "any model")
+    for old, new, kind in (*_TAG_TEXT, models):
+        if old in text:
+            yield weakened(statement, f"{old} to {new}", kind, **json.loads(text.replace(old, new)))
 
 
 def _bucket_of(statement: Body) -> Any:
@@ -134,54 +95,8 @@ def _bucket_of(statement: Body) -> Any:
     return {"Fn::Join": ["", [*parts[:end], parts[end].partition("/")[0]]]}
 
 
-def _tag_text(place: _Place) -> Iterator[Mutation]:
-    text = json.dumps(place.statement)
-    for old, new, kind in _TAG_TEXT:
-        if old in text:
-            yield place.edit(
-                f"{old} to {new}",
-                lambda s, o=old, n=new: replace_text(s, o, n),  # type: ignore[misc]
-                kind,
-            )
-
-
-def _on_table(place: _Place) -> Iterator[Mutation]:
+def _on_table(statement: Body) -> Iterator[Weakening]:
+    actions, resources = listed(statement["Action"]), listed(statement["Resource"])
     for action in _ON_TABLE:
-        yield place.edit(
-            f"add {action}",
-            lambda s, a=action: s.update(Action=[*listed(s["Action"]), f"dynamodb:{a}"]),  # type: ignore[misc]
-        )
-    yield place.edit("add index", lambda s: _add_resource(s, "/index/*"))
-    yield place.edit("star after name", lambda s: _add_resource(s, "*"))
-    index = suffixed(listed(place.statement["Resource"])[0], "/index/by-user")
-    bare = {"Effect": "Allow", "Action": "dynamodb:Query", "Resource": index}
-    yield edit(
-        place.template,
-        f"{place.name} index without condition",
-        lambda t: documents(t, place.role)[0]["Statement"].append(bare),
-        "allow dynamodb: index without condition",
-    )
-
-
-def _add_resource(statement: Body, suffix: str) -> None:
-    resources = listed(statement["Resource"])
-    statement["Resource"] = [*resources, suffixed(resources[0], suffix)]
-
-
-def _versions(template: Template) -> Iterator[Mutation]:
-    role = session_role(template)
-    for index, document in enumerate(documents(template, role)):
-        if not any(s["Effect"] == "Allow" for s in listed(document["Statement"])):
-            continue
-        yield edit(
-            template,
-            f"policy[{index}] no Version",
-            lambda t, i=index: documents(t, role)[i].pop("Version"),  # type: ignore[misc]
-            "policy: no Version",
-        )
-        yield edit(
-            template,
-            f"policy[{index}] old Version",
-            lambda t, i=index: documents(t, role)[i].update(Version="2008-10-17"),  # type: ignore[misc]
-            "policy: old Version",
-        )
+        yield weakened(statement, f"add {action}", Action=[*actions, f"dynamodb:{action}"])
+    yield weakened(statement, "add index", Resource=[*resources, suffixed(resources[0], "/index/*")])
