@@ -24,9 +24,9 @@ from session_scoping.agent.sources.web_identity import check_duration
 from session_scoping.agent.vault import tokens
 from session_scoping.agent.vault.results import delegation_of
 from session_scoping.contract.broker_errors import FUNCTION_TIMEOUT_SECONDS
-from tests.agent.conftest import key_of
 from tests.agent.test_tokens import jwt
 from tests.support.stand_in_sts import StandInSts
+from tests.support.task import key_of
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -83,7 +83,7 @@ def _others_in_named_bucket(key: str) -> Attempt:
     def attempt(stack: cdk.Stack) -> SessionRole:
         bucket = s3.Bucket.from_bucket_name(stack, "Named", "shared-bucket")
         objects = [TenantObjects.artifacts(bucket)]
-        return small.session_role(stack, objects=objects, other_objects=[f"arn:aws:s3:::shared-bucket/{key}"])
+        return stacks.session_role(stack, objects=objects, other_objects=[f"arn:aws:s3:::shared-bucket/{key}"])
 
     return attempt
 
@@ -297,7 +297,7 @@ MISTAKES: dict[str, tuple[Attempt, str]] = {
 
 def test_other_objects_may_stand_beside_the_tenant_s() -> None:
     """Another prefix of the same bucket is excepted: no session's key begins like it."""
-    assert _others_in_named_bucket("public/*")(small.stack())
+    assert _others_in_named_bucket("public/*")(stacks.stack())
 
 
 @pytest.mark.parametrize("name", MISTAKES)

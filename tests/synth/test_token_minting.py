@@ -269,10 +269,10 @@ def test_alarms_are_made_when_asked_for() -> None:
 
 def test_a_grant_is_returned_as_the_cdk_s_are() -> None:
     """So that what needs it can wait for it."""
-    stack = small.stack()
+    stack = stacks.stack()
     made, tokens = broker(stack), issuer(stack)
     for grant in (made.grant_invoke, made.grant_issue, made.grant_revoke, tokens.grant_issue):
-        assert grant(small.role(stack, f"{grant.__qualname__.replace('.', '')}")).success
+        assert grant(stacks.role(stack, f"{grant.__qualname__.replace('.', '')}")).success
 
 
 # --- what is refused ----------------------------------------------------------------------------------------------

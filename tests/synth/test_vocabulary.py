@@ -35,7 +35,7 @@ OBJECTS = {
 def test_a_word_for_rows_is_these_actions(word: str) -> None:
     """No word opens a scan, an index or PartiQL."""
     stack = stacks.stack()
-    bound = TenantTable(stacks.table(stack), access=word).bind(Site.of(stack), ["task_id"], lambda _: Site.of(stack))
+    bound = TenantTable(stacks.table(stack), access=word).bind(Site.of(stack), ["task_id"])
     assert list(bound.actions) == [f"dynamodb:{action}" for action in ROWS[word]]
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import session_scoping
-from session_scoping import InvalidInputError, SessionTags, agent, constructs
+from session_scoping import InvalidInputError, SessionTags, agent
 from session_scoping.aws import token_vault
 from session_scoping.aws.bedrock import INVOKE_ACTIONS
 from session_scoping.contract import environment, metadata
@@ -242,7 +242,7 @@ def test_the_door_is_narrow_and_complete() -> None:
         _ = session_scoping.boto3
 
 
-@pytest.mark.parametrize("door", [session_scoping, constructs, agent])
+@pytest.mark.parametrize("door", [session_scoping, agent])
 def test_every_name_of_a_door_leads_to_a_thing(door: ModuleType) -> None:
     """What is listed can be imported, and what is not listed cannot."""
     assert dir(door) == sorted(door.__all__)

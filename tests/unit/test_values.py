@@ -9,7 +9,7 @@ import session_scoping
 # What a class collects while it works.
 CHANGING = {
     "session_scoping.agent.audit.scopes.Scope",
-    "session_scoping.constructs.ruler.Ruler",
+    "session_scoping.constructs.cdk.policy_sizes.Ruler",
 }
 
 
