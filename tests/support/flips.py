@@ -33,7 +33,7 @@ _COMBINED: dict[type[ast.operator], tuple[str, str]] = {
 _WORDED = {"fault", "got", "expected", "why", "fix", "what", "description", "help", "reason", "epilog", "metavar"}
 _TYPES = {"str", "int", "float", "bytes", "list", "dict", "tuple", "set", "frozenset", "type"}
 # Two words are wording; a name, a path, an action or an operator of IAM holds no space.
-_WORDS = re.compile(r"[\w`'\"),.:;}] [\w`'\"({]")
+_WORDS = re.compile(r"[\w`'\"),.:;}] [\w`'\"({]|…")
 
 # A number in the bounds of a regular expression, such as {2,64}.
 _BOUND = re.compile(r"(?<=[{,])\d+(?=(,\d*)?\})")
@@ -220,6 +220,8 @@ def _is_skipped(node: ast.AST) -> bool:
             return name in {"cast", "TypeVar", "NewType", "ParamSpec"}
         case ast.keyword(arg="strict" | "frozen"):
             return True  # zip's own check of lengths; that dataclasses are frozen is tested for all of them at once
+        case ast.Constant(value=str(text)):
+            return text.startswith("_session_scoping_")  # an attribute that one module alone reads
     return False
 
 
@@ -249,14 +251,13 @@ def _is_wording(node: ast.AST) -> bool:
     parts = node.values if isinstance(node, ast.JoinedStr) else [node]
     # What is formatted in counts as one letter, so that "{count} rows" is wording and "{table}/index" is not.
     texts = (part.value if isinstance(part, ast.Constant) and isinstance(part.value, str) else "x" for part in parts)
-    text = "".join(texts)
-    return "…" in text or bool(_WORDS.search(text))
+    return bool(_WORDS.search("".join(texts)))
 
 
 def _joins_text(node: ast.BinOp) -> bool:
     """Whether the operator joins text, lists or types, so that any other one fails at once."""
-    types = isinstance(node.op, ast.BitOr) and (_is_type(node.left) or _is_type(node.right))
-    return types or _is_text(node.left) or _is_text(node.right)
+    types = isinstance(node.op, ast.BitOr)
+    return any(_is_text(side) or (types and _is_type(side)) for side in (node.left, node.right))
 
 
 def _is_text(side: ast.expr) -> bool:

@@ -1,11 +1,13 @@
 """What `make mutate` puts into a file, and what it leaves alone."""
 
 import ast
+import tomllib
 
 import pytest
 
 from tests.support import ROOT
 from tests.support.flips import flips
+from tests.support.mutate import NOTED, PARTS, files
 
 
 def changes(source: str) -> set[str]:
@@ -69,6 +71,25 @@ def test_every_fault_is_python() -> None:
     assert len(found) > 50
     for flip in found:
         assert ast.dump(ast.parse(flip.apply(source))) != ast.dump(ast.parse(source))
+
+
+def test_every_fault_that_is_noted_as_equivalent_can_still_be_made() -> None:
+    """A note whose line has changed is read again, or taken out."""
+    for noted in tomllib.loads(NOTED.read_text())["flip"]:
+        source = (ROOT / noted["file"]).read_bytes()
+        lines = source.decode().splitlines()
+        made = {(lines[flip.line - 1].strip(), flip.old, flip.new) for flip in flips(source)}
+        assert (noted["line"], noted["old"], noted["new"]) in made
+        assert noted["reason"]
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_every_part_has_sources_and_tests(name: str) -> None:
+    """The folders that `make mutate` knows are those of the tree."""
+    part = PARTS[name]
+    for chosen, pattern in ((part.sources, "*.py"), (part.tests, "test_*.py"), (part.without, "*.py")):
+        assert all(files((one,), pattern) for one in chosen)
+        assert all((ROOT / file).is_file() for file in files(chosen, pattern))
 
 
 def test_a_statement_s_lines_are_known() -> None:
