@@ -55,7 +55,7 @@ def aws(dynamodb: Any, moto_url: str, sts: object, monkeypatch: pytest.MonkeyPat
     for name, value in SETTINGS.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(handler_module, "_kept", None)
-    for config in ("broker.exchange.CONFIG", "issuing._CONFIG"):
+    for config in ("lambdas.credential_broker.exchange.CONFIG", "orchestrator._CONFIG"):
         patiently(monkeypatch, f"session_scoping.{config}")
     for name in ("botocore", "urllib3"):  # which the handler quietens in its own process
         monkeypatch.setattr(logging.getLogger(name), "level", logging.NOTSET)
