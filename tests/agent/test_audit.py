@@ -117,6 +117,9 @@ UNKNOWN = {
     "kept in a dictionary": 'makers = {"s3": boto3.client}',
     "returned": "def f():\n    return boto3.client",
     "getattr of a variable": "def f(name):\n    getattr(boto3, name)",
+    "partial with arguments nobody knows": (
+        "from functools import partial\ndef f(**options):\n    partial(boto3.client, **options)"
+    ),
     "star import": "from boto3 import *",
     "namespace": 'boto3.__dict__["client"]("s3")',
     "namespace of an alias": 'import boto3 as b\nb.__dict__.get("client")("s3")',
@@ -136,7 +139,14 @@ UNKNOWN = {
 @pytest.mark.parametrize("case", UNKNOWN)
 def test_what_cannot_be_told_is_a_problem(case: str, tmp_path: Path) -> None:
     """A service or session that the source does not settle is reported, not passed over."""
-    assert of(tmp_path, UNKNOWN[case]).problems
+    problems = of(tmp_path, UNKNOWN[case]).problems
+    assert problems
+    assert {found.credentials for found in problems} <= {"unknown", "ambient"}
+
+
+def test_a_session_that_may_be_either_is_unknown(tmp_path: Path) -> None:
+    """One that may be the process's own is not called so for certain."""
+    assert [found.credentials for found in of(tmp_path, UNKNOWN["rebound session"]).problems] == ["unknown"]
 
 
 SCOPED = {

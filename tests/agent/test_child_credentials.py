@@ -69,6 +69,18 @@ def test_prints_version_1_credentials_narrowed_to_the_models(run: Run, task_file
     assert actions == {"bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"}
 
 
+def test_role_and_region_can_be_arguments(
+    run: Run, task_file: Path, sts: StandInSts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tool's configuration may name them where its environment does not."""
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    monkeypatch.delenv("AGENT_SESSION_ROLE_ARN")
+    assert_failed(run("--task-file", task_file, "--region", "eu-west-1"))
+    assert_failed(run("--task-file", task_file, "--role-arn", ROLE_ARN))
+    assert sts.requests == []
+    assert run("--task-file", task_file, "--role-arn", ROLE_ARN, "--region", "eu-west-1").returncode == 0
+
+
 def test_a_profile_of_the_child_uses_it(
     task_file: Path, sts: StandInSts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

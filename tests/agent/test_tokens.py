@@ -223,6 +223,11 @@ def test_the_vault_is_asked_three_times_at_most(
     assert [identity.operations().count(name) for name in dict.fromkeys(identity.operations())] == [3, 3]
 
 
+def test_a_consent_has_not_begun_unless_it_is_said() -> None:
+    """The user is sent to the address for the first time."""
+    assert ConsentNeeded("github", Hidden(CONSENT_URL), None).in_progress is False
+
+
 def test_a_consent_that_failed_is_a_failure(identity: StandInIdentity, task: TaskSession) -> None:
     """A consent that ran out asks for a new one, not for patience."""
     identity.behave = lambda asked: (

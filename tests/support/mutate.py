@@ -21,7 +21,7 @@ import sys
 import sysconfig
 import tempfile
 import tomllib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -221,8 +221,8 @@ class Trial:
         self._free: SimpleQueue[Copy] = SimpleQueue()
         for copy in copies:
             self._free.put(copy)
-        for test in self._covering.failing:
-            print(f"left out, since it fails or is skipped without a fault: {test}")
+        for file, count in Counter(test.partition("::")[0] for test in self._covering.failing).items():
+            print(f"left out, since they fail or are skipped without a fault: {count} tests of {file}")
 
     def _places(self, fault: Fault) -> Iterator[tuple[str, int]]:
         """Yield the lines whose tests may notice: the statement's, and where it runs at import those that name it."""

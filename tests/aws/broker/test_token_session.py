@@ -245,6 +245,16 @@ def test_a_fault_on_the_way_to_the_broker_has_a_reason(name: str, brokered: Make
     assert "STS" not in str(caught)
 
 
+@pytest.mark.parametrize(("size", "reason"), [(65_536, "WrongRole"), (65_537, "Malformed")])
+def test_an_answer_of_64_kib_is_read(size: int, reason: str, brokered: Make, aws: StandInAws) -> None:
+    """One byte more is no answer of the broker, whatever it says."""
+    session = brokered()
+    frame = json.dumps({"x": ""})
+    wire = Wire(frame.replace('""', f'"{"y" * (size - len(frame))}"'))
+    aws.behave = lambda call: wire if call.action == "lambda:Invoke" else None
+    assert fails(session).reason == reason
+
+
 def test_credentials_of_another_session_are_refused(brokered: Make, aws: StandInAws) -> None:
     """A function that is not the broker cannot make this task sign as another one."""
     answer_with(aws, "/task-0042", "/task-0043")
