@@ -100,6 +100,7 @@ mutate: setup ## Put small faults into one package and show which its tests do n
 lint: setup ## Check style and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/python -m tools.house
 	@$(BIN)/mypy
 
 .PHONY: format

@@ -1,0 +1,125 @@
+"""
+Checks the layout of the package: sizes of files, functions and folders, import circles, and which room imports which.
+
+`make lint` runs it; ruff checks the docstrings. `verify` is exempt from sizes and circles.
+"""
+
+import ast
+import sys
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[1] / "session_scoping"
+EXEMPT = "verify"
+FILE_MAX, FUNCTION_MAX, FOLDER_MAX = 300, 50, 16
+# Files that are longer, with the most lines they may have: lower a number when the file shrinks.
+LONGER = {
+    "agent/session/task_session.py": 302,
+    "constructs/data/tables.py": 310,
+    "constructs/minting/credential_broker.py": 304,
+    "constructs/session/role.py": 341,
+}
+# Room -> the rooms it may import from besides itself. Data flows one way: no arrow leads back.
+ROOMS: Mapping[str, frozenset[str]] = {
+    "__init__": frozenset({"contract"}),
+    "contract": frozenset(),
+    "aws": frozenset(),
+    "orchestrator": frozenset({"contract"}),
+    "lambdas": frozenset({"contract"}),
+    "agent": frozenset({"contract", "aws"}),
+    "constructs": frozenset({"contract", "aws", "lambdas"}),
+    # Its arrows to the agent (session policies) and the commands go when it is rebuilt.
+    "verify": frozenset({"contract", "aws", "agent", "commands"}),
+    "testing": frozenset({"contract", "aws", "verify", "commands"}),
+    "commands": frozenset({"contract", "aws", "agent", "verify"}),
+}
+
+
+def main() -> int:
+    """Print what is out of order; return 1 if anything is."""
+    found = [*sizes(PACKAGE), *arrows(PACKAGE)]
+    if round_trip := circle(PACKAGE, EXEMPT):
+        found.append(f"import circle: {' -> '.join(round_trip)}")
+    print("\n".join(found) or "the package's layout is in order")  # noqa: T201 - a command speaks
+    return bool(found)
+
+
+def sizes(package: Path) -> Iterator[str]:
+    """Yield each file, function and folder that is too large."""
+    paths = [path for path in package.rglob("*.py") if package / EXEMPT not in path.parents]
+    for path in paths:
+        name, text = path.relative_to(package).as_posix(), path.read_text("utf-8")
+        most = LONGER.get(name, FILE_MAX)
+        if (lines := text.count("\n")) > most:
+            yield f"{name}: {lines} lines, at most {most}"
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and (size := code_lines(node)) > FUNCTION_MAX:
+                yield f"{name}: {node.name} has {size} lines without its docstring, at most {FUNCTION_MAX}"
+    for folder, count in Counter(path.parent for path in paths).items():
+        if count > FOLDER_MAX:
+            yield f"{folder.relative_to(package.parent)}: {count} files, at most {FOLDER_MAX}"
+
+
+def code_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Return a function's lines from its first statement on: neither its arguments nor its docstring count."""
+    body = node.body[1:] if ast.get_docstring(node) is not None else node.body
+    return (node.end_lineno or 0) - body[0].lineno + 1 if body else 0
+
+
+def arrows(package: Path) -> Iterator[str]:
+    """Yield each import that leads from a room to one it may not know."""
+    modules = modules_of(package)
+    for name, path in modules.items():
+        room = room_of(name)
+        if room not in ROOMS:
+            yield f"{name}: a room that tools/house.py does not list"
+            continue
+        for target in sorted(modules.keys() & imported(path, modules)):
+            if (there := room_of(target)) not in {room, "__init__", *ROOMS[room]} and room != "__init__":
+                yield f"{name} imports {target}: {room} may not know {there}"
+
+
+def room_of(module: str) -> str:
+    """Return the room of a module's full name; `__init__` for the public door."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else "__init__"
+
+
+def modules_of(package: Path, exempt: str = "") -> dict[str, Path]:
+    """Return the files of a package by their modules' full names."""
+    return {
+        ".".join(path.relative_to(package.parent).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in package.rglob("*.py")
+        if not exempt or package / exempt not in path.parents
+    }
+
+
+def imported(path: Path, modules: Collection[str]) -> Iterator[str]:
+    """Yield what a file imports, wherever it does: at its top, inside a function, for a type alone."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                raise ValueError(f"{path}: a relative import, which is not followed here")
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield inner if inner in modules else str(node.module)
+
+
+def circle(package: Path, exempt: str = "") -> list[str]:
+    """Return the modules of one import circle in a package, the first one twice; nothing if there is none."""
+    modules = modules_of(package, exempt)
+    graph = {name: modules.keys() & imported(path, modules) for name, path in modules.items()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        found: list[str] = error.args[1]
+        return found
+    return []
+
+
+if __name__ == "__main__":
+    sys.exit(main())
