@@ -100,7 +100,7 @@ RULES = (
         "A role that mints sessions or runs agent code reaches no tenant table or bucket and changes no role.",
     ),
     Rule(
-        "no-strangers",
+        "no-external-access",
         "Nobody from outside reaches tenant data by a policy on it",
         "No policy of a tenant table, bucket or key lets in anybody, any account, a service that works for any account,"
         " or a principal of which these templates say nothing.",

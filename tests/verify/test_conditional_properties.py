@@ -48,16 +48,16 @@ def places(body: Any) -> dict[str, Template]:
 @pytest.mark.parametrize("case", places(EVERYBODY))
 def test_a_policy_of_a_table_under_a_template_condition_is_read(case: str) -> None:
     """Where the condition holds, everybody reads the table; a policy for the account itself lets nobody else in."""
-    (result,) = judged(places(EVERYBODY)[case], "no-strangers")
+    (result,) = judged(places(EVERYBODY)[case], "no-external-access")
     assert result.status is Status.VIOLATED, result.detail
-    (result,) = judged(places(OURSELVES)[case], "no-strangers")
+    (result,) = judged(places(OURSELVES)[case], "no-external-access")
     assert result.status is Status.PROVED, result.detail
 
 
 @pytest.mark.parametrize("name", ["ResourcePolicy", "StreamSpecification", "Replicas"])
 def test_a_property_that_is_no_object_is_unknown(name: str) -> None:
     """What a reference leads to may carry a policy."""
-    (result,) = judged(table_with("GlobalTable", **{name: {"Fn::GetAtt": ["Custom", "Value"]}}), "no-strangers")
+    (result,) = judged(table_with("GlobalTable", **{name: {"Fn::GetAtt": ["Custom", "Value"]}}), "no-external-access")
     assert result.status is Status.UNKNOWN
 
 
@@ -68,7 +68,7 @@ def test_a_property_that_is_no_object_is_unknown(name: str) -> None:
 def test_an_access_control_list_under_a_template_condition_is_read(acl: Any, status: Status) -> None:
     """Each of its values counts."""
     bucket = {"Type": "AWS::S3::Bucket", "Properties": {"AccessControl": {"Fn::If": ["C", "Private", acl]}}}
-    (result,) = judged(by_hand(Bucket=bucket), "no-strangers")
+    (result,) = judged(by_hand(Bucket=bucket), "no-external-access")
     assert result.status is status
 
 

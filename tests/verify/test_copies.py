@@ -44,7 +44,7 @@ COPIED: dict[str, dict[str, Body]] = {
 @pytest.mark.parametrize("case", COPIED)
 def test_data_that_is_copied_elsewhere_is_unknown(case: str) -> None:
     """Who reads the copy is not looked at."""
-    (result,) = judged(by_hand(**COPIED[case]), "no-strangers")
+    (result,) = judged(by_hand(**COPIED[case]), "no-external-access")
     assert result.status is Status.UNKNOWN
     assert "cop" in result.detail
 
@@ -56,16 +56,16 @@ def test_a_copy_in_the_templates_is_tenant_data(opened: bool) -> None:
     template = by_hand(
         Bucket=replicated({"Fn::GetAtt": ["Copies", "Arn"]}), Copies=bucket(), Held=policy("Compute", held)
     )
-    statuses = {result.rule: result.status for result in judged(template, "no-strangers", "compute-isolation")}
+    statuses = {result.rule: result.status for result in judged(template, "no-external-access", "compute-isolation")}
     assert statuses == {
-        "no-strangers": Status.PROVED,
+        "no-external-access": Status.PROVED,
         "compute-isolation": Status.VIOLATED if opened else Status.PROVED,
     }
 
 
 def test_a_copy_that_is_trusted_passes() -> None:
     """The adopter says that the place is as well kept."""
-    (result,) = judged(by_hand(Bucket=replicated(ELSEWHERE)), "no-strangers", trusted=(ELSEWHERE,))
+    (result,) = judged(by_hand(Bucket=replicated(ELSEWHERE)), "no-external-access", trusted=(ELSEWHERE,))
     assert result.status is Status.PROVED
 
 
@@ -83,7 +83,7 @@ def test_a_policy_of_a_replica_key_lets_nobody_in() -> None:
             "PolicyDocument": document(allow("kms:Decrypt", {"Fn::GetAtt": ["Key", "Arn"]})),
         }},
     )  # fmt: skip
-    (result,) = judged(template, "no-strangers")
+    (result,) = judged(template, "no-external-access")
     assert result.status is Status.VIOLATED
 
 
@@ -91,5 +91,5 @@ def test_a_bucket_behind_a_multi_region_access_point_is_unknown() -> None:
     """Its policy may let others in, as an access point's may."""
     regions = [{"Bucket": {"Ref": "Bucket"}}]
     point = {"Type": "AWS::S3::MultiRegionAccessPoint", "Properties": {"Regions": regions}}
-    statuses = {result.status for result in judged(by_hand(Point=point), "no-strangers", "object-isolation")}
+    statuses = {result.status for result in judged(by_hand(Point=point), "no-external-access", "object-isolation")}
     assert statuses == {Status.UNKNOWN}

@@ -12,7 +12,7 @@ from session_scoping import SessionRole, TenantObjects, TenantTable, ToolScopedR
 from session_scoping.commands.main import main
 from session_scoping.testing import verify
 from session_scoping.verify.report import Result, Status
-from tests.support import small
+from tests.support import stacks as small
 from tests.support.verify.corpus import results_of
 from tests.support.verify.mutations import without_guards
 

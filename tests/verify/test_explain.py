@@ -74,7 +74,7 @@ def test_a_revocation_that_cannot_be_read_is_told_as_that(
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda t: _bucket_policy(t, {**READ, "Principal": "*", "Resource": "*"}), "no-strangers VIOLATED"),
+        (lambda t: _bucket_policy(t, {**READ, "Principal": "*", "Resource": "*"}), "no-external-access VIOLATED"),
         (
             lambda t: grant(t, compute_roles(t)[0], "Extra", Action="s3:*", Resource="arn:aws:s3:::*"),
             "no-masked-grants VIOLATED",

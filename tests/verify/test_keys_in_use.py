@@ -93,7 +93,7 @@ NOT_IN_USE: dict[str, dict[str, Body]] = {
 
 def status_of(resources: dict[str, Body], *statements: Body) -> Status:
     """Return what is said of strangers with a key beside whose policy has more statements."""
-    (result,) = judged(by_hand(**{"Key": key(*statements), **resources}), "no-strangers")
+    (result,) = judged(by_hand(**{"Key": key(*statements), **resources}), "no-external-access")
     return result.status
 
 
@@ -123,8 +123,8 @@ def test_a_key_and_its_replica_open_the_same(named: str, open_one: str) -> None:
     bodies["Replica"] = {
         "Type": "AWS::KMS::ReplicaKey", "Properties": {**key()["Properties"], "PrimaryKeyArn": primary},
     }  # fmt: skip
-    (result,) = judged(by_hand(**bodies), "no-strangers")
+    (result,) = judged(by_hand(**bodies), "no-external-access")
     assert result.status is Status.PROVED
     bodies[open_one]["Properties"]["KeyPolicy"] = document(OWN_ACCOUNT, ANOTHER_ACCOUNT)
-    (result,) = judged(by_hand(**bodies), "no-strangers")
+    (result,) = judged(by_hand(**bodies), "no-external-access")
     assert result.status is Status.UNKNOWN

@@ -23,7 +23,7 @@ REPORT = Report(
     [
         Result("object-isolation", "Dev/Agents/Session/Role → Dev/Agents/Bucket", Status.VIOLATED, "x " * 60, EXAMPLE),
         Result("object-isolation", "Prod/Agents/Session/Role → Prod/Agents/Bucket", Status.PROVED, "only `{task_id}`"),
-        Result("no-strangers", "tenant data", Status.PROVED, "no policy of Prod/Agents/Bucket lets anybody in"),
+        Result("no-external-access", "tenant data", Status.PROVED, "no policy of Prod/Agents/Bucket lets anybody in"),
     ]
 )
 
@@ -78,7 +78,7 @@ def test_a_narrow_terminal_has_the_finding_below_its_row() -> None:
     """Under 100 columns a finding has the width of the terminal; from there on it stands beside its property."""
     narrow, wide = _lines(REPORT, 80), _lines(REPORT, 200)
     assert narrow[1:3] == [
-        "VIOLATED  object-isolation  Dev/Agents/Session → Dev/Agents/Bucket",
+        "VIOLATED  object-isolation    Dev/Agents/Session → Dev/Agents/Bucket",
         "    " + "x " * 37 + "x",
     ]
     assert wide[0].split() == ["property", "of", "finding"]

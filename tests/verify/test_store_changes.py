@@ -40,7 +40,7 @@ def location(scope: Any) -> Body:
 
 def of_strangers(template: Template) -> Status:
     """Return what is said of strangers."""
-    (result,) = judged(template, "no-strangers")
+    (result,) = judged(template, "no-external-access")
     return result.status
 
 

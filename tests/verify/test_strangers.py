@@ -1,4 +1,4 @@
-"""`no-strangers`: what a policy on tenant data says to those who are not in the templates."""
+"""`no-external-access`: what a policy on tenant data says to those who are not in the templates."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from session_scoping import TenantObjects
 from session_scoping.commands.main import main
 from session_scoping.testing import verify
 from session_scoping.verify.report import Result, Status
-from tests.support import small
+from tests.support import stacks as small
 from tests.support.verify.corpus import assembly, results_of
 from tests.support.verify.examples import example
 from tests.support.verify.mutations import Template, edit
@@ -36,7 +36,7 @@ def on_bucket(principal: Any, condition: Any = None, action: str = "s3:GetObject
 
 def judged(template: Template, **scope: Any) -> Result:
     """Return what is said of strangers, without the other properties."""
-    (found,) = results_of(template, "no-strangers", **scope)
+    (found,) = results_of(template, "no-external-access", **scope)
     return found
 
 
@@ -281,7 +281,7 @@ def test_a_literal_account_is_one_s_own_when_the_assembly_says_so(tmp_path: Path
 
 def judged_path(path: Path) -> Result:
     """Return what is said of strangers in an assembly."""
-    (result,) = (result for result in verify(path).results if result.rule == "no-strangers")
+    (result,) = (result for result in verify(path).results if result.rule == "no-external-access")
     return result
 
 
@@ -300,6 +300,6 @@ def test_trusted_is_an_option_of_the_command(tmp_path: Path, capsys: pytest.Capt
     assert main(["verify", str(path)]) == 0
     path.write_text(json.dumps(on_bucket({"AWS": OTHER})))
     assert main(["verify", str(path)]) == 1
-    assert "no-strangers" in capsys.readouterr().out
+    assert "no-external-access" in capsys.readouterr().out
     assert main(["verify", str(path), "--trusted", OTHER]) == 0
     assert main(["verify", str(path), "--trusted", "arn:aws:iam::444455556666:role/other"]) == 1

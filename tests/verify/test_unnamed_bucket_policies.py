@@ -44,7 +44,7 @@ def status(found: list[Result], rule: str) -> set[Status]:
 def test_a_policy_that_may_be_the_tenant_buckets_is_unknown(case: str) -> None:
     """What it grants may count, so that it is neither proved nor a violation; rows are not touched."""
     found = results(Bucket=NAMED, Policy=bucket_policy(NAMES[case]))
-    assert status(found, "no-strangers") == {Status.UNKNOWN}
+    assert status(found, "no-external-access") == {Status.UNKNOWN}
     assert Status.VIOLATED not in {result.status for result in found}
     assert status(found, "partition-isolation") == {Status.PROVED}
     assert status(found, "session-tags") == {Status.PROVED}
@@ -70,7 +70,7 @@ def test_a_policy_of_an_unnamed_bucket_that_sessions_are_granted_is_unknown(case
     del template["Resources"]["Bucket"]
     template["Parameters"] = {"Which": {"Type": "String"}}
     found = [step.run() for step in plan(estate_of(template), Options()).steps]
-    assert status(found, "no-strangers") == {Status.UNKNOWN}
+    assert status(found, "no-external-access") == {Status.UNKNOWN}
 
 
 def test_a_deny_on_an_unnamed_bucket_says_nothing() -> None:
@@ -82,7 +82,7 @@ def test_a_deny_on_an_unnamed_bucket_says_nothing() -> None:
 def test_the_policy_of_the_bucket_itself_is_a_violation() -> None:
     """A reference to the bucket is certain."""
     found = results(Bucket=NAMED, Policy=bucket_policy({"Ref": "Bucket"}))
-    assert status(found, "no-strangers") == {Status.VIOLATED}
+    assert status(found, "no-external-access") == {Status.VIOLATED}
 
 
 @pytest.mark.parametrize("case", NAMES)
@@ -134,4 +134,4 @@ def test_a_grant_on_another_bucket_by_its_arn_is_not_on_the_tenants(tenant: str)
 def test_a_policy_that_may_be_for_the_tenants_by_one_of_its_names_is_not_proved(tenant: str, name: Any) -> None:
     """A literal name, or one that is only known at deploy time, may be the one it has."""
     found = results(Bucket=SEVERAL[tenant], Logs=LOGS, Policy=bucket_policy(name))
-    assert Status.PROVED not in status(found, "no-strangers"), found
+    assert Status.PROVED not in status(found, "no-external-access"), found

@@ -72,7 +72,7 @@ def test_who_mints_lets_nobody_in_from_outside(door: str) -> None:
     template = plain_template()
     template["Parameters"] = {"Subject": {"Type": "String"}}
     template["Resources"]["Compute"]["Properties"]["AssumeRolePolicyDocument"]["Statement"].append(DOORS[door][0])
-    assert DOORS[door][1] in statuses(template, "no-strangers")
+    assert DOORS[door][1] in statuses(template, "no-external-access")
 
 
 @pytest.mark.parametrize("door", DOORS)
@@ -81,7 +81,7 @@ def test_a_role_with_tenant_data_lets_nobody_in_from_outside(door: str) -> None:
     template = plain_template()
     template["Parameters"] = {"Subject": {"Type": "String"}}
     template["Resources"] |= {"Web": role(DOORS[door][0]), "Reads": policy("Web", allow("dynamodb:*", arn("Table")))}
-    assert DOORS[door][1] in statuses(template, "no-strangers")
+    assert DOORS[door][1] in statuses(template, "no-external-access")
 
 
 def test_a_role_that_leads_to_a_minter_lets_nobody_in() -> None:
@@ -90,7 +90,7 @@ def test_a_role_that_leads_to_a_minter_lets_nobody_in() -> None:
     resources = template["Resources"]
     resources |= {"Web": role(DOORS["any workflow"][0]), "Go": policy("Web", allow("sts:AssumeRole", arn("Compute")))}
     resources["Compute"]["Properties"]["AssumeRolePolicyDocument"]["Statement"].append(trusts({"AWS": arn("Web")}))
-    assert Status.VIOLATED in statuses(template, "no-strangers")
+    assert Status.VIOLATED in statuses(template, "no-external-access")
 
 
 def test_what_says_whose_it_is_may_come_in() -> None:
@@ -105,7 +105,7 @@ def test_what_says_whose_it_is_may_come_in() -> None:
     template["Resources"] |= {"Web": role(trusts({"AWS": NOBODY})), "Reads": policy("Web", allow("sqs:*", "*"))}
     assert failing(template) == set()
     template["Resources"]["Reads"] = policy("Web", allow("dynamodb:*", arn("Table")))
-    assert failing(template) == {"no-strangers"}
+    assert failing(template) == {"no-external-access"}
     assert failing(template, trusted=(NOBODY,)) == set()
 
 
@@ -234,7 +234,7 @@ def test_a_distribution_serves_what_it_reads() -> None:
     reads["Condition"] = {"StringEquals": {"AWS:SourceArn": own}}
     properties = {"Bucket": {"Ref": "Bucket"}, "PolicyDocument": document(reads)}
     template["Resources"]["Served"] = {"Type": "AWS::S3::BucketPolicy", "Properties": properties}
-    assert failing(template) == {"no-strangers"}
+    assert failing(template) == {"no-external-access"}
     assert failing(template, trusted=("cloudfront.amazonaws.com",)) == set()
 
 

@@ -1,4 +1,4 @@
-"""`no-strangers`: the policies of tenant tables, buckets and keys let nobody in from outside."""
+"""`no-external-access`: the policies of tenant tables, buckets and keys let nobody in from outside."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -22,7 +22,7 @@ from session_scoping.verify.symbolic.strings import Key, disjunction, negation
 from session_scoping.verify.symbolic.targets import store_target
 from session_scoping.verify.text import show
 
-RULE = "no-strangers"
+RULE = "no-external-access"
 TENANT_DATA = "tenant data"
 # Who may grant a key's use, or write its policy, may use it.
 _ON_KEY = (
