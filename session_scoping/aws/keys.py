@@ -8,11 +8,11 @@ global ones.
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from session_scoping.aws.actions import Action, action
-from session_scoping.aws.table import read
+from session_scoping.aws.table import read, service
 
 
 class Setter(StrEnum):
@@ -91,6 +91,26 @@ def condition_keys(name: str) -> tuple[ConditionKey, ...]:
     return own + tuple(key for key in global_keys() if key.name in everywhere)
 
 
+@cache
+def _types(key: str) -> tuple[str, ...]:
+    """Return the types of the keys that AWS defines and that a policy's key is, or is of the family of."""
+    found = tuple(kind for name, (kind, _, _) in read("keys")["globals"].items() if _family(name).fullmatch(key))
+    prefix = key.split(":")[0].lower()
+    own = read(prefix)["keys"] if service(prefix).tabled else {}
+    return found or tuple(kind for name, kind in own.items() if _family(name).fullmatch(key))
+
+
+def is_defined(key: str) -> bool:
+    """Whether AWS defines a key, global or of a service in the table: a misspelled one may mean anything."""
+    return bool(_types(key))
+
+
+def is_list(key: str) -> bool:
+    """Whether a key may have several values in some request, whatever the action: set operators are for these."""
+    return any(kind.startswith("ArrayOf") for kind in _types(key))
+
+
+@lru_cache(maxsize=65536)
 def carried(name: str, key: str) -> ConditionKey:
     """
     Return a key as the requests of an action carry it; every pair has an answer.

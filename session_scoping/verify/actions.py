@@ -1,16 +1,17 @@
 """
-The actions that reach tenant data, by service, with what the service authorization reference says of each.
-
-A pattern such as `dynamodb:Get*` is expanded over these lists. An action AWS adds later is represented by
-`FUTURE`, which only patterns ending in `:*` or a bare `*` cover.
+Which actions to try on what, by AWS's data on actions (`session_scoping.aws`): what nobody has judged counts as
+dangerous, and an action that AWS adds later is represented by a name that only `service:*` and `*` cover.
 """
 
-import re
-from functools import lru_cache
+from collections.abc import Iterable
+from functools import cache, lru_cache
 
+from session_scoping.aws.actions import action as tabled
+from session_scoping.aws.actions import actions_of, covers_unlisted, matching
+from session_scoping.aws.effects import EVERY_EFFECT, Effect, Judgement, judgement
+from session_scoping.aws.table import tabled_services
 from session_scoping.verify.matching import action_matches
 
-# Actions that carry dynamodb:LeadingKeys. Source: service authorization reference, list_amazondynamodb.
 KEYED = (
     "dynamodb:BatchGetItem",
     "dynamodb:BatchWriteItem",
@@ -21,196 +22,187 @@ KEYED = (
     "dynamodb:Query",
     "dynamodb:UpdateItem",
 )
-PARTIQL = (
-    "dynamodb:PartiQLDelete",
-    "dynamodb:PartiQLInsert",
-    "dynamodb:PartiQLSelect",
-    "dynamodb:PartiQLUpdate",
-)
-# Actions that read, change, copy or destroy items without carrying their keys.
-UNKEYED = (
-    "dynamodb:Scan",
-    "dynamodb:SearchVectors",
-    "dynamodb:GetRecords",
-    "dynamodb:GetShardIterator",
-    "dynamodb:ExportTableToPointInTime",
-    "dynamodb:ImportTable",
-    "dynamodb:CreateBackup",
-    "dynamodb:RestoreTableFromBackup",
-    "dynamodb:RestoreTableToPointInTime",
-    "dynamodb:CreateGlobalTable",
-    "dynamodb:CreateTableReplica",
-    "dynamodb:EnableKinesisStreamingDestination",
-    "dynamodb:UpdateTable",
-    "dynamodb:UpdateTimeToLive",
-    "dynamodb:DeleteTable",
-    "dynamodb:DeleteBackup",
-    "dynamodb:PutResourcePolicy",
-    "dynamodb:DeleteResourcePolicy",
-    "dynamodb:StartAwsBackupJob",
-    "dynamodb:RestoreTableFromAwsBackup",
-)
-TABLE_METADATA = (
-    "dynamodb:DescribeTable",
-    "dynamodb:DescribeTimeToLive",
-    "dynamodb:DescribeContinuousBackups",
-    "dynamodb:DescribeStream",
-    "dynamodb:ListTables",
-    "dynamodb:ListStreams",
-    "dynamodb:ListTagsOfResource",
-    "dynamodb:TagResource",
-)
-# Object actions a session may hold on its own prefixes.
-OBJECT = (
-    "s3:AbortMultipartUpload",
-    "s3:DeleteObject",
-    "s3:DeleteObjectVersion",
-    "s3:GetObject",
-    "s3:GetObjectAttributes",
-    "s3:GetObjectTagging",
-    "s3:GetObjectVersion",
-    "s3:GetObjectVersionAttributes",
-    "s3:GetObjectVersionTagging",
-    "s3:ListMultipartUploadParts",
-    "s3:PutObject",
-    "s3:PutObjectTagging",
-    "s3:PutObjectVersionTagging",
-)
-# Object actions that hand the object to others or lift its protection.
-OBJECT_ADMIN = (
-    "s3:BypassGovernanceRetention",
-    "s3:GetObjectAcl",
-    "s3:GetObjectTorrent",
-    "s3:PutObjectAcl",
-    "s3:PutObjectVersionAcl",
-    "s3:PutObjectRetention",
-    "s3:PutObjectLegalHold",
-    "s3:ObjectOwnerOverrideToBucketOwner",
-    "s3:ReplicateObject",
-    "s3:ReplicateDelete",
-    "s3:RestoreObject",
-    "s3:InitiateReplication",
-)
-BUCKET = (
-    "s3:ListBucket",
-    "s3:ListBucketVersions",
-    "s3:ListBucketMultipartUploads",
-    "s3:CreateBucketMetadataTableConfiguration",
-    "s3:DeleteBucket",
-    "s3:DeleteBucketPolicy",
-    "s3:PutBucketPolicy",
-    "s3:PutBucketAcl",
-    "s3:PutReplicationConfiguration",
-    "s3:PutInventoryConfiguration",
-    "s3:PutLifecycleConfiguration",
-    "s3:PutBucketNotification",
-    "s3:PutBucketOwnershipControls",
-    "s3:PutBucketPublicAccessBlock",
-    "s3:PutBucketVersioning",
-)
+"""
+Actions on items that `dynamodb:LeadingKeys` determines. PartiQL and bulk puts carry the key too, and reach items that
+it does not name. Source: service authorization reference, list_amazondynamodb; DynamoDB guide, specifying-conditions.
+"""
 INVOKE = ("bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream")
 KEY_USE = (
     "kms:Decrypt",
     "kms:DescribeKey",
     "kms:Encrypt",
     "kms:GenerateDataKey",
+    "kms:GenerateDataKeyPair",
+    "kms:GenerateDataKeyPairWithoutPlaintext",
+    "kms:GenerateDataKeyWithoutPlaintext",
     "kms:ReEncryptFrom",
     "kms:ReEncryptTo",
 )
-# What would let a role change what it or another principal may do, or become one that may more.
-# Source: list_identityandaccessmanagement.
-ESCALATION = (
-    "iam:AddClientIDToOpenIDConnectProvider",
-    "iam:AddRoleToInstanceProfile",
-    "iam:AddUserToGroup",
-    "iam:AttachGroupPolicy",
-    "iam:AttachRolePolicy",
-    "iam:AttachUserPolicy",
-    "iam:CreateAccessKey",
-    "iam:CreateLoginProfile",
-    "iam:CreateOpenIDConnectProvider",
-    "iam:CreatePolicyVersion",
-    "iam:CreateRole",
-    "iam:CreateSAMLProvider",
-    "iam:CreateUser",
-    "iam:DeleteRolePermissionsBoundary",
-    "iam:DeleteRolePolicy",
-    "iam:DeleteUserPermissionsBoundary",
-    "iam:DetachRolePolicy",
-    "iam:PassRole",
-    "iam:PutGroupPolicy",
-    "iam:PutRolePermissionsBoundary",
-    "iam:PutRolePolicy",
-    "iam:PutUserPermissionsBoundary",
-    "iam:PutUserPolicy",
-    "iam:SetDefaultPolicyVersion",
-    "iam:TagRole",
-    "iam:UntagRole",
-    "iam:UpdateAssumeRolePolicy",
-    "iam:UpdateLoginProfile",
-    "iam:UpdateOpenIDConnectProviderThumbprint",
-    "iam:UpdateSAMLProvider",
-)
+"""What services do with a key on behalf of whoever reads and writes what it encrypts."""
 ASSUME = ("sts:AssumeRole", "sts:AssumeRoleWithWebIdentity", "sts:AssumeRoleWithSAML")
 TAG_SESSION = "sts:TagSession"
-OTHER_STS = (
-    "sts:AssumeRoot",
-    "sts:GetFederationToken",
-    "sts:GetSessionToken",
-    "sts:SetSourceIdentity",
-    TAG_SESSION,
-)
-# One action each of services that hold what tenants store elsewhere, for patterns such as `*`.
-ELSEWHERE = (
-    "lambda:InvokeFunction",
-    "secretsmanager:GetSecretValue",
-    "ssm:GetParameter",
-    "sqs:ReceiveMessage",
-    "logs:GetLogEvents",
-    "bedrock-agentcore:GetMemoryRecord",
-)
-FUTURE = (
-    "dynamodb:ZzFutureAction",
-    "s3:ZzFutureAction",
-    "kms:ZzFutureAction",
-    "bedrock:ZzFutureAction",
-    "zz:FutureAction",
-)
-# Ways to objects that do not name their bucket: jobs, access points and access grants do.
-ROUNDABOUT = (
-    "s3:CreateAccessGrant",
-    "s3:CreateAccessPoint",
-    "s3:CreateAccessPointForObjectLambda",
-    "s3:CreateJob",
-    "s3:DeleteAccessPointPolicy",
-    "s3:GetDataAccess",
-    "s3:PutAccessPointPolicy",
-)
-S3_ELSEWHERE = ("s3:ListAllMyBuckets", *ROUNDABOUT)
+BECOMING = (*ASSUME, "sts:SetSourceIdentity", "sts:SetContext", TAG_SESSION)
+"""What makes or marks a session of a role: whom that reaches is asked of each role by itself."""
+# Writing telemetry shows nothing and opens nothing. Sources: service authorization reference of CloudWatch Logs, X-Ray
+# and CloudWatch; STS API reference, GetCallerIdentity: "No permissions are required to perform this operation";
+# DynamoDB guide, transaction-apis-iam: a transaction is authorized by the actions in it.
+NOTHING_GAINED = {
+    "cloudwatch:putmetricdata",
+    "dynamodb:transactgetitems",
+    "dynamodb:transactwriteitems",
+    "logs:createloggroup",
+    "logs:createlogstream",
+    "logs:describeloggroups",
+    "logs:describelogstreams",
+    "logs:putlogevents",
+    "sts:getcalleridentity",
+    "xray:getsamplingrules",
+    "xray:getsamplingstatisticsummaries",
+    "xray:getsamplingtargets",
+    "xray:puttelemetryrecords",
+    "xray:puttracesegments",
+}
+"""Actions of services without a table that gain nothing, and what no policy needs to allow; in lower case."""
 
-EVERYTHING = tuple(
-    dict.fromkeys(
-        (*KEYED, *PARTIQL, *UNKEYED, *TABLE_METADATA, *OBJECT, *OBJECT_ADMIN, *BUCKET, *INVOKE, *KEY_USE, *ESCALATION,
-         *ASSUME, *OTHER_STS, *ELSEWHERE, *S3_ELSEWHERE, *FUTURE)
-    )
-)  # fmt: skip
-# What tells of a table or bucket without its contents, as far as a name can say it.
-_PASSIVE = re.compile(r"dynamodb:(describe|list)\w+|s3:(getbucket|getaccount|list)\w+|s3:get\w+configuration", re.I)
+SERVICE = {"table": "dynamodb", "bucket": "s3", "key": "kms"}
+"""Kind of store -> the service that holds it."""
+_DIRECT = {"table": ("dynamodb:table", "dynamodb:global-table"), "bucket": ("s3:bucket",), "key": ("kms:key",)}
+_INSIDE = {
+    "table": ("dynamodb:backup", "dynamodb:export", "dynamodb:import", "dynamodb:index", "dynamodb:stream"),
+    "bucket": ("s3:accesspointobject", "s3:object"),
+    "key": (),
+}
+_PRINCIPALS = ("iam:", "sts:")
+_CHANGING = frozenset({Effect.GRANT, Effect.TAG, Effect.BECOME})
+_OWN_ITEMS = frozenset({Effect.READ, Effect.WRITE, Effect.TAG})
 
 
-_SPELLING = {action.lower(): action for action in EVERYTHING}
+def future(service: str) -> str:
+    """Return the name that stands for the actions of a service that the table lacks."""
+    return f"{service}:ZzFutureAction"
 
 
-# Source: STS API reference, GetCallerIdentity: "No permissions are required to perform this operation"; DynamoDB guide,
-# transaction-apis-iam: a transaction is authorized by the actions in it.
-NOTHING_GAINED = {"sts:getcalleridentity", "dynamodb:transactgetitems", "dynamodb:transactwriteitems"}
-"""What no policy needs to allow, in lower case: whoever is allowed it gains nothing."""
+UNKNOWN_SERVICE = "zz:FutureAction"
+"""Stands for the actions of every service without a table, as far as `*` covers them."""
+
+
+def _acts(judged: Judgement, kinds: Iterable[str], wanted: frozenset[Effect] = EVERY_EFFECT) -> bool:
+    return any(judged.where_named(kind) & wanted for kind in kinds)
+
+
+@cache
+def acting_on(kind: str, *, inside: bool = False) -> tuple[str, ...]:
+    """
+    Return the actions that do anything to a store that they name, with the one that stands for later actions.
+
+    Args:
+        kind: `table`, `bucket` or `key`.
+        inside: Whether to return what acts on its indexes, streams, backups or objects instead.
+    """
+    kinds, service = (_INSIDE if inside else _DIRECT)[kind], SERVICE[kind]
+    if not kinds:
+        return ()
+    names = (found.name for found in actions_of(service))
+    return (*(name for name in names if _acts(judgement(name), kinds)), future(service))
+
+
+@cache
+def on_objects() -> tuple[str, ...]:
+    """Return the actions that a session may hold on its own objects: they read, change or tag these and no more."""
+    effects = {name: judgement(name).where_named("s3:object") for name in acting_on("bucket", inside=True)}
+    names = ("s3:ListMultipartUploadParts",)  # the parts of an upload, by the key of the object
+    own = (name for name, found in effects.items() if found and found <= _OWN_ITEMS and _of_today(name))
+    return tuple(name for name in dict.fromkeys((*own, *names)) if name not in _LIFTING)
+
+
+# A lock is there to withstand whoever writes the object, and replication writes for another bucket.
+_LIFTING = {
+    "s3:BypassGovernanceRetention",
+    "s3:PutObjectLegalHold",
+    "s3:PutObjectRetention",
+    "s3:GetObjectVersionForReplication",
+    "s3:GetObjectVersionAnnotationForReplication",
+    "s3:ReplicateDelete",
+    "s3:ReplicateObject",
+    "s3:ReplicateObjectAnnotation",
+    "s3:ReplicateTags",
+    "s3:RestoreObject",
+    "s3:UpdateObjectEncryption",
+}
+
+
+def _of_today(name: str) -> bool:
+    return tabled(name) is not None
+
+
+@cache
+def on_items(kind: str) -> tuple[str, ...]:
+    """Return the actions whose keys say whose item or object it is, with the one that stands for later actions."""
+    return (*(KEYED if kind == "table" else on_objects()), future(SERVICE[kind]))
+
+
+@cache
+def reading_or_writing(kind: str) -> tuple[str, ...]:
+    """Return the actions by which a grant shows that a table or bucket is meant to hold the grantee's data."""
+    names = (*acting_on(kind), *acting_on(kind, inside=True))
+    kinds = (*_DIRECT[kind], *_INSIDE[kind])
+    wanted = frozenset({Effect.READ, Effect.WRITE, Effect.COPY})
+    return tuple(name for name in dict.fromkeys(names) if _acts(judgement(name), kinds, wanted))
+
+
+@lru_cache(maxsize=4096)
+def changes_principals(name: str) -> bool:
+    """Whether an action may change what a principal may do, or make the caller one; not by a workload's role."""
+    judged = judgement(name)
+    if name in BECOMING or not judged.effects & _CHANGING:
+        return False
+    anyone = bool(judged.beyond_effects & _CHANGING) and ("*" in judged.beyond or "iam" in judged.beyond)
+    return anyone or any(kind.startswith(_PRINCIPALS) for kind in judged.own if judged.where_named(kind) & _CHANGING)
+
+
+@lru_cache(maxsize=4096)
+def reaches_whatever_is_named(name: str, kind: str) -> bool:
+    """Whether an action reaches every table, bucket or key, whatever resource a statement names: jobs and copies do."""
+    judged = judgement(name)
+    reached = SERVICE[kind] in judged.beyond or "*" in judged.beyond
+    return reached and bool(judged.beyond_effects) and name not in BECOMING
+
+
+@lru_cache(maxsize=4096)
+def gains_nothing(name: str) -> bool:
+    """Whether an action tells settings at most: whoever is allowed it reaches nothing of anybody."""
+    return name.lower() in NOTHING_GAINED or not judgement(name).effects
+
+
+@cache
+def everything() -> tuple[str, ...]:
+    """Return every action in the table, and the names that stand for those it lacks."""
+    services = tabled_services()
+    return (*(found.name for found in matching("*")), *map(future, services), UNKNOWN_SERVICE)
+
+
+@lru_cache(maxsize=65536)
+def covered_by(pattern: str) -> tuple[str, ...]:
+    """Return the actions that a pattern covers, those that stand for later ones included."""
+    found = tuple(item.name for item in matching(pattern))
+    if not covers_unlisted(pattern):
+        return found
+    standing = (*map(future, tabled_services()), UNKNOWN_SERVICE)
+    return (*found, *(name for name in standing if action_matches(pattern, name)))
+
+
+def all_covered(actions: tuple[str, ...] | None, not_actions: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the actions that a statement with these elements covers."""
+    if actions is not None:
+        return tuple(dict.fromkeys(name for pattern in actions for name in covered_by(pattern)))
+    left_out = {name for pattern in not_actions for name in covered_by(pattern)}
+    return tuple(name for name in everything() if name not in left_out)
 
 
 @lru_cache(maxsize=65536)
 def covers_listed(pattern: str) -> bool:
-    """Whether an action, or a pattern of actions, is or covers one of those listed here."""
-    return any(action_matches(pattern, action) for action in EVERYTHING)
+    """Whether an action, or a pattern of actions, is or covers one that the table has."""
+    return bool(covered_by(pattern))
 
 
 def instance_of(pattern: str) -> str:
@@ -219,15 +211,11 @@ def instance_of(pattern: str) -> str:
 
 
 def is_listed(action: str) -> bool:
-    """Whether an action is one of those listed here."""
-    return action.lower() in _SPELLING
-
-
-def is_passive(action: str) -> bool:
-    """Whether an action no list has tells of a table or bucket without its contents, by its name."""
-    return _PASSIVE.fullmatch(action) is not None
+    """Whether an action is in the table, or stands for those it lacks."""
+    return tabled(action) is not None or action == UNKNOWN_SERVICE or action.endswith(":ZzFutureAction")
 
 
 def spelled(action: str) -> str:
     """Return an action as AWS writes it, where it is known here: IAM ignores letter case, and reports read better."""
-    return _SPELLING.get(action.lower(), action)
+    found = None if set(action) & set("*?") else tabled(action)
+    return found.name if found is not None else action

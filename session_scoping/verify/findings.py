@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from session_scoping.verify.actions import BUCKET, KEYED, OBJECT, PARTIQL, UNKEYED
+from session_scoping.verify.actions import KEYED, acting_on, on_objects, reading_or_writing
 from session_scoping.verify.infer import Options, scope_of, stores_of
 from session_scoping.verify.matching import parsed, pattern_regex, split_fields
 from session_scoping.verify.model import Estate, Role, Statement, Store
@@ -20,7 +20,6 @@ from session_scoping.verify.stores import begins_with
 from session_scoping.verify.text import Pattern, Text, Token, Unmodelled, Variable, Wildcard, lit, plain
 
 _ASSUMING = ("sts:AssumeRole", "sts:AssumeRoleWithWebIdentity", "sts:AssumeRoleWithSAML", "sts:TagSession")
-_REACHING = {"table": (*KEYED, *PARTIQL, *UNKEYED), "bucket": (*OBJECT, *BUCKET)}
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ def findings(estate: Estate) -> Iterator[Finding]:
 
 def _of_session_role(role: Role) -> Iterator[Finding]:
     for statement in _grants(role):
-        if any(covers_action(statement, action) for action in (*PARTIQL, *UNKEYED)) or _names_index(statement):
+        if any(covers_action(statement, action) for action in _unkeyed()) or _names_index(statement):
             yield Finding(UNKEYED_ACCESS, role, statement.where)
         if not _scoped(statement):
             yield Finding(UNSCOPED_STATEMENT, role, statement.where)
@@ -98,6 +97,10 @@ def _of_session_role(role: Role) -> Iterator[Finding]:
     keys = {key.removeprefix(PRINCIPAL_TAG) for key in keys_used(role.identity) if key.startswith(PRINCIPAL_TAG)}
     for key in sorted(keys & set(role.tags)):
         yield Finding(RESERVED_TAG, role, f"{role.id} tag {key}")
+
+
+def _unkeyed() -> list[str]:
+    return [action for action in reading_or_writing("table") if action not in KEYED]
 
 
 def _grants(role: Role) -> Iterator[Statement]:
@@ -127,7 +130,7 @@ def _may_name_index(pattern: Pattern | Unmodelled) -> bool:
 def _scoped(statement: Statement) -> bool:
     """Whether every item and object a statement reaches is limited by a session tag."""
     items = any(covers_action(statement, action) for action in KEYED)
-    objects = any(covers_action(statement, action) for action in OBJECT)
+    objects = any(covers_action(statement, action) for action in on_objects())
     if items and not any(c.key.lower() == "dynamodb:leadingkeys" and _has_tag(c.values) for c in statement.conditions):
         return False
     texts = statement.resources if statement.resources is not None else (lit("*"),)
@@ -162,7 +165,9 @@ def _asks(statement: Statement) -> bool:
 
 
 def _touches(statement: Statement, store: Store) -> bool:
-    return any(covers_action(statement, action) for action in _REACHING[store.kind])
+    return any(
+        covers_action(statement, action) for action in (*acting_on(store.kind), *acting_on(store.kind, inside=True))
+    )
 
 
 def _reaches(statement: Statement, store: Store) -> bool:

@@ -187,11 +187,18 @@ def _compute_steps(estate: Estate, scoped: Sequence[Scoped], compute: ComputeRol
     for role in compute.roles:
         perhaps = role.id in compute.perhaps_brokers
         for rule, prove in proofs:
-            attempt = partial(prove, estate, role, stores, perhaps_broker=perhaps, judged=judged)
+            attempt = partial(
+                prove, estate, role, stores, perhaps_broker=perhaps, judged=judged, trusted=options.trusted
+            )
             attempt = partial(_by_service, attempt) if role.id in compute.by_service else attempt
-            yield _step(estate, role, rule, attempt, (role, stores, perhaps, judged, role.id in compute.by_service))
+            reads = (role, stores, perhaps, judged, role.id in compute.by_service, options.trusted, estate.role_arns)
+            yield _step(estate, role, rule, attempt, reads)
     for role in compute.escapes:
         detail = "it mints sessions, and agent code that is denied to mint may become it"
+        yield _known(Result(COMPUTE, role.label, Status.UNKNOWN, detail, location=role.id))
+    for role in compute.beside:
+        detail = "it mints sessions while another role mints for agents, and may run agents itself"
+        detail += ", which would choose any tags; --compute-role names the roles that run agents"
         yield _known(Result(COMPUTE, role.label, Status.UNKNOWN, detail, location=role.id))
     for text in compute.outside:
         detail = "it may mint sessions and is not in these templates; --compute-role names who runs agents instead"

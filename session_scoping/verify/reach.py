@@ -65,8 +65,13 @@ def mode_of(role: Role) -> str | None:
 
 
 def uses_tags(role: Role) -> bool:
-    """Whether a role's policies speak of principal tags, or its trust of request tags."""
-    if any(key.startswith(PRINCIPAL_TAG) for key in keys_used(role.identity)):
+    """
+    Whether a role's sessions are told apart by tags: its policies speak of them, or its trust asks for them.
+
+    Where nobody may pass tags, what its policies compare is the role's own tags.
+    """
+    taggable = any(s.problem or covers_action(s, "sts:TagSession") for s in role.trust if s.allow)
+    if taggable and any(key.startswith(PRINCIPAL_TAG) for key in keys_used(role.identity)):
         return True
     if ATTRIBUTED_TO in role.promises:
         return False  # its sessions are told apart by source identity; a pod's tags may come along and open nothing

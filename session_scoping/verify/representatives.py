@@ -9,13 +9,11 @@ from collections.abc import Iterable
 from functools import lru_cache
 from string import ascii_lowercase
 
-from session_scoping.verify.actions import FUTURE, NOTHING_GAINED, covers_listed, instance_of, is_listed, is_passive
+from session_scoping.aws.table import tabled_services
+from session_scoping.verify.actions import covers_listed, gains_nothing, instance_of, is_listed
 from session_scoping.verify.matching import action_matches
 from session_scoping.verify.model import Role, Statement
 from session_scoping.verify.reach import covers_action
-
-_LISTED_WHOLE = {action.partition(":")[0] for action in FUTURE}
-"""Services whose lists hold every action that counts, and one for those to come."""
 
 
 def limits_of(role: Role) -> tuple[str, ...]:
@@ -44,7 +42,7 @@ def unlisted(statement: Statement, limits: Iterable[str]) -> list[str]:
     return [
         action
         for action in dict.fromkeys(found)
-        if covers_action(statement, action) and not is_listed(action) and action.lower() not in NOTHING_GAINED
+        if covers_action(statement, action) and not is_listed(action) and not gains_nothing(action)
     ]
 
 
@@ -57,17 +55,16 @@ def _of_another_service(named: Iterable[str]) -> str:
 
 
 def further(statements: Iterable[Statement], limits: Iterable[str], service: str) -> list[str]:
-    """Return the actions of a service that grants cover and no list has, those that describe left out."""
+    """Return the actions of a service that grants cover and the table lacks."""
     limits = tuple(limits)
     found = [action for s in statements if s.allow for action in unlisted(s, limits)]
-    ours = [action for action in dict.fromkeys(found) if action.lower().startswith(f"{service}:")]
-    return [action for action in ours if not is_passive(action)]
+    return [action for action in dict.fromkeys(found) if action.lower().startswith(f"{service}:")]
 
 
 def _says_more(pattern: str) -> bool:
     """Whether a pattern covers actions that nothing listed stands for."""
     service, colon, _ = pattern.partition(":")
-    return not covers_listed(pattern) or (bool(colon) and service.lower() not in _LISTED_WHOLE)
+    return not covers_listed(pattern) or (bool(colon) and service.lower() not in tabled_services())
 
 
 @lru_cache(maxsize=65536)

@@ -150,7 +150,7 @@ def _statement(body: dict[str, Any], scope: Scope, where: str, variables: bool, 
     if isinstance(principals, Unmodelled):
         return broken(principals.reason)
     if trust and allow:
-        principals = tuple(_narrowed(principals, conditions))
+        principals = tuple(_narrowed(principals, conditions, known.get("Action", ())))
     return Statement(
         where,
         allow,
@@ -166,8 +166,15 @@ def _statement(body: dict[str, Any], scope: Scope, where: str, variables: bool, 
     )
 
 
-def _narrowed(principals: Iterable[tuple[str, Text]], conditions: Sequence[Condition]) -> Iterator[tuple[str, Text]]:
-    """Yield principals, an account as the roles in it that a condition on `aws:PrincipalArn` names."""
+def _narrowed(
+    principals: Iterable[tuple[str, Text]], conditions: Sequence[Condition], actions: Sequence[str]
+) -> Iterator[tuple[str, Text]]:
+    """
+    Yield the principals of a trust policy, everybody and an account as the roles that `aws:PrincipalArn` is to be.
+
+    Everybody only where each action is one that callers sign: the key is in every signed request.
+    """
+    signed = bool(actions) and all(action.lower() in _SIGNED for action in actions)
     named = [
         condition.values
         for condition in conditions
@@ -175,13 +182,15 @@ def _narrowed(principals: Iterable[tuple[str, Text]], conditions: Sequence[Condi
     ]
     exact = next((values for values in named if values and all(map(_is_role_arn, values))), None)
     for kind, text in principals:
-        if exact is not None and kind == "AWS" and is_account(text):
+        if exact is not None and ((kind == "AWS" and is_account(text)) or (kind == "*" and signed)):
             yield from (("AWS", value) for value in exact)
         else:
             yield kind, text
 
 
-_NAMING_ONE = {"arnequals", "arnlike", "stringequals", "stringlike"}
+_BARE = ("arnequals", "arnlike", "stringequals", "stringlike")
+_NAMING_ONE = {*_BARE, *(f"{operator}ifexists" for operator in _BARE)}
+_SIGNED = {"sts:assumerole", "sts:tagsession", "sts:setsourceidentity"}
 
 
 def _is_role_arn(text: Text) -> bool:

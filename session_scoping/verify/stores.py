@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from session_scoping.contract.metadata import MINTING_BUCKETS, MINTING_TABLES, TOOL_OF
-from session_scoping.verify.actions import KEYED, OBJECT, PARTIQL, UNKEYED
+from session_scoping.verify.actions import reading_or_writing
 from session_scoping.verify.arns import is_open, strip, strip_loosely
 from session_scoping.verify.matching import parsed, split_fields
 from session_scoping.verify.model import Estate, Role, Statement, Store
@@ -22,12 +22,12 @@ from session_scoping.verify.text import (
     without_hash,
 )
 
-_MODELLED_STORE = {"table": (*KEYED, *PARTIQL, *UNKEYED), "bucket": OBJECT}
+_TENANT_KINDS = ("table", "bucket")
 
 
 def is_tenant_kind(store: Store) -> bool:
     """Whether a store is of a kind that holds tenant data itself, as a key does not."""
-    return store.kind in _MODELLED_STORE
+    return store.kind in _TENANT_KINDS
 
 
 def named(texts: Iterable[str], identifier: str, label: str) -> bool:
@@ -63,8 +63,8 @@ def _granted(role: Role, estate: Estate) -> list[Store]:
         # A tool is denied the data of its session that it is not given: naming it there gives it nothing.
         if not statement.allow and (statement.resources is None or TOOL_OF in role.promises):
             continue
-        for kind, actions in _MODELLED_STORE.items():
-            if not any(covers_action(statement, action) for action in actions):
+        for kind in _TENANT_KINDS:
+            if not any(covers_action(statement, action) for action in reading_or_writing(kind)):
                 continue
             for text in statement.resources if statement.resources is not None else (lit("*"),):
                 for store in _reached(text, kind, statement, known):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from session_scoping.commands.explain import BESIDES, EVERY_OBJECT, EVERY_PARTITION, Reach, RoleStory
 from session_scoping.contract.metadata import ATTRIBUTED_TO
-from session_scoping.verify.actions import INVOKE, KEY_USE, KEYED, OBJECT
+from session_scoping.verify.actions import INVOKE, KEY_USE, KEYED, on_objects
 from session_scoping.verify.arns import is_open, strip_loosely
 from session_scoping.verify.collecting import collect
 from session_scoping.verify.conditions import is_negated, split_operator
@@ -75,7 +75,7 @@ def _reaches(scoped: Scoped, labels: Labels) -> list[Reach]:
     for statement in (s for s in scoped.role.identity if s.allow and not s.problem):
         for store in scoped.stores:
             for scope in _scopes(statement, store):
-                wanted = KEYED if store.kind == "table" else OBJECT
+                wanted = KEYED if store.kind == "table" else on_objects()
                 actions = [_verb(action) for action in wanted if covers_action(statement, action)]
                 if actions:
                     found.setdefault((labels.short(store.label), scope), {}).update(dict.fromkeys(actions))
@@ -114,7 +114,7 @@ def _besides(statement: Statement) -> Iterator[tuple[str, list[str]]]:
 
 def _is_told(action: str) -> bool:
     """Whether a row of its own says what an action reaches; what a session goes on to is told elsewhere."""
-    listed = {one.lower() for one in (*KEYED, *OBJECT, *INVOKE, *KEY_USE)}
+    listed = {one.lower() for one in (*KEYED, *on_objects(), *INVOKE, *KEY_USE)}
     covered = any(action_matches(action, one) for one in listed) and action.lower().startswith(("kms:", "bedrock:"))
     return covered or action.lower() in listed or action.lower().startswith(("sts:", "bedrock-agentcore:"))
 

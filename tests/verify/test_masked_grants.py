@@ -81,7 +81,7 @@ def test_masked_grants_pass_when_somebody_says_so(tmp_path: Any) -> None:
 
 def test_what_no_deny_stops_is_reported_under_its_own_rule_only() -> None:
     """An open crossing is not said twice."""
-    bare = changed(lambda t: to_session(Action="logs:PutLogEvents", Resource="*")(t))
+    bare = changed(lambda t: to_session(Action="sqs:SendMessage", Resource="*")(t))
     assert [result.rule for result in verify(bare).failures()] == ["allowed-actions"]
 
 

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from session_scoping.aws.actions import action as tabled
+from session_scoping.aws.keys import is_list
 from session_scoping.contract.arns import Arn
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.metadata import REVOKED
 from session_scoping.contract.revocations import ISSUE_TIME, from_text
-from session_scoping.verify.actions import EVERYTHING, KEYED
+from session_scoping.verify.actions import KEYED, SERVICE, acting_on
 from session_scoping.verify.binding import Binding, tag_context
 from session_scoping.verify.conditions import UnmodelledOperatorError, is_negated, split_operator
 from session_scoping.verify.decision import PolicySet, Request, decide
@@ -16,7 +18,6 @@ from session_scoping.verify.matching import parsed, split_fields
 from session_scoping.verify.model import Condition, Estate, Role, Statement, Store
 from session_scoping.verify.properties.samples import own_key
 from session_scoping.verify.reach import PRINCIPAL_TAG, covers_action
-from session_scoping.verify.symbolic.conditions import MULTIVALUED
 from session_scoping.verify.text import Part, Text, Token, Unmodelled, Variable, Wildcard, lit, plain
 
 Tags = Mapping[str, str]
@@ -127,7 +128,9 @@ def _granted(scoped: Scoped, statement: Statement, binding: Binding, own: Tags, 
 
 def _actions(statement: Statement) -> list[str]:
     named = [action for action in statement.actions or () if "*" not in action and "?" not in action]
-    known = [action for action in EVERYTHING if "Zz" not in action and not action.startswith("zz:")]
+    known = [
+        name for kind in SERVICE for deep in (False, True) for name in acting_on(kind, inside=deep) if tabled(name)
+    ]
     return list(dict.fromkeys([*named, *(action for action in known if covers_action(statement, action))]))
 
 
@@ -150,7 +153,7 @@ def _satisfying(condition: Condition, binding: Binding, tags: Tags) -> str | lis
     if not base.startswith(("string", "arn")) and base != "bool":
         return None
     value = _fill(condition.values[0], binding, tags, as_arn=base.startswith("arn"))
-    return value if value is None or not (quantifier or key in MULTIVALUED) else [value]
+    return value if value is None or not (quantifier or is_list(key)) else [value]
 
 
 def _fill(text: Text, binding: Binding, tags: Tags, *, as_arn: bool) -> str | None:

@@ -6,28 +6,33 @@ import z3
 
 from session_scoping.aws.token_vault import READ_SECRET, VENDING
 from session_scoping.verify.actions import (
-    BUCKET,
-    EVERYTHING,
-    FUTURE,
+    BECOMING,
     INVOKE,
     KEY_USE,
     KEYED,
-    OBJECT,
-    OBJECT_ADMIN,
-    PARTIQL,
-    TABLE_METADATA,
-    UNKEYED,
+    SERVICE,
+    acting_on,
+    all_covered,
+    gains_nothing,
+    on_objects,
 )
 from session_scoping.verify.arns import is_open
 from session_scoping.verify.matching import action_matches, split_fields
 from session_scoping.verify.model import Statement, Store
-from session_scoping.verify.properties.base import Proof, Witness, classes, confirm, relevant
-from session_scoping.verify.properties.derivation import BECOMING, tools_of
-from session_scoping.verify.properties.entries import entry_arn, entry_target, may_be_access_point
+from session_scoping.verify.properties.base import (
+    Proof,
+    Witness,
+    classes,
+    confirm,
+    items_named,
+    name_items,
+    relevant,
+)
+from session_scoping.verify.properties.derivation import tools_of
+from session_scoping.verify.properties.entries import entry_arn, entry_target, may_be_access_point, may_name
 from session_scoping.verify.properties.listing import without_own_listing
 from session_scoping.verify.properties.samples import sample_attempt
 from session_scoping.verify.properties.use import key_faults, key_policy_faults, model_faults
-from session_scoping.verify.reach import covers_action
 from session_scoping.verify.report import Counterexample, Result, Status
 from session_scoping.verify.representatives import further, limits_of, unlisted
 from session_scoping.verify.symbolic.conditions import UnmodelledError
@@ -38,10 +43,6 @@ from session_scoping.verify.symbolic.targets import store_target, where_granted
 from session_scoping.verify.text import Pattern, Text, lit, plain
 
 RULE = "allowed-actions"
-_ON_TABLE = (*PARTIQL, *UNKEYED, *TABLE_METADATA)
-_INSIDE_TABLE = (*KEYED, *_ON_TABLE, FUTURE[0])
-_ON_BUCKET = (*BUCKET, FUTURE[1])
-_ON_OBJECT = OBJECT_ADMIN
 
 
 def prove_allowed_actions(proof: Proof) -> Result:
@@ -76,11 +77,13 @@ def _attempts(proof: Proof) -> Iterator[_Attempt]:
             continue
         if statement.problem:
             raise UnmodelledError(statement.problem)
-        for action in _named_actions(statement, limits):
+        for action in _named_actions(proof, statement, limits):
             if action in (*INVOKE, *KEY_USE) or _answered_elsewhere(action, statement):
                 continue
             for pattern in _entries(statement):
-                if _handled(action, pattern) or (action in BECOMING and pattern in tools):
+                if not may_name(pattern, action) or _handled(action, pattern):
+                    continue
+                if action in BECOMING and pattern in tools:
                     continue
                 arn = entry_arn(pattern)
                 if (action, arn) not in seen:
@@ -94,10 +97,16 @@ def _entries(statement: Statement) -> list[Pattern]:
     return [resource_pattern(text, statement) for text in statement.resources]
 
 
-def _named_actions(statement: Statement, limits: tuple[str, ...]) -> list[str]:
-    """Return the known actions a statement covers, and those it spells out, or a limit of it does."""
-    listed = [action for action in EVERYTHING if covers_action(statement, action)]
-    return [*listed, *unlisted(statement, limits)]
+def _named_actions(proof: Proof, statement: Statement, limits: tuple[str, ...]) -> list[str]:
+    """Return the actions a statement covers that gain something, one for each set that all policies treat alike."""
+    covered = [*all_covered(statement.actions, statement.not_actions), *unlisted(statement, limits)]
+    gaining = [action for action in covered if not gains_nothing(action)]
+    # Alike to the policies, not to this property: what is answered elsewhere stands for itself.
+    own = [action for action in gaining if action in _OF_THEIR_OWN or action in on_objects()]
+    return list(dict.fromkeys([*own, *classes(proof.role.statements, [a for a in gaining if a not in own])]))
+
+
+_OF_THEIR_OWN = frozenset({*INVOKE, *KEY_USE, *KEYED, *BECOMING, *VENDING, READ_SECRET})
 
 
 def _answered_elsewhere(action: str, statement: Statement) -> bool:
@@ -123,7 +132,7 @@ def _handled(action: str, pattern: Pattern) -> bool:
     service = action.partition(":")[0].lower()
     if service in {"dynamodb", "s3"}:
         wide = is_open(pattern) or len(fields) < 6
-        item = action in (*KEYED, *OBJECT)
+        item = action in KEYED or action in on_objects()
         return item and (wide or not may_be_access_point(pattern))
     return False
 
@@ -131,31 +140,31 @@ def _handled(action: str, pattern: Pattern) -> bool:
 def _store_attempts(proof: Proof, store: Store) -> Iterator[_Attempt]:
     statements = relevant(proof.role, store)
     # What the store's own policy grants besides; what the role's own policies do is tried wherever they grant it.
-    more = further(store.policy, limits_of(proof.role), "dynamodb" if store.kind == "table" else "s3")
-    call = proof.call("A", proof.admission("A").session)
-    lookup = call.lookup
+    more = further(store.policy, limits_of(proof.role), SERVICE[store.kind])
+    lookup = proof.call("A", proof.admission("A").session).lookup
     inside = Key(f"inside {store.id}", frozenset(), 0)
-    if store.kind == "table":
-        place = where_granted(store, statements)
-        for action in classes(statements, (*_ON_TABLE, *more)):
-            yield action, store_target(place, None, lookup), place.arn, "", f"{action} is allowed on {store.label}"
-        for action in classes(statements, (*_INSIDE_TABLE, *more)):
-            what = f"{action} is allowed on an index, stream or backup of {store.label}"
-            yield action, store_target(place, inside, lookup), place.arn, "/", what
-        return
-    for action in classes(statements, (*_ON_BUCKET, *more)):
-        yield action, store_target(store, None, lookup), store.arn, "", f"{action} is allowed on {store.label}"
-    for action in classes(statements, (*_ON_OBJECT, *more)):
-        what = f"{action} is allowed on objects of {store.label}"
-        yield action, store_target(store, inside, lookup), store.arn, "/", what
+    place = where_granted(store, statements)
+    own = KEYED if store.kind == "table" else on_objects()
+    direct, deeper = ((*acting_on(store.kind, inside=deep), *more) for deep in (False, True))
+    for action in classes(statements, [action for action in direct if action not in own]):
+        yield action, store_target(place, None, lookup), place.arn, "", f"{action} is allowed on {store.label}"
+    kind = "an index, stream or backup" if store.kind == "table" else "objects"
+    wanted = (*direct, *deeper) if store.kind == "table" else [action for action in deeper if action not in own]
+    for action in classes(statements, wanted):
+        yield (
+            action,
+            store_target(place, inside, lookup),
+            place.arn,
+            "/",
+            f"{action} is allowed on {kind} of {store.label}",
+        )
 
 
 def _try(proof: Proof, action: str, target: Target, arn: Text, suffix: str, what: str) -> Counterexample | None:
     """Look for a request; one with leading keys as well, because a condition on them may let it through."""
     admission = proof.admission("A")
     call = proof.call("A", admission.session)
-    own = Key("any key", frozenset(), 0)
-    call.leading_keys = [(z3.Bool("A names a key"), own)]
+    name_items(call, relevant(proof.role, target.store) if target.store else proof.role.statements)
     reach = allowed(proof.role, call, action, target)
     if z3.is_false(reach):
         return None
@@ -165,8 +174,7 @@ def _try(proof: Proof, action: str, target: Target, arn: Text, suffix: str, what
     model = solve(target.domain, call.domain(), reach, admission.formula)
     if model is None:
         return None
-    named = z3.is_true(model.eval(call.leading_keys[0][0], model_completion=True))
-    keys = (own.read(model),) if named else ()
+    keys = items_named(call, model)
     inside = Key(f"inside {target.store.id}", frozenset(), 0) if target.store and suffix else None
     end = suffix + (inside.read(model) if inside else "")
     policy = target.store.policy if target.store else ()

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import z3
 
+from session_scoping.aws.keys import carried
 from session_scoping.verify.binding import Binding, tag_context
 from session_scoping.verify.conditions import UnmodelledOperatorError
 from session_scoping.verify.decision import Request
@@ -13,10 +14,10 @@ from session_scoping.verify.model import Estate, Role, Statement, Store
 from session_scoping.verify.reach import covers_action
 from session_scoping.verify.report import Counterexample, Result, Status
 from session_scoping.verify.symbolic.calls import Call, Session
-from session_scoping.verify.symbolic.conditions import UnmodelledError
+from session_scoping.verify.symbolic.conditions import LEADING_KEYS, UnmodelledError
 from session_scoping.verify.symbolic.replay import binding_of, free_context, replay
 from session_scoping.verify.symbolic.solver import solve
-from session_scoping.verify.symbolic.strings import TRUE, Bool, negation
+from session_scoping.verify.symbolic.strings import TRUE, Bool, Key, negation
 from session_scoping.verify.symbolic.trust import Admission, admit
 from session_scoping.verify.text import Text
 
@@ -238,11 +239,50 @@ def relevant(role: Role, store: Store) -> list[Statement]:
 
 def classes(statements: Sequence[Statement], actions: Sequence[str]) -> list[str]:
     """
-    Return one action for each set of statements that cover the same actions.
+    Return one action for each set of actions that the same statements cover, and whose requests carry the same keys.
 
     INVARIANT: `statements` are all that decide, a boundary's included; else one action stands for what it does not.
     """
-    seen: dict[tuple[bool, ...], str] = {}
+    seen: dict[object, str] = {}
     for action in actions:
-        seen.setdefault(tuple(covers_action(s, action) for s in statements), action)
+        covering = tuple(covers_action(s, action) for s in statements)
+        keys = {c.key.lower() for s, hit in zip(statements, covering, strict=True) if hit for c in s.conditions}
+        seen.setdefault((covering, frozenset((key, carried(action, key).presence) for key in keys)), action)
     return list(seen.values())
+
+
+def name_items(call: Call, statements: Sequence[Statement]) -> None:
+    """Let a request name no item, or as many as a smallest one that some statements let through can need."""
+    count = elements_needed(statements)
+    call.leading_keys = [
+        (z3.Bool(f"{call.label} names {i}"), Key(f"{call.label} item {i}", frozenset(), 0)) for i in range(count)
+    ]
+
+
+def items_named(call: Call, model: z3.ModelRef) -> tuple[str, ...]:
+    """Return the items that a request of a model names."""
+    named = ((there, key) for there, key in call.leading_keys)
+    return tuple(key.read(model) for there, key in named if z3.is_true(model.eval(there, model_completion=True)))
+
+
+def elements_needed(statements: Sequence[Statement]) -> int:
+    """
+    Return how many elements of dynamodb:LeadingKeys a smallest counterexample can need.
+
+    One foreign key, one for each ForAnyValue of an Allow, one for each ForAllValues of a Deny it must escape.
+
+    Raises:
+        UnmodelledError: It takes more than can be tried.
+    """
+    needed = 1
+    for statement in statements:
+        for condition in statement.conditions:
+            if condition.key.lower() == LEADING_KEYS:
+                prefix = condition.operator.lower().partition(":")[0]
+                needed += prefix == ("foranyvalue" if statement.allow else "forallvalues")
+    if needed > _ELEMENTS_MAX:
+        raise UnmodelledError(f"{needed} conditions on dynamodb:LeadingKeys interact")
+    return needed
+
+
+_ELEMENTS_MAX = 8

@@ -1,44 +1,55 @@
 """`compute-isolation`: a role the agent's code runs with reaches no tenant data and changes no role."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 import z3
 
 from session_scoping.verify.actions import (
-    BUCKET,
-    ESCALATION,
-    FUTURE,
-    KEYED,
-    OBJECT,
-    OBJECT_ADMIN,
-    PARTIQL,
-    ROUNDABOUT,
-    UNKEYED,
+    SERVICE,
+    acting_on,
+    all_covered,
+    changes_principals,
+    reaches_whatever_is_named,
 )
+from session_scoping.verify.arns import is_open
 from session_scoping.verify.infer import scope_without_tags
-from session_scoping.verify.matching import split_fields
 from session_scoping.verify.model import Estate, Role, Statement, Store
-from session_scoping.verify.properties.base import Proof, Witness, classes, confirm, relevant
-from session_scoping.verify.properties.entries import entry_arn, entry_target, may_be_access_point
+from session_scoping.verify.properties.base import (
+    Proof,
+    Witness,
+    classes,
+    confirm,
+    items_named,
+    name_items,
+    relevant,
+)
+from session_scoping.verify.properties.entries import entry_arn, entry_target, may_be_access_point, may_name
 from session_scoping.verify.properties.samples import sample_attempt
 from session_scoping.verify.reach import covers_action
 from session_scoping.verify.report import Counterexample, Result, Status
-from session_scoping.verify.representatives import further, limits_of
+from session_scoping.verify.representatives import further, limits_of, unlisted
 from session_scoping.verify.symbolic.calls import Call, Session
 from session_scoping.verify.symbolic.conditions import UnmodelledError
 from session_scoping.verify.symbolic.policies import Target, allowed, resource_pattern
 from session_scoping.verify.symbolic.solver import solve
-from session_scoping.verify.symbolic.strings import TRUE, Key
-from session_scoping.verify.symbolic.targets import store_target, where_granted
-from session_scoping.verify.text import Pattern, Text, Wildcard, lit
+from session_scoping.verify.symbolic.strings import TRUE, Key, Match, concat, conjunction, match_string, string_value
+from session_scoping.verify.symbolic.targets import ALWAYS, store_target, where_granted
+from session_scoping.verify.symbolic.tokens import token_domain
+from session_scoping.verify.text import Pattern, Text, Token, lit
 
 RULE = "compute-isolation"
-_TABLE = (*KEYED, *PARTIQL, *UNKEYED, FUTURE[0])
-_OBJECT = (*OBJECT, *OBJECT_ADMIN, FUTURE[1])
+_Attempt = tuple[str, Target, Text, str, str]
+"""An action, its target, the target's ARN, how the resource goes on behind it, and what its being allowed means."""
 
 
 def prove_compute(
-    estate: Estate, role: Role, stores: list[Store], *, perhaps_broker: bool = False, judged: Collection[Text] = ()
+    estate: Estate,
+    role: Role,
+    stores: list[Store],
+    *,
+    perhaps_broker: bool = False,
+    judged: Collection[Text] = (),
+    trusted: Sequence[str] = (),
 ) -> Result:
     """
     Prove that a compute role reaches none of the stores and cannot change what any role may do.
@@ -51,6 +62,7 @@ def prove_compute(
             UNKNOWN, because a broker may hold tenant data.
         judged: ARNs of all compute roles. Who hands one of them to a service gains nothing that is not looked at.
             Default: no role may be handed on.
+        trusted: Roles outside the templates that it may assume, by their ARNs. Default: none.
 
     Raises:
         UnmodelledError: Something that decides it is not modelled, or the solver gave up.
@@ -66,68 +78,100 @@ def prove_compute(
             raise UnmodelledError(f"{what}, and whether agent code runs with it is not said; --compute-role says it")
         if found:
             return proof.result(RULE, role.label, Status.VIOLATED, what, counterexample=found)
+    if beyond := _assumed_outside(proof, trusted):
+        return proof.result(RULE, role.label, Status.UNKNOWN, beyond.summary, counterexample=beyond)
     detail = f"reaches none of the {len(stores)} tenant tables and buckets" if stores else "changes no role"
     return proof.result(RULE, role.label, Status.PROVED, detail)
 
 
-def _attempts(proof: Proof) -> Iterator[tuple[str, Target, Text, str, str]]:
-    lookup = _call(proof).lookup
+def _attempts(proof: Proof) -> Iterator[_Attempt]:
     broken = next((s.problem for s in proof.role.identity if s.problem), None)
     if broken:
         raise UnmodelledError(broken)
     for store in proof.scoped.stores:
-        statements = relevant(proof.role, store)
-        direct, deeper = _actions_on(store, statements, limits_of(proof.role))
-        if not (store.problems or any(s.allow and covers_action(s, a) for s in statements for a in (*direct, *deeper))):
-            # Neither its own policies nor the store's grant anything of the kind.
-            continue
-        place = where_granted(store, statements)
-        inside = Key(f"inside {store.id}", frozenset(), 0)
-        for action in classes(statements, direct):
-            yield action, store_target(place, None, lookup), place.arn, "", f"{action} is allowed on {store.label}"
-        for action in classes(statements, deeper):
-            what = f"{action} is allowed inside {store.label}"
-            yield action, store_target(place, inside, lookup), place.arn, "/", what
-    buckets = any(store.kind == "bucket" for store in proof.scoped.stores)
+        yield from _on_store(proof, store)
+    kinds = {store.kind for store in proof.scoped.stores}
     for statement in (s for s in proof.role.identity if s.allow):
-        for text in statement.resources if statement.resources is not None else (lit("*"),):
-            pattern = resource_pattern(text, statement)
-            target, arn = entry_target(pattern, lookup), entry_arn(pattern)
-            changing = (*ESCALATION, *(ROUNDABOUT if _names_no_bucket(pattern) and buckets else ()))
-            for action in (action for action in changing if covers_action(statement, action)):
-                yield action, target, arn, "", f"{action} is allowed"
-            if may_be_access_point(pattern) and buckets:
-                for action in (action for action in OBJECT if covers_action(statement, action)):
-                    yield action, target, arn, "", f"{action} is allowed through an access point, whatever its bucket"
+        yield from _anywhere(proof, statement, kinds)
 
 
-def _actions_on(
-    store: Store, statements: list[Statement], limits: tuple[str, ...]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return what may be done to a table or bucket and to what is in it, with what statements spell out besides."""
-    if store.kind == "table":
-        return ((*_TABLE, *further(statements, limits, "dynamodb")),) * 2
-    more = further(statements, limits, "s3")
-    return (*BUCKET, *more), (*_OBJECT, *more)
+def _on_store(proof: Proof, store: Store) -> Iterator[_Attempt]:
+    statements, lookup = relevant(proof.role, store), _call(proof, ()).lookup
+    more = further(statements, limits_of(proof.role), SERVICE[store.kind])
+    direct, deeper = ((*acting_on(store.kind, inside=inside), *more) for inside in (False, True))
+    if not (store.problems or any(s.allow and covers_action(s, a) for s in statements for a in (*direct, *deeper))):
+        # Neither its own policies nor the store's grant anything of the kind.
+        return
+    place = where_granted(store, statements)
+    inside = Key(f"inside {store.id}", frozenset(), 0)
+    for action in classes(statements, direct):
+        yield action, store_target(place, None, lookup), place.arn, "", f"{action} is allowed on {store.label}"
+    # What acts on a table acts on its indexes, where one is named.
+    for action in classes(statements, (*direct, *deeper) if store.kind == "table" else deeper):
+        what = f"{action} is allowed inside {store.label}"
+        yield action, store_target(place, inside, lookup), place.arn, "/", what
 
 
-def _names_no_bucket(pattern: Pattern) -> bool:
-    """Whether a resource may be something of an account's in S3, which a bucket and its objects are not."""
-    fields = split_fields(pattern)
-    if len(fields) < 6:
-        return any(isinstance(part, Wildcard) for part in pattern)
-    return bool(fields[4]) and (fields[2] == ("s3",) or any(isinstance(part, Wildcard) for part in fields[2]))
+def _anywhere(proof: Proof, statement: Statement, kinds: Collection[str]) -> Iterator[_Attempt]:
+    """Yield what a grant lets a role do to principals, or to tenant data that the statement does not have to name."""
+    lookup = _call(proof, ()).lookup
+    covered = [*all_covered(statement.actions, statement.not_actions), *unlisted(statement, limits_of(proof.role))]
+    changing = [action for action in covered if changes_principals(action)]
+    reaching = [action for action in covered if any(reaches_whatever_is_named(action, kind) for kind in kinds)]
+    wanted = classes(proof.role.statements, changing) + classes(proof.role.statements, reaching)
+    objects = [action for action in acting_on("bucket", inside=True) if covers_action(statement, action)]
+    for text in statement.resources if statement.resources is not None else (lit("*"),):
+        pattern = resource_pattern(text, statement)
+        target, arn = entry_target(pattern, lookup), entry_arn(pattern)
+        for action in (action for action in dict.fromkeys(wanted) if may_name(pattern, action)):
+            yield action, target, arn, "", f"{action} is allowed"
+        if may_be_access_point(pattern) and "bucket" in kinds:
+            for action in classes(proof.role.statements, objects):
+                yield action, target, arn, "", f"{action} is allowed through an access point, whatever its bucket"
 
 
-def _call(proof: Proof) -> Call:
+def _assumed_outside(proof: Proof, trusted: Sequence[str]) -> Counterexample | None:
+    """Look for a role that is not in the templates and that it may assume: nobody here knows what that one may do."""
+    if not any(s.allow and covers_action(s, _ASSUME) for s in proof.role.identity):
+        return None
+    call = _call(proof, ())
+    value = z3.String("a role outside")
+    known = [concat(role.arn, call.lookup)[0] for role in proof.estate.roles.values()]
+    named = [z3.StringVal(text) for text in trusted]
+    tokens = {part for role in proof.estate.roles.values() for part in role.arn if isinstance(part, Token)}
+    others = [value != one for one in (*known, *named)]
+    ordered = sorted(tokens, key=lambda token: token.name)
+    domain = conjunction([z3.InRe(value, _ROLE_ARN), *others, *map(token_domain, ordered)])
+
+    def match(pattern: Pattern) -> Match:
+        return ALWAYS if is_open(pattern) else match_string(pattern, value, call.lookup)
+
+    reach = allowed(proof.role, call, _ASSUME, Target(match))
+    if z3.is_false(reach):
+        return None
+    model = solve(domain, call.domain(), reach)
+    if model is None:
+        return None
+    arn = string_value(model, value)
+    what = f"it may assume {arn}, which is not in these templates: what that role may do is not known"
+    summary = f"{what}; --trusted {arn} says it reaches no tenant data"
+    return confirm(proof, call, model, [Witness(_ASSUME, (arn,))], summary) or Counterexample(summary)
+
+
+_ASSUME = "sts:AssumeRole"
+_SIGN = z3.Union(z3.Range("a", "z"), z3.Range("A", "Z"), z3.Range("0", "9"), z3.Re("-"), z3.Re("_"), z3.Re("/"))
+_ROLE_ARN = z3.Concat(z3.Re("arn:aws:iam::"), z3.Loop(z3.Range("0", "9"), 12, 12), z3.Re(":role/"), z3.Plus(_SIGN))
+
+
+def _call(proof: Proof, statements: Sequence[Statement]) -> Call:
     session = Session("compute", proof.scoped.spelling, proof.role.tags)
     call = proof.call("compute", session)
-    call.leading_keys = [(z3.Bool("compute names a key"), Key("compute key", frozenset(), 0))]
+    name_items(call, statements)
     return call
 
 
 def _try(proof: Proof, action: str, target: Target, arn: Text, suffix: str, what: str) -> Counterexample | None:
-    call = _call(proof)
+    call = _call(proof, relevant(proof.role, target.store) if target.store else proof.role.statements)
     reach = allowed(proof.role, call, action, target)
     if z3.is_false(reach):
         return None
@@ -137,8 +181,7 @@ def _try(proof: Proof, action: str, target: Target, arn: Text, suffix: str, what
     model = solve(target.domain, call.domain(), TRUE, reach)
     if model is None:
         return None
-    there, key = call.leading_keys[0]
-    keys = (key.read(model),) if z3.is_true(model.eval(there, model_completion=True)) else ()
+    keys = items_named(call, model)
     inside = Key(f"inside {target.store.id}", frozenset(), 0) if target.store and suffix else None
     end = suffix + (inside.read(model) if inside else "")
     found = confirm(proof, call, model, [Witness(action, arn, end, keys)], what, policy=_policy(target))

@@ -1,17 +1,16 @@
 """Which roles agent code runs with: those the user names, else what templates can tell."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeGuard
 
 from session_scoping.verify.infer import Options, Scoped
 from session_scoping.verify.model import Estate, Role
-from session_scoping.verify.naming import is_account, role_name_in
+from session_scoping.verify.properties.becoming import makes_sessions, mints, with_reachable
 from session_scoping.verify.properties.outsiders import is_trusted, outsider_of
 from session_scoping.verify.reach import AGENT_RUNTIMES, covers_action, may_be_role
 from session_scoping.verify.stores import named
-from session_scoping.verify.text import Text, Token, is_exact, lit, plain, show
+from session_scoping.verify.text import Text, Token, show
 
 
 @dataclass(frozen=True)
@@ -25,6 +24,7 @@ class ComputeRoles:
         by_service: Ids of those that are taken for an agent's because of the service that assumes them alone.
         outside: Minters whose policies are not in the templates.
         escapes: Minters that a role may become which is denied to mint.
+        beside: Minters that may run agents while another role mints for them, so that agent code may choose the tags.
         notes: What was assumed.
     """
 
@@ -33,6 +33,7 @@ class ComputeRoles:
     by_service: frozenset[str] = frozenset()
     outside: tuple[Text, ...] = ()
     escapes: tuple[Role, ...] = ()
+    beside: tuple[Role, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -53,7 +54,7 @@ def find_compute_roles(estate: Estate, scoped: Sequence[Scoped], options: Option
         )
         become = with_reachable(list(given), others, scoped)
         return ComputeRoles(tuple(become), escapes=_escapes(given, become, scoped), notes=(note,))
-    minters = [role for role in others if any(mints(role, item.role) for item in scoped)]
+    minters = [role for role in others if makes_sessions(role, scoped)]
     runtimes = [role for role in others if scoped and any(map(_may_run_agents, role.services))]
     kept_out = [role for role in others if any(_denied_to_mint(role, item.role) for item in scoped)]
     outside = _outside_minters(estate, scoped)
@@ -74,13 +75,18 @@ def find_compute_roles(estate: Estate, scoped: Sequence[Scoped], options: Option
         notes = tuple(f"{label} mints sessions and agent code does not run with it" for label in labels)
         roles = tuple(with_reachable(found, others, scoped))
         escapes = _escapes(kept_out, with_reachable(kept_out, others, scoped), scoped)
-        return ComputeRoles(roles, perhaps, by_service, strangers, escapes, notes)
+        beside = tuple(role for role in minters if role in runtimes or role in kept_out)
+        beside = tuple(role for role in beside if not _surely_denied(role, scoped))
+        return ComputeRoles(roles, perhaps, by_service, strangers, escapes, beside, notes)
     notes = tuple(
         f"{role.label} may mint any session: code that reads its credentials is not contained" for role in minters
     )
     perhaps = frozenset(role.id for role in minters if idle and role not in runtimes)
     roles = tuple(with_reachable(_distinct([*minters, *runtimes]), others, scoped))
-    return ComputeRoles(roles, perhaps, by_service, outside, notes=notes)
+    # A Deny that does not always hold says whom it was meant to keep out, where somebody else mints.
+    meant = [role for role in minters if any(_denied_to_mint(role, one.role, always=False) for one in scoped)]
+    beside = tuple(meant) if len(minters) > len(meant) or outside else ()
+    return ComputeRoles(roles, perhaps, by_service, outside, beside=beside, notes=notes)
 
 
 def _escapes(named: Sequence[Role], become: Sequence[Role], scoped: Sequence[Scoped]) -> tuple[Role, ...]:
@@ -88,7 +94,7 @@ def _escapes(named: Sequence[Role], become: Sequence[Role], scoped: Sequence[Sco
     if not any(_denied_to_mint(role, item.role) for role in named for item in scoped):
         return ()
     others = [role for role in become if role.id not in {one.id for one in named}]
-    return tuple(role for role in others if any(mints(role, item.role) for item in scoped))
+    return tuple(role for role in others if makes_sessions(role, scoped))
 
 
 def _may_run_agents(service: str) -> bool:
@@ -106,20 +112,23 @@ def _is_account(part: str | Token) -> TypeGuard[Token]:
     return isinstance(part, Token) and part.kind == "account"
 
 
-def mints(role: Role, session_role: Role) -> bool:
-    """Whether a session role's trust policy names a role."""
-    return any(
-        statement.allow
-        and any(kind == "AWS" and (text == role.arn or may_be_role(text, role)) for kind, text in statement.principals)
-        for statement in session_role.trust
-    )
+def _surely_denied(role: Role, scoped: Sequence[Scoped]) -> bool:
+    """Whether a role can make no session of those that name it."""
+    return all(_denied_to_mint(role, item.role) for item in scoped if mints(role, item.role))
 
 
-def _denied_to_mint(role: Role, session_role: Role) -> bool:
-    """Whether a role carries a Deny on assuming this very session role; one on everything is some other guardrail."""
+def _denied_to_mint(role: Role, session_role: Role, *, always: bool = True) -> bool:
+    """
+    Whether a role carries a Deny on assuming this very session role; one on everything is some other guardrail.
+
+    Args:
+        role: The role.
+        session_role: The session role.
+        always: Whether the Deny has to hold whatever the request. Default: it has to.
+    """
     return any(
         not statement.allow
-        and not statement.conditions
+        and not (always and (statement.conditions or statement.given))
         and covers_action(statement, "sts:AssumeRole")
         and session_role.arn in (statement.resources or ())
         for statement in role.identity
@@ -128,49 +137,6 @@ def _denied_to_mint(role: Role, session_role: Role) -> bool:
 
 def _distinct(roles: list[Role]) -> list[Role]:
     return list({role.id: role for role in roles}.values())
-
-
-def with_reachable(found: list[Role], others: list[Role], scoped: Sequence[Scoped]) -> list[Role]:
-    """
-    Add the roles a compute role may become: what it may assume, and what it may hand to a service by name.
-
-    Who mints is left out of what it may hand on: `compute-isolation` fails on that.
-    """
-    found, ids = list(found), {role.id for role in found}
-    minters = {role.id for role in others if any(mints(role, item.role) for item in scoped)}
-    for role in found:
-        handed = _handed_on(role)
-        for other in (other for other in others if other.id not in ids):
-            passed = other.arn in handed and other.id not in minters
-            if passed or mints(role, other) or _lets_in(other, _may_assume(role, other)):
-                found.append(other)
-                ids.add(other.id)
-    return found
-
-
-def _may_assume(role: Role, other: Role) -> bool:
-    """Whether a role's own policies may let it assume another."""
-    grants = (s for s in role.identity if s.allow and not s.problem and covers_action(s, "sts:AssumeRole"))
-    texts = [text for statement in grants for text in statement.resources or (lit("*"),)]
-    return any(not is_exact(text) or role_name_in(text) is None or may_be_role(text, other) for text in texts)
-
-
-def _is_its_account(text: Text, role: Role) -> bool:
-    written = "".join(re.findall(r"\d{12}", plain(text) or ""))
-    return is_account(text) and (not written or not role.account or written == role.account)
-
-
-def _handed_on(role: Role) -> set[Text]:
-    """Return the ARNs a role may pass to a service, as its policies spell them."""
-    grants = (s for s in role.identity if s.allow and not s.problem and covers_action(s, "iam:PassRole"))
-    return {text for statement in grants for text in statement.resources or ()}
-
-
-def _lets_in(role: Role, assumes: bool) -> bool:
-    """Whether a role's trust policy lets in callers of its account whom it does not name."""
-    pairs = [pair for s in role.trust if s.allow and covers_action(s, "sts:AssumeRole") for pair in s.principals]
-    # Everybody is named by `*`, so that nobody of the account needs a policy of his own besides.
-    return any(kind == "*" or (assumes and kind == "AWS" and _is_its_account(text, role)) for kind, text in pairs)
 
 
 def _outside_minters(estate: Estate, scoped: Sequence[Scoped]) -> tuple[Text, ...]:

@@ -6,9 +6,9 @@ from dataclasses import replace
 from session_scoping.verify.actions import ASSUME
 from session_scoping.verify.infer import Scoped
 from session_scoping.verify.model import Estate, Role, Statement, Store
+from session_scoping.verify.properties.becoming import makes_sessions, with_reachable
 from session_scoping.verify.properties.callers import as_seen, strangers
 from session_scoping.verify.properties.compute import prove_compute
-from session_scoping.verify.properties.compute_roles import mints, with_reachable
 from session_scoping.verify.properties.federation import lets_many_in
 from session_scoping.verify.properties.outsiders import is_trusted, outsider_of
 from session_scoping.verify.reach import covers_action
@@ -75,7 +75,7 @@ def prove_door(
     sessions = {item.role.id for item in scoped}
     others = [other for other in estate.roles.values() if other.id not in sessions]
     for became in with_reachable([role], others, scoped):
-        if any(mints(became, item.role) for item in scoped):
+        if makes_sessions(became, scoped):
             detail = f"{why}, and {became.label} makes sessions with any tags"
             return Result(rule, role.label, status, detail, location=role.id)
         result = prove_compute(estate, became, list(stores))

@@ -2,6 +2,7 @@
 
 import re
 
+from session_scoping.aws.actions import action as tabled
 from session_scoping.verify.arns import is_open
 from session_scoping.verify.matching import split_fields
 from session_scoping.verify.symbolic.policies import Target
@@ -56,6 +57,36 @@ def may_be_access_point(pattern: Pattern) -> bool:
     head = fields[5][0] if isinstance(fields[5][0], str) else ""
     name = "accesspoint"
     return head.startswith(name) or (name.startswith(head) and fields[5] != (head,))
+
+
+def may_name(pattern: Pattern, action: str) -> bool:
+    """
+    Whether a resource entry may name something an action acts on: one of its resource types, or `*` where it has none.
+
+    Source: IAM guide, reference_policies_elements_resource: an action without resource types needs `*`.
+    """
+    found = tabled(action)
+    fields = split_fields(pattern)
+    if found is None or len(fields) != 6 or any(isinstance(part, Wildcard) for part in fields[0]):
+        return True
+    return any(_may_be_of(fields, resource.arn) for resource in found.resources)
+
+
+def _may_be_of(fields: tuple[Pattern, ...], arn: str) -> bool:
+    """Whether the fields of an entry may be those of an ARN with placeholders, as far as their beginnings tell."""
+    theirs = arn.split(":", 5)
+    if len(theirs) != 6:
+        return True
+    if any(bool(fields[at]) != bool(theirs[at]) for at in (3, 4)):
+        return False  # a bucket's ARN has neither Region nor account, an access point's has both
+    for at in (2, 5):
+        ours = fields[at]
+        mine = _begin(ours)
+        other = theirs[at].partition("${")[0]
+        shared = min(len(mine), len(other))
+        if mine[:shared] != other[:shared] or (ours == (mine,) and not mine.startswith(other)):
+            return False
+    return True
 
 
 _WILD = {"*": "\ue000", "?": "\ue001"}

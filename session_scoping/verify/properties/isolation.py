@@ -4,12 +4,20 @@ from collections.abc import Callable, Sequence
 
 import z3
 
-from session_scoping.verify.actions import FUTURE, KEYED, OBJECT
+from session_scoping.verify.actions import on_items
 from session_scoping.verify.arns import of_another_service, strip_loosely
 from session_scoping.verify.formats import tags_in
 from session_scoping.verify.matching import parsed, split_fields
 from session_scoping.verify.model import Statement, Store
-from session_scoping.verify.properties.base import Proof, Witness, classes, confirm, relevant
+from session_scoping.verify.properties.base import (
+    Proof,
+    Witness,
+    classes,
+    confirm,
+    elements_needed,
+    items_named,
+    relevant,
+)
 from session_scoping.verify.properties.samples import sample_attempt, sample_crossing
 from session_scoping.verify.properties.sharing import doubt_about_sharing, show_pattern, unused_tags
 from session_scoping.verify.reach import covers_action
@@ -25,7 +33,6 @@ from session_scoping.verify.text import Pattern, Unmodelled, Variable
 
 PARTITION = "partition-isolation"
 OBJECTS = "object-isolation"
-_ELEMENTS_MAX = 8
 
 
 def prove_store(proof: Proof, store: Store) -> Result:
@@ -56,7 +63,7 @@ def object_patterns(statements: Sequence[Statement], proof: Proof, store: Store)
     """Return everything keys of the store may be compared with."""
     found: list[Pattern] = list(proof.scoped.formats[store.id])
     for statement in statements:
-        if not any(covers_action(statement, action) for action in (*OBJECT, FUTURE[1])):
+        if not any(covers_action(statement, action) for action in on_items("bucket")):
             # Compared with no key; an id of another service in it would only coarsen how keys are cut.
             continue
         for text in (*(statement.resources or ()), *statement.not_resources):
@@ -98,26 +105,6 @@ def leading_patterns(statements: Sequence[Statement], proof: Proof, store: Store
     return found
 
 
-def elements_needed(statements: Sequence[Statement]) -> int:
-    """
-    Return how many elements of dynamodb:LeadingKeys a smallest counterexample can need.
-
-    One foreign key, one for each ForAnyValue of an Allow, one for each ForAllValues of a Deny it must escape.
-
-    Raises:
-        UnmodelledError: It takes more than can be tried.
-    """
-    needed = 1
-    for statement in statements:
-        for condition in statement.conditions:
-            if condition.key.lower() == LEADING_KEYS:
-                prefix = condition.operator.lower().partition(":")[0]
-                needed += prefix == ("foranyvalue" if statement.allow else "forallvalues")
-    if needed > _ELEMENTS_MAX:
-        raise UnmodelledError(f"{needed} conditions on dynamodb:LeadingKeys interact")
-    return needed
-
-
 def may_hold(proof: Proof) -> Callable[[Variable, str], bool]:
     """Return whether a policy variable's value may hold a character, for sessions of a role."""
     return lambda variable, character: tag_may_hold(proof.role, variable, character, proof.inherited())
@@ -127,7 +114,7 @@ def _partition(proof: Proof, store: Store) -> _Outcome:
     statements = relevant(proof.role, store)
     place = where_granted(store, statements)
     a, b = proof.admission("A"), proof.admission("B")
-    actions = classes(statements, (*KEYED, FUTURE[0]))
+    actions = classes(statements, on_items("table"))
     bare = proof.call("A bare", a.session)
     target = store_target(place, None, bare.lookup)
     for action in actions:
@@ -158,11 +145,7 @@ def _partition(proof: Proof, store: Store) -> _Outcome:
             disjunction([theirs(a.session), shared(a.session)]),
         )  # fmt: skip
         if model is not None:
-            used = tuple(
-                key.read(model)
-                for there, key in call.leading_keys
-                if z3.is_true(model.eval(there, model_completion=True))
-            )
+            used = items_named(call, model)
             summary = f"a session reaches the partition of another session in {store.label}"
             return _verdict(proof, call, model, [Witness(action, place.arn, "", used)], summary, b.session, store)
     return Status.PROVED, f"only partitions {_formats(proof, store)}", None
@@ -171,7 +154,7 @@ def _partition(proof: Proof, store: Store) -> _Outcome:
 def _objects(proof: Proof, store: Store) -> _Outcome:
     statements = relevant(proof.role, store)
     a, b = proof.admission("A"), proof.admission("B")
-    actions = classes(statements, (*OBJECT, FUTURE[1]))
+    actions = classes(statements, on_items("bucket"))
     key = key_for("key", object_patterns(statements, proof, store), may_hold(proof))
     call, other = proof.call("A", a.session), proof.call("B", b.session)
     target = store_target(store, key, call.lookup)

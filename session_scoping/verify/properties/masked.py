@@ -43,12 +43,18 @@ def prove_session_grants(proof: Proof, neighbours: Mapping[str, Sequence[Proof]]
 
 
 def prove_compute_grants(
-    estate: Estate, role: Role, stores: list[Store], *, perhaps_broker: bool = False, judged: Collection[Text] = ()
+    estate: Estate,
+    role: Role,
+    stores: list[Store],
+    *,
+    perhaps_broker: bool = False,
+    judged: Collection[Text] = (),
+    trusted: Sequence[str] = (),
 ) -> Result:
     """Prove that a compute role reaches no tenant data even without the Denies on it."""
     if not _has_denies(role, stores):
         return _nothing_masked(role)
-    prove = partial(prove_compute, estate, perhaps_broker=perhaps_broker, judged=judged)
+    prove = partial(prove_compute, estate, perhaps_broker=perhaps_broker, judged=judged, trusted=trusted)
     pair = (partial(prove, _bare_role(role), list(map(_bare_store, stores))), partial(prove, role, stores))
     return _first_masked(role, [pair])
 

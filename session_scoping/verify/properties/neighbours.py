@@ -5,16 +5,23 @@ from dataclasses import replace
 
 import z3
 
-from session_scoping.verify.actions import FUTURE, KEYED, OBJECT
+from session_scoping.verify.actions import on_items
 from session_scoping.verify.arns import strip_loosely
 from session_scoping.verify.formats import tags_in
 from session_scoping.verify.infer import Scoped
 from session_scoping.verify.model import Role, Store
-from session_scoping.verify.properties.base import Proof, Witness, classes, confirm, relevant
+from session_scoping.verify.properties.base import (
+    Proof,
+    Witness,
+    classes,
+    confirm,
+    elements_needed,
+    items_named,
+    relevant,
+)
 from session_scoping.verify.properties.derivation import tool_of
 from session_scoping.verify.properties.entries import disjoint
 from session_scoping.verify.properties.isolation import (
-    elements_needed,
     leading_patterns,
     may_hold,
     object_patterns,
@@ -75,7 +82,7 @@ def _reached(proof: Proof, store: Store) -> list[Pattern] | None:
     found: list[Pattern] = []
     lookup = proof.call("A", proof.admission("A").session).lookup
     target = store_target(store, Key("any", frozenset(), 0), lookup)
-    touching = (s for s in relevant(proof.role, store) if any(covers_action(s, a) for a in (*OBJECT, FUTURE[1])))
+    touching = (s for s in relevant(proof.role, store) if any(covers_action(s, a) for a in on_items("bucket")))
     grants = [statement for statement in touching if statement.allow]
     for statement in grants if store.kind == "bucket" else ():
         for text in statement.resources or (lit("*"),):
@@ -108,7 +115,7 @@ def crossing_between(proof: Proof, neighbour: Proof, store: Store) -> Counterexa
         call.leading_keys = [(z3.Bool(f"A uses {i}") if i else TRUE, key) for i, key in enumerate(keys)]
     theirs = _theirs(neighbour, store, keys[0], a.session, b.session, other)
     place = where_granted(store, statements)
-    actions = (*KEYED, FUTURE[0]) if store.kind == "table" else (*OBJECT, FUTURE[1])
+    actions = on_items(store.kind)
     for action in classes(relevant(proof.role, store), actions):
         target = store_target(place, None if store.kind == "table" else keys[0], call.lookup)
         reach = allowed(proof.role, call, action, target)
@@ -155,8 +162,7 @@ def _confirmed(
     if store.kind == "bucket":
         witness = Witness(action, store.arn, "/" + keys[0].read(model))
     else:
-        named = [key for there, key in call.leading_keys if z3.is_true(model.eval(there, model_completion=True))]
-        witness = Witness(action, store.arn, "", tuple(key.read(model) for key in named))
+        witness = Witness(action, store.arn, "", items_named(call, model))
     victim = neighbour.admission("B").session
     found = confirm(proof, call, model, [witness], summary, victim=victim, policy=store.policy)
     if found is None:

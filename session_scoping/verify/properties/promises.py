@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import z3
 
+from session_scoping.aws.keys import is_list
 from session_scoping.verify.actions import ASSUME
 from session_scoping.verify.arns import is_open
 from session_scoping.verify.model import Role, Statement
@@ -13,7 +14,7 @@ from session_scoping.verify.properties.session_tags import replay_mint
 from session_scoping.verify.reach import PRINCIPAL_TAG, covers_action
 from session_scoping.verify.report import Counterexample
 from session_scoping.verify.symbolic.calls import Call
-from session_scoping.verify.symbolic.conditions import MULTIVALUED, UnmodelledError
+from session_scoping.verify.symbolic.conditions import UnmodelledError
 from session_scoping.verify.symbolic.policies import Target, allowed, caller_of, resource_pattern
 from session_scoping.verify.symbolic.solver import solve
 from session_scoping.verify.symbolic.strings import Bool, match_string
@@ -90,19 +91,15 @@ def _loosened(proof: Proof) -> Role:
     resource policies grant it counts as its own. A boundary's Denies hold, its Allows are not counted on.
     """
     denies = (*proof.role.identity, *(proof.role.boundary or ()))
-    kept = [s for s in denies if not s.allow and not any(_is_list(c.key) for c in s.conditions)]
+    kept = [s for s in denies if not s.allow and not any(is_list(c.key.lower()) for c in s.conditions)]
     direct = [s for store in proof.estate.stores.values() for s in store.policy if s.allow]
     named = [s for s in direct if not z3.is_false(caller_of(proof.role).may(s))]
     grants = [_without_lists(s) for s in (*proof.role.identity, *named) if s.allow]
     return replace(proof.role, identity=(*grants, *kept), boundary=None)
 
 
-def _is_list(key: str) -> bool:
-    return key.lower() in MULTIVALUED
-
-
 def _without_lists(statement: Statement) -> Statement:
-    return replace(statement, conditions=tuple(c for c in statement.conditions if not _is_list(c.key)))
+    return replace(statement, conditions=tuple(c for c in statement.conditions if not is_list(c.key.lower())))
 
 
 def _probes(role: Role) -> list[str]:

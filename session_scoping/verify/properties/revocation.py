@@ -8,7 +8,7 @@ import z3
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.metadata import REVOKED
 from session_scoping.contract.revocations import ISSUE_TIME, RevokedSessions, from_text
-from session_scoping.verify.actions import EVERYTHING
+from session_scoping.verify.actions import everything
 from session_scoping.verify.model import Role, Statement
 from session_scoping.verify.properties.base import Proof, Witness, confirm
 from session_scoping.verify.reach import PRINCIPAL_TAG
@@ -143,6 +143,6 @@ def _any(proof: Proof) -> Iterator[Witness]:
         "s3": (arns.get("bucket", lit("arn:aws:s3:::bucket")), "/key"),
     }
     left_out = [action for s in proof.role.identity if not s.allow for action in s.not_actions]
-    for action in (*EVERYTHING, *(text.replace("*", "ZzFutureAction").replace("?", "z") for text in left_out)):
+    for action in (*everything(), *(text.replace("*", "ZzFutureAction").replace("?", "z") for text in left_out)):
         resource, suffix = homes.get(action.partition(":")[0], (lit("*"), ""))
         yield Witness(action, resource, suffix)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import product
 
-from session_scoping.verify.actions import ASSUME, KEYED, OBJECT, TAG_SESSION
+from session_scoping.verify.actions import ASSUME, KEYED, TAG_SESSION, on_objects
 from session_scoping.verify.binding import Binding, tag_context
 from session_scoping.verify.conditions import UnmodelledOperatorError
 from session_scoping.verify.decision import Decision, PolicySet, Request, decide
@@ -90,7 +90,7 @@ def own_requests(proof: Proof, store: Store, tags: dict[str, str]) -> Iterator[R
         key = own_key(pattern, tags, binding)
         if key is None:
             continue
-        for action in KEYED if store.kind == "table" else OBJECT:
+        for action in KEYED if store.kind == "table" else on_objects():
             if store.kind == "table":
                 yield Request(action, arn, {**context, "dynamodb:LeadingKeys": [key]}, principal, "session")
             else:
@@ -144,7 +144,7 @@ def _crossing(proof: Proof, store: Store, apart: Callable[[Pattern], frozenset[s
     callers = candidates[:4]
     identity, resource = binding.statements(proof.role.identity), binding.statements(store.policy)
     boundary = None if proof.role.boundary is None else binding.statements(proof.role.boundary)
-    for action in classes([*identity, *(boundary or ()), *resource], KEYED if store.kind == "table" else OBJECT):
+    for action in classes([*identity, *(boundary or ()), *resource], KEYED if store.kind == "table" else on_objects()):
         policies = PolicySet(
             tuple(s for s in identity if covers_action(s, action)),
             None if boundary is None else tuple(s for s in boundary if covers_action(s, action)),
@@ -172,7 +172,7 @@ def _shared_by_all(proof: Proof, store: Store) -> Counterexample | None:
     other = next((tags for tags in candidates if differ(candidates[0], tags, proof.scoped.identity)), None)
     if other is None:
         return None
-    for action in classes(relevant(proof.role, store), KEYED if store.kind == "table" else OBJECT):
+    for action in classes(relevant(proof.role, store), KEYED if store.kind == "table" else on_objects()):
         witness = Witness(action, store.arn, suffix, keys)
         found = attempt(proof, candidates[0], witness, summary, store.policy)
         if found and attempt(proof, other, witness, summary, store.policy):

@@ -2,13 +2,11 @@
 
 from collections.abc import Iterator
 
-import z3
-
-from session_scoping.verify.actions import INVOKE, KEYED, OBJECT
+from session_scoping.verify.actions import INVOKE, KEYED, on_objects
 from session_scoping.verify.binding import Binding, tag_context
 from session_scoping.verify.decision import PolicySet, Request, decide
 from session_scoping.verify.model import Statement
-from session_scoping.verify.properties.base import Proof, classes
+from session_scoping.verify.properties.base import Proof, classes, name_items
 from session_scoping.verify.properties.entries import entry_arn
 from session_scoping.verify.properties.samples import own_requests, sample_tags
 from session_scoping.verify.reach import covers_action
@@ -50,7 +48,7 @@ def prove_session_policy(proof: Proof, policy: tuple[Statement, ...]) -> Result:
 
 def _call(proof: Proof) -> Call:
     call = proof.call("A", proof.admission("A").session)
-    call.leading_keys = [(z3.Bool("A names a key"), Key("any key", frozenset(), 0))]
+    name_items(call, ())
     return call
 
 
@@ -59,7 +57,7 @@ def _targets(proof: Proof, policy: tuple[Statement, ...]) -> Iterator[tuple[str,
     for store in proof.scoped.stores:
         inside = None if store.kind == "table" else Key(f"inside {store.id}", frozenset(), 0)
         statements = [*proof.role.identity, *store.policy, *policy]
-        for action in classes(statements, KEYED if store.kind == "table" else OBJECT):
+        for action in classes(statements, KEYED if store.kind == "table" else on_objects()):
             yield action, store_target(store, inside, lookup)
 
 

@@ -5,14 +5,15 @@ from dataclasses import replace
 
 import z3
 
-from session_scoping.verify.actions import BUCKET, FUTURE, KEY_USE, KEYED, OBJECT, OBJECT_ADMIN, PARTIQL, UNKEYED
+from session_scoping.verify.actions import SERVICE, acting_on
 from session_scoping.verify.decision import PolicySet, Request, decide
 from session_scoping.verify.model import Estate, Statement, Store
-from session_scoping.verify.properties.base import classes
+from session_scoping.verify.properties.base import classes, items_named, name_items
 from session_scoping.verify.properties.callers import Stranger, as_seen, strangers
 from session_scoping.verify.properties.outsiders import is_trusted, outsiders_of
 from session_scoping.verify.reach import covers_action
 from session_scoping.verify.report import Counterexample, Result, Status
+from session_scoping.verify.representatives import further
 from session_scoping.verify.symbolic.calls import Call
 from session_scoping.verify.symbolic.conditions import UnmodelledError
 from session_scoping.verify.symbolic.policies import Target, encode_statement
@@ -24,20 +25,9 @@ from session_scoping.verify.text import show
 
 RULE = "no-external-access"
 TENANT_DATA = "tenant data"
-# Who may grant a key's use, or write its policy, may use it.
-_ON_KEY = (
-    *KEY_USE,
-    "kms:CreateGrant",
-    "kms:DeriveSharedSecret",
-    "kms:GenerateDataKeyPair",
-    "kms:PutKeyPolicy",
-    FUTURE[2],
-)
-_DIRECT = {"table": (*KEYED, *PARTIQL, *UNKEYED, FUTURE[0]), "bucket": (*BUCKET, FUTURE[1]), "key": _ON_KEY}
 _DELIVERY = ("s3:PutObject", "s3:PutObjectAcl", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey")
 _SERVING = {"cloudfront.amazonaws.com"}
 """Services that answer the public. Source: CloudFront guide, private-content-restricting-access-to-s3."""
-_INSIDE = {"table": (*KEYED, *PARTIQL, *UNKEYED, FUTURE[0]), "bucket": (*OBJECT, *OBJECT_ADMIN, FUTURE[1]), "key": ()}
 
 
 def prove_no_strangers(estate: Estate, stores: Sequence[Store], trusted: Sequence[str]) -> Result:
@@ -92,7 +82,7 @@ def _let_in(
 
 def _served(store: Store, trusted: Sequence[str]) -> Iterator[str]:
     """Yield the services that hand on what they read, whoever asks them, and whichever resource they do it for."""
-    reads = [action for action in _INSIDE[store.kind] if action not in _DELIVERY]
+    reads = [action for action in acting_on(store.kind, inside=True) if action not in _DELIVERY]
     for statement in store.policy:
         names = [show(text) for kind, text in statement.principals if kind == "Service"]
         meant = any(is_trusted(value, trusted) for condition in statement.conditions for value in condition.values)
@@ -115,7 +105,11 @@ def _result(
 
 
 def _on_data(statement: Statement, store: Store) -> bool:
-    return any(covers_action(statement, action) for action in (*_DIRECT[store.kind], *_INSIDE[store.kind]))
+    return any(
+        covers_action(statement, action)
+        for inside in (False, True)
+        for action in _on(store, (statement,), inside=inside)
+    )
 
 
 def _entering(store: Store, stranger: Stranger) -> Counterexample | None:
@@ -126,25 +120,35 @@ def _entering(store: Store, stranger: Stranger) -> Counterexample | None:
     key = Key(f"of a stranger inside {store.id}", frozenset(), 0)
     for action, inside in _attempts(store, seen, stranger):
         call = Call("stranger")
-        row = Key("of a stranger", frozenset(), 0)
-        call.leading_keys = [(z3.Bool("a stranger names a key"), row)]
+        name_items(call, seen)
         target = store_target(store, key if inside else None, call.lookup)
         model = solve(target.domain, call.domain(), *_lets_through(seen, call, action, target))
         if model is None:
             continue
         end = "/" + key.read(model) if inside else ""
-        named = z3.is_true(model.eval(call.leading_keys[0][0], model_completion=True))
-        context: dict[str, str | list[str]] = {**free_context(call, model)}
-        context |= {"dynamodb:LeadingKeys": [row.read(model)]} if named else {}
+        named = items_named(call, model)
+        context = {**free_context(call, model), **({"dynamodb:LeadingKeys": list(named)} if named else {})}
         return _replayed(store, stranger, seen, model, action, end, context)
     return None
 
 
 def _attempts(store: Store, seen: Sequence[Statement], stranger: Stranger) -> Iterator[tuple[str, bool]]:
-    for actions, inside in ((_DIRECT[store.kind], False), (_INSIDE[store.kind], True)):
+    for inside in (False, True):
+        actions = _on(store, seen, inside=inside)
         # Services deliver logs and reports by writing and encrypting, which shows them nothing.
         wanted = [action for action in actions if not (stranger.service and action in _DELIVERY)]
         yield from ((action, inside) for action in classes(seen, wanted))
+
+
+def _on(store: Store, policy: Sequence[Statement], *, inside: bool) -> tuple[str, ...]:
+    """Return the actions on a store, or inside it, those that a policy spells out and the table lacks included."""
+    known = acting_on(store.kind, inside=inside)
+    if inside and store.kind == "key":
+        return ()
+    if inside and store.kind == "table":
+        known = (*acting_on("table"), *known)
+    limits = tuple(p for s in policy if not s.allow for p in (*(s.actions or ()), *s.not_actions))
+    return (*known, *further(policy, limits, SERVICE[store.kind]))
 
 
 def _lets_through(seen: Sequence[Statement], call: Call, action: str, target: Target) -> tuple[z3.BoolRef, z3.BoolRef]:

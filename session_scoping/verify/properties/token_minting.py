@@ -1,16 +1,18 @@
 """`token-minting`: where tokens decide, no agent code and no session makes a session, or forges what decides."""
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any
 
 import z3
 from z3 import z3util
 
+from session_scoping.aws.effects import Effect, judgement
 from session_scoping.contract import metadata as promises
-from session_scoping.verify.actions import TAG_SESSION
+from session_scoping.verify.actions import TAG_SESSION, acting_on, everything
 from session_scoping.verify.infer import Scoped, scope_without_tags
 from session_scoping.verify.model import Estate, Role, Statement
-from session_scoping.verify.properties.base import Proof, Witness, classes, confirm
+from session_scoping.verify.properties.base import Proof, Witness, classes, confirm, items_named, name_items
 from session_scoping.verify.properties.derivation import role_target
 from session_scoping.verify.reach import MINTING_ENTRY, REQUEST_TAG, covers_action, mode_of
 from session_scoping.verify.report import Counterexample, Result, Status
@@ -25,47 +27,35 @@ from session_scoping.verify.text import Text, show
 RULE = "token-minting"
 _ENTRIES = (*MINTING_ENTRY.values(), "sts:AssumeRoleWithSAML")
 
-# What would let somebody sign a token, change what a token is worth, or take a revocation back.
-# Source: service authorization reference of KMS, Lambda, IAM, DynamoDB, S3, CloudFront and Route 53.
+_ANY = frozenset(Effect)
+_CHANGE = frozenset({Effect.WRITE, Effect.GRANT, Effect.TAG, Effect.BECOME})
+# What would let somebody sign a token, change what a token is worth, or take a revocation back: Metadata that names
+# resources -> their kinds, and the effects that count. A key set and a zone's records are there to be read.
 _FORGING = {
-    promises.SIGNING_KEYS: ("kms:Sign", "kms:CreateGrant", "kms:PutKeyPolicy"),
-    promises.MINTING_FUNCTIONS: (
-        "lambda:AddPermission",
-        "lambda:UpdateFunctionCode",
-        "lambda:UpdateFunctionConfiguration",
-    ),
-    promises.MINTING_ROLES: (
-        "iam:AttachRolePolicy",
-        "iam:PassRole",
-        "iam:PutRolePolicy",
-        "iam:UpdateAssumeRolePolicy",
-        "sts:AssumeRole",
-    ),
-    promises.MINTING_TABLES: (
-        # Reading changes nothing, but `allowed-actions` leaves keyed access to the properties of each table.
-        "dynamodb:BatchGetItem",
-        "dynamodb:GetItem",
-        "dynamodb:Query",
-        "dynamodb:BatchWriteItem",
-        "dynamodb:DeleteItem",
-        "dynamodb:DeleteTable",
-        "dynamodb:PutItem",
-        "dynamodb:PutResourcePolicy",
-        "dynamodb:UpdateItem",
-        "dynamodb:UpdateTable",
-    ),
-    promises.MINTING_BUCKETS: ("s3:DeleteObject", "s3:PutBucketPolicy", "s3:PutObject"),
-    promises.MINTING_DISTRIBUTIONS: ("cloudfront:AssociateAlias", "cloudfront:UpdateDistribution"),
-    promises.MINTING_ZONES: ("route53:ChangeResourceRecordSets",),
+    promises.SIGNING_KEYS: (("kms:key",), _ANY - {Effect.READ}),
+    promises.MINTING_FUNCTIONS: (("lambda:function",), _CHANGE),
+    promises.MINTING_ROLES: (("iam:role",), _CHANGE),
+    # Reading changes nothing, but `allowed-actions` leaves keyed access to the properties of each table.
+    promises.MINTING_TABLES: (("dynamodb:table",), _ANY),
+    promises.MINTING_BUCKETS: (("s3:bucket", "s3:object"), _CHANGE),
+    promises.MINTING_DISTRIBUTIONS: (("cloudfront:distribution",), _CHANGE),
+    promises.MINTING_ZONES: (("route53:hostedzone",), _CHANGE),
 }
 # What would open the session role's trust, or take the guards off whoever asks.
-_REWRITING = (
-    "iam:AttachRolePolicy",
-    "iam:DeleteRolePolicy",
-    "iam:DetachRolePolicy",
-    "iam:PutRolePolicy",
-    "iam:UpdateAssumeRolePolicy",
-)
+_REWRITING = frozenset({Effect.GRANT})
+
+
+@cache
+def _actions_with(kinds: tuple[str, ...], effects: frozenset[Effect]) -> tuple[str, ...]:
+    """Return the actions that have one of some effects on a kind of resource that a statement names."""
+    found = (name for name in everything() if any(judgement(name).where_named(kind) & effects for kind in kinds))
+    # Route 53 has no table: this changes records, which `route53:*` covers too.
+    zones = ("route53:ChangeResourceRecordSets",) if "route53:hostedzone" in kinds else ()
+    return (*(name for name in found if name not in _MARKING), *zones)
+
+
+_MARKING = {"sts:SetContext", "sts:SetSourceIdentity", "sts:TagSession"}
+"""What marks a session that another action makes."""
 
 
 def promised(role: Role, key: str) -> list[Text]:
@@ -157,8 +147,9 @@ def _can_lack_identity(proof: Proof) -> bool:
 
 
 def _forges(proof: Proof, attacker: Role, session: Proof | None) -> Counterexample | None:
-    wanted = [(arn, actions) for key, actions in _FORGING.items() for arn in promised(proof.role, key)]
-    wanted += [(arn, _REWRITING) for arn in dict.fromkeys((proof.role.arn, attacker.arn))]
+    wanted = [(arn, _actions_with(*how)) for key, how in _FORGING.items() for arn in promised(proof.role, key)]
+    rewriting = _actions_with(("iam:role",), _REWRITING)
+    wanted += [(arn, rewriting) for arn in dict.fromkeys((proof.role.arn, attacker.arn))]
     for arn, actions in wanted:
         for action, target, suffix, policy, must in _attempts(proof, attacker, session, arn, actions):
             if found := _try(proof, attacker, session, action, arn, target, suffix, policy, must):
@@ -182,7 +173,7 @@ def _attempts(
             target = role_target(role, proof.estate, lookup) if role else other_target(arn, lookup)
             becoming = role is not None and action == "sts:AssumeRole"
             yield action, target, "", policy if becoming else (), becoming
-        elif store.kind == "bucket" and action.endswith("Object"):
+        elif store.kind == "bucket" and action in acting_on("bucket", inside=True):
             yield action, store_target(store, _inside(), lookup), "/", store.policy, False
         else:
             yield action, store_target(store, None, lookup), "", store.policy, False
@@ -198,7 +189,7 @@ def _call(proof: Proof, attacker: Role, session: Proof | None) -> Call:
     else:
         alone = Proof(proof.estate, scope_without_tags(attacker, proof.estate, []))
         call = alone.call("compute", Session("compute", alone.scoped.spelling, attacker.tags))
-    call.leading_keys = [(z3.Bool("a key is named"), Key("row", frozenset(), 0))]
+    name_items(call, attacker.statements)
     return call
 
 
@@ -225,8 +216,7 @@ def _try(
         return None
     who = "a session" if attacker is proof.role else f"a session of {attacker.label}" if session else attacker.label
     summary = f"{who} may {action} on {show(arn)}, which decides what a token is worth"
-    there, key = call.leading_keys[0]
-    keys = (key.read(model),) if z3.is_true(model.eval(there, model_completion=True)) else ()
+    keys = items_named(call, model)
     end = suffix + (_inside().read(model) if suffix else "")
     caller = Proof(proof.estate, Scoped(attacker, (), proof.scoped.spelling, []))
     found = confirm(caller, call, model, [Witness(action, arn, end, keys)], summary, policy=policy, must=must)

@@ -2,7 +2,7 @@
 
 import z3
 
-from session_scoping.verify.actions import KEYED, OBJECT
+from session_scoping.verify.actions import on_items
 from session_scoping.verify.model import Store
 from session_scoping.verify.properties.base import Proof, Witness, confirm, relevant
 from session_scoping.verify.properties.isolation import leading_patterns, may_hold, object_patterns
@@ -46,7 +46,7 @@ def _possible(proof: Proof, store: Store) -> bool:
     admission = proof.admission("A")
     statements = relevant(proof.role, store)
     doubtful = False
-    for action in KEYED if store.kind == "table" else OBJECT:
+    for action in on_items(store.kind):
         call = proof.call("A", admission.session)
         if store.kind == "table":
             key = key_for("own", leading_patterns(statements, proof, store), may_hold(proof))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import z3
 
+from session_scoping.aws.keys import Presence, carried, is_defined
 from session_scoping.verify.reach import PRINCIPAL_TAG, REQUEST_TAG
 from session_scoping.verify.symbolic.strings import FALSE, TRUE, Bool, Key, conjunction, disjunction, string_value
 from session_scoping.verify.symbolic.tokens import constant, token_constant, token_domain
@@ -76,7 +77,9 @@ class Session:
 @dataclass
 class Call:
     """
-    One request of a session: condition keys it fixes, everything else free.
+    One request of a session: which condition keys it carries is AWS's data on its action, and their values are free.
+
+    What the caller, the network or a resource says is free; what AWS says of the caller is fixed.
 
     Attributes:
         label: Prefix of its z3 constants.
@@ -96,22 +99,34 @@ class Call:
     dated: set[str] = field(default_factory=set)
     atoms: dict[str, tuple[object, bool]] = field(default_factory=dict)
 
-    def single(self, key: str) -> tuple[Bool, z3.SeqRef]:
-        """Return whether a single-valued condition key is in the request, and its value."""
+    def single(self, key: str, action: str = "") -> tuple[Bool, z3.SeqRef]:
+        """
+        Return whether a single-valued condition key is in the request, and its value.
+
+        Args:
+            key: The key, in lower case.
+            action: The action of the request. Default: any, so that it may carry every key or none.
+        """
         if key.startswith(PRINCIPAL_TAG):
             if self.session is None:
                 return self._free(key)
             return self.session.principal_tag(key.removeprefix(PRINCIPAL_TAG))
-        if key.startswith(REQUEST_TAG):
+        if key.startswith(REQUEST_TAG) and self.minted:
             name = key.removeprefix(REQUEST_TAG)
-            if self.minted and name in self.minted.keys:
+            if name in self.minted.keys:
                 return self.minted.carried(name), self.minted.value(name)
             return FALSE, z3.StringVal("")
         if key in self.fixed:
             self.asked.add(key)
             terms = [token_constant(p) if isinstance(p, Token) else constant(p) for p in self.fixed[key]]
             return TRUE, terms[0] if len(terms) == 1 else z3.Concat(*terms)
-        return self._free(key)
+        return self._free(key) if self.may_carry(key, action) else (FALSE, z3.StringVal(""))
+
+    def may_carry(self, key: str, action: str) -> bool:
+        """Whether a request of an action may carry a key; whatever makes a session may carry all of STS's."""
+        if not action or self.minted is not None or not is_defined(key):
+            return True
+        return carried(action, key).presence is not Presence.NEVER
 
     def moment(self, key: str) -> tuple[Bool, z3.ArithRef]:
         """
@@ -134,4 +149,5 @@ class Call:
     def domain(self) -> Bool:
         """Return the constraints on the elements of `dynamodb:LeadingKeys`, and on fixed keys that were asked for."""
         tokens = [part for key in sorted(self.asked) for part in self.fixed[key] if isinstance(part, Token)]
-        return conjunction([*(key.domain() for _, key in self.leading_keys), *map(token_domain, tokens)])
+        domains = (key.domain() for _, key in self.leading_keys)
+        return conjunction([*domains, *map(token_domain, tokens)])

@@ -7,6 +7,8 @@ from decimal import Decimal
 
 import z3
 
+from session_scoping.aws.keys import is_list
+from session_scoping.aws.table import tabled_services
 from session_scoping.verify.conditions import UnmodelledOperatorError, is_negated, moment, split_operator
 from session_scoping.verify.matching import parsed, pattern_regex
 from session_scoping.verify.model import Condition
@@ -28,32 +30,8 @@ from session_scoping.verify.text import Pattern, Text, Token, Unmodelled, Variab
 
 LEADING_KEYS = "dynamodb:leadingkeys"
 _TAG_LISTS = {"aws:tagkeys", "sts:transitivetagkeys"}
-# Keys with several values, from the service authorization reference. Set operators are for these.
-MULTIVALUED = {
-    LEADING_KEYS,
-    *_TAG_LISTS,
-    "dynamodb:attributes",
-    "dynamodb:firstpartitionkeyvalues",
-    "dynamodb:secondpartitionkeyvalues",
-    "dynamodb:thirdpartitionkeyvalues",
-    "dynamodb:fourthpartitionkeyvalues",
-    "aws:calledvia",
-    "aws:principalorgpaths",
-    "aws:principalservicenameslist",
-    "aws:resourceorgpaths",
-    "aws:sourceorgpaths",
-    "bedrock-agentcore:inboundjwtclaim/aud",
-    "bedrock-agentcore:inboundjwtclaim/scope",
-    "kms:encryptioncontextkeys",
-    "kms:grantoperations",
-    "kms:resourcealiases",
-    "s3:requestobjecttagkeys",
-    "sts:identitytokenaudience",
-}
-_PARTITION_VALUES = {key for key in MULTIVALUED if key.endswith("partitionkeyvalues")}
 _NAMESPACES = {
-    "aws", "bedrock", "bedrock-agentcore", "cloudwatch", "dynamodb", "ec2", "ecs", "iam", "kms", "lambda",
-    "logs", "s3", "secretsmanager", "sns", "sqs", "ssm", "sts", "cognito-identity.amazonaws.com", "saml",
+    "aws", "cloudwatch", "logs", "sns", "sqs", "cognito-identity.amazonaws.com", "saml", *tabled_services(),
 }  # fmt: skip
 _fresh = itertools.count()
 
@@ -62,13 +40,14 @@ class UnmodelledError(Exception):
     """Something the prover does not model; whatever depends on it is UNKNOWN."""
 
 
-def encode_condition(condition: Condition, call: Call, *, over: bool, variables: bool) -> Bool:
+def encode_condition(condition: Condition, call: Call, action: str = "", *, over: bool, variables: bool) -> Bool:
     """
     Return a formula for one key of a Condition block.
 
     Args:
         condition: The operator, the key and the values.
         call: The request.
+        action: Its action, which says what keys it carries. Default: any.
         over: Whether the formula must be implied by the truth (Allow); otherwise it implies the truth (Deny).
         variables: Whether `${...}` is a policy variable.
 
@@ -81,15 +60,17 @@ def encode_condition(condition: Condition, call: Call, *, over: bool, variables:
         raise UnmodelledError(f"the condition operator {error} is not modelled") from error
     key = condition.key.lower()
     _check_key(key, quantifier, base, condition)
-    if key in MULTIVALUED and key != LEADING_KEYS and key not in _TAG_LISTS:
+    if is_list(key) and key != LEADING_KEYS and (key not in _TAG_LISTS or not call.minted):
+        if not call.may_carry(key, action):
+            return _absent(condition, quantifier, base, if_exists, over)
         return _atom(condition, call)
     if _of_issuer(key):
         # What a token says beside the tags decides nothing about them; `session-tags` reads it from the statement.
         return _atom(condition, call)
-    if base.startswith("date") and key not in MULTIVALUED:
+    if base.startswith("date") and not is_list(key):
         return _dated(condition, key, base, call, quantifier=quantifier, if_exists=if_exists, over=over)
     patterns = _patterns(condition, base, variables)
-    elements = _elements(key, patterns, base, call)
+    elements = _elements(key, patterns, base, call, action)
     if base == "null":
         return _null(condition, [there for there, _ in elements])
     if not base.startswith(("string", "arn", "bool")):
@@ -101,9 +82,9 @@ def _check_key(key: str, quantifier: str, base: str, condition: Condition) -> No
     namespace = key.partition(":")[0]
     if (namespace not in _NAMESPACES or ":" not in key) and not _of_issuer(key):
         raise UnmodelledError(f"the condition key {condition.key} is not modelled")
-    if key in _PARTITION_VALUES:
+    if key.endswith("partitionkeyvalues"):
         raise UnmodelledError(f"the condition key {condition.key} is defined for no action")
-    if key in MULTIVALUED and not quantifier and base != "null":
+    if is_list(key) and not quantifier and base != "null":
         raise UnmodelledError(f"{condition.operator} on the multivalued key {condition.key} has no set operator")
 
 
@@ -140,16 +121,23 @@ def check_variables(pattern: Pattern) -> None:
 _Element = tuple[Bool, Callable[[], Match]]
 
 
-def _elements(key: str, patterns: list[Pattern], base: str, call: Call) -> list[_Element]:
+def _absent(condition: Condition, quantifier: str, base: str, if_exists: bool, over: bool) -> Bool:
+    """Return what a condition comes to for a key that the request cannot carry."""
+    return _null(condition, []) if base == "null" else _combine([], quantifier, is_negated(base), if_exists, over)
+
+
+def _elements(key: str, patterns: list[Pattern], base: str, call: Call, action: str) -> list[_Element]:
     """Return the values the key may have: whether each is there, and how the patterns match it."""
     if key == LEADING_KEYS:
+        if not call.may_carry(key, action):
+            return []
         return [
             (there, lambda k=k: either(_match_key(p, base, k, call) for p in patterns))  # type: ignore[misc]
             for there, k in call.leading_keys
         ]
     if key in _TAG_LISTS:
         return _tag_elements(key, patterns, call.minted) if call.minted else []
-    there, value = call.single(key)
+    there, value = call.single(key, action)
     return [(there, lambda: either(_match_value(p, base, value, call) for p in patterns))]
 
 

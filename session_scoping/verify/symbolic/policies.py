@@ -79,7 +79,7 @@ def encode_statement(statement: Statement, call: Call, action: str, target: Targ
     conditions: list[Bool] = []
     for condition in statement.conditions:
         try:
-            conditions.append(encode_condition(condition, call, over=over, variables=statement.variables))
+            conditions.append(encode_condition(condition, call, action, over=over, variables=statement.variables))
         except UnmodelledError as error:
             raise UnmodelledError(f"{statement.where}: {error}") from error
     return conjunction([resource, *given, *conditions])

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import z3
 
+from session_scoping.aws.keys import is_list
 from session_scoping.verify.binding import Binding
 from session_scoping.verify.decision import Decision, PolicySet, Request, decide
 from session_scoping.verify.model import Condition, Role, Statement
@@ -13,9 +14,9 @@ from session_scoping.verify.symbolic.strings import string_value
 from session_scoping.verify.text import Token
 
 
-def free_context(call: Call, model: z3.ModelRef) -> dict[str, str]:
+def free_context(call: Call, model: z3.ModelRef) -> dict[str, str | list[str]]:
     """Return the condition keys the counterexample chose, besides tags and leading keys."""
-    found: dict[str, str] = {}
+    found: dict[str, str | list[str]] = {}
     for key in sorted(call.used - call.dated):
         there, value = call.single(key)
         if z3.is_true(model.eval(there, model_completion=True)):
@@ -28,7 +29,8 @@ def free_context(call: Call, model: z3.ModelRef) -> dict[str, str]:
         if z3.is_true(model.eval(z3.Bool(name), model_completion=True)) and isinstance(condition, Condition):
             value = _satisfying(condition)
             if value is not None:
-                found.setdefault(condition.key.lower(), value)
+                key = condition.key.lower()
+                found.setdefault(key, [value] if is_list(key) else value)
     return found
 
 
@@ -57,7 +59,9 @@ def _satisfying(condition: Condition) -> str | None:
         return str(int(wanted) - 1) if _WHOLE.fullmatch(wanted) else None
     if "greaterthan" in operator and not operator.endswith("equals"):
         return str(int(wanted) + 1) if _WHOLE.fullmatch(wanted) else None
-    return None if "not" in operator else wanted
+    if "not" in operator:
+        return None
+    return wanted.replace("*", "").replace("?", "x") if "like" in operator else wanted
 
 
 def replay(

@@ -1,0 +1,108 @@
+"""Who may become whom: one graph over roles, by what they may assume, hand to a service, or run their code as."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+
+from session_scoping.aws.effects import Effect, judgement
+from session_scoping.aws.table import service
+from session_scoping.verify.actions import BECOMING, all_covered, changes_principals
+from session_scoping.verify.infer import Scoped
+from session_scoping.verify.model import Role, Statement
+from session_scoping.verify.naming import is_account, role_name_in
+from session_scoping.verify.reach import covers_action, may_be_role
+from session_scoping.verify.text import Text, is_exact, lit, plain
+
+
+def mints(role: Role, session_role: Role) -> bool:
+    """Whether a role's trust policy names another role, whatever Denies say."""
+    return any(
+        statement.allow
+        and any(kind == "AWS" and (text == role.arn or may_be_role(text, role)) for kind, text in statement.principals)
+        for statement in session_role.trust
+    )
+
+
+def makes_sessions(role: Role, scoped: Iterable[Scoped]) -> bool:
+    """Whether a role may make sessions of one of the session roles."""
+    return any(mints(role, item.role) for item in scoped)
+
+
+def with_reachable(found: Iterable[Role], others: Sequence[Role], scoped: Sequence[Scoped]) -> list[Role]:
+    """
+    Add the roles that some roles may become, and those that these may become in turn.
+
+    Who mints is left out of what a role may hand on: `compute-isolation` fails on that.
+
+    Args:
+        found: Where to begin.
+        others: The roles to look among.
+        scoped: The session roles.
+    """
+    reached = list(found)
+    ids = {role.id for role in reached}
+    minters = {role.id for role in others if makes_sessions(role, scoped)}
+    for role in reached:
+        for other in (other for other in others if other.id not in ids):
+            if _may_become(role, other, minters):
+                reached.append(other)
+                ids.add(other.id)
+    return reached
+
+
+def _may_become(role: Role, other: Role, minters: set[str]) -> bool:
+    passed = other.arn in _handed_on(role) and other.id not in minters
+    return passed or mints(role, other) or _lets_in(other, _may_assume(role, other)) or _runs_code_as(role, other)
+
+
+def _grants(role: Role, action: str) -> Iterator[Statement]:
+    return (s for s in role.identity if s.allow and not s.problem and covers_action(s, action))
+
+
+def _may_assume(role: Role, other: Role) -> bool:
+    """Whether a role's own policies may let it assume another."""
+    texts = [text for statement in _grants(role, "sts:AssumeRole") for text in statement.resources or (lit("*"),)]
+    return any(not is_exact(text) or role_name_in(text) is None or may_be_role(text, other) for text in texts)
+
+
+def _handed_on(role: Role) -> set[Text]:
+    """Return the ARNs a role may pass to a service, as its policies spell them."""
+    return {text for statement in _grants(role, "iam:PassRole") for text in statement.resources or ()}
+
+
+def _lets_in(role: Role, assumes: bool) -> bool:
+    """Whether a role's trust policy lets in callers of its account whom it does not name."""
+    pairs = [pair for s in role.trust if s.allow and covers_action(s, "sts:AssumeRole") for pair in s.principals]
+    # Everybody is named by `*`, so that nobody of the account needs a policy of his own besides.
+    return any(kind == "*" or (assumes and kind == "AWS" and _is_its_account(text, role)) for kind, text in pairs)
+
+
+def _is_its_account(text: Text, role: Role) -> bool:
+    written = "".join(re.findall(r"\d{12}", plain(text) or ""))
+    return is_account(text) and (not written or not role.account or written == role.account)
+
+
+def _runs_code_as(role: Role, other: Role) -> bool:
+    """Whether a role may change or start what runs with another: a function, a task, a build, a machine."""
+    wanted = {principal for s in role.identity if s.allow and not s.problem for principal in _run_by(s)}
+    return any(_named(principal) in wanted or principal.startswith("{") for principal in other.services)
+
+
+def _named(principal: str) -> str:
+    """Return a service principal without its domain and Region: `states.us-east-1.amazonaws.com` is `states`."""
+    return re.sub(r"(\.[a-z]{2}(-[a-z]+)+-\d+)?\.amazonaws\.com(\.cn)?$", "", principal)
+
+
+def _run_by(statement: Statement) -> frozenset[str]:
+    return _principals_run_by(statement.actions, statement.not_actions)
+
+
+@cache
+def _principals_run_by(actions: tuple[str, ...] | None, not_actions: tuple[str, ...]) -> frozenset[str]:
+    """Return the service principals, in short, whose roles some actions let their caller run code as."""
+    return frozenset(
+        principal
+        for name in all_covered(actions, not_actions)
+        if Effect.BECOME in judgement(name).effects and name not in BECOMING and not changes_principals(name)
+        for principal in service(name.partition(":")[0]).roles
+    )
