@@ -64,7 +64,7 @@ NOTHING_GAINED = {
 }
 """Actions of services without a table that gain nothing, and what no policy needs to allow; in lower case."""
 
-SERVICE = {"table": "dynamodb", "bucket": "s3", "key": "kms"}
+SERVICE = {"table": "dynamodb", "tables": "dynamodb", "bucket": "s3", "buckets": "s3", "key": "kms"}
 """Kind of store -> the service that holds it."""
 _DIRECT = {"table": ("dynamodb:table", "dynamodb:global-table"), "bucket": ("s3:bucket",), "key": ("kms:key",)}
 _INSIDE = {
@@ -72,6 +72,7 @@ _INSIDE = {
     "bucket": ("s3:accesspointobject", "s3:object"),
     "key": (),
 }
+_ONE_OF = {"tables": "table", "buckets": "bucket"}
 _PRINCIPALS = ("iam:", "sts:")
 _CHANGING = frozenset({Effect.GRANT, Effect.TAG, Effect.BECOME})
 _OWN_ITEMS = frozenset({Effect.READ, Effect.WRITE, Effect.TAG})
@@ -96,9 +97,11 @@ def acting_on(kind: str, *, inside: bool = False) -> tuple[str, ...]:
     Return the actions that do anything to a store that they name, with the one that stands for later actions.
 
     Args:
-        kind: `table`, `bucket` or `key`.
+        kind: `table`, `bucket` or `key`; `tables` and `buckets` are what lies inside all of these.
         inside: Whether to return what acts on its indexes, streams, backups or objects instead.
     """
+    if one := _ONE_OF.get(kind):
+        return tuple(dict.fromkeys((*acting_on(one), *acting_on(one, inside=True)))) if inside else ()
     kinds, service = (_INSIDE if inside else _DIRECT)[kind], SERVICE[kind]
     if not kinds:
         return ()
@@ -138,12 +141,33 @@ def _of_today(name: str) -> bool:
 @cache
 def on_items(kind: str) -> tuple[str, ...]:
     """Return the actions whose keys say whose item or object it is, with the one that stands for later actions."""
-    return (*(KEYED if kind == "table" else on_objects()), future(SERVICE[kind]))
+    return (*of_sessions(kind), future(SERVICE[kind]))
+
+
+@cache
+def of_sessions(kind: str) -> tuple[str, ...]:
+    """Return the actions that a session may hold on what is its own: a whole table or bucket it may not give on."""
+    if kind == "table":
+        return KEYED
+    if kind == "bucket":
+        return on_objects()
+    return (*KEYED, *_WHOLE_TABLE) if kind == "tables" else (*on_objects(), *_WHOLE_BUCKET)
+
+
+_WHOLE_TABLE = (
+    "dynamodb:PartiQLDelete",
+    "dynamodb:PartiQLInsert",
+    "dynamodb:PartiQLSelect",
+    "dynamodb:PartiQLUpdate",
+    "dynamodb:Scan",
+)
+_WHOLE_BUCKET = ("s3:ListBucket", "s3:ListBucketMultipartUploads", "s3:ListBucketVersions")
 
 
 @cache
 def reading_or_writing(kind: str) -> tuple[str, ...]:
     """Return the actions by which a grant shows that a table or bucket is meant to hold the grantee's data."""
+    kind = _ONE_OF.get(kind, kind)
     names = (*acting_on(kind), *acting_on(kind, inside=True))
     kinds = (*_DIRECT[kind], *_INSIDE[kind])
     wanted = frozenset({Effect.READ, Effect.WRITE, Effect.COPY})

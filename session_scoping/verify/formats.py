@@ -29,8 +29,11 @@ def formats_of(store: Store, role: Role, declared: tuple[str, ...]) -> list[Patt
             if isinstance(pattern, Unmodelled):
                 continue
             left = strip_loosely(pattern, store)
-            if left and isinstance(left[0], str) and left[0].startswith("/") and tags_in(left):
-                found.append(tuple(part for part in (left[0][1:], *left[1:]) if part != ""))
+            inner = store.inside(left) if left is not None else None
+            if inner is not None and tags_in(inner):
+                found.append(inner)
+                if store.by_name and not isinstance(inner[-1], Wildcard):
+                    found.append((*inner, "/", Wildcard("*")))  # what lies in a table or bucket is its owner's too
     return list(dict.fromkeys(found))
 
 

@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import Any
 
 from session_scoping.contract.metadata import SHARED_BY
-from session_scoping.verify.text import Text, plain
+from session_scoping.verify.text import Pattern, Text, plain
 
 
 def parse_shared_by(text: str) -> frozenset[str]:
@@ -109,10 +109,10 @@ class Role:
 @dataclass(frozen=True)
 class Store:
     """
-    One table, bucket or key.
+    One table, bucket or key, or all tables or buckets whose names hold a session's tags.
 
     Attributes:
-        kind: `table`, `bucket` or `key`.
+        kind: `table`, `bucket`, `key`, or `tables` or `buckets` for those that are one session's by their names.
         arn: Its ARN, symbolic where the template is.
         partition_key: Attribute name of the table's partition key, when the template says it.
         policy: Statements of its resource policy.
@@ -121,6 +121,7 @@ class Store:
         copies: ARNs of the places its contents are copied to.
         encrypted_with: The keys that open what it holds, as it names them; of a replica of a key, its primary.
         made: Whether a template makes it; of others the templates only speak.
+        names: Of `tables` and `buckets`: how their names, and what follows these, are made of tags.
     """
 
     kind: str
@@ -135,6 +136,25 @@ class Store:
     copies: tuple[Text, ...] = ()
     encrypted_with: tuple[Text, ...] = ()
     made: bool = False
+    names: tuple[Pattern, ...] = ()
+
+    @property
+    def by_name(self) -> bool:
+        """Whether its names say whose it is: what follows its ARN is a name, and not something inside one store."""
+        return bool(self.names)
+
+    @property
+    def before_key(self) -> str:
+        """What stands between its ARN and what is inside it."""
+        return "" if self.kind == "buckets" else "/"
+
+    def inside(self, left: Pattern) -> Pattern | None:
+        """Return what follows its ARN in a pattern without the mark before it; None where the mark is not there."""
+        if not self.before_key:
+            return left or None
+        if not left or not isinstance(left[0], str) or not left[0].startswith(self.before_key):
+            return None
+        return tuple(part for part in (left[0][1:], *left[1:]) if part != "")
 
     def with_policy(self, statements: tuple[Statement, ...], problem: str | None = None) -> "Store":
         """Return the store with further resource policy statements."""

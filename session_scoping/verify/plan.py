@@ -38,6 +38,7 @@ from session_scoping.verify.properties.token_minting import RULE as TOKENS
 from session_scoping.verify.properties.token_minting import prove_token_minting
 from session_scoping.verify.properties.token_vault import RULE as VAULT
 from session_scoping.verify.properties.token_vault import find_vault_roles, prove_token_vault, without_tags
+from session_scoping.verify.properties.unplaced import prove_unplaced, unplaced
 from session_scoping.verify.properties.work import RULE as WORK
 from session_scoping.verify.properties.work import prove_work_possible
 from session_scoping.verify.properties.workload_binding import RULE as BINDING
@@ -102,6 +103,7 @@ def plan(estate: Estate, options: Options) -> Plan:
         *_tool_steps(estate, options),
         *_token_steps(estate, scoped, compute),
         *_compute_steps(estate, scoped, compute, options),
+        *_unplaced_steps(estate, scoped, compute, options),
         *_stranger_steps(estate, scoped, options),
         *_vault_steps(estate, scoped, compute.roles, options),
     ]
@@ -127,7 +129,7 @@ def _session_steps(estate: Estate, item: Scoped, scoped: Sequence[Scoped], optio
     }
     near = [one.scoped for proofs in beside.values() for one in proofs]
     for store in item.stores:
-        rule = PARTITION if store.kind == "table" else OBJECTS
+        rule = PARTITION if store.kind in {"table", "tables"} else OBJECTS
         attempt = partial(prove_beside, proof, beside[store.id], store)
         reads = (item, trusts, estate.of_kind("key"), [one.scoped for one in beside[store.id]])
         yield _step(estate, item.role, rule, attempt, reads, f"{item.role.label} → {store.label}")
@@ -203,6 +205,15 @@ def _compute_steps(estate: Estate, scoped: Sequence[Scoped], compute: ComputeRol
     for text in compute.outside:
         detail = "it may mint sessions and is not in these templates; --compute-role names who runs agents instead"
         yield _known(Result(COMPUTE, show(text), Status.UNKNOWN, detail))
+
+
+def _unplaced_steps(
+    estate: Estate, scoped: Sequence[Scoped], compute: ComputeRoles, options: Options
+) -> Iterator[Step]:
+    stores = with_copies(stores_of(scoped), estate)
+    for role, why in unplaced(estate, scoped, compute, options) if scoped else ():
+        attempt = partial(prove_unplaced, estate, role, why, stores, options.trusted)
+        yield _step(estate, role, COMPUTE, attempt, (estate,))
 
 
 def _by_service(attempt: Callable[[], Result]) -> Result:

@@ -16,7 +16,7 @@ TAG_LISTS = {"aws:tagkeys", "sts:transitivetagkeys"}
 """Condition keys whose values are tag keys, in lower case."""
 MINTING_ENTRY = {"credential-broker": "sts:AssumeRole", "web-identity": "sts:AssumeRoleWithWebIdentity"}
 """How a session role says that tokens decide -> the one way its trust policy may let a session in."""
-AGENT_RUNTIMES = ("bedrock-agentcore.", "ecs-tasks.")
+AGENT_RUNTIMES = ("bedrock-agentcore.", "ecs-tasks.", "pods.eks.")
 """How the service principals begin whose roles are taken for an agent's. Functions and machines do much besides."""
 
 

@@ -1,6 +1,7 @@
 """Finds the tables and buckets a session role reaches, those that stand in no template included."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from session_scoping.contract.metadata import MINTING_BUCKETS, MINTING_TABLES, TOOL_OF
 from session_scoping.verify.actions import reading_or_writing
@@ -8,7 +9,7 @@ from session_scoping.verify.arns import is_open, strip, strip_loosely
 from session_scoping.verify.matching import parsed, split_fields
 from session_scoping.verify.model import Estate, Role, Statement, Store
 from session_scoping.verify.naming import may_be_named
-from session_scoping.verify.reach import covers_action, grants_directly, mode_of
+from session_scoping.verify.reach import PRINCIPAL_TAG, covers_action, grants_directly, mode_of
 from session_scoping.verify.text import (
     Pattern,
     Text,
@@ -23,11 +24,12 @@ from session_scoping.verify.text import (
 )
 
 _TENANT_KINDS = ("table", "bucket")
+_BY_NAME = {"table": "tables", "bucket": "buckets"}
 
 
 def is_tenant_kind(store: Store) -> bool:
     """Whether a store is of a kind that holds tenant data itself, as a key does not."""
-    return store.kind in _TENANT_KINDS
+    return store.kind != "key"
 
 
 def named(texts: Iterable[str], identifier: str, label: str) -> bool:
@@ -68,7 +70,12 @@ def _granted(role: Role, estate: Estate) -> list[Store]:
                 continue
             for text in statement.resources if statement.resources is not None else (lit("*"),):
                 for store in _reached(text, kind, statement, known):
-                    found.setdefault(store.id, store)
+                    there = found.setdefault(store.id, store)
+                    if store.by_name and store.arn == there.arn:
+                        names = dict.fromkeys((*there.names, *store.names))
+                        found[store.id] = replace(there, names=tuple(names))
+                    elif store.by_name:  # named in another Region, account or partition: they are not kept apart
+                        found[_another(kind).id] = _another(kind)
     for store in known:
         if is_tenant_kind(store) and any(grants_directly(s, role) for s in store.policy):
             found.setdefault(store.id, store)
@@ -116,6 +123,11 @@ def _reached(text: Text, kind: str, statement: Statement, known: list[Store]) ->
     name = _name_field(fields[5], kind)
     if name is None:
         return []
+    if name and all(_is_tag(part) for part in name if isinstance(part, Wildcard | Variable)):
+        free = tuple(Token("a tag", "free") if isinstance(part, Variable) else part for part in name)
+        if free != name:
+            whose = [store for store in stores if may_be_named(free, store.name, store.id)]  # type: ignore[arg-type]
+            return [*whose, _named_by_tags(kind, pattern, fields)]
     if any(isinstance(part, Wildcard | Variable) for part in name):
         return [*stores, _another(kind)]
     arn = _join_fields((*fields[:5], ("table/", *name) if kind == "table" else name))
@@ -128,7 +140,11 @@ def _reached(text: Text, kind: str, statement: Statement, known: list[Store]) ->
 def begins_with(pattern: Pattern, store: Store) -> bool:
     """Whether a resource pattern names a store, or something inside it."""
     left = strip_loosely(pattern, store)
-    return left is not None and (not left or (isinstance(left[0], str) and left[0].startswith("/")) or is_open(left))
+    return left is not None and (not left or store.inside(left) is not None or is_open(left))
+
+
+def _is_tag(part: object) -> bool:
+    return isinstance(part, Variable) and part.key.startswith(PRINCIPAL_TAG) and part.default is None
 
 
 def _name_field(path: Pattern, kind: str) -> Pattern | None:
@@ -165,6 +181,16 @@ def _foreign(kind: str, arn: Text) -> Store:
     path = fields[5] if len(fields) == 6 else arn
     name = strip(path, ("table/",)) if kind == "table" else path
     return Store(kind, show(arn), show(arn), arn, name or path)  # type: ignore[arg-type]
+
+
+def _named_by_tags(kind: str, pattern: Pattern, fields: tuple[Pattern, ...]) -> Store:
+    """Return the tables or buckets whose names hold tags, as one: which of them it is, the name says."""
+    arn = _join_fields((*fields[:5], ("table",) if kind == "table" else ()))
+    left = strip(pattern, arn) if arn is not None else None
+    by_name = _BY_NAME[kind]
+    store = Store(by_name, f"{by_name} named by tags", f"{by_name} named by tags", arn or (), ())
+    name = store.inside(left) if left is not None else None
+    return replace(store, names=(name,)) if name else _another(kind)
 
 
 def _another(kind: str) -> Store:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from session_scoping.commands.explain import BESIDES, EVERY_OBJECT, EVERY_PARTITION, Reach, RoleStory
 from session_scoping.contract.metadata import ATTRIBUTED_TO
-from session_scoping.verify.actions import INVOKE, KEY_USE, KEYED, on_objects
+from session_scoping.verify.actions import INVOKE, KEY_USE, KEYED, of_sessions, on_objects
 from session_scoping.verify.arns import is_open, strip_loosely
 from session_scoping.verify.collecting import collect
 from session_scoping.verify.conditions import is_negated, split_operator
@@ -75,7 +75,7 @@ def _reaches(scoped: Scoped, labels: Labels) -> list[Reach]:
     for statement in (s for s in scoped.role.identity if s.allow and not s.problem):
         for store in scoped.stores:
             for scope in _scopes(statement, store):
-                wanted = KEYED if store.kind == "table" else on_objects()
+                wanted = of_sessions(store.kind)
                 actions = [_verb(action) for action in wanted if covers_action(statement, action)]
                 if actions:
                     found.setdefault((labels.short(store.label), scope), {}).update(dict.fromkeys(actions))

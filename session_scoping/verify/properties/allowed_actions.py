@@ -1,8 +1,6 @@
 """`allowed-actions`: a session role holds nothing beyond keyed items, its own objects, named models and keys."""
 
-from collections.abc import Iterator
-
-import z3
+from collections.abc import Iterator, Sequence
 
 from session_scoping.aws.token_vault import READ_SECRET, VENDING
 from session_scoping.verify.actions import (
@@ -14,30 +12,23 @@ from session_scoping.verify.actions import (
     acting_on,
     all_covered,
     gains_nothing,
+    of_sessions,
     on_objects,
 )
 from session_scoping.verify.arns import is_open
 from session_scoping.verify.matching import action_matches, split_fields
 from session_scoping.verify.model import Statement, Store
-from session_scoping.verify.properties.base import (
-    Proof,
-    Witness,
-    classes,
-    confirm,
-    items_named,
-    name_items,
-    relevant,
-)
+from session_scoping.verify.properties.base import Proof, classes, name_items, relevant
 from session_scoping.verify.properties.derivation import tools_of
 from session_scoping.verify.properties.entries import entry_arn, entry_target, may_be_access_point, may_name
 from session_scoping.verify.properties.listing import without_own_listing
-from session_scoping.verify.properties.samples import sample_attempt
+from session_scoping.verify.properties.search import Attempt, search
 from session_scoping.verify.properties.use import key_faults, key_policy_faults, model_faults
 from session_scoping.verify.report import Counterexample, Result, Status
 from session_scoping.verify.representatives import further, limits_of, unlisted
+from session_scoping.verify.stores import begins_with
 from session_scoping.verify.symbolic.conditions import UnmodelledError
-from session_scoping.verify.symbolic.policies import Target, allowed, resource_pattern
-from session_scoping.verify.symbolic.solver import solve
+from session_scoping.verify.symbolic.policies import resource_pattern
 from session_scoping.verify.symbolic.strings import Key
 from session_scoping.verify.symbolic.targets import store_target, where_granted
 from session_scoping.verify.text import Pattern, Text, lit, plain
@@ -48,11 +39,10 @@ RULE = "allowed-actions"
 def prove_allowed_actions(proof: Proof) -> Result:
     """Prove that no action outside the allowed set is possible, on any resource."""
     rest = without_own_listing(proof)
-    for action, target, arn, suffix, what in _attempts(rest):
-        if any(action_matches(pattern, action) for pattern in proof.allow):
+    for attempt in _attempts(rest):
+        if any(action_matches(pattern, attempt.action) for pattern in proof.allow):
             continue
-        found = _try(rest, action, target, arn, suffix, what)
-        if found:
+        if found := _try(rest, attempt):
             return proof.result(RULE, proof.role.label, Status.VIOLATED, found.summary, counterexample=found)
     for fault in (*model_faults(proof), *key_faults(proof), *key_policy_faults(proof)):
         return proof.result(RULE, proof.role.label, Status.VIOLATED, fault.summary, counterexample=fault)
@@ -62,10 +52,7 @@ def prove_allowed_actions(proof: Proof) -> Result:
     return proof.result(RULE, proof.role.label, Status.PROVED, detail)
 
 
-_Attempt = tuple[str, Target, Text, str, str]
-
-
-def _attempts(proof: Proof) -> Iterator[_Attempt]:
+def _attempts(proof: Proof) -> Iterator[Attempt]:
     call = proof.call("A", proof.admission("A").session)
     for store in proof.scoped.stores:
         yield from _store_attempts(proof, store)
@@ -81,14 +68,14 @@ def _attempts(proof: Proof) -> Iterator[_Attempt]:
             if action in (*INVOKE, *KEY_USE) or _answered_elsewhere(action, statement):
                 continue
             for pattern in _entries(statement):
-                if not may_name(pattern, action) or _handled(action, pattern):
+                if not may_name(pattern, action) or _handled(action, pattern, proof.scoped.stores):
                     continue
                 if action in BECOMING and pattern in tools:
                     continue
                 arn = entry_arn(pattern)
                 if (action, arn) not in seen:
                     seen.add((action, arn))
-                    yield action, entry_target(pattern, call.lookup), arn, "", f"{action} is allowed"
+                    yield Attempt(action, entry_target(pattern, call.lookup), arn, f"{action} is allowed")
 
 
 def _entries(statement: Statement) -> list[Pattern]:
@@ -126,59 +113,42 @@ def _answered_elsewhere(action: str, statement: Statement) -> bool:
     return by_service and action == READ_SECRET
 
 
-def _handled(action: str, pattern: Pattern) -> bool:
+def _handled(action: str, pattern: Pattern, stores: Sequence[Store]) -> bool:
     """Whether the isolation properties and the attempts on stores already answer for an action."""
     fields = split_fields(pattern)
     service = action.partition(":")[0].lower()
-    if service in {"dynamodb", "s3"}:
-        wide = is_open(pattern) or len(fields) < 6
-        item = action in KEYED or action in on_objects()
-        return item and (wide or not may_be_access_point(pattern))
-    return False
+    if service not in {"dynamodb", "s3"}:
+        return False
+    by_name = (store for store in stores if store.by_name and action in of_sessions(store.kind))
+    if any(begins_with(pattern, store) for store in by_name):
+        return True
+    wide = is_open(pattern) or len(fields) < 6
+    item = action in KEYED or action in on_objects()
+    return item and (wide or not may_be_access_point(pattern))
 
 
-def _store_attempts(proof: Proof, store: Store) -> Iterator[_Attempt]:
+def _store_attempts(proof: Proof, store: Store) -> Iterator[Attempt]:
     statements = relevant(proof.role, store)
     # What the store's own policy grants besides; what the role's own policies do is tried wherever they grant it.
     more = further(store.policy, limits_of(proof.role), SERVICE[store.kind])
     lookup = proof.call("A", proof.admission("A").session).lookup
     inside = Key(f"inside {store.id}", frozenset(), 0)
     place = where_granted(store, statements)
-    own = KEYED if store.kind == "table" else on_objects()
+    own = of_sessions(store.kind)
     direct, deeper = ((*acting_on(store.kind, inside=deep), *more) for deep in (False, True))
     for action in classes(statements, [action for action in direct if action not in own]):
-        yield action, store_target(place, None, lookup), place.arn, "", f"{action} is allowed on {store.label}"
-    kind = "an index, stream or backup" if store.kind == "table" else "objects"
+        yield Attempt(action, store_target(place, None, lookup), place.arn, f"{action} is allowed on {store.label}")
+    kind = "an index, stream or backup" if store.kind == "table" else "objects" if store.kind == "bucket" else "all"
     wanted = (*direct, *deeper) if store.kind == "table" else [action for action in deeper if action not in own]
     for action in classes(statements, wanted):
-        yield (
-            action,
-            store_target(place, inside, lookup),
-            place.arn,
-            "/",
-            f"{action} is allowed on {kind} of {store.label}",
-        )
+        what = f"{action} is allowed on {kind} of {store.label}"
+        yield Attempt(action, store_target(place, inside, lookup), place.arn, what, inside)
 
 
-def _try(proof: Proof, action: str, target: Target, arn: Text, suffix: str, what: str) -> Counterexample | None:
+def _try(proof: Proof, attempt: Attempt) -> Counterexample | None:
     """Look for a request; one with leading keys as well, because a condition on them may let it through."""
     admission = proof.admission("A")
     call = proof.call("A", admission.session)
-    name_items(call, relevant(proof.role, target.store) if target.store else proof.role.statements)
-    reach = allowed(proof.role, call, action, target)
-    if z3.is_false(reach):
-        return None
-    found = sample_attempt(proof, action, arn, bool(suffix), target.store, what)
-    if found:
-        return found
-    model = solve(target.domain, call.domain(), reach, admission.formula)
-    if model is None:
-        return None
-    keys = items_named(call, model)
-    inside = Key(f"inside {target.store.id}", frozenset(), 0) if target.store and suffix else None
-    end = suffix + (inside.read(model) if inside else "")
-    policy = target.store.policy if target.store else ()
-    found = confirm(proof, call, model, [Witness(action, arn, end, keys)], what, policy=policy)
-    if found is None:
-        raise UnmodelledError(f"{what}, as far as an over-approximation can tell; `decide` does not confirm it")
-    return found
+    store = attempt.target.store
+    name_items(call, relevant(proof.role, store) if store else proof.role.statements)
+    return search(proof, call, attempt, admission.formula)

@@ -14,17 +14,9 @@ from session_scoping.verify.actions import (
 from session_scoping.verify.arns import is_open
 from session_scoping.verify.infer import scope_without_tags
 from session_scoping.verify.model import Estate, Role, Statement, Store
-from session_scoping.verify.properties.base import (
-    Proof,
-    Witness,
-    classes,
-    confirm,
-    items_named,
-    name_items,
-    relevant,
-)
+from session_scoping.verify.properties.base import Proof, Witness, classes, confirm, name_items, relevant
 from session_scoping.verify.properties.entries import entry_arn, entry_target, may_be_access_point, may_name
-from session_scoping.verify.properties.samples import sample_attempt
+from session_scoping.verify.properties.search import Attempt, search
 from session_scoping.verify.reach import covers_action
 from session_scoping.verify.report import Counterexample, Result, Status
 from session_scoping.verify.representatives import further, limits_of, unlisted
@@ -32,14 +24,12 @@ from session_scoping.verify.symbolic.calls import Call, Session
 from session_scoping.verify.symbolic.conditions import UnmodelledError
 from session_scoping.verify.symbolic.policies import Target, allowed, resource_pattern
 from session_scoping.verify.symbolic.solver import solve
-from session_scoping.verify.symbolic.strings import TRUE, Key, Match, concat, conjunction, match_string, string_value
+from session_scoping.verify.symbolic.strings import Key, Match, concat, conjunction, match_string, string_value
 from session_scoping.verify.symbolic.targets import ALWAYS, store_target, where_granted
 from session_scoping.verify.symbolic.tokens import token_domain
 from session_scoping.verify.text import Pattern, Text, Token, lit
 
 RULE = "compute-isolation"
-_Attempt = tuple[str, Target, Text, str, str]
-"""An action, its target, the target's ARN, how the resource goes on behind it, and what its being allowed means."""
 
 
 def prove_compute(
@@ -70,10 +60,11 @@ def prove_compute(
     proof = Proof(estate, scope_without_tags(role, estate, stores))
     if role.problems:
         raise UnmodelledError(role.problems[0])
-    for action, target, arn, suffix, what in _attempts(proof):
-        if action == "iam:PassRole" and arn in judged:
+    for attempt in _attempts(proof):
+        if attempt.action == "iam:PassRole" and attempt.arn in judged:
             continue
-        found = _try(proof, action, target, arn, suffix, what)
+        what = attempt.what
+        found = _try(proof, attempt)
         if found and perhaps_broker:
             raise UnmodelledError(f"{what}, and whether agent code runs with it is not said; --compute-role says it")
         if found:
@@ -84,7 +75,7 @@ def prove_compute(
     return proof.result(RULE, role.label, Status.PROVED, detail)
 
 
-def _attempts(proof: Proof) -> Iterator[_Attempt]:
+def _attempts(proof: Proof) -> Iterator[Attempt]:
     broken = next((s.problem for s in proof.role.identity if s.problem), None)
     if broken:
         raise UnmodelledError(broken)
@@ -95,7 +86,7 @@ def _attempts(proof: Proof) -> Iterator[_Attempt]:
         yield from _anywhere(proof, statement, kinds)
 
 
-def _on_store(proof: Proof, store: Store) -> Iterator[_Attempt]:
+def _on_store(proof: Proof, store: Store) -> Iterator[Attempt]:
     statements, lookup = relevant(proof.role, store), _call(proof, ()).lookup
     more = further(statements, limits_of(proof.role), SERVICE[store.kind])
     direct, deeper = ((*acting_on(store.kind, inside=inside), *more) for inside in (False, True))
@@ -105,14 +96,14 @@ def _on_store(proof: Proof, store: Store) -> Iterator[_Attempt]:
     place = where_granted(store, statements)
     inside = Key(f"inside {store.id}", frozenset(), 0)
     for action in classes(statements, direct):
-        yield action, store_target(place, None, lookup), place.arn, "", f"{action} is allowed on {store.label}"
+        yield Attempt(action, store_target(place, None, lookup), place.arn, f"{action} is allowed on {store.label}")
     # What acts on a table acts on its indexes, where one is named.
     for action in classes(statements, (*direct, *deeper) if store.kind == "table" else deeper):
         what = f"{action} is allowed inside {store.label}"
-        yield action, store_target(place, inside, lookup), place.arn, "/", what
+        yield Attempt(action, store_target(place, inside, lookup), place.arn, what, inside)
 
 
-def _anywhere(proof: Proof, statement: Statement, kinds: Collection[str]) -> Iterator[_Attempt]:
+def _anywhere(proof: Proof, statement: Statement, kinds: set[str]) -> Iterator[Attempt]:
     """Yield what a grant lets a role do to principals, or to tenant data that the statement does not have to name."""
     lookup = _call(proof, ()).lookup
     covered = [*all_covered(statement.actions, statement.not_actions), *unlisted(statement, limits_of(proof.role))]
@@ -124,10 +115,11 @@ def _anywhere(proof: Proof, statement: Statement, kinds: Collection[str]) -> Ite
         pattern = resource_pattern(text, statement)
         target, arn = entry_target(pattern, lookup), entry_arn(pattern)
         for action in (action for action in dict.fromkeys(wanted) if may_name(pattern, action)):
-            yield action, target, arn, "", f"{action} is allowed"
-        if may_be_access_point(pattern) and "bucket" in kinds:
+            yield Attempt(action, target, arn, f"{action} is allowed")
+        if may_be_access_point(pattern) and kinds & {"bucket", "buckets"}:
             for action in classes(proof.role.statements, objects):
-                yield action, target, arn, "", f"{action} is allowed through an access point, whatever its bucket"
+                what = f"{action} is allowed through an access point, whatever its bucket"
+                yield Attempt(action, target, arn, what)
 
 
 def _assumed_outside(proof: Proof, trusted: Sequence[str]) -> Counterexample | None:
@@ -170,25 +162,7 @@ def _call(proof: Proof, statements: Sequence[Statement]) -> Call:
     return call
 
 
-def _try(proof: Proof, action: str, target: Target, arn: Text, suffix: str, what: str) -> Counterexample | None:
-    call = _call(proof, relevant(proof.role, target.store) if target.store else proof.role.statements)
-    reach = allowed(proof.role, call, action, target)
-    if z3.is_false(reach):
-        return None
-    found = sample_attempt(proof, action, arn, bool(suffix), target.store, what)
-    if found:
-        return found
-    model = solve(target.domain, call.domain(), TRUE, reach)
-    if model is None:
-        return None
-    keys = items_named(call, model)
-    inside = Key(f"inside {target.store.id}", frozenset(), 0) if target.store and suffix else None
-    end = suffix + (inside.read(model) if inside else "")
-    found = confirm(proof, call, model, [Witness(action, arn, end, keys)], what, policy=_policy(target))
-    if found is None:
-        raise UnmodelledError(f"{what}, as far as an over-approximation can tell; `decide` does not confirm it")
-    return found
-
-
-def _policy(target: Target) -> tuple[Statement, ...]:
-    return target.store.policy if target.store else ()
+def _try(proof: Proof, attempt: Attempt) -> Counterexample | None:
+    store = attempt.target.store
+    call = _call(proof, relevant(proof.role, store) if store else proof.role.statements)
+    return search(proof, call, attempt)

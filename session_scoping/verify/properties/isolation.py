@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import z3
 
-from session_scoping.verify.actions import on_items
+from session_scoping.verify.actions import SERVICE, acting_on, on_items
 from session_scoping.verify.arns import of_another_service, strip_loosely
 from session_scoping.verify.formats import tags_in
 from session_scoping.verify.matching import parsed, split_fields
@@ -28,7 +28,7 @@ from session_scoping.verify.symbolic.policies import Target, allowed
 from session_scoping.verify.symbolic.solver import solve
 from session_scoping.verify.symbolic.strings import TRUE, Bool, Key, conjunction, disjunction, key_for, negation
 from session_scoping.verify.symbolic.targets import store_target, where_granted
-from session_scoping.verify.symbolic.trust import tag_may_hold
+from session_scoping.verify.symbolic.trust import tag_may_hold, tag_width
 from session_scoping.verify.text import Pattern, Unmodelled, Variable
 
 PARTITION = "partition-isolation"
@@ -37,7 +37,7 @@ OBJECTS = "object-isolation"
 
 def prove_store(proof: Proof, store: Store) -> Result:
     """Prove isolation in one table or bucket."""
-    rule = PARTITION if store.kind == "table" else OBJECTS
+    rule = PARTITION if store.kind in {"table", "tables"} else OBJECTS
     found = sample_crossing(proof, store, lambda pattern: _apart(proof, pattern))
     search = _partition if store.kind == "table" else _objects
     status, detail, counterexample = (Status.VIOLATED, found.summary, found) if found else search(proof, store)
@@ -63,15 +63,20 @@ def object_patterns(statements: Sequence[Statement], proof: Proof, store: Store)
     """Return everything keys of the store may be compared with."""
     found: list[Pattern] = list(proof.scoped.formats[store.id])
     for statement in statements:
-        if not any(covers_action(statement, action) for action in on_items("bucket")):
+        if not any(covers_action(statement, action) for action in _actions_inside(store)):
             # Compared with no key; an id of another service in it would only coarsen how keys are cut.
             continue
         for text in (*(statement.resources or ()), *statement.not_resources):
             pattern = parsed(text, statement.variables, True)
             # What is of another service is compared with no key either: a table's name would coarsen the cutting too.
-            if not isinstance(pattern, Unmodelled) and not of_another_service(pattern, "s3"):
+            if not isinstance(pattern, Unmodelled) and not of_another_service(pattern, SERVICE[store.kind]):
                 found.append(_inner(pattern, store))
     return found
+
+
+def _actions_inside(store: Store) -> tuple[str, ...]:
+    """Return the actions on what is inside a bucket, or on all there is of tables and buckets that names tell apart."""
+    return acting_on(store.kind, inside=True) if store.by_name else on_items(store.kind)
 
 
 def _inner(pattern: Pattern, store: Store) -> Pattern:
@@ -79,7 +84,7 @@ def _inner(pattern: Pattern, store: Store) -> Pattern:
     if left is None:
         fields = split_fields(pattern)
         return _after_slash(fields[5], 1 if store.kind == "table" else 0) if len(fields) == 6 else ()
-    return _after_slash(left, 0)
+    return store.inside(left) or ()
 
 
 def _after_slash(parts: Pattern, skip: int) -> Pattern:
@@ -110,6 +115,11 @@ def may_hold(proof: Proof) -> Callable[[Variable, str], bool]:
     return lambda variable, character: tag_may_hold(proof.role, variable, character, proof.inherited())
 
 
+def own_key(proof: Proof, name: str, patterns: Sequence[Pattern]) -> Key:
+    """Return a key of a request, fine enough for what the policies of a role compare it with."""
+    return key_for(name, patterns, may_hold(proof), lambda variable: tag_width(proof.role, variable, proof.inherited()))
+
+
 def _partition(proof: Proof, store: Store) -> _Outcome:
     statements = relevant(proof.role, store)
     place = where_granted(store, statements)
@@ -129,7 +139,7 @@ def _partition(proof: Proof, store: Store) -> _Outcome:
         if model is not None:
             return _verdict(proof, bare, model, [Witness(action, place.arn)], summary, None, store)
     patterns = leading_patterns(statements, proof, store)
-    keys = [key_for(f"key{i}", patterns, may_hold(proof)) for i in range(elements_needed(statements))]
+    keys = [own_key(proof, f"key{i}", patterns) for i in range(elements_needed(statements))]
     call, other = proof.call("A", a.session), proof.call("B", b.session)
     call.leading_keys = [(z3.Bool(f"A uses {i}") if i else TRUE, key) for i, key in enumerate(keys)]
     other.leading_keys = [(TRUE, keys[0])]
@@ -154,8 +164,8 @@ def _partition(proof: Proof, store: Store) -> _Outcome:
 def _objects(proof: Proof, store: Store) -> _Outcome:
     statements = relevant(proof.role, store)
     a, b = proof.admission("A"), proof.admission("B")
-    actions = classes(statements, on_items("bucket"))
-    key = key_for("key", object_patterns(statements, proof, store), may_hold(proof))
+    actions = classes(statements, _actions_inside(store))
+    key = own_key(proof, "key", object_patterns(statements, proof, store))
     call, other = proof.call("A", a.session), proof.call("B", b.session)
     target = store_target(store, key, call.lookup)
     theirs = _belongs(proof, store, key, b.session, other)
@@ -168,7 +178,7 @@ def _objects(proof: Proof, store: Store) -> _Outcome:
         model = solve(target.domain, call.domain(), other.domain(), reach, a.formula, b.formula, crossing)
         if model is not None:
             summary = f"a session reaches an object of another session in {store.label}"
-            witness = Witness(action, store.arn, "/" + key.read(model))
+            witness = Witness(action, store.arn, store.before_key + key.read(model))
             return _verdict(proof, call, model, [witness], summary, b.session, store)
     return Status.PROVED, f"only objects {_formats(proof, store)}", None
 

@@ -40,7 +40,8 @@ def _lists_its_own(statement: Statement, scoped: Scoped) -> bool:
 
 
 def _names_own(condition: Condition, statement: Statement, buckets: list[Store], scoped: Scoped) -> bool:
-    operator = condition.operator.lower()
+    # The key has one value: ForAnyValue compares that one, and does not hold without it.
+    operator = condition.operator.lower().removeprefix("foranyvalue:")
     if condition.key.lower() != "s3:prefix" or operator not in _COMPARING or not condition.values:
         return False
     patterns = [parsed(value, statement.variables, operator == "stringlike") for value in condition.values]

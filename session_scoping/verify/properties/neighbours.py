@@ -82,17 +82,18 @@ def _reached(proof: Proof, store: Store) -> list[Pattern] | None:
     found: list[Pattern] = []
     lookup = proof.call("A", proof.admission("A").session).lookup
     target = store_target(store, Key("any", frozenset(), 0), lookup)
-    touching = (s for s in relevant(proof.role, store) if any(covers_action(s, a) for a in on_items("bucket")))
+    touching = (s for s in relevant(proof.role, store) if any(covers_action(s, a) for a in on_items(store.kind)))
     grants = [statement for statement in touching if statement.allow]
-    for statement in grants if store.kind == "bucket" else ():
+    for statement in grants if store.kind != "table" else ():
         for text in statement.resources or (lit("*"),):
             pattern = resource_pattern(text, statement)
             left = strip_loosely(pattern, store)
-            if left and isinstance(left[0], str) and left[0].startswith("/"):
-                found.append(tuple(part for part in (left[0][1:], *left[1:]) if part != ""))
+            inner = store.inside(left) if left is not None else None
+            if inner is not None:
+                found.append(inner)
             elif not z3.is_false(target.match(pattern).over):
                 return None
-    return found if store.kind == "bucket" else None
+    return found if store.kind != "table" else None
 
 
 def crossing_between(proof: Proof, neighbour: Proof, store: Store) -> Counterexample | None:
@@ -133,7 +134,7 @@ def _keys(proof: Proof, neighbour: Proof, store: Store) -> Iterator[Key]:
         return any(may_hold(one)(variable, character) for one in (proof, neighbour))
 
     formats = neighbour.scoped.formats[store.id]
-    if store.kind == "bucket":
+    if store.kind != "table":
         yield key_for("key", [*object_patterns(relevant(proof.role, store), proof, store), *formats], holds)
         return
     patterns = [*leading_patterns(relevant(proof.role, store), proof, store), *formats]
@@ -159,8 +160,8 @@ def _confirmed(
     proof: Proof, neighbour: Proof, store: Store, call: Call, model: z3.ModelRef, action: str, keys: list[Key]
 ) -> Counterexample:
     summary = f"a session reaches what belongs to a session of {neighbour.role.label} in {store.label}"
-    if store.kind == "bucket":
-        witness = Witness(action, store.arn, "/" + keys[0].read(model))
+    if store.kind != "table":
+        witness = Witness(action, store.arn, store.before_key + keys[0].read(model))
     else:
         witness = Witness(action, store.arn, "", items_named(call, model))
     victim = neighbour.admission("B").session

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import product
 
-from session_scoping.verify.actions import ASSUME, KEYED, TAG_SESSION, on_objects
+from session_scoping.verify.actions import ASSUME, TAG_SESSION, of_sessions
 from session_scoping.verify.binding import Binding, tag_context
 from session_scoping.verify.conditions import UnmodelledOperatorError
 from session_scoping.verify.decision import Decision, PolicySet, Request, decide
@@ -90,11 +90,11 @@ def own_requests(proof: Proof, store: Store, tags: dict[str, str]) -> Iterator[R
         key = own_key(pattern, tags, binding)
         if key is None:
             continue
-        for action in KEYED if store.kind == "table" else on_objects():
+        for action in of_sessions(store.kind):
             if store.kind == "table":
                 yield Request(action, arn, {**context, "dynamodb:LeadingKeys": [key]}, principal, "session")
             else:
-                yield Request(action, f"{arn}/{key}", context, principal, "session")
+                yield Request(action, f"{arn}{store.before_key}{key}", context, principal, "session")
 
 
 def sessions(proof: Proof) -> list[dict[str, str]]:
@@ -144,7 +144,7 @@ def _crossing(proof: Proof, store: Store, apart: Callable[[Pattern], frozenset[s
     callers = candidates[:4]
     identity, resource = binding.statements(proof.role.identity), binding.statements(store.policy)
     boundary = None if proof.role.boundary is None else binding.statements(proof.role.boundary)
-    for action in classes([*identity, *(boundary or ()), *resource], KEYED if store.kind == "table" else on_objects()):
+    for action in classes([*identity, *(boundary or ()), *resource], of_sessions(store.kind)):
         policies = PolicySet(
             tuple(s for s in identity if covers_action(s, action)),
             None if boundary is None else tuple(s for s in boundary if covers_action(s, action)),
@@ -166,13 +166,13 @@ def _crossing(proof: Proof, store: Store, apart: Callable[[Pattern], frozenset[s
 
 def _shared_by_all(proof: Proof, store: Store) -> Counterexample | None:
     """Try one key from two sessions: in a store without a format, no key belongs to anybody."""
-    what, keys, suffix = ("rows", ("x",), "") if store.kind == "table" else ("objects", (), "/x")
+    what, keys, suffix = ("rows", ("x",), "") if store.kind == "table" else ("objects", (), f"{store.before_key}x")
     summary = f"sessions reach the same {what} in {store.label}; if that is meant, name the tenant's own with --store"
     candidates = proof.samples()
     other = next((tags for tags in candidates if differ(candidates[0], tags, proof.scoped.identity)), None)
     if other is None:
         return None
-    for action in classes(relevant(proof.role, store), KEYED if store.kind == "table" else on_objects()):
+    for action in classes(relevant(proof.role, store), of_sessions(store.kind)):
         witness = Witness(action, store.arn, suffix, keys)
         found = attempt(proof, candidates[0], witness, summary, store.policy)
         if found and attempt(proof, other, witness, summary, store.policy):
@@ -205,8 +205,8 @@ def _plain_request(proof: Proof, store: Store, action: str, tags: dict[str, str]
 
 
 def _requests(store: Store, asked: Request, keys: tuple[str, str | None]) -> Iterator[Request]:
-    if store.kind == "bucket":
-        yield replace(asked, resource=f"{asked.resource}/{keys[0]}")
+    if store.kind != "table":
+        yield replace(asked, resource=f"{asked.resource}{store.before_key}{keys[0]}")
         return
     for chosen in ([keys[0]], [keys[1], keys[0]], []):
         named = [key for key in chosen if key is not None]
@@ -258,4 +258,5 @@ def _ends(proof: Proof, store: Store | None, inside: bool) -> list[str]:
         return ["/index/x", "/stream/x"]
     tags = sample_tags(proof)
     keys = [own_key(pattern, tags, Binding()) for pattern in proof.scoped.formats.get(store.id, [])] if store else []
-    return ["/x", *(f"/{key}" for key in keys if key is not None)]
+    mark = store.before_key if store else "/"
+    return [f"{mark}x", *(f"{mark}{key}" for key in keys if key is not None)]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from session_scoping.verify.actions import INVOKE, KEYED, on_objects
+from session_scoping.verify.actions import INVOKE, of_sessions
 from session_scoping.verify.binding import Binding, tag_context
 from session_scoping.verify.decision import PolicySet, Request, decide
 from session_scoping.verify.model import Statement
@@ -57,7 +57,7 @@ def _targets(proof: Proof, policy: tuple[Statement, ...]) -> Iterator[tuple[str,
     for store in proof.scoped.stores:
         inside = None if store.kind == "table" else Key(f"inside {store.id}", frozenset(), 0)
         statements = [*proof.role.identity, *store.policy, *policy]
-        for action in classes(statements, KEYED if store.kind == "table" else on_objects()):
+        for action in classes(statements, of_sessions(store.kind)):
             yield action, store_target(store, inside, lookup)
 
 

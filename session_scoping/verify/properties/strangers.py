@@ -125,7 +125,7 @@ def _entering(store: Store, stranger: Stranger) -> Counterexample | None:
         model = solve(target.domain, call.domain(), *_lets_through(seen, call, action, target))
         if model is None:
             continue
-        end = "/" + key.read(model) if inside else ""
+        end = store.before_key + key.read(model) if inside else ""
         named = items_named(call, model)
         context = {**free_context(call, model), **({"dynamodb:LeadingKeys": list(named)} if named else {})}
         return _replayed(store, stranger, seen, model, action, end, context)

@@ -62,9 +62,11 @@ def _possible(proof: Proof, store: Store) -> bool:
         if model is None:
             continue
         text = key.read(model)
-        witness = (
-            Witness(action, store.arn, "", (text,)) if store.kind == "table" else Witness(action, store.arn, f"/{text}")
+        on_item, on_object = (
+            Witness(action, store.arn, "", (text,)),
+            Witness(action, store.arn, store.before_key + text),
         )
+        witness = on_item if store.kind == "table" else on_object
         if confirm(proof, call, model, [witness], "", policy=store.policy):
             return True
         doubtful = True

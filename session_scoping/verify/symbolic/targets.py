@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
+import z3
+
 from session_scoping.verify.arns import is_open, of_another_service, strip
 from session_scoping.verify.matching import parsed, split_fields
 from session_scoping.verify.model import Statement, Store
@@ -11,11 +13,13 @@ from session_scoping.verify.symbolic.policies import Target
 from session_scoping.verify.symbolic.strings import (
     FALSE,
     TRUE,
+    Bool,
     Key,
     Lookup,
     Match,
     concat,
     conjunction,
+    disjunction,
     head_of,
     is_false,
     match_string,
@@ -70,6 +74,9 @@ def store_target(store: Store, rest: Rest, lookup: Lookup) -> Target:
     """
     domains = [token_domain(part) for part in store.arn if isinstance(part, Token) and part.kind != "key"]
     domains += [rest.domain()] if rest else []
+    if store.by_name and rest:
+        # Whatever has another name is somebody else's: the tags of some session are in it.
+        domains.append(disjunction([rest.match(name, _of_some_session).over for name in store.names]))
 
     def match(pattern: Pattern) -> Match:
         return match_store(pattern, store, rest, lookup)
@@ -77,15 +84,23 @@ def store_target(store: Store, rest: Rest, lookup: Lookup) -> Target:
     return Target(match, conjunction(domains), store)
 
 
+def _of_some_session(variable: Variable) -> tuple[Bool, z3.SeqRef]:
+    return TRUE, z3.String(f"of some session {variable.key}")
+
+
 def match_store(pattern: Pattern, store: Store, rest: Rest, lookup: Lookup) -> Match:
     """Match a resource pattern against a store and what follows its name."""
     if is_open(pattern):
         return ALWAYS
-    if store.kind == "bucket" and split_fields(store.arn)[2:3] == (("s3",),) and of_another_service(pattern, "s3"):
+    if (
+        store.kind in {"bucket", "buckets"}
+        and split_fields(store.arn)[2:3] == (("s3",),)
+        and of_another_service(pattern, "s3")
+    ):
         return NEVER
     left = strip(pattern, store.arn)
     if left is not None:
-        found = _match_rest(left, rest, lookup)
+        found = _match_rest(left, store, rest, lookup)
         if found is not None:
             return found
     theirs, ours = split_fields(store.arn), split_fields(pattern)
@@ -100,7 +115,11 @@ def match_store(pattern: Pattern, store: Store, rest: Rest, lookup: Lookup) -> M
     matches = [_match_field(ours[i], theirs[i], lookup) for i in range(5)]
     # "If the * wildcard is the last character of a resource ARN segment, it can expand to match beyond the colon
     # boundaries": IAM guide, reference_policies_elements_resource. Object keys may hold colons, names may not.
-    beyond = rest is not None and store.kind == "bucket" and any(field[-1:] == (Wildcard("*"),) for field in ours[:5])
+    beyond = (
+        rest is not None
+        and store.kind in {"bucket", "buckets"}
+        and any(field[-1:] == (Wildcard("*"),) for field in ours[:5])
+    )
     if not beyond and any(is_false(match.over) for match in matches):
         return NEVER
     matches.append(_match_path(ours[5], store, rest, lookup))
@@ -120,18 +139,16 @@ def _may_be_import(pattern: Pattern, store: Store) -> bool:
     return is_import(store.arn) and len(fields) == 6 and fields[2] == (service,) and not is_made_up(pattern)
 
 
-def _match_rest(left: Pattern, rest: Rest, lookup: Lookup) -> Match | None:
+def _match_rest(left: Pattern, store: Store, rest: Rest, lookup: Lookup) -> Match | None:
     """Match what follows the store's name; None when the pattern goes on with the name itself."""
     if is_open(left):
         return ALWAYS
+    inside = store.inside(left)
     if rest is None:
-        return ALWAYS if not left else NEVER if isinstance(left[0], str) and left[0].startswith("/") else None
+        return ALWAYS if not left else None if inside is None else NEVER
     if not left:
         return NEVER
-    if isinstance(left[0], str) and left[0].startswith("/"):
-        inner = (left[0][1:], *left[1:])
-        return rest.match(tuple(part for part in inner if part != ""), lookup)
-    return None
+    return None if inside is None else rest.match(inside, lookup)
 
 
 def _match_short(pattern: Pattern, store: Store) -> Match:
@@ -158,9 +175,13 @@ def _match_path(ours: Pattern, store: Store, rest: Rest, lookup: Lookup) -> Matc
     path = split_fields(store.arn)[5]
     left = strip(ours, path)  # type: ignore[arg-type]
     if left is not None:
-        found = _match_rest(left, rest, lookup)
+        found = _match_rest(left, store, rest, lookup)
         if found is not None:
             return found
+    if store.by_name:
+        begins = head_of(ours)[0] if head_of(ours) else ""
+        known = "table/"[: len(begins)] if isinstance(begins, str) else begins
+        return NEVER if len(begins) and begins[: len(known)] != known else MAYBE  # type: ignore[arg-type, index]
     prefix = {"table": "table/", "key": "key/"}.get(store.kind, "")
     head = head_of(ours)
     if not head or (len(head) == 1 and isinstance(head[0], str) and prefix.startswith(head[0])):

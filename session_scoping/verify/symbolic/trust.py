@@ -14,7 +14,7 @@ from session_scoping.verify.symbolic.calls import Call, Session
 from session_scoping.verify.symbolic.policies import Target, encode_statement
 from session_scoping.verify.symbolic.strings import TRUE, Bool, Match, conjunction, disjunction, negation
 from session_scoping.verify.symbolic.tokens import token_may_hold
-from session_scoping.verify.text import Text, Unmodelled, Variable, Wildcard
+from session_scoping.verify.text import Pattern, Text, Unmodelled, Variable, Wildcard
 
 _LIKE, _NOT_LIKE = {"stringlike"}, {"stringnotlike", "stringnotlikeifexists"}
 
@@ -92,6 +92,40 @@ def tag_may_hold(role: Role, variable: Variable, character: str, inherited: Mapp
     return not any(
         group and all(_excludes(statement, key, character) for statement in group) for group in (assume, tagging)
     )
+
+
+def tag_width(role: Role, variable: Variable, inherited: Mapping[str, Text]) -> int:
+    """
+    Return how many characters a policy variable's value always has by what the trust policy demands; 0 where it varies.
+
+    Args:
+        role: Whose sessions.
+        variable: The policy variable.
+        inherited: The tags of the role that its sessions may show.
+    """
+    key = variable.key.removeprefix(PRINCIPAL_TAG)
+    if not variable.key.startswith(PRINCIPAL_TAG) or key in inherited:
+        return 0
+    assume = [s for s in role.trust if s.allow and any(covers_action(s, action) for action in ASSUME)]
+    tagging = [s for s in role.trust if s.allow and covers_action(s, TAG_SESSION)]
+    widths = [{_demanded_width(statement, key) for statement in group} for group in (assume, tagging)]
+    return next((found.pop() for found in widths if len(found) == 1), 0)
+
+
+def _demanded_width(statement: Statement, key: str) -> int:
+    for condition in statement.conditions:
+        operator = condition.operator.lower()
+        if condition.key.lower() == f"{REQUEST_TAG}{key}" and operator in {"stringlike", "stringequals"}:
+            patterns = [parsed(value, statement.variables, operator == "stringlike") for value in condition.values]
+            widths = {0 if isinstance(pattern, Unmodelled) else _width(pattern) for pattern in patterns}
+            if len(widths) == 1:
+                return widths.pop()
+    return 0
+
+
+def _width(pattern: Pattern) -> int:
+    signs = [len(part) if isinstance(part, str) else int(part == Wildcard("?")) for part in pattern]
+    return sum(signs) if all(signs) else 0
 
 
 def _refuses(statement: Statement, key: str, character: str, ways: Sequence[str]) -> bool:

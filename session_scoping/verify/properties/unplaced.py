@@ -1,0 +1,77 @@
+"""Roles that are neither session roles nor agent code, and might be either: none of them may reach tenant data."""
+
+from collections.abc import Iterator, Sequence
+
+from session_scoping.contract.metadata import ATTRIBUTED_TO, BOUND_TO
+from session_scoping.verify.actions import ASSUME, INVOKE, TAG_SESSION
+from session_scoping.verify.infer import Options, Scoped
+from session_scoping.verify.model import Estate, Role, Store
+from session_scoping.verify.properties.becoming import makes_sessions, mints
+from session_scoping.verify.properties.compute import RULE, prove_compute
+from session_scoping.verify.properties.compute_roles import ComputeRoles
+from session_scoping.verify.properties.derivation import tool_of
+from session_scoping.verify.properties.outsiders import is_trusted
+from session_scoping.verify.reach import covers_action
+from session_scoping.verify.report import Result, Status
+from session_scoping.verify.stores import named
+
+
+def unplaced(
+    estate: Estate, scoped: Sequence[Scoped], compute: ComputeRoles, options: Options
+) -> Iterator[tuple[Role, str]]:
+    """
+    Yield the roles that no other property asks about although sessions or agents may act as them, each with the reason.
+
+    Args:
+        estate: What the templates deploy.
+        scoped: The session roles.
+        compute: The roles agent code runs with.
+        options: What the user says: roles named as trusted are left out.
+    """
+    placed = {item.role.id for item in scoped} | {role.id for role in compute.roles}
+    minters = [role for role in estate.roles.values() if makes_sessions(role, scoped)]
+    for role in estate.roles.values():
+        if role.id in placed or tool_of(role) is not None or _is_trusted(role, options):
+            continue
+        if why := _why(role, minters, asked_for_agents=bool(options.compute_roles)):
+            yield role, why
+
+
+def _is_trusted(role: Role, options: Options) -> bool:
+    return is_trusted(role.arn, options.trusted) or named(options.trusted, role.id, role.label)
+
+
+def _why(role: Role, minters: Sequence[Role], *, asked_for_agents: bool) -> str | None:
+    """Return why sessions or agent code may act as a role; None where nothing says so."""
+    if key := next((key for key in (ATTRIBUTED_TO, BOUND_TO) if key in role.promises), None):
+        return f"its sessions are those of agents ({key}), and no tag tells them apart"
+    if any(
+        s.allow and not s.problem and covers_action(s, TAG_SESSION) and _of_callers(s.principals) for s in role.trust
+    ):
+        return "its trust admits sessions with tags, and neither it nor a policy of it asks for any"
+    entering = [s for s in role.trust if s.allow and any(covers_action(s, action) for action in ASSUME)]
+    if minter := next((one for one in minters if entering and mints(one, role)), None):
+        return f"{minter.label}, which makes sessions, makes its sessions too, and no tag tells them apart"
+    models = any(s.allow and s.actions is not None and any(covers_action(s, a) for a in INVOKE) for s in role.identity)
+    if models and role not in minters and not asked_for_agents:
+        return "it calls models, so agent code may run with it; --compute-role names the roles that run agents"
+    return None
+
+
+def _of_callers(principals: Sequence[tuple[str, object]]) -> bool:
+    """Whether principals choose the tags they pass: services do not."""
+    return any(kind != "Service" for kind, _ in principals)
+
+
+def prove_unplaced(estate: Estate, role: Role, why: str, stores: list[Store], trusted: Sequence[str]) -> Result:
+    """
+    Prove that a role reaches no tenant data; UNKNOWN where it does, because whose it is then nobody said.
+
+    Raises:
+        UnmodelledError: Something that decides it is not modelled, or the solver gave up.
+    """
+    found = prove_compute(estate, role, stores, trusted=trusted)
+    if found.status is Status.PROVED:
+        return found
+    detail = f"{found.detail}; {why}; --trusted {role.label.rpartition('/')[2]} says that it may"
+    return Result(RULE, role.label, Status.UNKNOWN, detail, found.counterexample, location=role.id)
