@@ -73,18 +73,8 @@ def _add_role(logical_id: str, scope: Scope, estate: Estate) -> None:
     role.services = frozenset(
         show(text) for statement in role.trust for kind, text in statement.principals if kind == "Service"
     )
-    tags = items_of(properties.get("Tags", []), scope)
-    for tag in tags if isinstance(tags, list) else ():
-        key, value = (
-            (text_of(tag.get(part, ""), scope) for part in ("Key", "Value")) if isinstance(tag, dict) else ((), ())
-        )
-        if isinstance(key, tuple) and plain(key) is not None:
-            unread: Text = (Token(f"{where} tag {plain(key)}", "free"),)
-            role.tags[str(plain(key)).lower()] = unread if isinstance(value, Unmodelled) else value
-        else:
-            role.problems += (f"{where}: a tag of the role is only known at deploy time",)
-    if isinstance(tags, Unmodelled):
-        role.problems += (f"{where}: {tags.reason}",)
+    for tags, owner in ((properties.get("Tags", []), None), *scope.tags):
+        _add_tags(role, tags, owner or scope)
     metadata = scope.resources[logical_id].get("Metadata")
     role.promises = {
         key: [_promised(key, item, scope) for item in value] if isinstance(value, list) else _promised("", value, scope)
@@ -92,6 +82,29 @@ def _add_role(logical_id: str, scope: Scope, estate: Estate) -> None:
         if str(key).startswith(PREFIX)
     }
     estate.roles[where] = role
+
+
+def _add_tags(role: Role, value: Any, scope: Scope) -> None:
+    """
+    Add tags to a role; those it has already win.
+
+    Source:
+        CloudFormation guide, aws-properties-resource-tags: stack-level tags reach every resource, nested stacks' too.
+    """
+    tags = items_of(value, scope)
+    if isinstance(tags, Unmodelled):
+        role.problems += (f"{role.id}: {tags.reason}",)
+        return
+    for tag in tags:
+        key, text = (
+            (text_of(tag.get(part, ""), scope) for part in ("Key", "Value")) if isinstance(tag, dict) else ((), ())
+        )
+        name = None if isinstance(key, Unmodelled) else plain(key)
+        if name is None:
+            role.problems += (f"{role.id}: a tag of the role is only known at deploy time",)
+            continue
+        unread: Text = (Token(f"{role.id} tag {name}", "free"),)
+        role.tags.setdefault(name.lower(), unread if isinstance(text, Unmodelled) else text)
 
 
 def _promised(key: str, item: Any, scope: Scope) -> Text | Unmodelled:

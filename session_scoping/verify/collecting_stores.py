@@ -49,6 +49,8 @@ def add_store(logical_id: str, kind: str, scope: Scope, estate: Estate) -> None:
             store = store.with_policy((), f"{where}: it copies what it holds to a place that is not understood")
         else:
             store = replace(store, copies=(*store.copies, in_this_partition(text, partition_of(scope))))
+    replicas = items_of(properties.get("Replicas", []), scope)
+    store = replace(store, replicated=isinstance(replicas, Unmodelled) or len(replicas) > 1)
     store = replace(store, encrypted_with=tuple(_encryption_keys(properties, scope, where)))
     estate.stores[where] = store
 

@@ -121,6 +121,7 @@ class Store:
         copies: ARNs of the places its contents are copied to.
         encrypted_with: The keys that open what it holds, as it names them; of a replica of a key, its primary.
         made: Whether a template makes it; of others the templates only speak.
+        replicated: Whether it may have replicas in other Regions, each with an ARN of its own.
     """
 
     kind: str
@@ -135,6 +136,7 @@ class Store:
     copies: tuple[Text, ...] = ()
     encrypted_with: tuple[Text, ...] = ()
     made: bool = False
+    replicated: bool = False
 
     def with_policy(self, statements: tuple[Statement, ...], problem: str | None = None) -> "Store":
         """Return the store with further resource policy statements."""
