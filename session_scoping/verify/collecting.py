@@ -7,13 +7,14 @@ from typing import Any
 from session_scoping.contract.metadata import MINTING_FUNCTIONS, PREFIX
 from session_scoping.verify.collecting_stores import ON_STORES, STORES, add_store
 from session_scoping.verify.intrinsics import arn_of, items_of, name_of, partition_of, text_of
+from session_scoping.verify.macros import notice_macros
 from session_scoping.verify.managed import managed_policy
 from session_scoping.verify.model import Estate, Role, Statement
 from session_scoping.verify.naming import in_this_partition, is_made_up, may_be_named, same_account
 from session_scoping.verify.scope import NO_VALUE, Scope, choose
 from session_scoping.verify.statements import if_it_exists, parse_policy, tied, variants
 from session_scoping.verify.text import Text, Token, Unmodelled, join_text, plain, show
-from session_scoping.verify.unread import notice_macros, notice_other_policies
+from session_scoping.verify.unread import notice_other_policies
 
 
 def collect(scopes: Iterable[Scope]) -> Estate:
