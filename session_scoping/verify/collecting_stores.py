@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from session_scoping.verify.copying import add_copy, copies_within, values_of
+from session_scoping.verify.copying import copied, copies_within, values_of
 from session_scoping.verify.intrinsics import arn_of, items_of, name_of, text_of
 from session_scoping.verify.mentions import mentions, references
 from session_scoping.verify.model import Estate, Statement, Store
@@ -48,9 +48,9 @@ def add_store(logical_id: str, kind: str, scope: Scope, estate: Estate) -> None:
     replicas = items_of(properties.get("Replicas", []), scope)
     store = replace(store, replicated=isinstance(replicas, Unmodelled) or len(replicas) > 1)
     store = replace(store, encrypted_with=tuple(_encryption_keys(properties, scope, where)))
-    estate.stores[where] = store
     for value in copies_within(properties, scope):
-        add_copy(where, value, scope, estate)
+        store = copied(store, value, scope)
+    estate.stores[where] = store
 
 
 def _partition_key(schema: Any, scope: Scope) -> str | Unmodelled | None:

@@ -22,24 +22,24 @@ def notice_copies(properties: dict[str, Any], to: tuple[str, ...], scope: Scope,
     source = mentions({name: item for name, item in properties.items() if name not in to}, scope)
     places = [value for name in to for value in [properties.get(name)] if value is not None] or [where]
     everything = source.may_name_anything and not source.ids
-    for store in list(estate.stores.values()):
-        if store.kind != "key" and (everything or source.of(store)):
-            for value in places:
-                add_copy(store.id, value, scope, estate)
+
+    def touches(store: Store) -> bool:
+        return store.kind != "key" and (everything or source.of(store))
+
+    for value in places:
+        estate.doubt(touches, lambda store, to=value: copied(store, to, scope))  # type: ignore[misc]
 
 
-def add_copy(identifier: str, value: Any, scope: Scope, estate: Estate) -> None:
-    """Add a place that a store is copied to; none where it is a workload of the template."""
+def copied(store: Store, value: Any, scope: Scope) -> Store:
+    """Return a store with a place that it is copied to; none where that is a workload of the template."""
     if is_workload(value, scope):
-        return
-    store = estate.stores[identifier]
+        return store
     text = text_of(value, scope)
     if isinstance(text, Unmodelled):
-        problem = f"{store.id}: it copies what it holds to a place that is not understood"
-        estate.stores[identifier] = store.with_policy((), problem)
-    elif not _is_itself(text, store):
-        placed = in_this_partition(text, partition_of(scope))
-        estate.stores[identifier] = replace(store, copies=(*store.copies, placed))
+        return store.with_policy((), f"{store.id}: it copies what it holds to a place that is not understood")
+    if _is_itself(text, store):
+        return store
+    return replace(store, copies=(*store.copies, in_this_partition(text, partition_of(scope))))
 
 
 def _is_itself(text: Text, store: Store) -> bool:
@@ -72,11 +72,13 @@ def notice_backup(logical_id: str, scope: Scope, estate: Estate) -> None:
     chosen = properties.get("BackupSelection", {})
     said = mentions(chosen, scope)
     by_rule = not isinstance(chosen, dict) or bool({"ListOfTags", "Conditions"} & set(chosen)) or "*" in said.text
-    for store in list(estate.stores.values()):
-        if store.kind == "key" or not (by_rule or said.of(store) or said.may_name_anything):
-            continue
-        for value in _vaults(properties.get("BackupPlanId"), scope):
-            add_copy(store.id, value, scope, estate)
+    everything = by_rule or said.may_name_anything
+
+    def touches(store: Store) -> bool:
+        return store.kind != "key" and (everything or said.of(store))
+
+    for value in _vaults(properties.get("BackupPlanId"), scope):
+        estate.doubt(touches, lambda store, to=value: copied(store, to, scope))  # type: ignore[misc]
 
 
 def _vaults(plan: Any, scope: Scope) -> Iterator[Any]:

@@ -1,5 +1,6 @@
 """What the verifier knows about a deployment: roles, tables, buckets, keys, and the policies on each."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -153,6 +154,8 @@ class Estate:
         problems: What was found and is not understood, and may touch any role.
         notes: Assumptions made while reading.
         accounts: Ids of the accounts it deploys to, as far as they are known.
+        doubts: Which stores are touched by what is not read, and what becomes of them; for stores that no template
+            makes and a policy names.
     """
 
     roles: dict[str, Role] = field(default_factory=dict)
@@ -160,6 +163,20 @@ class Estate:
     problems: list[str] = field(default_factory=list)
     notes: set[str] = field(default_factory=set)
     accounts: frozenset[str] = frozenset()
+    doubts: list[tuple[Callable[[Store], bool], Callable[[Store], Store]]] = field(
+        default_factory=list, compare=False, repr=False
+    )
+
+    def doubt(self, touches: Callable[[Store], bool], change: Callable[[Store], Store]) -> None:
+        """Change every store that something touches which is not read, in the templates or not."""
+        self.stores = {key: change(store) if touches(store) else store for key, store in self.stores.items()}
+        self.doubts.append((touches, change))
+
+    def doubted(self, store: Store) -> Store:
+        """Return a store that no template makes, with what is not read of it."""
+        for touches, change in self.doubts if store.id not in self.stores else ():
+            store = change(store) if touches(store) else store
+        return store
 
     def of_kind(self, kind: str) -> list[Store]:
         """Return the tables, buckets or keys."""

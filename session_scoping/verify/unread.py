@@ -1,7 +1,8 @@
 """Resources that no reader of their own reads: each touches nothing, or is a doubt about what it names."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from session_scoping.verify.access_grants import notice_access_grant
@@ -42,18 +43,12 @@ class _Resource:
         for role in roles:
             role.problems += (f"{self.where}: {problem}",)
 
-    def doubt_stores(self, stores: list[Store], problem: str) -> None:
-        for store in stores:
-            found = self.estate.stores[store.id]
-            self.estate.stores[store.id] = found.with_policy((), f"{self.where}: {problem}")
+    def doubt_stores(self, touches: Callable[[Store], bool], problem: str) -> None:
+        self.estate.doubt(touches, lambda store: store.with_policy((), f"{self.where}: {problem}"))
 
     def roles(self) -> list[Role]:
         """Return the roles that it names."""
         return [role for role in self.estate.roles.values() if self.said.of(role)]
-
-    def stores(self) -> list[Store]:
-        """Return the stores that it names."""
-        return [store for store in self.estate.stores.values() if self.said.of(store)]
 
 
 def notice_other_policies(scope: Scope, estate: Estate) -> None:
@@ -90,7 +85,7 @@ def _notice_unlisted(one: _Resource) -> None:
     anything = not listed.listed and one.said.may_name_anything
     if not listed.names:
         one.doubt_roles(list(one.estate.roles.values()) if anything else one.roles(), problem)
-    one.doubt_stores(list(one.estate.stores.values()) if anything else one.stores(), problem)
+    one.doubt_stores(lambda store: anything or one.said.of(store), problem)
 
 
 def _notice_custom(one: _Resource, logical_id: str) -> None:
@@ -107,7 +102,7 @@ def _notice_custom(one: _Resource, logical_id: str) -> None:
     roles = list(one.estate.roles.values()) if policy and one.said.may_name_anything else one.roles()
     one.doubt_roles(roles, "it changes roles when it deploys" if policy else unclear)
     if policy or hands_on_data(one.kind, one.said.text, one.scope.account):
-        one.doubt_stores(one.stores(), unclear)
+        one.doubt_stores(one.said.of, unclear)
 
 
 def _notice_calls(one: _Resource) -> None:
@@ -121,11 +116,14 @@ def _notice_calls(one: _Resource) -> None:
             meant = list(one.estate.roles.values()) if "iam" in services and one.said.is_open else one.roles()
             one.doubt_roles(meant, f"it changes roles {when}")
             continue
-        stores = one.estate.of_kind(kind)
-        is_own = _OWN[kind] in services
-        told = [] if is_own and one.said.is_open else [store for store in stores if one.said.of(store)]
-        meant_stores = told or (stores if is_own else [])
-        one.doubt_stores(meant_stores, f"it changes who may use this {kind}, or copies it, {when}")
+        own = _OWN[kind] in services
+        any_of_kind = own and (one.said.is_open or not any(map(one.said.of, one.estate.of_kind(kind))))
+        touches = partial(_touches, kind, None if any_of_kind else one.said)
+        one.doubt_stores(touches, f"it changes who may use this {kind}, or copies it, {when}")
+
+
+def _touches(kind: str, said: Mentions | None, store: Store) -> bool:
+    return store.kind == kind and (said is None or said.of(store))
 
 
 def _notice_policies(one: _Resource, *, every: bool) -> None:

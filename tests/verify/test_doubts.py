@@ -7,7 +7,19 @@ import pytest
 
 from session_scoping.verify.report import Status
 from session_scoping.verify.resource_types import reading_of, reviewed
-from tests.support.verify.hand_written import BUCKET, COMPUTE, SESSION, TABLE, allow, by_hand, document, judged, policy
+from tests.support.verify.hand_written import (
+    BUCKET,
+    COMPUTE,
+    SESSION,
+    TABLE,
+    allow,
+    by_hand,
+    document,
+    judged,
+    policy,
+    rows,
+    tag,
+)
 from tests.support.verify.mutations import Body, Template
 
 RULES = ("partition-isolation", "object-isolation", "compute-isolation", "no-external-access")
@@ -221,6 +233,17 @@ def test_a_backup_that_is_copied_elsewhere_is_unknown_until_it_is_trusted(chosen
     chooses = resource("AWS::Backup::BackupSelection", BackupPlanId={"Ref": "Plan"}, BackupSelection=chosen)
     assert Status.UNKNOWN in statuses(by_hand(Plan=plan, Chooses=chooses))
     assert statuses(by_hand(Plan=plan, Chooses=chooses), trusted=(vault,)) == {Status.PROVED}
+
+
+@pytest.mark.parametrize("account", ["111122223333", "{AWS::AccountId}"])
+def test_a_table_that_no_template_makes_is_doubted_too(account: str) -> None:
+    """A policy names it, and so does what takes it along."""
+    arn = {"Fn::Sub": f"arn:aws:dynamodb:eu-west-1:{account.replace('{', '${')}:table/rows-of-all"}
+    template = by_hand(
+        More=policy("Session", rows(tag("task_id"), resource=arn)),
+        Pipe=resource("AWS::Pipes::Pipe", Source={"Fn::Sub": [f"{arn['Fn::Sub']}/stream/1", {}]}, Target=QUEUE),
+    )
+    assert Status.UNKNOWN in statuses(template)
 
 
 @pytest.mark.parametrize("action", ["dynamodb:PutItem", "iam:PutRolePolicy", "lambda:InvokeFunction", "*"])
