@@ -12,7 +12,7 @@ from session_scoping.verify.resource_types import reviewed
 CHANGES = frozenset({Effect.GRANT, Effect.TAG, Effect.COPY, Effect.BECOME})
 """What is looked for. What only reads or writes does so with a role whose policies say what it may."""
 _RESOURCES = {
-    "role": ("iam:role", "iam:policy"),
+    "role": ("iam:role", "iam:policy", "iam:user", "iam:group"),
     "table": ("dynamodb:table", "dynamodb:stream"),
     "bucket": ("s3:bucket", "s3:object"),
     "key": ("kms:key",),

@@ -47,8 +47,8 @@ class _Resource:
         self.estate.doubt(touches, lambda store: store.with_policy((), f"{self.where}: {problem}"))
 
     def roles(self) -> list[Role]:
-        """Return the roles that it names."""
-        return [role for role in self.estate.roles.values() if self.said.of(role)]
+        """Return the roles and users that it names."""
+        return [role for role in self.estate.principals if self.said.of(role)]
 
 
 def notice_other_policies(scope: Scope, estate: Estate) -> None:
@@ -84,7 +84,7 @@ def _notice_unlisted(one: _Resource) -> None:
     problem = f"what {one.kind} does with it is not known"
     anything = not listed.listed and one.said.may_name_anything
     if not listed.names:
-        one.doubt_roles(list(one.estate.roles.values()) if anything else one.roles(), problem)
+        one.doubt_roles(one.estate.principals if anything else one.roles(), problem)
     one.doubt_stores(lambda store: anything or one.said.of(store), problem)
 
 
@@ -99,7 +99,7 @@ def _notice_custom(one: _Resource, logical_id: str) -> None:
     if known or may_change_nothing(logical_id, one.scope, one.estate):
         return
     unclear = f"what {one.kind} does with it is not known"
-    roles = list(one.estate.roles.values()) if policy and one.said.may_name_anything else one.roles()
+    roles = one.estate.principals if policy and one.said.may_name_anything else one.roles()
     one.doubt_roles(roles, "it changes roles when it deploys" if policy else unclear)
     if policy or hands_on_data(one.kind, one.said.text, one.scope.account):
         one.doubt_stores(one.said.of, unclear)
@@ -113,7 +113,7 @@ def _notice_calls(one: _Resource) -> None:
     when = "when it deploys" if is_custom(one.kind) else "when it runs"
     for kind, services in calls.items():
         if kind == "role":
-            meant = list(one.estate.roles.values()) if "iam" in services and one.said.is_open else one.roles()
+            meant = one.estate.principals if "iam" in services and one.said.is_open else one.roles()
             one.doubt_roles(meant, f"it changes roles {when}")
             continue
         own = _OWN[kind] in services
@@ -137,7 +137,7 @@ def _notice_policies(one: _Resource, *, every: bool) -> None:
                 f"{one.where} ({one.kind}) lets everybody in, sessions too: no tenant data is behind it"
             )
         said, problem = mentions(value, one.scope), f"{one.where}: policies of {one.kind} are not modelled"
-        for role in (role for role in one.estate.roles.values() if said.of(role)):
+        for role in (role for role in one.estate.principals if said.of(role)):
             if policies_give_data(one.kind):
                 role.problems += (problem,)
             else:
