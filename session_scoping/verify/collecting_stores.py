@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from session_scoping.verify.intrinsics import arn_of, items_of, name_of, partition_of, text_of
+from session_scoping.verify.copying import copied, copies_within, values_of
+from session_scoping.verify.intrinsics import arn_of, items_of, name_of, text_of
+from session_scoping.verify.mentions import mentions, references
 from session_scoping.verify.model import Estate, Statement, Store
-from session_scoping.verify.naming import in_this_partition, is_bucket_by_condition, may_be_named
+from session_scoping.verify.naming import is_bucket_by_condition, may_be_named
 from session_scoping.verify.reach import grants_directly
 from session_scoping.verify.scope import NO_VALUE, Scope, choose, intrinsic
 from session_scoping.verify.statements import if_it_exists, parse_policy, tied, variants
@@ -43,31 +45,12 @@ def add_store(logical_id: str, kind: str, scope: Scope, estate: Estate) -> None:
         store = store.with_policy(statements, problem)
     if kind == "key" and "KeyPolicy" in properties:
         store = store.with_policy(parse_policy(properties["KeyPolicy"], scope, f"{where} key policy"))
-    for value in _copies(properties):
-        text = text_of(value, scope)
-        if isinstance(text, Unmodelled):
-            store = store.with_policy((), f"{where}: it copies what it holds to a place that is not understood")
-        else:
-            store = replace(store, copies=(*store.copies, in_this_partition(text, partition_of(scope))))
+    replicas = items_of(properties.get("Replicas", []), scope)
+    store = replace(store, replicated=isinstance(replicas, Unmodelled) or len(replicas) > 1)
     store = replace(store, encrypted_with=tuple(_encryption_keys(properties, scope, where)))
+    for value in copies_within(properties, scope):
+        store = copied(store, value, scope)
     estate.stores[where] = store
-
-
-def _copies(properties: dict[str, Any]) -> Iterator[Any]:
-    """Yield where a bucket's replication and a table's change stream take what they hold."""
-    yield from _values_of("Bucket", properties.get("ReplicationConfiguration"))
-    yield from _values_of("StreamArn", properties)
-
-
-def _values_of(name: str, value: Any) -> Iterator[Any]:
-    """Yield what stands under a name anywhere in a part of a template."""
-    for key, item in value.items() if isinstance(value, dict) else ():
-        if key == name:
-            yield item
-        else:
-            yield from _values_of(name, item)
-    for item in value if isinstance(value, list) else ():
-        yield from _values_of(name, item)
 
 
 def _partition_key(schema: Any, scope: Scope) -> str | Unmodelled | None:
@@ -100,7 +83,7 @@ def _plain_text(value: Any, scope: Scope) -> str | Unmodelled:
 def _encryption_keys(properties: dict[str, Any], scope: Scope, where: str) -> Iterator[Text]:
     """Yield the keys that open what a store holds; one that is not understood may be any."""
     for attribute in ("KMSMasterKeyID", "KMSMasterKeyId", "PrimaryKeyArn"):
-        for value in _values_of(attribute, properties):
+        for value in values_of((attribute,), properties):
             for chosen, _ in variants(value, scope):
                 if choose(value, chosen) is not NO_VALUE:
                     text = text_of(value, chosen)
@@ -164,7 +147,7 @@ def _with_doubt(store: Store, grants: tuple[Statement, ...], doubt: str, estate:
 
 def _add_access_point(logical_id: str, scope: Scope, estate: Estate) -> None:
     where = f"{scope.name}.{logical_id}"
-    for value in _values_of("Bucket", scope.properties(logical_id)):
+    for value in values_of(("Bucket",), scope.properties(logical_id)):
         name = text_of(value, scope)
         for store in estate.of_kind("bucket"):
             if isinstance(name, Unmodelled) or store.name == name or may_be_named(name, store.name, store.id):
@@ -172,9 +155,29 @@ def _add_access_point(logical_id: str, scope: Scope, estate: Estate) -> None:
                 estate.stores[store.id] = store.with_policy((), problem)
 
 
+def _add_object_lambda(logical_id: str, scope: Scope, estate: Estate) -> None:
+    """Make the buckets UNKNOWN that an Object Lambda access point may lead to: any, by one that is not read."""
+    where = f"{scope.name}.{logical_id}"
+    behind = [one.rpartition(".")[2] for one in references(scope.properties(logical_id), scope)]
+    if any(scope.resources[one].get("Type") == "AWS::S3::AccessPoint" for one in behind):
+        return  # The access point makes its bucket UNKNOWN.
+    for store in estate.of_kind("bucket"):
+        problem = f"{where}: the access point behind this one may be of any bucket"
+        estate.stores[store.id] = store.with_policy((), problem)
+
+
+def _add_replica(logical_id: str, scope: Scope, estate: Estate) -> None:
+    """Note that a table has replicas, which the CDK's older `Table` makes by a custom resource."""
+    said = mentions(scope.properties(logical_id).get("TableName"), scope)
+    for store in (one for one in estate.of_kind("table") if said.is_open or said.of(one)):
+        estate.stores[store.id] = replace(store, replicated=True)
+
+
 ON_STORES: dict[str, Callable[[str, Scope, Estate], None]] = {
     "AWS::S3::AccessPoint": _add_access_point,
     "AWS::S3::BucketPolicy": _add_bucket_policy,
     "AWS::S3::MultiRegionAccessPoint": _add_access_point,
+    "AWS::S3ObjectLambda::AccessPoint": _add_object_lambda,
+    "Custom::DynamoDBReplica": _add_replica,
 }
 """Resource types that say something about a store of their own -> what reads them."""

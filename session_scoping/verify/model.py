@@ -1,5 +1,6 @@
 """What the verifier knows about a deployment: roles, tables, buckets, keys, and the policies on each."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -56,7 +57,7 @@ class Statement:
 @dataclass
 class Role:
     """
-    One IAM role with everything in the templates that decides what it may do.
+    One IAM role or user with everything in the templates that decides what it may do.
 
     Attributes:
         id: Stack and logical id.
@@ -70,6 +71,7 @@ class Role:
             texts. They are the adopter's word: they widen nothing by themselves.
         env: Name of the account and Region it stands in, as in its scope.
         account: Id of its account; empty where the template leaves it open.
+        kind: `role`, or `user`, which has no trust and whose identity policies include its groups'.
     """
 
     id: str
@@ -88,6 +90,7 @@ class Role:
     services: frozenset[str] = frozenset()
     env: str = ""
     account: str = ""
+    kind: str = "role"
 
     @property
     def statements(self) -> tuple[Statement, ...]:
@@ -122,6 +125,7 @@ class Store:
         encrypted_with: The keys that open what it holds, as it names them; of a replica of a key, its primary.
         made: Whether a template makes it; of others the templates only speak.
         names: Of `tables` and `buckets`: how their names, and what follows these, are made of tags.
+        replicated: Whether it may have replicas in other Regions, each with an ARN of its own.
     """
 
     kind: str
@@ -137,6 +141,7 @@ class Store:
     encrypted_with: tuple[Text, ...] = ()
     made: bool = False
     names: tuple[Pattern, ...] = ()
+    replicated: bool = False
 
     @property
     def by_name(self) -> bool:
@@ -162,22 +167,87 @@ class Store:
         return replace(self, policy=self.policy + statements, problems=problems)
 
 
+@dataclass(frozen=True)
+class Workload:
+    """
+    Something that runs with a role: a function, a task, a runtime, a schedule, an instance.
+
+    Attributes:
+        id: Stack and logical id.
+        type: Its resource type.
+        service: The service principal that takes the role for it, without `.amazonaws.com`.
+        role: ARN, or name, of the role; one that the template leaves open as a token.
+        environment: What it is given: values of its environment, its commands, its arguments.
+    """
+
+    id: str
+    label: str
+    type: str
+    service: str
+    role: Text
+    environment: tuple[Text, ...] = ()
+
+
+@dataclass(frozen=True)
+class Held:
+    """
+    An access key of an IAM user, and who has it.
+
+    Attributes:
+        holder: Stack and logical id of the workload, secret or parameter that holds it.
+        role: The role that the workload runs with; None for a secret or a parameter.
+        user: Id of the user in `Estate.users`; as it is written for a user that no template makes.
+    """
+
+    holder: str
+    role: Text | None
+    user: str
+
+
 @dataclass
 class Estate:
     """
     Everything the templates deploy that matters to IAM.
 
     Attributes:
+        roles: Roles by id.
+        users: IAM users by id.
+        workloads: What runs with which role, once for each role that it may have.
+        holds: Where access keys of users stand.
         problems: What was found and is not understood, and may touch any role.
         notes: Assumptions made while reading.
         accounts: Ids of the accounts it deploys to, as far as they are known.
+        doubts: Which stores are touched by what is not read, and what becomes of them; for stores that no template
+            makes and a policy names.
     """
 
     roles: dict[str, Role] = field(default_factory=dict)
+    users: dict[str, Role] = field(default_factory=dict)
     stores: dict[str, Store] = field(default_factory=dict)
+    workloads: list[Workload] = field(default_factory=list)
+    holds: list[Held] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     notes: set[str] = field(default_factory=set)
     accounts: frozenset[str] = frozenset()
+    doubts: list[tuple[Callable[[Store], bool], Callable[[Store], Store]]] = field(
+        default_factory=list, compare=False, repr=False
+    )
+
+    @property
+    def principals(self) -> list[Role]:
+        """Roles and users."""
+        return [*self.roles.values(), *self.users.values()]
+
+    def doubt(self, touches: Callable[[Store], bool], change: Callable[[Store], Store]) -> None:
+        """Change every store that something touches which is not read, in the templates or not."""
+        self.stores = {key: change(store) if touches(store) else store for key, store in self.stores.items()}
+        self.doubts.append((touches, change))
+
+    def doubted(self, store: Store) -> Store:
+        """Return a store that no template makes, with what is not read of it."""
+        for touches, change in self.doubts if store.id not in self.stores else ():
+            store = change(store) if touches(store) else store
+        return store
 
     def of_kind(self, kind: str) -> list[Store]:
         """Return the tables, buckets or keys."""
@@ -189,5 +259,5 @@ class Estate:
         return frozenset(role.arn for role in self.roles.values())
 
     def role_by_arn(self, arn: Text) -> Role | None:
-        """Return the role with this ARN."""
-        return next((role for role in self.roles.values() if role.arn == arn), None)
+        """Return the role with this ARN, or with this name."""
+        return next((role for role in self.roles.values() if arn in (role.arn, role.name)), None)

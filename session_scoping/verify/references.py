@@ -15,6 +15,8 @@ _NAME_KIND = {
     "AWS::DynamoDB::GlobalTable": ("TableName", "table"),
     "AWS::S3::Bucket": ("BucketName", "bucket"),
     "AWS::IAM::Role": ("RoleName", "role"),
+    "AWS::IAM::User": ("UserName", "role"),
+    "AWS::IAM::Group": ("GroupName", "role"),
     "AWS::KMS::Key": ("", "key"),
     "AWS::KMS::ReplicaKey": ("", "key"),
     "AWS::Lambda::Function": ("FunctionName", "function"),
@@ -133,12 +135,12 @@ def arn_of(logical_id: str, scope: Scope) -> Text | Unmodelled:
         service, owner, path = "dynamodb", join_text(region, lit(":"), account), "table/"
     elif kind == "AWS::S3::Bucket":
         service, owner, path = "s3", lit(":"), ""
-    elif kind == "AWS::IAM::Role":
+    elif kind in {"AWS::IAM::Role", "AWS::IAM::User", "AWS::IAM::Group"}:
         given = scope.properties(logical_id).get("Path", "/")
         if not isinstance(given, str):
             name = join_text((Token(f"{scope.name}.{logical_id}.Path", "plain"),), lit("/"), name)
             given = "/"
-        service, owner, path = "iam", join_text(lit(":"), account), f"role{given}"
+        service, owner, path = "iam", join_text(lit(":"), account), f"{kind.rpartition(':')[2].lower()}{given}"
     elif kind in {"AWS::KMS::Key", "AWS::KMS::ReplicaKey"}:
         service, owner, path = "kms", join_text(region, lit(":"), account), "key/"
     elif kind == "AWS::Lambda::Function":

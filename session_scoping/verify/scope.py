@@ -40,6 +40,8 @@ class Scope:
         deployed: Whether it is a template; a policy document by itself keeps the partition it is written for.
         naming: The parameters that stand in names of resources; None until they are looked for.
         file: Where the template was read; None for one that was passed.
+        tags: Lists of tags that CloudFormation puts on every resource, each with the scope it is evaluated in (None for
+            this one). Of two tags with one key the first counts.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Scope:
     deployed: bool = True
     naming: frozenset[str] | None = None
     file: Path | None = None
+    tags: "tuple[tuple[Any, Scope | None], ...]" = ()
 
     def section(self, name: str) -> dict[str, Any]:
         """Return a section of the template, such as `Outputs`; empty when it is missing or malformed."""

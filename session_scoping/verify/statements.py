@@ -99,8 +99,8 @@ def _document(document: Any, scope: Scope, where: str, trust: bool) -> Iterator[
     if unknown := set(map(str, document)) - {"Version", "Id", "Statement"}:
         yield Statement(where, allow=True, problem=f"{where}: the element {min(unknown)} is not understood")
         return
-    version = document.get("Version", "2008-10-17")
-    statements = items_of(document.get("Statement", []), scope)
+    variables = _has_variables(choose(document.get("Version", NO_VALUE), scope), scope)
+    statements = variables if isinstance(variables, Unmodelled) else items_of(document.get("Statement", []), scope)
     if isinstance(statements, Unmodelled):
         yield Statement(where, allow=True, problem=statements.reason)
         return
@@ -109,7 +109,18 @@ def _document(document: Any, scope: Scope, where: str, trust: bool) -> Iterator[
             yield Statement(where, allow=True, problem=f"{where}[{index}] is not a statement")
             continue
         sid = f" {body['Sid']}" if isinstance(body.get("Sid"), str) and body["Sid"] else ""
-        yield _statement(body, scope, f"{where}[{index}]{sid}", version == "2012-10-17", trust)
+        yield _statement(body, scope, f"{where}[{index}]{sid}", variables is True, trust)
+
+
+def _has_variables(version: Any, scope: Scope) -> bool | Unmodelled:
+    """Return whether a document of this Version has policy variables, which the older one has not."""
+    if version is NO_VALUE or version is None:
+        return False
+    text = text_of(version, scope)
+    name = None if isinstance(text, Unmodelled) else plain(text)
+    if name not in ("2012-10-17", "2008-10-17"):
+        return Unmodelled(f"{scope.name}: a Version that is only known at deploy time, or that IAM does not know")
+    return name == "2012-10-17"
 
 
 def _statement(body: dict[str, Any], scope: Scope, where: str, variables: bool, trust: bool) -> Statement:

@@ -51,7 +51,7 @@ def stores_of_role(role: Role, estate: Estate, words: tuple[str, ...]) -> list[S
         words: The user's names for them. Default when empty: what the role is granted, by its own policies or the
             store's.
     """
-    granted = _granted(role, estate)
+    granted = [estate.doubted(store) for store in _granted(role, estate)]
     if not words:
         return granted
     everything = {store.id: store for store in (*estate.stores.values(), *granted)}

@@ -43,6 +43,7 @@ def load(path: Path, parameters: Mapping[str, str] | None = None) -> list[Scope]
             account=stack.account,
             region=stack.region,
             file=stack.file,
+            tags=((list(stack.tags), None),),
         )
         scope.arguments = {key: (value, None) for key, value in (parameters or {}).items()}
         read.append((stack, [scope, *nested_scopes(scope, stack.file.parent)]))
@@ -78,6 +79,7 @@ def nested_scopes(scope: Scope, directory: Path, *, above: tuple[Path, ...] = ()
             region=scope.region,
             given=existence(logical_id, scope),
             file=file,
+            tags=((scope.properties(logical_id).get("Tags", []), scope), *scope.tags),
         )
         arguments = scope.properties(logical_id).get("Parameters")
         child.arguments = {

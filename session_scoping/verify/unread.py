@@ -1,226 +1,147 @@
-"""What a template holds beside what is read: macros, modules, missing nested stacks, policies of other services."""
+"""Resources that no reader of their own reads: each touches nothing, or is a doubt about what it names."""
 
-import json
-import re
-from collections.abc import Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Any
 
-from session_scoping.verify.intrinsics import text_of
+from session_scoping.verify.access_grants import notice_access_grant
+from session_scoping.verify.api_calls import changing_calls
+from session_scoping.verify.copying import notice_backup, notice_copies
+from session_scoping.verify.custom_resources import (
+    hands_on_data,
+    hands_on_policy,
+    is_custom,
+    may_change_nothing,
+    without_token,
+)
+from session_scoping.verify.mentions import Mentions, mentions
 from session_scoping.verify.model import Estate, Role, Store
-from session_scoping.verify.naming import may_be_named
-from session_scoping.verify.scope import Scope, intrinsic
-from session_scoping.verify.text import Text, Token, Unmodelled, plain
+from session_scoping.verify.resource_types import is_policy, only_takes_away, policies_give_data, reading_of
+from session_scoping.verify.scope import Scope
 
-# Resource types whose policies are read elsewhere, or that hold no policy of their own.
-_READ = {
-    "AWS::DynamoDB::GlobalTable",
-    "AWS::DynamoDB::Table",
-    "AWS::KMS::Key",
-    "AWS::KMS::ReplicaKey",
-    "AWS::S3::AccessPoint",
-    "AWS::S3::Bucket",
-    "AWS::S3::BucketPolicy",
-    "AWS::S3::MultiRegionAccessPoint",
-}
-# An endpoint's policy grants nothing: it only takes away from what goes through the endpoint.
-_TAKES_AWAY = {"AWS::EC2::VPCEndpoint"}
-# Resource types that are a statement of a resource policy rather than hold one.
-_GRANTS = {
-    "AWS::Events::EventBusPolicy",
-    "AWS::LakeFormation::Permissions",
-    "AWS::LakeFormation::PrincipalPermissions",
-    "AWS::Lambda::LayerVersionPermission",
-    "AWS::Lambda::Permission",
-    "AWS::S3::AccessGrant",
-}
-# Resource types whose policies give neither rows nor objects of a tenant, nor change a role.
-_NO_DATA = {
-    "AWS::ApiGateway::RestApi",
-    "AWS::ECR::Repository",
-    "AWS::Events::EventBusPolicy",
-    "AWS::Lambda::LayerVersionPermission",
-    "AWS::Lambda::Permission",
-    "AWS::OpenSearchService::Domain",
-    "AWS::SNS::TopicInlinePolicy",
-    "AWS::SNS::TopicPolicy",
-    "AWS::SQS::QueueInlinePolicy",
-    "AWS::SQS::QueuePolicy",
-    "AWS::SecretsManager::ResourcePolicy",
-}
-# Resource types that deploy another template.
-_ELSEWHERE = {
-    "AWS::CloudFormation::StackSet": "a stack set",
-    "AWS::ServiceCatalog::CloudFormationProvisionedProduct": "a product",
-}
-_CUSTOM = ("Custom::", "AWS::CloudFormation::CustomResource")
-# IAM's calls that change what a role may do, without letter case: SDKs differ in it. Source: IAM API reference.
-_CALLS = (
-    "putrolepolicy", "attachrolepolicy", "detachrolepolicy", "deleterolepolicy", "updateassumerolepolicy",
-    "putrolepermissionsboundary", "deleterolepermissionsboundary", "createpolicyversion", "setdefaultpolicyversion",
-    "tagrole", "untagrole",
-)  # fmt: skip
-# Kind of store -> its service and the calls that change who is let in, or copy what it holds, without letter case.
-# Sources: API references of S3 and S3 Control, DynamoDB, KMS.
-_STORE_CALLS = {
-    "bucket": ("s3", (
-        "putbucketpolicy", "deletebucketpolicy", "putbucketacl", "putobjectacl", "putpublicaccessblock",
-        "deletepublicaccessblock", "createaccesspoint", "putaccesspointpolicy", "createaccessgrant",
-        "putbucketreplication",
-    )),
-    "table": ("dynamodb", (
-        "putresourcepolicy", "deleteresourcepolicy", "createglobaltable", "enablekinesisstreamingdestination",
-        "exporttabletopointintime", "createtablereplica",
-    )),
-    "key": ("kms", ("putkeypolicy", "creategrant")),
-}  # fmt: skip
+# The services whose calls name a role, table, bucket or key in one of their parameters, always.
+_OWN = {"role": "iam", "table": "dynamodb", "bucket": "s3", "key": "kms"}
 
 
-def notice_macros(scope: Scope, estate: Estate) -> None:
-    """Add to the problems of an estate whatever changes a template when it deploys."""
-    transform = scope.template.get("Transform")
-    if transform:
-        estate.problems.append(f"{scope.name}: the transform {transform} may add roles and policies")
-    for section, content in scope.template.items():
-        if section != "Resources" and '"Fn::Transform"' in json.dumps(content, default=str):
-            estate.problems.append(f"{scope.name}: what {section} holds when it deploys is not in the template")
-    for logical_id, resource in scope.resources.items():
-        kind = str(resource.get("Type", ""))
-        if kind.endswith("::MODULE") or '"Fn::Transform"' in json.dumps(resource, default=str):
-            estate.problems.append(f"{scope.name}.{logical_id}: what it adds when it deploys is not in the template")
-        if kind == "AWS::CloudFormation::Stack" and logical_id not in scope.children:
-            estate.problems.append(f"{scope.name}.{logical_id}: the template of this nested stack was not found")
-        if kind in _ELSEWHERE:
-            estate.problems.append(f"{scope.name}.{logical_id}: what {_ELSEWHERE[kind]} deploys is not in the template")
-    for logical_id in scope.template["Resources"]:
-        if logical_id not in scope.resources or str(logical_id).startswith("Fn::"):
-            estate.problems.append(f"{scope.name}: `{logical_id}` in Resources is not understood")
+@dataclass(frozen=True)
+class _Resource:
+    """One resource, and everything that it may touch."""
+
+    kind: str
+    where: str
+    properties: dict[str, Any]
+    scope: Scope
+    estate: Estate
+
+    @cached_property
+    def said(self) -> Mentions:
+        """What its properties speak of."""
+        return mentions(self.properties, self.scope)
+
+    def doubt_roles(self, roles: list[Role], problem: str) -> None:
+        for role in roles:
+            role.problems += (f"{self.where}: {problem}",)
+
+    def doubt_stores(self, touches: Callable[[Store], bool], problem: str) -> None:
+        self.estate.doubt(touches, lambda store: store.with_policy((), f"{self.where}: {problem}"))
+
+    def roles(self) -> list[Role]:
+        """Return the roles and users that it names."""
+        return [role for role in self.estate.principals if self.said.of(role)]
 
 
 def notice_other_policies(scope: Scope, estate: Estate) -> None:
-    """Make a role UNKNOWN that a policy of another service names; note a policy that lets everybody in."""
-    for logical_id, resource in scope.resources.items():
-        kind, where = str(resource.get("Type", "")), f"{scope.name}.{logical_id}"
-        if kind.startswith("AWS::IAM::") or kind in _READ | _TAKES_AWAY:
-            continue
-        if kind.startswith(_CUSTOM):
-            _notice_role_calls(scope.properties(logical_id), scope, estate, where)
-            _notice_store_calls(scope.properties(logical_id), scope, estate, where)
-        if not kind.startswith("AWS::") or kind == _CUSTOM[1]:
-            _notice_policies_handed_on(kind, scope.properties(logical_id), scope, estate, where)
+    """Make a role or a store UNKNOWN that a resource may touch which nothing else reads."""
+    for logical_id, body in scope.resources.items():
+        kind = str(body.get("Type", ""))
+        where = f"{scope.name}.{logical_id}"
+        reading = reading_of(kind)
         if kind == "AWS::S3::AccessGrant":
-            _notice_access_grant(scope.properties(logical_id), scope, estate, where)
-        if not kind.startswith(("AWS::", *_CUSTOM)) or kind.startswith("AWS::ServiceCatalog::"):
-            _add_problem(estate, scope.properties(logical_id), scope, f"{where}: what {kind} does with it is not known")
+            notice_access_grant(scope.properties(logical_id), scope, estate, where)
+        if kind == "AWS::Backup::BackupSelection":
+            notice_backup(logical_id, scope, estate)
             continue
-        for name, written in scope.properties(logical_id).items():
-            value = _without_denies(written)
-            if "polic" not in name.lower() and kind not in _GRANTS:
-                continue
-            if _lets_everybody_in(value):
-                scope.notes.add(f"{where} ({kind}) lets everybody in, sessions too: no tenant data is behind it")
-            _add_problem(
-                estate, value, scope, f"{where}: policies of {kind} are not modelled", data=kind not in _NO_DATA
+        if reading.group == "read":
+            if kind == "AWS::S3::AccessGrant":
+                _notice_policies(_Resource(kind, where, scope.properties(logical_id), scope, estate), every=True)
+            continue
+        one = _Resource(kind, where, without_token(scope.properties(logical_id)), scope, estate)
+        _notice_calls(one)
+        if is_custom(kind):
+            _notice_custom(one, logical_id)
+        elif reading.group == "copies":
+            notice_copies(one.properties, reading.to, scope, estate, where)
+        elif reading.group == "doubt" or reading.names:
+            _notice_unlisted(one)
+        if kind.startswith("AWS::") and not only_takes_away(kind):
+            _notice_policies(one, every=is_policy(kind))
+
+
+def _notice_unlisted(one: _Resource) -> None:
+    """Make UNKNOWN what a type names that nobody has reviewed; everything, where a name may be any."""
+    listed = reading_of(one.kind)
+    problem = f"what {one.kind} does with it is not known"
+    anything = not listed.listed and one.said.may_name_anything
+    if not listed.names:
+        one.doubt_roles(one.estate.principals if anything else one.roles(), problem)
+    one.doubt_stores(lambda store: anything or one.said.of(store), problem)
+
+
+def _notice_custom(one: _Resource, logical_id: str) -> None:
+    """
+    Make UNKNOWN the roles that a custom resource is handed, and the stores that it is handed for a policy or a copy.
+
+    One that is known for what it does, or whose function may change nothing, is handed what it likes.
+    """
+    policy = hands_on_policy(one.said.text)
+    known = reading_of(one.kind).group in {"harmless", "calls"} and not policy
+    if known or may_change_nothing(logical_id, one.scope, one.estate):
+        return
+    unclear = f"what {one.kind} does with it is not known"
+    roles = one.estate.principals if policy and one.said.may_name_anything else one.roles()
+    one.doubt_roles(roles, "it changes roles when it deploys" if policy else unclear)
+    if policy or hands_on_data(one.kind, one.said.text, one.scope.account):
+        one.doubt_stores(one.said.of, unclear)
+
+
+def _notice_calls(one: _Resource) -> None:
+    """Make UNKNOWN what a resource's API calls change or copy; everything of a kind where they may mean any."""
+    if reading_of(one.kind).group not in {"calls", "doubt"} and not is_custom(one.kind):
+        return
+    calls = changing_calls(one.said.text)
+    when = "when it deploys" if is_custom(one.kind) else "when it runs"
+    for kind, services in calls.items():
+        if kind == "role":
+            meant = one.estate.principals if "iam" in services and one.said.is_open else one.roles()
+            one.doubt_roles(meant, f"it changes roles {when}")
+            continue
+        own = _OWN[kind] in services
+        any_of_kind = own and (one.said.is_open or not any(map(one.said.of, one.estate.of_kind(kind))))
+        touches = partial(_touches, kind, None if any_of_kind else one.said)
+        one.doubt_stores(touches, f"it changes who may use this {kind}, or copies it, {when}")
+
+
+def _touches(kind: str, said: Mentions | None, store: Store) -> bool:
+    return store.kind == kind and (said is None or said.of(store))
+
+
+def _notice_policies(one: _Resource, *, every: bool) -> None:
+    """Make a role UNKNOWN that a policy of another service names; note a policy that lets everybody in."""
+    for name, written in one.properties.items():
+        if not every and "polic" not in name.lower():
+            continue
+        value = _without_denies(written)
+        if _lets_everybody_in(value):
+            one.scope.notes.add(
+                f"{one.where} ({one.kind}) lets everybody in, sessions too: no tenant data is behind it"
             )
-
-
-def _add_problem(estate: Estate, value: Any, scope: Scope, problem: str, *, data: bool = True) -> None:
-    """Add a problem to every role that a part of a template names, with whether it may give it tenant data."""
-    text, named = json.dumps(value, default=str), list(_texts(value, scope))
-    for role in estate.roles.values():
-        if not (_mentions(text, role) or any(_names(found, role) for found in named)):
-            continue
-        if data:
-            role.problems += (problem,)
-        else:
-            role.elsewhere += (problem,)
-
-
-def _notice_role_calls(properties: dict[str, Any], scope: Scope, estate: Estate, where: str) -> None:
-    """Make the roles UNKNOWN that a custom resource changes when it deploys; all of them where it may mean any."""
-    value = _without_token(properties)
-    text, named = json.dumps(value, default=str), list(_texts(value, scope))
-    if "iam" not in text.lower() or not any(call in text.lower() for call in _CALLS):
-        return
-    is_open = any(isinstance(part, Token) and part.kind == "free" for found in named for part in found)
-    for role in estate.roles.values():
-        # IAM's calls name a role by its bare name.
-        literal = plain(role.name)
-        by_name = literal is not None and literal in text
-        if is_open or by_name or _mentions(text, role) or any(_names(found, role) for found in named):
-            role.problems += (f"{where}: it changes roles when it deploys",)
-
-
-def _notice_policies_handed_on(kind: str, properties: dict[str, Any], scope: Scope, estate: Estate, where: str) -> None:
-    """Make the stores UNKNOWN that a type of somebody's own is given a resource policy for."""
-    value = _without_token(properties)
-    text, named = json.dumps(value, default=str), list(_texts(value, scope))
-    if "principal" not in text.lower():
-        return
-    for store in list(estate.stores.values()):
-        if _speaks_of(text, named, store, scope):
-            _doubt(estate, store, f"{where}: what {kind} does with the policy it is given is not known")
-
-
-def _without_token(properties: dict[str, Any]) -> dict[str, Any]:
-    """Return what a custom resource is given; the function that takes it is none of what it is about."""
-    return {name: item for name, item in properties.items() if name != "ServiceToken"}
-
-
-def _notice_store_calls(properties: dict[str, Any], scope: Scope, estate: Estate, where: str) -> None:
-    """Make the stores UNKNOWN whose policies a custom resource changes; all of a kind where it may mean any."""
-    value = _without_token(properties)
-    text, named = json.dumps(value, default=str), list(_texts(value, scope))
-    is_open = any(isinstance(part, Token) and part.kind == "free" for found in named for part in found)
-    for kind, (service, calls) in _STORE_CALLS.items():
-        if service not in text.lower() or not any(call in text.lower() for call in calls):
-            continue
-        stores = estate.of_kind(kind)
-        told = [store for store in stores if not is_open and _speaks_of(text, named, store, scope)]
-        for store in told or stores:
-            _doubt(estate, store, f"{where}: it changes who may use this {kind} when it deploys")
-
-
-def _speaks_of(text: str, named: list[Text], store: Store, scope: Scope) -> bool:
-    """Whether a part of a template names a store, by reference, through another stack, or by its literal name."""
-    stack, _, logical_id = store.id.rpartition(".")
-    if stack == scope.name and (f'"{logical_id}"' in text or re.search(rf"\$\{{{re.escape(logical_id)}[.}}]", text)):
-        return True
-    name = plain(store.name)
-    if name is not None:
-        return name in text or any(name in part for found in named for part in found if isinstance(part, str))
-    return any(_names(found, store) for found in named)
-
-
-def _notice_access_grant(properties: dict[str, Any], scope: Scope, estate: Estate, where: str) -> None:
-    """Make the buckets UNKNOWN whose objects an access grant may give away."""
-    name = _bucket_of_location(properties.get("AccessGrantsLocationId"), scope)
-    for store in estate.of_kind("bucket"):
-        if name is None or may_be_named(name, store.name, store.id):
-            _doubt(estate, store, f"{where}: access grants are not modelled")
-
-
-def _bucket_of_location(value: Any, scope: Scope) -> Text | None:
-    """Return the bucket of an access grant's location; None when it may be any."""
-    attribute = value.get("Fn::GetAtt") if isinstance(value, dict) else None
-    logical_id = attribute[0] if isinstance(attribute, list) and attribute else None
-    logical_id = value.get("Ref", logical_id) if isinstance(value, dict) else None
-    if not isinstance(logical_id, str) or logical_id not in scope.resources:
-        return None
-    text = text_of(scope.properties(logical_id).get("LocationScope", ""), scope)
-    if isinstance(text, Unmodelled) or not text or not isinstance(text[0], str) or not text[0].startswith("s3://"):
-        return None
-    name: list[str | Token] = []
-    for part in (text[0].removeprefix("s3://"), *text[1:]):
-        before, slash, _ = part.partition("/") if isinstance(part, str) else (part, "", "")
-        name += [before] if before else []
-        if slash:
-            break
-    is_open = any("*" in part if isinstance(part, str) else part.kind == "free" for part in name)
-    return None if is_open or not name else tuple(name)
-
-
-def _doubt(estate: Estate, store: Store, problem: str) -> None:
-    estate.stores[store.id] = store.with_policy((), problem)
+        said, problem = mentions(value, one.scope), f"{one.where}: policies of {one.kind} are not modelled"
+        for role in (role for role in one.estate.principals if said.of(role)):
+            if policies_give_data(one.kind):
+                role.problems += (problem,)
+            else:
+                role.elsewhere += (problem,)
 
 
 def _without_denies(value: Any) -> Any:
@@ -244,25 +165,3 @@ def _lets_everybody_in(value: Any) -> bool:
         return False
     everybody = value.get("Principal") in ("*", {"AWS": "*"}, {"AWS": ["*"]})
     return (everybody and value.get("Effect") == "Allow") or any(map(_lets_everybody_in, value.values()))
-
-
-def _mentions(text: str, role: Role) -> bool:
-    """Whether a part of a template speaks of a role, by reference or by a name the template gives it."""
-    logical_id, name = role.id.rpartition(".")[2], plain(role.name)
-    by_name = name is not None and f"/{name}" in text
-    return f'"{logical_id}"' in text or f"${{{logical_id}." in text or by_name
-
-
-def _texts(value: Any, scope: Scope) -> Iterator[Text]:
-    """Yield what the references in a part of a template lead to, those to other stacks included."""
-    if intrinsic(value):
-        text = text_of(value, scope)
-        if not isinstance(text, Unmodelled):
-            yield text
-            return
-    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        yield from _texts(item, scope)
-
-
-def _names(text: Text, one: Role | Store) -> bool:
-    return any(part in text for part in one.name if not isinstance(part, str))

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +134,9 @@ def test_the_checked_in_data_is_what_the_command_makes() -> None:
     made = action_data.files()
     stored = {path.name: path.read_text(encoding="utf-8") for path in action_data.DATA.iterdir()}
     assert sorted(made) == sorted(stored)
-    assert [name for name in made if made[name] != stored[name]] == []
+    # Another version of moto has other managed policies.
+    skipped = {"managed.json"} if f"moto {version('moto')} " not in stored["managed.json"] else set()
+    assert [name for name in made if made[name] != stored[name] and name not in skipped] == []
 
 
 def test_the_data_says_its_source_and_date() -> None:

@@ -8,6 +8,14 @@ from session_scoping.verify.report import Status
 from tests.support.verify.hand_written import allow, by_hand, document, judged
 
 LETS_BE = (
+    "AmazonBedrockReadOnly",
+    "AmazonEC2ContainerRegistryPullOnly",
+    "AmazonEKSWorkerNodePolicy",
+    "AmazonEKS_CNI_Policy",
+    "AmazonSQSFullAccess",
+    "AWSXRayDaemonWriteAccess",
+    "CloudWatchLogsFullAccess",
+    "service-role/AmazonECSTaskExecutionRolePolicy",
     "AmazonSSMManagedInstanceCore",
     "CloudWatchAgentServerPolicy",
     "CloudWatchLambdaInsightsExecutionRolePolicy",
@@ -35,9 +43,15 @@ def test_the_policy_for_table_streams_reads_tenant_data() -> None:
     assert compute_with("service-role/AWSLambdaDynamoDBExecutionRole") == {Status.VIOLATED}
 
 
+@pytest.mark.parametrize("name", ["AdministratorAccess", "PowerUserAccess", "ReadOnlyAccess", "AmazonS3ReadOnlyAccess"])
+def test_a_managed_policy_for_everything_reads_tenant_data(name: str) -> None:
+    """It covers every table or bucket of the account."""
+    assert compute_with(name) == {Status.VIOLATED}
+
+
 def test_a_managed_policy_that_is_not_known_is_unknown() -> None:
     """What is not written down here may grant anything."""
-    assert compute_with("service-role/AmazonEC2RoleforSSM") == {Status.UNKNOWN}
+    assert compute_with("service-role/AmazonNewestRole") == {Status.UNKNOWN}
 
 
 @pytest.mark.parametrize("reference", [{"Ref": "Shared"}, {"Fn::GetAtt": ["Shared", "PolicyArn"]}])

@@ -35,13 +35,17 @@ MAYBE = Match(TRUE, FALSE)
 
 
 def where_granted(store: Store, statements: Iterable[Statement]) -> Store:
-    """Return a table as it stands in any Region when a grant names another one: replicas hold the same items."""
+    """Return a table as it stands in any Region when a grant reaches another one: replicas hold the same items."""
     home = split_fields(store.arn)[3:4]
-    texts = [text for s in statements if s.allow and store.kind == "table" for text in s.resources or ()]
-    for text in texts:
+    replicated = store.replicated or not store.made
+    grants = [s for s in statements if s.allow and store.kind == "table"]
+    if any(s.resources is None and replicated for s in grants):
+        return _in_any_region(store)
+    for text in (text for s in grants for text in s.resources or ()):
         pattern = parsed(text, True, True)
         fields = () if isinstance(pattern, Unmodelled) else split_fields(pattern)
-        if len(fields) == 6 and _may_be_dynamodb(fields[2]) and fields[3:4] != home:
+        elsewhere = len(fields) == 6 and _may_be_dynamodb(fields[2]) and fields[3:4] != home
+        if elsewhere or (store.replicated and len(fields) < 6):
             return _in_any_region(store)
     return store
 
