@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from session_scoping.contract.metadata import ATTRIBUTED_TO, BOUND_TO
 from session_scoping.verify.actions import ASSUME, INVOKE, TAG_SESSION
 from session_scoping.verify.infer import Options, Scoped
+from session_scoping.verify.matching import action_matches
 from session_scoping.verify.model import Estate, Role, Store
 from session_scoping.verify.properties.becoming import makes_sessions, mints
 from session_scoping.verify.properties.compute import RULE, prove_compute
@@ -52,7 +53,8 @@ def _why(role: Role, minters: Sequence[Role], *, asked_for_agents: bool) -> str 
     entering = [s for s in role.trust if s.allow and any(covers_action(s, action) for action in ASSUME)]
     if minter := next((one for one in minters if entering and mints(one, role)), None):
         return f"{minter.label}, which makes sessions, makes its sessions too, and no tag tells them apart"
-    models = any(s.allow and s.actions is not None and any(covers_action(s, a) for a in INVOKE) for s in role.identity)
+    named = [name for s in role.identity if s.allow for name in s.actions or () if name.lower().startswith("bedrock:")]
+    models = any(action_matches(name, action) for name in named for action in INVOKE)
     if models and role not in minters and not asked_for_agents:
         return "it calls models, so agent code may run with it; --compute-role names the roles that run agents"
     return None

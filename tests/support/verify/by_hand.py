@@ -450,7 +450,12 @@ CHANGES: dict[str, Change] = {
     ),
     # Compute roles
     "compute: a table by a pattern": lambda t: _compute(t, _allow("dynamodb:B*Item", "arn:aws:dynamodb:*:*:table/*")),
-    "compute: items by a tag it may not have": lambda t: _compute(t, {**copy.deepcopy(_keyed(t))}),
+    "compute: items by a tag its callers choose": lambda t: (
+        _compute(t, {**copy.deepcopy(_keyed(t))}),
+        t["Resources"][compute_roles(t)[0]]["Properties"]["AssumeRolePolicyDocument"]["Statement"][0].update(
+            Action=["sts:AssumeRole", "sts:TagSession"]
+        ),
+    ),
     "compute: everything but S3": lambda t: _compute(t, {"Effect": "Allow", "NotAction": "s3:*", "Resource": "*"}),
     "compute: objects, elsewhere": lambda t: _compute(t, _if(t, NOTHING, _allow("s3:GetObject", "*"))),
     "compute: a policy of its own elsewhere": lambda t: t["Resources"][compute_roles(t)[0]]["Properties"].update(
