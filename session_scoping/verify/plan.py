@@ -11,6 +11,7 @@ from session_scoping.verify.keys import keys_in_use
 from session_scoping.verify.model import Estate, Role
 from session_scoping.verify.properties.allowed_actions import RULE as ACTIONS
 from session_scoping.verify.properties.allowed_actions import prove_allowed_actions
+from session_scoping.verify.properties.asking import asked, prove_asked
 from session_scoping.verify.properties.attribution import RULE as ATTRIBUTION
 from session_scoping.verify.properties.attribution import prove_attribution
 from session_scoping.verify.properties.base import Proof, guarded
@@ -104,6 +105,7 @@ def plan(estate: Estate, options: Options) -> Plan:
         *_token_steps(estate, scoped, compute),
         *_compute_steps(estate, scoped, compute, options),
         *_unplaced_steps(estate, scoped, compute, options),
+        *_asking_steps(estate, scoped, compute, options),
         *_stranger_steps(estate, scoped, options),
         *_vault_steps(estate, scoped, compute.roles, options),
     ]
@@ -214,6 +216,16 @@ def _unplaced_steps(
     for role, why in unplaced(estate, scoped, compute, options) if scoped else ():
         attempt = partial(prove_unplaced, estate, role, why, stores, options.trusted)
         yield _step(estate, role, COMPUTE, attempt, (estate,))
+
+
+def _asking_steps(estate: Estate, scoped: Sequence[Scoped], compute: ComputeRoles, options: Options) -> Iterator[Step]:
+    stores = with_copies(stores_of(scoped), estate)
+    agents = {role.id for role in compute.roles}
+    for caller in compute.roles if scoped else ():
+        for workload, role in asked(caller, estate, scoped, options):
+            if role.id not in agents:  # what runs with an agent's role is judged as agent code
+                attempt = partial(prove_asked, estate, workload, role, caller, scoped, stores)
+                yield _step(estate, caller, COMPUTE, attempt, (estate,))
 
 
 def _by_service(attempt: Callable[[], Result]) -> Result:

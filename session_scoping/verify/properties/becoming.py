@@ -8,10 +8,10 @@ from session_scoping.aws.effects import Effect, judgement
 from session_scoping.aws.table import service
 from session_scoping.verify.actions import BECOMING, all_covered, changes_principals
 from session_scoping.verify.infer import Scoped
-from session_scoping.verify.model import Role, Statement
+from session_scoping.verify.model import Estate, Role, Statement, Workload
 from session_scoping.verify.naming import is_account, role_name_in
 from session_scoping.verify.reach import covers_action, may_be_role
-from session_scoping.verify.text import Text, is_exact, lit, plain
+from session_scoping.verify.text import Text, Token, is_exact, lit, plain
 
 
 def mints(role: Role, session_role: Role) -> bool:
@@ -28,9 +28,11 @@ def makes_sessions(role: Role, scoped: Iterable[Scoped]) -> bool:
     return any(mints(role, item.role) for item in scoped)
 
 
-def with_reachable(found: Iterable[Role], others: Sequence[Role], scoped: Sequence[Scoped]) -> list[Role]:
+def with_reachable(
+    found: Iterable[Role], others: Sequence[Role], scoped: Sequence[Scoped], estate: Estate
+) -> list[Role]:
     """
-    Add the roles that some roles may become, and those that these may become in turn.
+    Add the roles and users that some roles may become, and those that these may become in turn.
 
     Who mints is left out of what a role may hand on: `compute-isolation` fails on that.
 
@@ -38,21 +40,53 @@ def with_reachable(found: Iterable[Role], others: Sequence[Role], scoped: Sequen
         found: Where to begin.
         others: The roles to look among.
         scoped: The session roles.
+        estate: What the templates deploy.
     """
     reached = list(found)
     ids = {role.id for role in reached}
     minters = {role.id for role in others if makes_sessions(role, scoped)}
     for role in reached:
-        for other in (other for other in others if other.id not in ids):
-            if _may_become(role, other, minters):
+        candidates = [other for other in others if _may_become(role, other, minters, estate)]
+        for other in (*candidates, *_keys_at_hand(role, estate)):
+            if other.id not in ids:
                 reached.append(other)
                 ids.add(other.id)
     return reached
 
 
-def _may_become(role: Role, other: Role, minters: set[str]) -> bool:
+def _may_become(role: Role, other: Role, minters: set[str], estate: Estate) -> bool:
     passed = other.arn in _handed_on(role) and other.id not in minters
-    return passed or mints(role, other) or _lets_in(other, _may_assume(role, other)) or _runs_code_as(role, other)
+    assumed = mints(role, other) or _lets_in(other, _may_assume(role, other))
+    return passed or assumed or _runs_code_as(role, other, estate)
+
+
+def _keys_at_hand(role: Role, estate: Estate) -> list[Role]:
+    """Return the users whose access keys what runs with a role is handed."""
+    mine = [held.user for held in estate.holds if held.role is not None and _is_of(held.role, role)]
+    return [user for user in estate.users.values() if user.id in mine]
+
+
+def _is_of(text: Text, role: Role) -> bool:
+    """Whether a role that something runs with is, or may be, this one."""
+    return text in (role.arn, role.name) or may_be_role(text, role)
+
+
+def runs_with(role: Role, estate: Estate) -> list[Workload]:
+    """Return what runs with a role, or may."""
+    return [workload for workload in estate.workloads if _is_of(workload.role, role)]
+
+
+def refers_to(text: Text, identifier: str) -> bool:
+    """Whether a text is, or holds, an attribute of a resource, by its stack and logical id."""
+    names = [part.name for part in text if isinstance(part, Token)]
+    return any(name == identifier or name.startswith(f"{identifier}.") for name in names)
+
+
+def may_name(statement: Statement, workload: Workload, estate: Estate) -> bool:
+    """Whether a statement may name something that runs: it refers to it, or to nothing else that runs."""
+    others = {one.id for one in estate.workloads} - {workload.id}
+    texts = statement.resources if statement.resources is not None else (lit("*"),)
+    return any(refers_to(text, workload.id) or not any(refers_to(text, one) for one in others) for text in texts)
 
 
 def _grants(role: Role, action: str) -> Iterator[Statement]:
@@ -82,10 +116,16 @@ def _is_its_account(text: Text, role: Role) -> bool:
     return is_account(text) and (not written or not role.account or written == role.account)
 
 
-def _runs_code_as(role: Role, other: Role) -> bool:
+def _runs_code_as(role: Role, other: Role, estate: Estate) -> bool:
     """Whether a role may change or start what runs with another: a function, a task, a build, a machine."""
-    wanted = {principal for s in role.identity if s.allow and not s.problem for principal in _run_by(s)}
-    return any(_named(principal) in wanted or principal.startswith("{") for principal in other.services)
+    known = runs_with(other, estate)
+    for statement in (s for s in role.identity if s.allow and not s.problem):
+        wanted = _run_by(statement)
+        if not any(_named(principal) in wanted or principal.startswith("{") for principal in other.services):
+            continue
+        if not known or any(may_name(statement, workload, estate) for workload in known):
+            return True
+    return False
 
 
 def _named(principal: str) -> str:

@@ -52,7 +52,7 @@ def find_compute_roles(estate: Estate, scoped: Sequence[Scoped], options: Option
         note = (
             f"agent code runs with {', '.join(role.label for role in given)} only, as given, and what those may become"
         )
-        become = with_reachable(list(given), others, scoped)
+        become = with_reachable(list(given), others, scoped, estate)
         return ComputeRoles(tuple(become), escapes=_escapes(given, become, scoped), notes=(note,))
     minters = [role for role in others if makes_sessions(role, scoped)]
     runtimes = [role for role in others if scoped and any(map(_may_run_agents, role.services))]
@@ -73,8 +73,8 @@ def find_compute_roles(estate: Estate, scoped: Sequence[Scoped], options: Option
         )
         labels = [*(role.label for role in brokers), *(show(text) for text in outside if text not in strangers)]
         notes = tuple(f"{label} mints sessions and agent code does not run with it" for label in labels)
-        roles = tuple(with_reachable(found, others, scoped))
-        escapes = _escapes(kept_out, with_reachable(kept_out, others, scoped), scoped)
+        roles = tuple(with_reachable(found, others, scoped, estate))
+        escapes = _escapes(kept_out, with_reachable(kept_out, others, scoped, estate), scoped)
         beside = tuple(role for role in minters if role in runtimes or role in kept_out)
         beside = tuple(role for role in beside if not _surely_denied(role, scoped))
         return ComputeRoles(roles, perhaps, by_service, strangers, escapes, beside, notes)
@@ -82,7 +82,7 @@ def find_compute_roles(estate: Estate, scoped: Sequence[Scoped], options: Option
         f"{role.label} may mint any session: code that reads its credentials is not contained" for role in minters
     )
     perhaps = frozenset(role.id for role in minters if idle and role not in runtimes)
-    roles = tuple(with_reachable(_distinct([*minters, *runtimes]), others, scoped))
+    roles = tuple(with_reachable(_distinct([*minters, *runtimes]), others, scoped, estate))
     # A Deny that does not always hold says whom it was meant to keep out, where somebody else mints.
     meant = [role for role in minters if any(_denied_to_mint(role, one.role, always=False) for one in scoped)]
     beside = tuple(meant) if len(minters) > len(meant) or outside else ()

@@ -74,7 +74,7 @@ def prove_door(
     status, why = door
     sessions = {item.role.id for item in scoped}
     others = [other for other in estate.roles.values() if other.id not in sessions]
-    for became in with_reachable([role], others, scoped):
+    for became in with_reachable([role], others, scoped, estate):
         if makes_sessions(became, scoped):
             detail = f"{why}, and {became.label} makes sessions with any tags"
             return Result(rule, role.label, status, detail, location=role.id)
