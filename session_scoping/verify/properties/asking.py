@@ -8,15 +8,14 @@ from session_scoping.contract.metadata import MINTING_FUNCTIONS
 from session_scoping.verify.actions import all_covered
 from session_scoping.verify.infer import Options, Scoped
 from session_scoping.verify.model import Estate, Role, Store, Workload
-from session_scoping.verify.properties.becoming import makes_sessions, may_name, runs_with
+from session_scoping.verify.properties.becoming import makes_sessions, may_name, refers_to, runs_with
 from session_scoping.verify.properties.compute import RULE, prove_compute
 from session_scoping.verify.properties.outsiders import is_trusted
 from session_scoping.verify.report import Result, Status
 from session_scoping.verify.stores import named
+from session_scoping.verify.text import Text
 
-_ON_WORKLOADS = frozenset(
-    {"lambda", "states", "ecs", "codebuild", "glue", "bedrock", "batch", "sagemaker", "scheduler"}
-)
+_ON_WORKLOADS = frozenset({"batch", "bedrock", "codebuild", "ecs", "glue", "lambda", "sagemaker", "states"})
 """Services whose workloads answer or act for whoever starts them. AgentCore's runtimes are agent code themselves."""
 
 
@@ -31,20 +30,20 @@ def asked(role: Role, estate: Estate, scoped: Sequence[Scoped], options: Options
         options: What the user says: workloads named as trusted are left out.
     """
     grants = [s for s in role.identity if s.allow and not s.problem and _asks(s.actions, s.not_actions)]
-    brokers = {str(text) for item in scoped for text in _minting_functions(item.role)}
+    brokers = [text for item in scoped for text in _minting_functions(item.role)]
     for other in (one for one in estate.roles.values() if one.id != role.id) if grants else ():
         for workload in runs_with(other, estate):
             told = is_trusted(workload.role, options.trusted) or named(options.trusted, workload.id, workload.label)
             service = workload.service.partition(".")[0]
-            if told or service not in _ON_WORKLOADS or any(workload.id in text for text in brokers):
+            if told or service not in _ON_WORKLOADS or any(refers_to(text, workload.id) for text in brokers):
                 continue
             if any(service in _asks(s.actions, s.not_actions) and may_name(s, workload, estate) for s in grants):
                 yield workload, other
 
 
-def _minting_functions(role: Role) -> Sequence[object]:
+def _minting_functions(role: Role) -> list[Text]:
     found = role.promises.get(MINTING_FUNCTIONS, [])
-    return found if isinstance(found, list) else [found]
+    return [text for text in (found if isinstance(found, list) else [found]) if isinstance(text, tuple)]
 
 
 @cache

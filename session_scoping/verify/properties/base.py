@@ -94,7 +94,8 @@ def _never(*formulas: Bool) -> bool:
 
 def caller_keys(role: Role) -> dict[str, Text]:
     """Return the condition keys AWS sets from the caller itself."""
-    keys: dict[str, Text] = {"aws:principalarn": role.arn, "aws:principaltype": ("AssumedRole",)}
+    kind = "User" if role.kind == "user" else "AssumedRole"
+    keys: dict[str, Text] = {"aws:principalarn": role.arn, "aws:principaltype": (kind,)}
     account = next((part for part in role.arn if not isinstance(part, str) and part.kind == "account"), None)
     if account:
         keys["aws:principalaccount"] = (account,)

@@ -1,4 +1,4 @@
-"""Roles that are neither session roles nor agent code, and might be either: none of them may reach tenant data."""
+"""Roles and users that are neither session roles nor agent code, and might be either: none of them may reach tenant data."""
 
 from collections.abc import Iterator, Sequence
 
@@ -36,6 +36,9 @@ def unplaced(
             continue
         if why := _why(role, minters, asked_for_agents=bool(options.compute_roles)):
             yield role, why
+    for user in (user for user in estate.users.values() if user.id not in placed and not _is_trusted(user, options)):
+        if kept := next((held.holder for held in estate.holds if held.user == user.id and held.role is None), None):
+            yield user, f"its access key is kept in {kept}, and who reads that is not looked at"
 
 
 def _is_trusted(role: Role, options: Options) -> bool:
