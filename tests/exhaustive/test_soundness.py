@@ -18,7 +18,7 @@ from session_scoping.verify.properties.isolation import prove_store
 from session_scoping.verify.properties.samples import admits
 from session_scoping.verify.report import Status
 from session_scoping.verify.symbolic.conditions import UnmodelledError
-from tests.support.verify.corpus import estate_of
+from tests.support.verify.internals import estate_of
 
 EXAMPLES = int(os.environ.get("SOUNDNESS_EXAMPLES", "60"))
 TASK, USER = "${aws:PrincipalTag/task_id}", "${aws:PrincipalTag/user_id}"

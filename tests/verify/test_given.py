@@ -2,12 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from session_scoping.commands.main import main
 from session_scoping.contract.errors import InvalidInputError
-from session_scoping.testing import verify
+from session_scoping.verify import verify
 from tests.support.verify.examples import example
 from tests.support.verify.mutations import Template, edit
 
@@ -44,8 +45,9 @@ def test_an_unknown_word_is_refused_under_the_option_as_typed(
 @pytest.mark.parametrize("argument", ["session_roles", "compute_roles", "stores"])
 def test_an_unknown_word_is_refused_under_the_argument_s_name(argument: str) -> None:
     """In a test the word stands in an argument, not in an option."""
+    words: dict[str, Any] = {argument: ("Missing",)}
     with pytest.raises(InvalidInputError, match=f"got it in `{argument}`"):
-        verify(example("small").template, **{argument: ("Missing",)})
+        verify(example("small").template, **words)
 
 
 def test_a_key_is_no_store() -> None:

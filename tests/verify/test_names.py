@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from session_scoping.testing import verify
+from session_scoping.verify import verify
 from session_scoping.verify.naming import may_be_named
 from session_scoping.verify.report import Status
 from session_scoping.verify.text import Text, Token

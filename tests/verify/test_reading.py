@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from session_scoping.commands.main import main
-from session_scoping.testing import verify
+from session_scoping.verify import verify
 from session_scoping.verify.report import Report, Status
 from tests.support.verify.corpus import assembly
 from tests.support.verify.mutations import Body, Template

@@ -9,7 +9,7 @@ import yaml
 
 from session_scoping.commands.main import main
 from session_scoping.contract.errors import InvalidInputError
-from session_scoping.testing import verify
+from session_scoping.verify import verify
 from session_scoping.verify.report import Report, Status
 from session_scoping.verify.template import load
 from tests.support.verify.corpus import assembly

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from session_scoping import TenantObjects, TenantTable, TenantTablePolicy
-from session_scoping.testing import verify
+from session_scoping.verify import verify
 from session_scoping.verify.collecting import collect
 from session_scoping.verify.links import link
 from session_scoping.verify.model import Role

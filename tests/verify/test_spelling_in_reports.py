@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from session_scoping.testing import verify
+from session_scoping.verify import verify
 from session_scoping.verify.report import Counterexample
 from tests.support.verify.examples import example
 
