@@ -49,6 +49,7 @@ def add_scope_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--trusted", action="append", default=[], metavar="PRINCIPAL", help="an outsider a store's policy may name"
     )
+    parser.add_argument("--config", type=Path, metavar="FILE", help="options in another file than session-scoping.toml")
     parser.add_argument("--masked-grants", action="store_true", help="pass grants that only a Deny holds back")
     parser.add_argument(
         "--parameter", action="append", default=[], metavar="NAME=VALUE", help="the value of a template parameter"
@@ -73,14 +74,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def stated_by(arguments: argparse.Namespace) -> "tuple[StatedOption, ...]":
     """
-    Return what the user stated on the command line.
+    Return what the user stated in the file of the working directory, or another one, and on the command line.
 
     Raises:
-        InvalidInputError: A parameter is not NAME=VALUE, or a word is blank.
+        InvalidInputError: The file cannot be read, a parameter is not NAME=VALUE, or a word is blank.
     """
+    from session_scoping.verify.configuration import find_configuration, read_configuration
     from session_scoping.verify.stated import StatedOption, stated_words
 
-    found: list[StatedOption] = []
+    file = arguments.config or find_configuration(Path())
+    found = list(read_configuration(file)) if file else []
     for option, flag in _FLAGS.items():
         words = getattr(arguments, flag.removeprefix("--").replace("-", "_"))
         found += (replace(word, place=flag) for word in stated_words(option, words))

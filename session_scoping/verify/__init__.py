@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from session_scoping.verify.configuration import read_configuration as read_configuration
     from session_scoping.verify.decision import Decision as Decision
     from session_scoping.verify.decision import PolicySet as PolicySet
     from session_scoping.verify.decision import Request as Request
@@ -39,6 +40,7 @@ _HOMES = {
     "StatedOption": "stated",
     "Status": "report",
     "decide": "decision",
+    "read_configuration": "configuration",
     "statements_of": "documents",
     "verify": "public",
 }
@@ -56,6 +58,7 @@ __all__ = [
     "StatedOption",
     "Status",
     "decide",
+    "read_configuration",
     "statements_of",
     "verify",
 ]

@@ -11,9 +11,11 @@ from session_scoping.verify.matching import parsed, pattern_regex, split_fields
 from session_scoping.verify.model import Estate, Role, Statement, Store
 from session_scoping.verify.reach import covers_action, grants_directly
 from session_scoping.verify.stores import begins_with, with_copies
-from session_scoping.verify.text import Pattern, Token, Unmodelled, Variable, lit, plain
+from session_scoping.verify.text import Pattern, Token, Unmodelled, Variable, Wildcard, lit, plain
 
 _REACHING = {"table": (*KEYED, *PARTIQL, *UNKEYED), "bucket": (*OBJECT, *BUCKET)}
+_PLACE = {"table": ("dynamodb", "table/"), "bucket": ("s3", "")}
+"""Kind of store -> the service in its ARN, and what stands before its name there."""
 
 
 @dataclass(frozen=True)
@@ -102,13 +104,25 @@ def _patterns(statement: Statement) -> list[Pattern]:
 
 
 def _any_reaches(patterns: Iterable[Pattern], store: Store) -> bool:
-    return any(begins_with(pattern, store) or _matches_name(pattern, store) for pattern in patterns)
+    return any(begins_with(p, store) or _names_all(p, store) or _matches_name(p, store) for p in patterns)
+
+
+def _names_all(pattern: Pattern, store: Store) -> bool:
+    """Whether a pattern covers every store of a kind: `*`, `arn:aws:s3:::*`, `...:table/*`."""
+    fields, (service, head) = split_fields(pattern), _PLACE[store.kind]
+    if len(fields) != 6:
+        # An ARN that is only known at deploy time is that of one resource.
+        return isinstance(next((part for part in pattern if not isinstance(part, str)), None), Wildcard)
+    if fields[2] != (service,) and not any(isinstance(part, Wildcard) for part in fields[2]):
+        return False
+    path = [part for part in fields[5] if part != head]
+    return path[:1] == [Wildcard("*")] and all(isinstance(part, str) and part[0] == "/" for part in path[1:2])
 
 
 def _matches_name(pattern: Pattern, store: Store) -> bool:
     """Whether a pattern of names covers a store whose name is known, or something inside it."""
     fields, name = split_fields(pattern), plain(store.name)
-    service, head = {"table": ("dynamodb", "table/"), "bucket": ("s3", "")}[store.kind]
+    service, head = _PLACE[store.kind]
     if len(fields) != 6 or name is None or fields[2] != (service,):
         return False
     if any(isinstance(part, Token | Variable) for part in fields[5]):

@@ -28,7 +28,7 @@ def verify(
     session_policies: "SessionPolicy | Iterable[SessionPolicy]" = (),
     parameters: Mapping[str, str] | None = None,
     masked_grants: bool = False,
-    configuration: "Iterable[StatedOption]" = (),
+    configuration: "Path | str | bool | Iterable[StatedOption] | None" = None,
     only: Iterable[str] = (),
     stop_at_first: bool = False,
     progress: "Progress | None" = None,
@@ -55,7 +55,8 @@ def verify(
         session_policies: Session policies to hold against every session role, each as text or `dict`. Default: none.
         parameters: Values of template parameters. Default: a parameter may hold anything.
         masked_grants: Whether a grant may reach too far as long as a Deny stops it. Default: it may not.
-        configuration: Further words, each with its place. Default: none.
+        configuration: A file with further options, or `True` for that of the working directory; or what
+            `read_configuration` made of one. Default: no file is read.
         only: Ids of the rules to ask. Default: all. A report that leaves a property out is `partial`, never `proved`.
         stop_at_first: Whether to ask nothing more once a property fails. Default: everything is asked.
         progress: Told the name of each step. Default: nobody is told.
@@ -83,7 +84,7 @@ def verify(
     }
     with no_traceback(source):
         stated = [
-            *configuration,
+            *_configured(configuration),
             *(word for option, words in lists.items() for word in stated_words(option, words)),
             *stated_policies(session_policies),
             *stated_parameters({} if parameters is None else parameters),
@@ -91,6 +92,41 @@ def verify(
         ]
         rules = tuple(word.value for word in stated_words("only", only))
         return prove(read_subject(source, tuple(stated)), progress, only=rules, stop_at_first=stop_at_first)
+
+
+def _configured(configuration: "Path | str | bool | Iterable[StatedOption] | None") -> "Iterable[StatedOption]":
+    from session_scoping.verify.configuration import OWN, SHARED, find_configuration, read_configuration
+
+    if configuration is None or configuration is False:
+        return ()
+    if isinstance(configuration, Path | str):
+        return read_configuration(Path(configuration))
+    if configuration is not True:
+        return _as_words(configuration)
+    if (file := find_configuration(Path())) is None:
+        raise InvalidInputError(
+            "there is no file that states options",
+            got="`configuration=True`",
+            expected=f"`{OWN}`, or `[tool.session-scoping]` in `{SHARED}`, in the working directory",
+            why="what it was meant to state would be lost",
+            fix="run from the directory of the file, or pass its path",
+        )
+    return read_configuration(file)
+
+
+def _as_words(configuration: "Iterable[StatedOption]") -> "list[StatedOption]":
+    from session_scoping.verify.stated import StatedOption
+
+    found = list(configuration) if isinstance(configuration, Iterable) else [configuration]
+    if all(isinstance(word, StatedOption) for word in found):
+        return found
+    raise InvalidInputError(
+        "`configuration` cannot be read",
+        got=f"a {type(configuration).__name__}",
+        expected="a path, `True`, or what `read_configuration` returns",
+        why="what it was meant to state would be lost",
+        fix='write configuration=Path("session-scoping.toml")',
+    )
 
 
 def require_extra(*modules: str) -> None:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -65,11 +65,11 @@ def stated_words(option: str, words: object) -> tuple[StatedOption, ...]:
 
 
 def _text(option: str, text: object) -> str:
-    if isinstance(text, str) and text.strip():
+    if isinstance(text, str) and text.strip() and text.isprintable():
         return text
     raise InvalidInputError(
         f"`{option}` cannot be read",
-        got="a blank word" if isinstance(text, str) else f"a {type(text).__name__}",
+        got="a blank word, or one with a line break" if isinstance(text, str) else f"a {type(text).__name__}",
         expected="one text, or a sequence of them",
         why="what it was meant to say would be lost",
         fix=f'write {option}=("...",)',
@@ -83,9 +83,7 @@ def stated_parameters(parameters: object) -> tuple[StatedOption, ...]:
     Raises:
         InvalidInputError: It is no mapping of texts to texts.
     """
-    if not isinstance(parameters, Mapping) or not all(
-        isinstance(text, str) for item in parameters.items() for text in item
-    ):
+    if not isinstance(parameters, Mapping) or not all(map(is_parameter, parameters.items())):
         raise InvalidInputError(
             "`parameters` cannot be read",
             got=f"a {type(parameters).__name__}" + (" of other values" if isinstance(parameters, Mapping) else ""),
@@ -96,6 +94,11 @@ def stated_parameters(parameters: object) -> tuple[StatedOption, ...]:
     return tuple(StatedOption("parameters", f"{name}={value}", "parameters") for name, value in parameters.items())
 
 
+def is_parameter(item: tuple[object, object]) -> bool:
+    """Whether a pair is the name of a template parameter, which has no `=` in it, and a text."""
+    return all(isinstance(text, str) for text in item) and "=" not in str(item[0])
+
+
 def stated_policies(policies: object) -> tuple[StatedOption, ...]:
     """
     Return session policies as words, each its text without white space.
@@ -103,11 +106,10 @@ def stated_policies(policies: object) -> tuple[StatedOption, ...]:
     Raises:
         InvalidInputError: STS would refuse one, or read it otherwise than its author.
     """
-    found = [policies] if isinstance(policies, Mapping) else policies
-    if isinstance(found, Iterable) and not isinstance(found, str):
-        found = [json.dumps(one) if isinstance(one, Mapping) else one for one in found]
-    words = stated_words("session_policies", found)
-    return tuple(replace(word, value=parse_session_policy(word.value)) for word in words)
+    is_one = isinstance(policies, str | Mapping) or not isinstance(policies, Iterable)
+    found: list[Any] = [policies] if is_one else list(policies)  # type: ignore[call-overload]
+    texts = [json.dumps(one) if isinstance(one, Mapping) else one for one in found]
+    return tuple(StatedOption("session_policies", parse_session_policy(text), "session_policies") for text in texts)
 
 
 def in_force(stated: Iterable[StatedOption], option: str) -> tuple[str, ...]:
