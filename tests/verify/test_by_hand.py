@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from session_scoping.commands.main import main
-from session_scoping.verify import verify
-from session_scoping.verify.report import Status
+from session_scoping.verify import Status, verify
 from tests.support.reference import synthesize_reference
 from tests.support.verify.by_hand import CHANGES, OIDC_CHANGES
 from tests.support.verify.examples import Example

@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from session_scoping.verify import verify
-from session_scoping.verify.report import Status
+from session_scoping.verify import Status, verify
 from session_scoping.verify.text import kind_of_choices
 from tests.support.verify.hand_written import allow, by_hand, judged, policy
 from tests.support.verify.mutations import Template

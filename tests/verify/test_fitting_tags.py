@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from session_scoping.verify import Status
 from session_scoping.verify.properties.fitting import fitting
-from session_scoping.verify.report import Status
 from tests.support.verify.hand_written import allow, by_hand, judged, objects, policy, rows, tag
 from tests.support.verify.internals import estate_of
 from tests.support.verify.mutations import Template

@@ -7,10 +7,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from session_scoping.verify import PolicySet, Request, Status, decide
 from session_scoping.verify.binding import Binding
-from session_scoping.verify.decision import PolicySet, Request, decide
 from session_scoping.verify.model import Estate
-from session_scoping.verify.report import Status
 from session_scoping.verify.representatives import meet
 from tests.support.verify.corpus import results_of
 from tests.support.verify.internals import estate_of

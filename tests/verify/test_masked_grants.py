@@ -9,8 +9,7 @@ import pytest
 
 from session_scoping.commands.main import main
 from session_scoping.testing import assert_sessions_isolated
-from session_scoping.verify import verify
-from session_scoping.verify.report import Result, Status
+from session_scoping.verify import Result, Status, verify
 from tests.support.verify.corpus import results_of
 from tests.support.verify.examples import example
 from tests.support.verify.mutations import Template, compute_roles, edit, grant, session_role, suffixed

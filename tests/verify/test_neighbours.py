@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from session_scoping.verify.report import Result, Status
+from session_scoping.verify import Result, Status
 from tests.support.verify.corpus import results_of
 from tests.support.verify.mutations import Template
 from tests.support.verify.plain_template import OWN_OBJECTS, TASK, USER, allow, arn, keyed, plain_template, policy, sub

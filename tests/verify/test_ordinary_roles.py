@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from session_scoping.verify import verify
-from session_scoping.verify.report import Status
+from session_scoping.verify import Status, verify
 from tests.support.verify.hand_written import BUCKET, COMPUTE, allow, by_hand, document, judged, policy
 from tests.support.verify.mutations import Template
 

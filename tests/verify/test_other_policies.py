@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from session_scoping.verify.report import Report, Status
+from session_scoping.verify import Report, Status
 from tests.support.verify.corpus import verify_stacks
 from tests.support.verify.examples import example
 from tests.support.verify.mutations import Template, edit, session_role

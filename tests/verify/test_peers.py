@@ -11,8 +11,7 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 
 from session_scoping.commands.main import main
-from session_scoping.verify import verify
-from session_scoping.verify.report import Report, Result, Status
+from session_scoping.verify import Report, Result, Status, verify
 from tests.support.verify import applications
 from tests.support.verify.peers import PeerStack, peer
 

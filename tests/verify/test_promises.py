@@ -12,8 +12,7 @@ from aws_cdk import aws_s3 as s3
 
 from session_scoping import Minting, Models, SessionBrokerRole, TenantObjects, WebIdentity, WorkloadBinding
 from session_scoping.contract.tags import DEFAULT_TAG_KEYS
-from session_scoping.verify import verify
-from session_scoping.verify.report import Result, Status
+from session_scoping.verify import Result, Status, verify
 from tests.support import stacks as small
 from tests.support.verify.corpus import results_of
 

@@ -6,9 +6,8 @@ import itertools
 import pytest
 from rich.console import Console
 
-from session_scoping.verify import verify
+from session_scoping.verify import Counterexample, Report, Result, Status, verify
 from session_scoping.verify.labels import Labels
-from session_scoping.verify.report import Counterexample, Report, Result, Status
 from session_scoping.verify.terminal import print_table, standard_output
 from tests.support.verify.examples import example
 

@@ -8,11 +8,9 @@ import pytest
 import z3
 
 from session_scoping.contract.metadata import REVOKED
-from session_scoping.verify import verify
+from session_scoping.verify import Request, Result, Status, verify
 from session_scoping.verify.conditions import condition_holds
-from session_scoping.verify.decision import Request
 from session_scoping.verify.model import Condition
-from session_scoping.verify.report import Result, Status
 from session_scoping.verify.symbolic.calls import Call
 from session_scoping.verify.symbolic.conditions import encode_condition
 from session_scoping.verify.symbolic.solver import solve

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from session_scoping.verify import verify
-from session_scoping.verify.report import Report
+from session_scoping.verify import Report, verify
 from session_scoping.verify.text import Token, apart
 from tests.support.verify.mutations import Template, edit
 from tests.support.verify.plain_template import (

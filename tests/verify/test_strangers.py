@@ -10,8 +10,7 @@ from aws_cdk import aws_s3 as s3
 
 from session_scoping import TenantObjects
 from session_scoping.commands.main import main
-from session_scoping.verify import verify
-from session_scoping.verify.report import Result, Status
+from session_scoping.verify import Result, Status, verify
 from tests.support import stacks as small
 from tests.support.verify.corpus import assembly, results_of
 from tests.support.verify.examples import example

@@ -12,8 +12,7 @@ from aws_cdk import aws_lambda as lambda_
 
 from session_scoping import Minting, SessionRole, TenantObjects, TenantTable
 from session_scoping.commands.main import main
-from session_scoping.verify import verify
-from session_scoping.verify.report import Report, Status
+from session_scoping.verify import Report, Status, verify
 from tests.support import RECOMMENDED_FLAGS
 from tests.support import stacks as small
 

@@ -8,8 +8,7 @@ import pytest
 
 from session_scoping import TokenFlow, UserBinding, grant_dispatch
 from session_scoping.contract.metadata import TOKEN_VAULT
-from session_scoping.verify import verify
-from session_scoping.verify.report import Result, Status
+from session_scoping.verify import Result, Status, verify
 from tests.support import stacks as small
 from tests.support.reference import synthesize_reference
 from tests.support.vault_stack import BY_JWT, DIRECTORY, PLACE, VAULT, Vault, session_stack

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from session_scoping.verify import verify
-from session_scoping.verify.report import Status
+from session_scoping.verify import Status, verify
 from tests.support.reference import synthesize_reference
 from tests.support.verify.corpus import results_of
 from tests.support.verify.mutations import session_role, trust, without_guards

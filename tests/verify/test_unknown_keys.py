@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from session_scoping.verify.report import Status
+from session_scoping.verify import Status
 from tests.support.verify.examples import example
 from tests.support.verify.mutations import Body, Template, edit, grant, session_role, without_guards
 from tests.support.verify.weaken_additions import table_arn

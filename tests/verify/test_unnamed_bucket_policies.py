@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from session_scoping.verify import verify
-from session_scoping.verify.report import Result, Status
+from session_scoping.verify import Result, Status, verify
 from tests.support.verify.hand_written import allow as allowing
 from tests.support.verify.hand_written import by_hand, document, policy, role, rows, tag
 from tests.support.verify.mutations import Body, Template

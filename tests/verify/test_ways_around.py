@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from session_scoping.verify import verify
-from session_scoping.verify.report import Status
+from session_scoping.verify import Status, verify
 from tests.support.verify.corpus import results_of
 from tests.support.verify.mutations import Body, Template, without_guards
 from tests.support.verify.plain_template import allow, arn, document, keyed, plain_template, policy, sub

@@ -3,7 +3,7 @@
 
 import pytest
 
-from session_scoping.verify.report import Status
+from session_scoping.verify import Status
 from tests.support.verify.corpus import verify_stacks
 from tests.support.verify.examples import EXAMPLES, example
 from tests.support.verify.judging import Base, Part, failed_rewritings, judged, proved_defaults, witnesses_of

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from session_scoping.verify.report import Result
+from session_scoping.verify import Result
 from tests.support.verify.corpus import results_of
 from tests.support.verify.mutations import Body, Template
 
