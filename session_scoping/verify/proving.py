@@ -79,7 +79,7 @@ def prove(
     _demand_rules(only)
     estate, options = subject.estate, subject.options
     planned = plan(estate, options)
-    demand_known(estate, planned.scoped, subject.stated)
+    demand_known(subject.scopes, estate, planned.scoped, subject.stated)
     results = _results(planned, estate, progress or (lambda _step: None), only, stop_at_first)
     notes = (*sorted(estate.notes), *planned.notes, *left_out(estate, planned.scoped, options))
     compute = find_compute_roles(estate, planned.scoped, options).roles

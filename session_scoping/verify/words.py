@@ -1,5 +1,6 @@
 """Checks what the user stated against the templates: a word that names nothing is refused, what is left out is told."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from session_scoping.contract.errors import InvalidInputError
@@ -20,14 +21,17 @@ from session_scoping.verify.stated import StatedOption
 from session_scoping.verify.stores import is_tenant_kind, stores_of_role
 
 
-def demand_known(estate: Estate, scoped: Sequence[Scoped], stated: Iterable[StatedOption]) -> None:
+def demand_known(
+    scopes: Sequence[Scope], estate: Estate, scoped: Sequence[Scoped], stated: Iterable[StatedOption]
+) -> None:
     """
     Refuse a word of the user's that names nothing: what it was meant to say would be lost silently.
 
     Where something in the templates is not read, words that may stand there are taken: it makes all UNKNOWN anyway.
 
     Args:
-        estate: What the templates deploy.
+        scopes: The templates.
+        estate: What they deploy.
         scoped: The session roles.
         stated: The words.
 
@@ -39,6 +43,8 @@ def demand_known(estate: Estate, scoped: Sequence[Scoped], stated: Iterable[Stat
     for word in (word for word in stated if not word.expired):
         if word.option == "compute_roles" and _names_one(word.value, estate.roles.values()):
             _demand_another_role(word, others)
+        elif word.option == "trusted" and _is_written(word.value, scopes):
+            continue  # whatever it stands in: a backup's copy, a policy of another service
         elif word.option in _CHECKS:
             expected, is_known = _CHECKS[word.option]
             if not is_known(word.value, estate, scoped):
@@ -126,6 +132,19 @@ def _is_let_in(word: str, estate: Estate, _scoped: Sequence[Scoped]) -> bool:
     names += [text for store in estate.stores.values() for text in store.copies]
     unread = estate.problems or any(statement.problem for statement in asked)
     return bool(unread) or any(is_trusted(text, [word]) for text in names)
+
+
+def _is_written(word: str, scopes: Sequence[Scope]) -> bool:
+    """Whether a word stands in a text of the templates, alone or as a field of an ARN."""
+    found = re.compile(rf"(?<![\w.-]){re.escape(word)}(?![\w.-])")
+    return any(found.search(text) for scope in scopes for text in _texts(scope.template))
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _texts(item)
 
 
 def _statements(estate: Estate) -> Iterator[Statement]:

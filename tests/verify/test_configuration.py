@@ -12,6 +12,7 @@ from session_scoping.contract.errors import InvalidInputError
 from session_scoping.testing import assert_sessions_isolated
 from session_scoping.verify import Status, read_configuration, verify
 from session_scoping.verify.configuration import find_configuration
+from tests.support import ROOT
 from tests.support.verify.mutations import Template
 from tests.support.verify.plain_template import document, plain_template
 
@@ -245,3 +246,14 @@ def test_words_of_file_and_call_count_together(tmp_path: Path) -> None:
     assert any("Table" in subject for subject in subjects)
     assert any("Bucket" in subject for subject in subjects)
     assert {r.status for r in verify(plain_template(), configuration=file).results} == {Status.PROVED}
+
+
+def test_the_file_in_the_documentation_is_read(tmp_path: Path) -> None:
+    """Who copies the example states what it seems to state."""
+    page = (ROOT / "docs" / "verify.md").read_text()
+    example = page.split("```toml\n")[1].split("```")[0]
+    words = read_configuration(written(tmp_path, example), today=date(2026, 1, 1))
+    assert {word.option for word in words} == {
+        "stores", "session_roles", "compute_roles", "tags", "parameters", "trusted", "allow", "shared_by",
+    }  # fmt: skip
+    assert all(word.reason for word in words if word.option in {"trusted", "allow", "shared_by"})

@@ -116,6 +116,19 @@ def test_an_outsider_that_a_policy_names_is_known(case: str) -> None:
         verify(template, trusted="111122223333")
 
 
+def test_an_outsider_that_another_service_s_resource_names_is_known() -> None:
+    """A backup vault of another account is named by its ARN, and by a field of that; half an id names nothing."""
+    template = plain_template()
+    vault = "arn:aws:backup:eu-west-1:444455556666:backup-vault:theirs"
+    copy = {"Type": "AWS::Backup::BackupPlan", "Properties": {"CopyActions": [{"DestinationBackupVaultArn": vault}]}}
+    template["Resources"]["Plan"] = copy
+    for word in (vault, "444455556666"):
+        verify(template, trusted=word)
+    for word in ("44445555666", "theirs-too", "arn:aws:backup:eu-west-1:444455556666:backup-vault:their"):
+        with pytest.raises(InvalidInputError, match="names nothing"):
+            verify(template, trusted=word)
+
+
 def test_where_something_is_not_read_a_word_may_stand_there() -> None:
     """A template that changes when it deploys is UNKNOWN anyway; the word is no fault of the user's."""
     template = {**plain_template(), "Transform": "Unheard::Of"}

@@ -98,7 +98,7 @@ def _validate(arguments: argparse.Namespace) -> int:
     scopes, estate = subject.scopes, subject.estate
     scoped = [scope_of(role, estate, subject.options) for role in find_session_roles(estate, subject.options)]
     _check_roles(scoped, arguments)
-    demand_known(estate, scoped, subject.stated)
+    demand_known(scopes, estate, scoped, subject.stated)
     session = boto3.Session(profile_name=arguments.profile, region_name=arguments.region)
     binding = _binding(session, scopes, arguments.stack)
     with progress(quiet=arguments.json) as tell:
