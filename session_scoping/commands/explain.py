@@ -10,13 +10,11 @@ from textwrap import wrap
 from session_scoping.commands.verify import (
     add_scope_arguments,
     demand_writable,
-    no_traceback,
-    options_from,
-    parameters_from,
     progress,
-    require_extra,
+    stated_by,
     write,
 )
+from session_scoping.verify.public import no_traceback, require_extra
 
 EVERY_PARTITION, EVERY_OBJECT = "every partition", "every object"
 BESIDES = "besides, on"
@@ -94,15 +92,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Explain a path: print the table, write the picture."""
-    require_extra()
+    require_extra("rich")
     from session_scoping.verify.picture import as_html, as_svg
     from session_scoping.verify.story import tell
 
-    options, parameters = options_from(arguments), parameters_from(arguments)
+    stated = stated_by(arguments)
     for file in filter(None, (arguments.html, arguments.svg)):
         demand_writable(file)
     with progress(quiet=False) as step, no_traceback(arguments.path):
-        stories = tell(arguments.path, options, parameters, step)
+        stories = tell(arguments.path, stated, step)
     _print(stories)
     if arguments.html:
         write(arguments.html, as_html(stories))

@@ -6,36 +6,31 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from session_scoping.agent.children.session_policy import parse_session_policy
-from session_scoping.contract.errors import InvalidInputError, MissingExtraError, SessionScopingError
+from session_scoping.contract.errors import InvalidInputError
+from session_scoping.verify import verify
+from session_scoping.verify.public import require_extra
 
 if TYPE_CHECKING:
-    from session_scoping.verify.infer import Options
     from session_scoping.verify.proving import Progress
+    from session_scoping.verify.stated import StatedOption
 
 PASSED, FAILED = 0, 1
 """Exit codes: 0 when all is PROVED, 1 when anything is not. 2 is for input that cannot be read."""
 
-
-def require_extra() -> None:
-    """
-    Check that the prover's dependencies are installed.
-
-    Raises:
-        MissingExtraError: They are not.
-    """
-    try:
-        import_module("z3")
-        import_module("rich")
-    except ImportError as error:
-        raise MissingExtraError(
-            f"the verifier needs {error.name}: got an installation without it, expected the extra `verify`;"
-            " nothing is proved without it; fix: pip install 'session-scoping[verify]'"
-        ) from error
+_FLAGS = {
+    "session_roles": "--session-role",
+    "compute_roles": "--compute-role",
+    "stores": "--store",
+    "tags": "--tag",
+    "shared_by": "--shared-by",
+    "allow": "--allow",
+    "trusted": "--trusted",
+    "parameters": "--parameter",
+}
+"""Keyword of `verify` -> the option that says the same."""
 
 
 def add_scope_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,6 +49,7 @@ def add_scope_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--trusted", action="append", default=[], metavar="PRINCIPAL", help="an outsider a store's policy may name"
     )
+    parser.add_argument("--config", type=Path, metavar="FILE", help="options in another file than session-scoping.toml")
     parser.add_argument("--masked-grants", action="store_true", help="pass grants that only a Deny holds back")
     parser.add_argument(
         "--parameter", action="append", default=[], metavar="NAME=VALUE", help="the value of a template parameter"
@@ -76,33 +72,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--assumptions", action="store_true", help="list what the results rest on")
 
 
-def options_from(arguments: argparse.Namespace) -> "Options":
-    """Return what the user said."""
-    from session_scoping.verify.infer import Options
-
-    return Options(
-        session_roles=tuple(arguments.session_role),
-        compute_roles=tuple(arguments.compute_role),
-        stores=tuple(arguments.store),
-        tags=tuple(arguments.tag),
-        shared_by=tuple(arguments.shared_by),
-        allow=tuple(arguments.allow),
-        trusted=tuple(arguments.trusted),
-        masked_grants=arguments.masked_grants,
-        from_command=True,
-    )
-
-
-def parameters_from(arguments: argparse.Namespace) -> dict[str, str]:
+def stated_by(arguments: argparse.Namespace) -> "tuple[StatedOption, ...]":
     """
-    Return the template parameters the user gave.
+    Return what the user stated in the file of the working directory, or another one, and on the command line.
 
     Raises:
-        InvalidInputError: One is not NAME=VALUE.
+        InvalidInputError: The file cannot be read, a parameter is not NAME=VALUE, or a word is blank.
     """
-    found: dict[str, str] = {}
+    from session_scoping.verify.configuration import find_configuration, read_configuration
+    from session_scoping.verify.stated import StatedOption, stated_words
+
+    file = arguments.config or find_configuration(Path())
+    found = list(read_configuration(file)) if file else []
+    for option, flag in _FLAGS.items():
+        words = getattr(arguments, flag.removeprefix("--").replace("-", "_"))
+        found += (replace(word, place=flag) for word in stated_words(option, words))
     for text in arguments.parameter:
-        name, equals, value = text.partition("=")
+        name, equals, _ = text.partition("=")
         if not equals or not name:
             raise InvalidInputError(
                 "a template parameter cannot be read",
@@ -111,31 +97,27 @@ def parameters_from(arguments: argparse.Namespace) -> dict[str, str]:
                 why="its value would stay unknown",
                 fix="write --parameter Name=value",
             )
-        found[name] = value
-    return found
+    if arguments.masked_grants:
+        found.append(StatedOption("masked_grants", "true", "--masked-grants"))
+    return tuple(found)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Verify a path, print the report, return the exit code."""
-    require_extra()
-    from session_scoping.verify.collecting import collect
-    from session_scoping.verify.proving import prove
-    from session_scoping.verify.render import as_json, as_sarif
-    from session_scoping.verify.template import load
+    require_extra("rich")
+    from session_scoping.verify.sarif import as_sarif
     from session_scoping.verify.terminal import print_table
 
-    options = replace(options_from(arguments), session_policies=tuple(map(_read_policy, arguments.session_policy)))
-    parameters = parameters_from(arguments)
+    stated = stated_by(arguments)
+    policies = [_read_policy(path) for path in arguments.session_policy]
     if arguments.sarif:
         demand_writable(arguments.sarif)
-    with progress(quiet=arguments.json) as tell, no_traceback(arguments.path):
-        scopes = load(arguments.path, parameters)
-        report = prove(collect(scopes), options, tell)
+    with progress(quiet=arguments.json) as tell:
+        report = verify(arguments.path, configuration=stated, session_policies=policies, progress=tell)
     if arguments.sarif:
-        files = {scope.name: scope.file for scope in scopes if scope.file}
-        write(arguments.sarif, json.dumps(as_sarif(report, files), indent=2) + "\n")
+        write(arguments.sarif, json.dumps(as_sarif(report), indent=2) + "\n")
     if arguments.json:
-        sys.stdout.write(json.dumps(as_json(report), indent=2) + "\n")
+        sys.stdout.write(json.dumps(report.as_json(), indent=2) + "\n")
     else:
         print_table(report, assumptions=arguments.assumptions)
     return PASSED if report.proved else FAILED
@@ -143,7 +125,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _read_policy(path: Path) -> str:
     try:
-        return parse_session_policy(path.read_text(encoding="utf-8"))
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInputError(
             f"cannot read `{path}`",
@@ -190,28 +172,6 @@ def _writing(path: Path) -> Iterator[None]:
             expected="a file in a directory that exists",
             why="the report would be lost",
             fix="give another path",
-        ) from error
-
-
-@contextmanager
-def no_traceback(path: Path) -> Iterator[None]:
-    """
-    Turn what nobody foresaw in an input into a sentence.
-
-    Raises:
-        InvalidInputError: In place of any exception that is not one of ours.
-    """
-    try:
-        yield
-    except SessionScopingError:
-        raise
-    except Exception as error:
-        raise InvalidInputError(
-            f"cannot verify `{path}`",
-            got=f"{type(error).__name__} on the way",
-            expected="templates as `cdk synth` writes them",
-            why="nothing is proved about it",
-            fix="verify its templates one by one to find the one, and report it",
         ) from error
 
 

@@ -11,55 +11,35 @@ The fixture that holds real boto3 calls against the synthesized policies is in `
 
 from typing import TYPE_CHECKING, Any
 
+from session_scoping.verify import verify
+
 if TYPE_CHECKING:
-    from session_scoping.verify.report import Report
     from session_scoping.verify.source import Source
 
 
-def verify(source: "Source", **scope: Any) -> "Report":
-    """
-    Prove a template and return the report.
-
-    Args:
-        source: A parsed template, a path, or anything with `to_json()` such as `aws_cdk.assertions.Template`.
-        scope: What `session_scoping.verify.Options` takes. Default: everything is inferred.
-
-    Raises:
-        InvalidInputError: The source is none of these, or cannot be read.
-        MissingExtraError: The extra `verify` is not installed.
-    """
-    from session_scoping.commands.verify import require_extra
-
-    require_extra()
-    from session_scoping.verify.collecting import collect
-    from session_scoping.verify.infer import Options
-    from session_scoping.verify.proving import prove
-    from session_scoping.verify.source import scopes_of
-
-    return prove(collect(scopes_of(source)), Options(**scope))
-
-
-def assert_sessions_isolated(source: "Source", **scope: Any) -> None:
+def assert_sessions_isolated(source: "Source", **options: Any) -> None:
     """
     Fail unless every property of every session role is PROVED.
 
-    A template without a session role fails: nothing to check is not a pass.
+    A template without a session role fails: nothing to check is not a pass. So does a report that is partial.
 
     Args:
-        source: As `verify`.
-        scope: As `verify`.
+        source: As `session_scoping.verify.verify`.
+        options: Its keyword arguments. Default: everything is inferred.
 
     Raises:
-        AssertionError: A property is VIOLATED, UNKNOWN or VACUOUS. The message shows the counterexample.
+        AssertionError: A property is VIOLATED, UNKNOWN or VACUOUS, or was not asked. The message shows the
+            counterexample.
         InvalidInputError: As `verify`.
         MissingExtraError: As `verify`.
     """
     __tracebackhide__ = True
-    failures = verify(source, **scope).failures()
-    if failures:
-        lines: list[str] = []
-        for result in failures:
+    report = verify(source, **options)
+    if not report.proved:
+        lines = [f"PARTIAL: {report.partial}"] if report.partial else []
+        for result in report.failures():
             detail, *others = result.lines()
             lines.append(f"{result.status.value} {result.rule} of {result.subject}: {detail}")
             lines += [f"    {line}" for line in others]
+        lines += [f"EXPIRED: {option}" for option in report.options if option.expired]
         raise AssertionError("sessions are not isolated\n" + "\n".join(lines))

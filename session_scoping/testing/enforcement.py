@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import botocore.session
@@ -25,7 +25,6 @@ import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
 
-from session_scoping.contract.errors import InvalidInputError
 from session_scoping.testing.moto_deploy import Deployment
 from session_scoping.testing.moto_server import MISLEADING, configured_url, empty, moto_server, refuse_aws, settings
 from session_scoping.testing.sts_sessions import Caller, refuse_not_held, session_made
@@ -34,9 +33,8 @@ from session_scoping.verify.binding import Binding
 from session_scoping.verify.collecting import collect
 from session_scoping.verify.decision import Decision, Request
 from session_scoping.verify.model import Role, Store
+from session_scoping.verify.selectors import the_one
 from session_scoping.verify.source import Source, scopes_of
-
-_T = TypeVar("_T")
 
 MOTO_ACCOUNT = "123456789012"
 _REGION = "us-east-1"
@@ -81,45 +79,48 @@ class EnforcedPolicies:
         self.ambient: Caller | None = None
         self.log: list[Decided] = []
 
-    def name(self, logical_id: str) -> str:
+    def name(self, word: str) -> str:
         """
         Return the physical name of a table, bucket, role or log group, or a secret's ARN once it is deployed.
 
         Args:
-            logical_id: Its logical id, or the beginning of it that names one resource only.
+            word: Its logical id, with or without CDK's hash, or its construct path or the end of it, as for
+                `session_scoping.verify.verify`. An exact id comes before the end of a path.
 
         Raises:
-            InvalidInputError: It names none, or more than one.
+            InvalidInputError: It names none, or more than one equally well.
         """
-        everything = {role.id: role.name for role in self.estate.roles.values()}
-        everything |= {store.id: store.name for store in self.estate.stores.values()}
-        everything |= dict(self._deployment.named())
-        return self._binding.text(_the_one(logical_id, everything, "table, bucket, key, role, log group or secret"))
+        everything = {item.id: (item.label, item.name) for item in self._roles_and_stores()}
+        everything |= {key: (label, name) for key, label, name in self._deployment.named()}
+        return self._binding.text(the_one(word, everything, "table, bucket, key, role, log group or secret"))
 
-    def arn(self, logical_id: str) -> str:
+    def arn(self, word: str) -> str:
         """
-        Return the ARN of a role, table, bucket or key; `logical_id` as in `name`.
+        Return the ARN of a role, table, bucket or key; `word` as in `name`.
 
         Raises:
-            InvalidInputError: It names none, or more than one.
+            InvalidInputError: It names none, or more than one equally well.
         """
-        items: list[Role | Store] = [*self.estate.roles.values(), *self.estate.stores.values()]
-        arns = {item.id: item.arn for item in items}
-        return self._binding.text(_the_one(logical_id, arns, "role, table, bucket or key"))
+        arns = {item.id: (item.label, item.arn) for item in self._roles_and_stores()}
+        return self._binding.text(the_one(word, arns, "role, table, bucket or key"))
+
+    def _roles_and_stores(self) -> list[Role | Store]:
+        return [*self.estate.roles.values(), *self.estate.stores.values()]
 
     def deploy(self, session: Any) -> None:
         """Make tables, buckets, log groups and secrets, as the owner of the account. `session` is a boto3 Session."""
         self._deployment.make(session)
 
     @contextmanager
-    def as_role(self, logical_id: str) -> Iterator[None]:
+    def as_role(self, word: str) -> Iterator[None]:
         """
         Hold requests with ambient keys against a role's policies, as on a compute that runs under it.
 
         Raises:
-            InvalidInputError: `logical_id` names no role, or more than one.
+            InvalidInputError: `word`, as in `name`, names no role, or more than one equally well.
         """
-        role, before = _the_one(logical_id, self.estate.roles, "role"), self.ambient
+        roles = {role.id: (role.label, role) for role in self.estate.roles.values()}
+        role, before = the_one(word, roles, "role"), self.ambient
         self.ambient = Caller(role)
         try:
             yield
@@ -193,21 +194,6 @@ class EnforcedPolicies:
     def _partition_key(self, table: str) -> str | None:
         found = [s for s in self.estate.of_kind("table") if self._binding.text(s.name) == table]
         return found[0].partition_key if found else None
-
-
-def _the_one(logical_id: str, items: Mapping[str, _T], kinds: str) -> _T:
-    """Return what a logical id names, or the beginning of one that names nothing else."""
-    found = {key: item for key, item in items.items() if key.rpartition(".")[2].startswith(logical_id)}
-    exact = {key: item for key, item in found.items() if key.rpartition(".")[2] == logical_id}
-    if len(exact or found) == 1:
-        return next(iter((exact or found).values()))
-    raise InvalidInputError(
-        f"`{logical_id}` names no single resource",
-        got=f"{len(exact or found)} matches",
-        expected=f"the logical id of a {kinds}",
-        why="policies would be checked against another resource",
-        fix="give the whole logical id",
-    )
 
 
 def _inside(resource: str, arn: str) -> bool:

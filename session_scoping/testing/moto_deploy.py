@@ -26,13 +26,13 @@ class Deployment:
         self._scopes = list(scopes)
         self._binding = binding
 
-    def named(self) -> Iterator[tuple[str, Text]]:
-        """Yield stack and logical id, and the Ref, of everything that can be deployed."""
+    def named(self) -> Iterator[tuple[str, str, Text]]:
+        """Yield stack and logical id, construct path, and the Ref, of everything that can be deployed."""
         for scope in self._scopes:
             for logical_id, resource in scope.resources.items():
                 name = name_of(logical_id, scope) if resource.get("Type") in _MAKERS else None
                 if isinstance(name, tuple):
-                    yield f"{scope.name}.{logical_id}", name
+                    yield f"{scope.name}.{logical_id}", scope.label(logical_id), name
 
     def make(self, session: Any) -> None:
         """Make everything, as the owner of the account. `session` is a boto3 Session."""

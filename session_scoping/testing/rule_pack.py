@@ -6,10 +6,8 @@ A rule pack that fails a synth in which a session could reach more than its own 
 The rules look at the shape of statements, on every synth, without a solver. `session-scoping verify` proves.
 """
 
-import json
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import aws_cdk as cdk
 import jsii
@@ -20,6 +18,7 @@ from session_scoping.verify.findings import NAG_RULES, Finding, findings
 from session_scoping.verify.links import link
 from session_scoping.verify.reading import template_in
 from session_scoping.verify.scope import Scope
+from session_scoping.verify.source import Source, scopes_of
 from session_scoping.verify.template import nested_scopes
 
 DOCUMENTATION = "docs/verify.md#rule-pack"
@@ -89,7 +88,14 @@ def _violation(finding: Finding, owners: dict[str, str]) -> cdk.PolicyViolation:
     )
 
 
-def check_template(template: dict[str, Any]) -> list[str]:
-    """Return the ids of the rules one template breaks, for tests that do not synthesize an app."""
-    copied: dict[str, Any] = json.loads(json.dumps(template))
-    return [finding.rule.id for finding in findings(collect(link([Scope("Template", copied)])))]
+def check_template(source: Source) -> list[str]:
+    """
+    Return the ids of the rules that templates break, for tests that do not synthesize an app.
+
+    Args:
+        source: A template or a directory of them, as `session_scoping.verify.verify` takes it.
+
+    Raises:
+        InvalidInputError: The source cannot be read.
+    """
+    return [finding.rule.id for finding in findings(collect(scopes_of(source)))]

@@ -2,11 +2,18 @@
 
 from collections.abc import Iterable
 
+from session_scoping.verify.collecting_principals import (
+    ON_PRINCIPALS,
+    PRINCIPALS,
+    Groups,
+    Policies,
+    add_principal,
+    join_groups,
+)
 from session_scoping.verify.collecting_stores import ON_STORES, STORES, add_store
 from session_scoping.verify.intrinsics import text_of
 from session_scoping.verify.macros import notice_macros
 from session_scoping.verify.model import Estate
-from session_scoping.verify.principals import ON_PRINCIPALS, PRINCIPALS, Groups, Policies, add_principal, join_groups
 from session_scoping.verify.scope import Scope
 from session_scoping.verify.statements import if_it_exists, parse_policy
 from session_scoping.verify.text import Text, Token, Unmodelled, join_text

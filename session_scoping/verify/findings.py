@@ -1,13 +1,13 @@
 """Structural findings on a template, without a solver: what a rule pack can say in the synth itself."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from session_scoping.verify.actions import KEYED, acting_on, on_objects, reading_or_writing
+from session_scoping.verify.actions import KEYED, on_objects, reading_or_writing
 from session_scoping.verify.infer import Options, scope_of, stores_of
-from session_scoping.verify.matching import parsed, pattern_regex, split_fields
-from session_scoping.verify.model import Estate, Role, Statement, Store
+from session_scoping.verify.matching import parsed, split_fields
+from session_scoping.verify.model import Estate, Role, Statement
+from session_scoping.verify.principals import reaches, touches
 from session_scoping.verify.properties.compute_roles import find_compute_roles
 from session_scoping.verify.reach import (
     PRINCIPAL_TAG,
@@ -16,8 +16,7 @@ from session_scoping.verify.reach import (
     keys_used,
     uses_tags,
 )
-from session_scoping.verify.stores import begins_with
-from session_scoping.verify.text import Pattern, Text, Token, Unmodelled, Variable, Wildcard, lit, plain
+from session_scoping.verify.text import Pattern, Text, Unmodelled, Variable, Wildcard, lit
 
 _ASSUMING = ("sts:AssumeRole", "sts:AssumeRoleWithWebIdentity", "sts:AssumeRoleWithSAML", "sts:TagSession")
 
@@ -77,11 +76,11 @@ def findings(estate: Estate) -> Iterator[Finding]:
     stores = stores_of(scoped)
     for role in find_compute_roles(estate, scoped, Options()).roles:
         for statement in _grants(role):
-            if any(_reaches(statement, store) for store in stores):
+            if any(reaches(statement, store) for store in stores):
                 yield Finding(TENANT_GRANT_ON_COMPUTE_ROLE, role, statement.where)
         for store in stores:
             for statement in store.policy:
-                if grants_directly(statement, role) and _touches(statement, store):
+                if grants_directly(statement, role) and touches(statement, store):
                     yield Finding(TENANT_GRANT_ON_COMPUTE_ROLE, role, statement.where)
 
 
@@ -162,29 +161,3 @@ def _service(text: Text) -> str:
 
 def _asks(statement: Statement) -> bool:
     return any(condition.key.lower().startswith("aws:requesttag/") for condition in statement.conditions)
-
-
-def _touches(statement: Statement, store: Store) -> bool:
-    return any(
-        covers_action(statement, action) for action in (*acting_on(store.kind), *acting_on(store.kind, inside=True))
-    )
-
-
-def _reaches(statement: Statement, store: Store) -> bool:
-    texts = statement.resources if statement.resources is not None else (lit("*"),)
-    patterns = [parsed(text, statement.variables, True) for text in texts]
-    return _touches(statement, store) and any(
-        not isinstance(pattern, Unmodelled) and (begins_with(pattern, store) or _matches_name(pattern, store))
-        for pattern in patterns
-    )
-
-
-def _matches_name(pattern: Pattern, store: Store) -> bool:
-    """Whether a pattern of names covers a store whose name is known, or something inside it."""
-    fields, name = split_fields(pattern), plain(store.name)
-    service, head = {"table": ("dynamodb", "table/"), "bucket": ("s3", "")}[store.kind]
-    if len(fields) != 6 or name is None or fields[2] != (service,):
-        return False
-    if any(isinstance(part, Token | Variable) for part in fields[5]):
-        return False
-    return any(re.fullmatch(pattern_regex(fields[5], {}), f"{head}{name}{end}") for end in ("", "/x"))

@@ -38,7 +38,6 @@ class Options:
         trusted: Principals outside the templates that a policy of tenant data may name, as it spells them: an ARN or an
             account id. Default: none.
         masked_grants: Whether a grant may reach too far as long as a Deny stops it. Default: it may not.
-        from_command: Whether errors name what was given as the command line spells it.
     """
 
     session_roles: tuple[str, ...] = ()
@@ -50,7 +49,6 @@ class Options:
     session_policies: tuple[str, ...] = ()
     trusted: tuple[str, ...] = ()
     masked_grants: bool = False
-    from_command: bool = False
 
 
 @dataclass
@@ -151,16 +149,16 @@ def _spellings(role: Role, estate: Estate) -> dict[str, str]:
     # A trust policy may let the role's sessions in by their tags. What it asks of the session it makes is not theirs.
     others += [s for other in estate.roles.values() if other is not role for s in other.trust]
     for statement in own:
-        for name in (*_passed(statement), *_tested(statement)):
+        for name in (*tags_of_new_sessions(statement), *tags_of_callers(statement)):
             found.setdefault(name.lower(), name)
-    for name in (name for statement in others for name in _tested(statement)):
+    for name in (name for statement in others for name in tags_of_callers(statement)):
         found.setdefault(name.lower(), name)
     # What the trust asks of a session is how its tags are written; condition keys and variables ignore case.
-    found |= {name.lower(): name for s in role.trust for name in _passed(s) if name.lower() in found}
+    found |= {name.lower(): name for s in role.trust for name in tags_of_new_sessions(s) if name.lower() in found}
     return {key: value for key, value in found.items() if key}
 
 
-def _passed(statement: Statement) -> Iterator[str]:
+def tags_of_new_sessions(statement: Statement) -> Iterator[str]:
     """Yield the tag keys a statement asks of a session that is made."""
     for condition in statement.conditions:
         key = condition.key.lower()
@@ -172,7 +170,7 @@ def _passed(statement: Statement) -> Iterator[str]:
                 yield name.replace("*", "zz").replace("?", "z")
 
 
-def _tested(statement: Statement) -> Iterator[str]:
+def tags_of_callers(statement: Statement) -> Iterator[str]:
     """Yield the tag keys a statement looks at in the session that calls."""
     for condition in statement.conditions:
         if condition.key.lower().startswith(PRINCIPAL_TAG):

@@ -1,16 +1,21 @@
-"""`prove`: every property of every session role and compute role, for all requests and all pairs of sessions."""
+"""Every property of every session role and compute role, for all requests and all pairs of sessions."""
 
-from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 
+from session_scoping.contract.errors import InvalidInputError
 from session_scoping.verify.collecting import collect
-from session_scoping.verify.given import demand_known, left_out
 from session_scoping.verify.infer import Options
 from session_scoping.verify.model import Estate
-from session_scoping.verify.plan import plan
-from session_scoping.verify.report import Report, Result
-from session_scoping.verify.template import load
+from session_scoping.verify.plan import Plan, plan
+from session_scoping.verify.principals import principals_of
+from session_scoping.verify.properties.compute_roles import find_compute_roles
+from session_scoping.verify.report import Report, Result, Status
+from session_scoping.verify.rules import RULES
+from session_scoping.verify.scope import Scope
+from session_scoping.verify.source import Source, scopes_of
+from session_scoping.verify.stated import StatedOption, options_of, parameters_of
+from session_scoping.verify.words import demand_declared, demand_known, left_out
 
 ASSUMPTIONS = (
     "no policy outside these templates attaches to the roles in them",
@@ -25,42 +30,99 @@ ASSUMPTIONS = (
 Progress = Callable[[str], None]
 
 
-def prove_path(path: Path, options: Options | None = None, progress: Progress | None = None) -> Report:
+@dataclass(frozen=True)
+class Subject:
     """
-    Prove a template or a cdk.out directory.
+    What is asked about: the templates as they were read, and what the user stated.
+
+    Attributes:
+        scopes: The stacks.
+        estate: What they deploy.
+        stated: The user's words.
+        options: Those that count, as the proof takes them.
+    """
+
+    scopes: list[Scope]
+    estate: Estate
+    stated: tuple[StatedOption, ...]
+    options: Options
+
+
+def read_subject(source: Source, stated: tuple[StatedOption, ...]) -> Subject:
+    """
+    Read templates for what the user stated.
 
     Raises:
-        InvalidInputError: The path cannot be read.
+        InvalidInputError: They cannot be read, or a parameter is stated that none of them declares.
     """
-    return prove(collect(load(path)), options, progress)
+    scopes = scopes_of(source, parameters_of(stated))
+    demand_declared(scopes, stated)
+    return Subject(scopes, collect(scopes), stated, options_of(stated))
 
 
-def prove(estate: Estate, options: Options | None = None, progress: Progress | None = None) -> Report:
+def prove(
+    subject: Subject,
+    progress: Progress | None = None,
+    *,
+    only: tuple[str, ...] = (),
+    stop_at_first: bool = False,
+) -> Report:
     """
-    Prove every property of every session role.
-
-    Args:
-        estate: What the templates deploy.
-        options: What the user says. Default: everything is inferred.
-        progress: Told the name of each step. Default: nobody is told.
+    Prove every property of every session role; arguments as for `verify`.
 
     Raises:
-        InvalidInputError: The user names a role, table or bucket that is not there, or a session role as a compute
-            role.
+        InvalidInputError: The user states a word that names nothing, or asks for a rule that there is not.
 
     Returns:
-        At least one result. Without a session role it is VACUOUS: there is nothing to prove.
+        Without a session role one result that is VACUOUS: there is nothing to prove.
     """
-    options = options or Options()
-    tell = progress or (lambda _step: None)
+    _demand_rules(only)
+    estate, options = subject.estate, subject.options
     planned = plan(estate, options)
-    demand_known(estate, planned.scoped, options)
+    demand_known(subject.scopes, estate, planned.scoped, subject.stated)
+    results = _results(planned, estate, progress or (lambda _step: None), only, stop_at_first)
+    notes = (*sorted(estate.notes), *planned.notes, *left_out(estate, planned.scoped, options))
+    compute = find_compute_roles(estate, planned.scoped, options).roles
+    return Report(
+        results,
+        (*ASSUMPTIONS, *notes),
+        principals_of(estate, planned.scoped, compute),
+        subject.stated,
+        partial=_partial(len(planned.steps) - len(results), only),
+        files={scope.name: scope.file for scope in subject.scopes if scope.file},
+    )
+
+
+def _demand_rules(only: Iterable[str]) -> None:
+    known = [rule.id for rule in RULES]
+    for rule in only:
+        if rule not in known:
+            raise InvalidInputError(
+                f"there is no rule `{rule}`",
+                got="it in `only`",
+                expected=f"some of {', '.join(known)}",
+                why="nothing would be asked under it",
+                fix="take the id from the report",
+            )
+
+
+def _results(
+    planned: Plan, estate: Estate, tell: Progress, only: tuple[str, ...], stop_at_first: bool
+) -> tuple[Result, ...]:
     results: list[Result] = []
-    for step in planned.steps:
+    for step in (step for step in planned.steps if not only or step.rule in only):
         tell(f"{step.rule}: {step.subject}")
         results.append(_with_unread(step.run(), estate))
-    notes = (*sorted(estate.notes), *planned.notes, *left_out(estate, planned.scoped, options))
-    return Report(tuple(results), (*ASSUMPTIONS, *notes))
+        if stop_at_first and results[-1].status is not Status.PROVED:
+            break
+    return tuple(results)
+
+
+def _partial(left: int, only: tuple[str, ...]) -> str:
+    if not left:
+        return ""
+    asked = f"only {', '.join(only)} asked" if only else "stopped at the first property that fails"
+    return f"{asked}; properties not asked: {left}"
 
 
 def _with_unread(result: Result, estate: Estate) -> Result:

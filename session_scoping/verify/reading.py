@@ -25,6 +25,17 @@ def read_template(path: Path) -> dict[str, Any]:
     return _with_resources(path, _parse(path, _text(path)))
 
 
+def template_from_text(text: str) -> dict[str, Any]:
+    """
+    Return the template that a JSON or YAML text holds.
+
+    Raises:
+        InvalidInputError: As `read_template`.
+    """
+    name = Path("the text")
+    return _with_resources(name, _parse(name, text.removeprefix("\ufeff")))
+
+
 def _with_resources(path: Path, parsed: Any) -> dict[str, Any]:
     if not isinstance(parsed, dict) or not isinstance(parsed.get("Resources"), dict):
         raise unreadable(path, "a file without a `Resources` section")

@@ -1,9 +1,14 @@
 """The outcome of a proof, as data: one result per property and role."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
+
+from session_scoping.aws.table import data_date, data_source
+from session_scoping.verify.principals import Principal
+from session_scoping.verify.stated import StatedOption
 
 
 class Status(StrEnum):
@@ -47,6 +52,19 @@ class Counterexample:
         differing = [key for key in names if mine.get(key) != theirs.get(key)]
         slashed = {key for key in differing if "/" in mine.get(key, "") + theirs.get(key, "")}
         return [f"{names[key]}, which may hold `/`" if key in slashed else names[key] for key in sorted(differing)]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the counterexample as plain data."""
+        return {
+            "summary": self.summary,
+            "session": in_order(self.session),
+            "victim": in_order(self.victim),
+            "action": self.action,
+            "resource": self.resource,
+            "context": self.context,
+            "allowedBy": self.decided_by,
+            "deployTimeValues": self.values,
+        }
 
     def lines(self) -> list[str]:
         """Return the counterexample for a terminal."""
@@ -105,25 +123,73 @@ class Result:
         summary, *others = self.counterexample.lines()
         return [self.detail, *([] if summary in self.detail else [summary]), *others]
 
+    def as_json(self) -> dict[str, Any]:
+        """Return the result as plain data; without a counterexample it has no key for one."""
+        found: dict[str, Any] = {
+            "rule": self.rule,
+            "subject": self.subject,
+            "status": self.status.value,
+            "detail": self.detail,
+            "location": self.location,
+            "assumptions": list(self.assumptions),
+        }
+        return {**found, "counterexample": self.counterexample.as_json()} if self.counterexample else found
+
+
+@dataclass(frozen=True)
+class ActionData:
+    """
+    The data about AWS's actions that answers rest on.
+
+    Attributes:
+        date: The day it was published; AWS may have added actions since.
+        source: What it was made from.
+    """
+
+    date: str = field(default_factory=data_date)
+    source: str = field(default_factory=data_source)
+
 
 @dataclass(frozen=True)
 class Report:
     """
-    Everything `prove` found.
+    Everything `verify` found.
 
     Attributes:
-        results: One per property and subject, never empty.
+        results: One per property and subject.
         assumptions: What all results rest on.
+        principals: Who reaches tenant data, or might: session roles, compute roles, and others that are granted it.
+        options: What the user stated, each word with its reason and its last day; those that are over as well.
+        action_data: The data about AWS's actions, with its date.
+        partial: What was not asked, where the caller wanted less than everything; empty for a whole report.
+        files: Stack -> the file its template was read from.
     """
 
-    results: Sequence[Result]
-    assumptions: Sequence[str] = ()
+    results: tuple[Result, ...]
+    assumptions: tuple[str, ...] = ()
+    principals: tuple[Principal, ...] = ()
+    options: tuple[StatedOption, ...] = ()
+    action_data: ActionData = field(default_factory=ActionData)
+    partial: str = ""
+    files: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def proved(self) -> bool:
-        """Whether every property is PROVED. An empty report proves nothing."""
-        return bool(self.results) and all(result.status is Status.PROVED for result in self.results)
+        """Whether every property is PROVED. An empty report proves nothing, and a partial one not everything."""
+        return bool(self.results) and not self.partial and not self.failures()
 
     def failures(self) -> list[Result]:
         """Return the results that do not pass."""
         return [result for result in self.results if result.status is not Status.PROVED]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the report as plain data, stable for tools: what `session-scoping verify --json` prints."""
+        return {
+            "proved": self.proved,
+            "partial": self.partial,
+            "assumptions": list(self.assumptions),
+            "results": [result.as_json() for result in self.results],
+            "principals": [principal.as_json() for principal in self.principals],
+            "options": [option.as_json() for option in self.options],
+            "actionData": {"date": self.action_data.date, "source": self.action_data.source},
+        }

@@ -1,4 +1,4 @@
-"""What an adopter's test hands over: a template in any of the forms a test has it in."""
+"""Reads what is to be verified, in any of the forms a caller has it in."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.verify.links import link
-from session_scoping.verify.reading import OddInputError, ordinary
+from session_scoping.verify.reading import OddInputError, ordinary, template_from_text
 from session_scoping.verify.scope import Scope
 from session_scoping.verify.template import load
 
@@ -19,29 +19,51 @@ class HasTemplate(Protocol):
 
 
 Source = Mapping[str, Any] | str | Path | HasTemplate
-"""A parsed template, the path of a template or a cdk.out directory, or an object with `to_json()`."""
+"""
+What is to be verified: a path, a parsed template, its text, or an object with `to_json()`.
+
+A path is a `Path` or a `str`, of one template or of a cdk.out directory. A `str` with a newline in it, or one that
+begins with `{` after blanks, is never taken for a path: it is the text of a template, JSON or YAML.
+"""
 
 
-def scopes_of(source: Source) -> list[Scope]:
+def is_template_text(text: str) -> bool:
+    """Whether a `str` is the text of a template, and not a path."""
+    return "\n" in text or text.removeprefix("\ufeff").lstrip().startswith("{")
+
+
+def scopes_of(source: Source, parameters: Mapping[str, str] | None = None) -> list[Scope]:
     """
     Return the stacks of a source.
+
+    Args:
+        source: What is to be verified.
+        parameters: Values of template parameters. Default: a parameter may hold anything.
 
     Raises:
         InvalidInputError: It is no template, or cannot be read.
     """
     to_json = getattr(source, "to_json", None)
     content = to_json() if callable(to_json) else source
-    if isinstance(content, str | Path):
-        return load(Path(content))
+    if isinstance(content, str) and is_template_text(content):
+        content = template_from_text(content)
+    if isinstance(content, Path) or (isinstance(content, str) and content.strip()):
+        return load(Path(content), parameters)
     if isinstance(content, Mapping) and isinstance(content.get("Resources"), Mapping):
-        return link([Scope("Template", _plain(content))])
+        scope = Scope("Template", _plain(content))
+        scope.arguments = {key: (value, None) for key, value in (parameters or {}).items()}
+        return link([scope])
     raise InvalidInputError(
         "there is no template to verify",
-        got=f"a {type(content).__name__}" + (" without Resources" if isinstance(content, Mapping) else ""),
-        expected="a parsed template, a path, or an object with to_json()",
+        got="empty text" if isinstance(content, str) else _kind(content),
+        expected="a parsed template, its text, a path, or an object with to_json()",
         why="nothing to check is not a pass",
         fix="pass Template.from_stack(stack) or the path of cdk.out",
     )
+
+
+def _kind(content: object) -> str:
+    return f"a {type(content).__name__}" + (" without Resources" if isinstance(content, Mapping) else "")
 
 
 def _plain(template: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from session_scoping.verify.matching import parsed, split_fields
 from session_scoping.verify.model import Estate, Role, Statement, Store
 from session_scoping.verify.naming import may_be_named
 from session_scoping.verify.reach import PRINCIPAL_TAG, covers_action, grants_directly, mode_of
+from session_scoping.verify.selectors import named as named
 from session_scoping.verify.text import (
     Pattern,
     Text,
@@ -20,7 +21,6 @@ from session_scoping.verify.text import (
     join_text,
     lit,
     show,
-    without_hash,
 )
 
 _TENANT_KINDS = ("table", "bucket")
@@ -30,15 +30,6 @@ _BY_NAME = {"table": "tables", "bucket": "buckets"}
 def is_tenant_kind(store: Store) -> bool:
     """Whether a store is of a kind that holds tenant data itself, as a key does not."""
     return store.kind != "key"
-
-
-def named(texts: Iterable[str], identifier: str, label: str) -> bool:
-    """Whether one of the user's words names a resource: its logical id, its path, or the end of either."""
-    return any(
-        text in (name, label) or name.endswith((f".{text}", f"/{text}", f":{text}")) or text in label.split("/")
-        for text in texts
-        for name in (identifier, without_hash(identifier), label, without_hash(label))
-    )
 
 
 def stores_of_role(role: Role, estate: Estate, words: tuple[str, ...]) -> list[Store]:

@@ -1,45 +1,41 @@
 """What a template says, in words: one story per session role."""
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator
 
 from session_scoping.commands.explain import BESIDES, EVERY_OBJECT, EVERY_PARTITION, Reach, RoleStory
 from session_scoping.contract.metadata import ATTRIBUTED_TO
 from session_scoping.verify.actions import INVOKE, KEY_USE, KEYED, of_sessions, on_objects
 from session_scoping.verify.arns import is_open, strip_loosely
-from session_scoping.verify.collecting import collect
 from session_scoping.verify.conditions import is_negated, split_operator
 from session_scoping.verify.held import facts_of, goes_on_to, makers_of
-from session_scoping.verify.infer import Options, Scoped, find_session_roles, scope_of, stores_of
+from session_scoping.verify.infer import Scoped, find_session_roles, scope_of, stores_of
 from session_scoping.verify.labels import Labels
 from session_scoping.verify.matching import action_matches, parsed, split_fields
 from session_scoping.verify.model import Estate, Statement, Store
 from session_scoping.verify.properties.compute_roles import ComputeRoles, find_compute_roles
 from session_scoping.verify.properties.sharing import show_pattern
-from session_scoping.verify.proving import Progress, prove
+from session_scoping.verify.proving import Progress, prove, read_subject
 from session_scoping.verify.reach import covers_action
 from session_scoping.verify.report import Report, Status
-from session_scoping.verify.template import load
+from session_scoping.verify.source import Source
+from session_scoping.verify.stated import StatedOption
 from session_scoping.verify.text import Pattern, Unmodelled, show
 
 
-def tell(
-    path: Path, options: Options, parameters: Mapping[str, str], progress: Progress | None = None
-) -> list[RoleStory]:
+def tell(source: Source, stated: tuple[StatedOption, ...], progress: Progress | None = None) -> list[RoleStory]:
     """
     Return a story for each session role.
 
     Args:
-        path: A template or a cdk.out directory.
-        options: What the user says instead of having it inferred.
-        parameters: Values of template parameters.
+        source: What to tell of, as `verify` takes it.
+        stated: What the user states.
         progress: Told the name of each step. Default: nobody is told.
 
     Raises:
-        InvalidInputError: The path cannot be read.
+        InvalidInputError: The source cannot be read, or a word names nothing.
     """
-    estate = collect(load(path, parameters))
-    report = prove(estate, options, progress)
+    subject = read_subject(source, stated)
+    estate, options, report = subject.estate, subject.options, prove(subject, progress)
     tagged = [scope_of(role, estate, options) for role in find_session_roles(estate, options)]
     compute = find_compute_roles(estate, tagged, options)
     known = {item.role.id for item in tagged}

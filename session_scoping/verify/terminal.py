@@ -47,12 +47,15 @@ def print_table(report: Report, *, assumptions: bool = False, console: Console |
             print_text(console, Text(_folded(labels.within(summary), console.width, 2)))
             for other in others:
                 print_text(console, Text(_folded(other, console.width, _BEHIND_WORD)))
+    for option in (option for option in report.options if option.reason or option.expires):
+        style = "yellow" if option.expired else ""
+        print_text(console, Text(_folded(f"as stated: {option}", console.width, 2), style=style))
     found = list(dict.fromkeys([*report.assumptions, *(a for r in report.results for a in r.assumptions)]))
     print_text(console, Text())
     if assumptions:
-        print_text(
-            console, Text("\n".join(["resting on", *(_folded(f"  - {text}", console.width, 4) for text in found)]))
-        )
+        found.append(f"AWS's actions as of {report.action_data.date} ({report.action_data.source})")
+        lines = ["resting on", *(_folded(f"  - {text}", console.width, 4) for text in found)]
+        print_text(console, Text("\n".join(lines)))
     print_text(console, _summary(report, len(found), console.width, listed=assumptions))
 
 
@@ -99,5 +102,6 @@ def _summary(report: Report, assumptions: int, width: int, *, listed: bool) -> T
     note = "" if listed else f", resting on {assumptions} assumptions (--assumptions lists them)"
     if report.proved:
         return Text(_folded(f"PROVED: all {len(report.results)} properties{note}", width, 2), style="green")
-    line = f"NOT PROVED: {len(failures)} of {len(report.results)} properties{note}"
+    partial = f", PARTIAL: {report.partial}" if report.partial else ""
+    line = f"NOT PROVED: {len(failures)} of {len(report.results)} properties{partial}{note}"
     return Text(_folded(line, width, 2), style="bold red")

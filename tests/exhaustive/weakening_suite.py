@@ -13,7 +13,7 @@ from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 
-from session_scoping.verify.report import Status
+from session_scoping.verify import Status
 from tests.support.verify.examples import EXAMPLES
 from tests.support.verify.judging import Base, Outcome, judge
 from tests.support.verify.mutations import Mutation

@@ -10,7 +10,7 @@ from session_scoping.commands.validate.matrix import Case, cases_of
 from session_scoping.verify.binding import Binding
 from session_scoping.verify.infer import Options, Scoped, find_session_roles, scope_of
 from session_scoping.verify.model import Estate
-from tests.support.verify.corpus import estate_of
+from tests.support.verify.internals import estate_of
 
 ACCOUNT = "123456789012"
 STACK = "Small"
@@ -96,4 +96,4 @@ def deployed(account: Account, template: Template) -> Binding:
         cloudformation.add_response("list_stack_resources", {"StackResourceSummaries": page, **more}, asked)
     place = {"AWS::AccountId": ACCOUNT, "AWS::Region": "eu-west-1", "AWS::Partition": "aws-cn"}
     # The tests' estate calls the template `S`, the command by its file.
-    return Binding({**place, **{f"S.{key}": name for key, name in names.items()}})
+    return Binding({**place, **{f"Template.{key}": name for key, name in names.items()}})

@@ -9,11 +9,9 @@ from typing import Any
 import pytest
 
 from session_scoping.commands.main import main
-from session_scoping.verify.proving import prove, prove_path
-from session_scoping.verify.report import Status
+from session_scoping.verify import Status, verify
 from tests.support.reference import synthesize_reference
 from tests.support.verify.by_hand import CHANGES, OIDC_CHANGES
-from tests.support.verify.corpus import estate_of
 from tests.support.verify.examples import Example
 from tests.support.verify.judging import first_failure
 from tests.support.verify.mutations import Template, edit, without_guards
@@ -42,14 +40,14 @@ def variant(name: str) -> Template:
 @pytest.mark.parametrize("name", [*VARIANTS, "all"])
 def test_each_variant_is_proved(name: str) -> None:
     """Whatever is switched on in the reference stack, by itself or with all that goes together, it isolates."""
-    report = prove(estate_of(variant(name)))
+    report = verify(variant(name))
     assert report.proved, [result.detail for result in report.failures()]
 
 
 @pytest.mark.parametrize("name", [*VARIANTS, "all"])
 def test_each_variant_stays_proved_under_many_rewritings_at_once(name: str) -> None:
     """Split, renamed, reordered and respelled, whatever is switched on, it says the same."""
-    report = prove(estate_of(all_at_once(variant(name)).template))
+    report = verify(all_at_once(variant(name)).template)
     assert report.proved, [(result.rule, result.detail) for result in report.failures()]
 
 
@@ -80,7 +78,7 @@ def test_yaml_that_writes_the_version_as_a_date_is_proved(tmp_path: Path) -> Non
     text = yaml.safe_dump(copy.deepcopy(variant("compute")), sort_keys=False).replace("'2012-10-17'", "2012-10-17")
     assert "Version: 2012-10-17" in text
     (tmp_path / "t.yaml").write_text(text)
-    report = prove_path(tmp_path / "t.yaml")
+    report = verify(tmp_path / "t.yaml")
     assert report.proved, [result.detail for result in report.failures()]
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from session_scoping.verify.report import Status
+from session_scoping.verify import Status
 from tests.support.verify.hand_written import COMPUTE, TABLE, allow, by_hand, judged, policy, role
 from tests.support.verify.mutations import Template
 
@@ -38,13 +38,13 @@ PRINCIPALS: dict[str, Any] = {
 def test_a_role_that_a_compute_role_may_become_is_one_as_well(principal: str) -> None:
     """Whoever the trust policy names, by whatever spelling, takes the role's grants."""
     results = judged(chained(PRINCIPALS[principal], True), "compute-isolation")
-    assert {result.location: result.status for result in results}["S.Data"] is Status.VIOLATED
+    assert {result.location: result.status for result in results}["Template.Data"] is Status.VIOLATED
 
 
 def test_everybody_with_a_condition_is_everybody_still() -> None:
     """What the condition leaves of everybody may be the compute role."""
     results = judged(chained("*", True, Condition=BY_ARN), "compute-isolation")
-    assert "S.Data" in {result.location for result in results}
+    assert "Template.Data" in {result.location for result in results}
 
 
 @pytest.mark.parametrize(
@@ -53,13 +53,13 @@ def test_everybody_with_a_condition_is_everybody_still() -> None:
 def test_an_account_leaves_it_to_its_policies(principal: str, counts: bool) -> None:
     """A role with no grant of `sts:AssumeRole` becomes only those that name it or everybody."""
     results = judged(chained(PRINCIPALS[principal], False), "compute-isolation")
-    assert ("S.Data" in {result.location for result in results}) is counts
+    assert ("Template.Data" in {result.location for result in results}) is counts
 
 
 def test_a_role_for_a_service_is_none() -> None:
     """A role that only a service may assume keeps its grants to itself."""
     template = chained({"Service": "lambda.amazonaws.com"}, True)
-    assert {result.location for result in judged(template, "compute-isolation")} == {"S.Compute"}
+    assert {result.location for result in judged(template, "compute-isolation")} == {"Template.Compute"}
 
 
 def orchestrator(*held: Any, resource: Any = None) -> Template:
@@ -74,7 +74,7 @@ def test_a_role_that_is_handed_to_a_service_is_judged_as_agent_code_s() -> None:
     held = allow("logs:PutLogEvents", "*")
     assert {result.status for result in judged(orchestrator(held), "compute-isolation")} == {Status.PROVED}
     found = {r.location: r.status for r in judged(orchestrator(allow("dynamodb:Scan", TABLE)), "compute-isolation")}
-    assert found["S.Task"] is Status.VIOLATED
+    assert found["Template.Task"] is Status.VIOLATED
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_a_role_that_is_handed_to_a_service_is_judged_as_agent_code_s() -> None:
 def test_handing_on_any_role_is_not_proved(resource: Any) -> None:
     """By a wildcard, or by the ARN of a role that is not in the templates, it may be one with tenant data."""
     results = judged(orchestrator(allow("logs:PutLogEvents", "*"), resource=resource), "compute-isolation")
-    assert {result.location: result.status for result in results}["S.Compute"] is Status.VIOLATED
+    assert {result.location: result.status for result in results}["Template.Compute"] is Status.VIOLATED
 
 
 def test_handing_on_a_broker_is_not_proved() -> None:
@@ -95,8 +95,8 @@ def test_handing_on_a_broker_is_not_proved() -> None:
     trusting = template["Resources"]["Session"]["Properties"]["AssumeRolePolicyDocument"]["Statement"][0]
     trusting["Principal"] = {"AWS": {"Fn::GetAtt": ["Broker", "Arn"]}}
     found = {r.location: r.status for r in judged(template, "compute-isolation")}
-    assert found["S.Compute"] is Status.VIOLATED
-    assert "S.Broker" not in found
+    assert found["Template.Compute"] is Status.VIOLATED
+    assert "Template.Broker" not in found
 
 
 def test_a_role_that_is_an_agent_s_by_its_service_says_so() -> None:
@@ -104,10 +104,10 @@ def test_a_role_that_is_an_agent_s_by_its_service_says_so() -> None:
     service = allow("sts:AssumeRole", Principal={"Service": "ecs-tasks.amazonaws.com"})
     template = by_hand(Web=role(service), WebPolicy=policy("Web", allow("dynamodb:Scan", TABLE)))
     found = {result.location: result for result in judged(template, "compute-isolation")}
-    assert found["S.Web"].status is Status.VIOLATED
-    assert "--compute-role" in found["S.Web"].detail
+    assert found["Template.Web"].status is Status.VIOLATED
+    assert "--compute-role" in found["Template.Web"].detail
     named = judged(template, "compute-isolation", compute_roles=("Compute",))
-    assert {result.location for result in named} == {"S.Compute"}
+    assert {result.location for result in named} == {"Template.Compute"}
 
 
 def ops(resource: Any) -> Template:
@@ -130,7 +130,7 @@ def ops(resource: Any) -> Template:
 def test_a_role_for_the_account_is_open_to_who_may_assume_it(resource: Any, reached: bool) -> None:
     """Its trust leaves it to the policies of the account: those of the compute role have to name it."""
     found = {result.location for result in judged(ops(resource), "compute-isolation")}
-    assert ("S.Ops" in found) is reached
+    assert ("Template.Ops" in found) is reached
 
 
 def kept_out(held: Any) -> Template:
@@ -143,9 +143,9 @@ def kept_out(held: Any) -> Template:
 def test_a_deny_on_another_role_makes_no_broker_of_an_agent_s() -> None:
     """A role of an agent runtime that mints while another is kept from it may give agent code any tags."""
     opened = {r.location: r.status for r in judged(kept_out(allow("dynamodb:Scan", TABLE)), "compute-isolation")}
-    assert opened["S.Compute"] is Status.UNKNOWN
+    assert opened["Template.Compute"] is Status.UNKNOWN
     closed = {r.location: r.status for r in judged(kept_out(allow("logs:PutLogEvents", "*")), "compute-isolation")}
-    assert closed["S.Compute"] is Status.UNKNOWN
+    assert closed["Template.Compute"] is Status.UNKNOWN
     named = judged(kept_out(allow("logs:PutLogEvents", "*")), "compute-isolation", compute_roles=("Compute",))
     assert {result.status for result in named} == {Status.PROVED}
 
@@ -173,8 +173,8 @@ def test_a_broker_stays_out_of_reach(service: str) -> None:
     told = judged(with_broker(service), "compute-isolation", compute_roles=("Compute",))
     assert {result.status for result in told} == {Status.PROVED}
     handed = with_broker(service, allow("iam:PassRole", BROKER))
-    assert {r.location: r.status for r in judged(handed, "compute-isolation")}["S.Compute"] is Status.VIOLATED
+    assert {r.location: r.status for r in judged(handed, "compute-isolation")}["Template.Compute"] is Status.VIOLATED
     assumed = with_broker(service, allow("sts:AssumeRole", BROKER), trusts=COMPUTE)
     for options in ({}, {"compute_roles": ("Compute",)}):
-        found = [r.status for r in judged(assumed, "compute-isolation", **options) if r.location == "S.Broker"]
+        found = [r.status for r in judged(assumed, "compute-isolation", **options) if r.location == "Template.Broker"]
         assert Status.UNKNOWN in found

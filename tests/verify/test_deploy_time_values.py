@@ -4,10 +4,8 @@ from typing import Any
 
 import pytest
 
-from session_scoping.verify.proving import prove
-from session_scoping.verify.report import Status
+from session_scoping.verify import Status, verify
 from session_scoping.verify.text import kind_of_choices
-from tests.support.verify.corpus import estate_of
 from tests.support.verify.hand_written import allow, by_hand, judged, policy
 from tests.support.verify.mutations import Template
 
@@ -51,7 +49,7 @@ OPEN: dict[str, Template] = {
 @pytest.mark.parametrize("case", HARMLESS)
 def test_text_that_never_holds_a_wildcard_is_proved(case: str) -> None:
     """Whichever value is deployed, it is one piece of the prefix."""
-    report = prove(estate_of(HARMLESS[case]))
+    report = verify(HARMLESS[case])
     assert report.proved, [(result.rule, result.detail) for result in report.failures()]
 
 
@@ -90,7 +88,7 @@ def test_a_tag_nobody_asks_for_may_have_any_value(value: Any) -> None:
     """A cost tag of the role is no session tag, whatever it holds."""
     template = by_hand()
     template["Resources"]["Session"]["Properties"]["Tags"] = [{"Key": "cost", "Value": value}]
-    report = prove(estate_of(template))
+    report = verify(template)
     assert report.proved, [(result.rule, result.detail) for result in report.failures()]
 
 
@@ -109,7 +107,7 @@ def test_a_session_tag_on_the_role_is_none_whatever_its_value() -> None:
 
 def test_a_tag_of_the_role_is_never_seen_where_each_session_carries_its_own() -> None:
     """The session's value takes the place of the role's, whatever that is, and the keys stay apart."""
-    report = prove(estate_of(inheriting("task_id", "user_id")))
+    report = verify(inheriting("task_id", "user_id"))
     assert report.proved, [(result.rule, result.detail) for result in report.failures()]
 
 

@@ -10,8 +10,7 @@ import pytest
 
 from session_scoping import SessionRole, TenantObjects, TenantTable, ToolScopedRole
 from session_scoping.commands.main import main
-from session_scoping.testing import verify
-from session_scoping.verify.report import Result, Status
+from session_scoping.verify import Result, Status, verify
 from tests.support import stacks as small
 from tests.support.verify.corpus import results_of
 from tests.support.verify.mutations import without_guards

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from session_scoping.verify.decision import PolicySet, Request, decide
-from session_scoping.verify.documents import statements_of
+from session_scoping.verify import PolicySet, Request, decide, statements_of
 from tests.support import simulator
 from tests.support.simulator import ACCOUNT, SESSION, Policies, Policy
 from tests.support.simulator import request as asked

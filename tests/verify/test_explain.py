@@ -12,7 +12,6 @@ import pytest
 
 from session_scoping.commands.explain import Reach, RoleStory
 from session_scoping.commands.main import main
-from session_scoping.verify.infer import Options
 from session_scoping.verify.picture import as_svg
 from session_scoping.verify.story import tell
 from tests.support.reference import synthesize_reference
@@ -138,5 +137,5 @@ def test_progress_is_told(tmp_path: Path) -> None:
     """Whoever waits for an explanation hears of each step, as with `verify`."""
     file, steps = tmp_path / "small.template.json", list[str]()
     file.write_text(json.dumps(example("small").template))
-    tell(file, Options(), {}, steps.append)
+    tell(file, (), steps.append)
     assert any(step.startswith("session-tags: ") for step in steps)

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from session_scoping.verify.infer import Options
 from session_scoping.verify.story import tell
 from tests.support.verify.mutations import Body
 from tests.support.verify.plain_template import TASK, allow, arn, keyed, plain_template, policy, sub
@@ -38,7 +37,7 @@ def story(template: Any, tmp_path: Path) -> Any:
     """Return what is told of the only session role."""
     file = tmp_path / "App.template.json"
     file.write_text(json.dumps(template))
-    (found,) = tell(file, Options(), {})
+    (found,) = tell(file, ())
     return found
 
 

@@ -7,11 +7,9 @@ import botocore.session
 import pytest
 
 from session_scoping.commands.main import main
-from session_scoping.testing import verify
-from session_scoping.verify.proving import prove
-from session_scoping.verify.report import Report, Status
+from session_scoping.verify import Report, Status, verify
 from session_scoping.verify.text import PARTITIONS
-from tests.support.verify.corpus import assembly, estate_of
+from tests.support.verify.corpus import assembly
 from tests.support.verify.hand_written import COMPUTE, TABLE, allow, by_hand, document, judged, policy, role
 from tests.support.verify.mutations import Template
 
@@ -40,7 +38,7 @@ REACHING: dict[str, Any] = {
 def test_a_table_is_reached_by_far_spellings_too(case: str, who: str) -> None:
     """Who deploys there, or reads the wildcard as IAM does, opens the table."""
     template = by_hand(Opened=policy(who, allow("dynamodb:Scan", {"Fn::Sub": REACHING[case]})))
-    assert not prove(estate_of(template)).proved
+    assert not verify(template).proved
 
 
 def imported(mine: Any, theirs: Any) -> Template:
@@ -113,7 +111,7 @@ def test_a_path_from_a_parameter_is_a_path(roles: list[str]) -> None:
     for logical_id in roles:
         template["Resources"][logical_id]["Properties"]["Path"] = {"Ref": "RolePath"}
     template["Parameters"] = {"RolePath": {"Type": "String"}}
-    report = prove(estate_of(template))
+    report = verify(template)
     assert report.proved, [(result.rule, result.detail) for result in report.failures()]
 
 
@@ -126,7 +124,7 @@ def test_a_policy_that_may_attach_to_a_role_is_unknown() -> None:
     }
     template = by_hand(Attached={"Type": "AWS::IAM::Policy", "Properties": properties})
     template["Parameters"] = {"RoleName": {"Type": "String"}}
-    assert {result.status for result in prove(estate_of(template)).failures()} == {Status.UNKNOWN}
+    assert {result.status for result in verify(template).failures()} == {Status.UNKNOWN}
 
 
 def web(kind: str) -> Template:

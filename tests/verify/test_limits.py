@@ -7,14 +7,12 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from session_scoping.verify import PolicySet, Request, Status, decide
 from session_scoping.verify.binding import Binding
-from session_scoping.verify.decision import PolicySet, Request, decide
-from session_scoping.verify.infer import Options
 from session_scoping.verify.model import Estate
-from session_scoping.verify.plan import plan
-from session_scoping.verify.report import Status
 from session_scoping.verify.representatives import meet
-from tests.support.verify.corpus import estate_of
+from tests.support.verify.corpus import results_of
+from tests.support.verify.internals import estate_of
 from tests.support.verify.mutations import Body, Template
 from tests.support.verify.plain_template import allow, arn, document, plain_template, policy, sub
 
@@ -32,8 +30,7 @@ def limited(role: str, *statements: Body, boundary: list[Body] | None = None) ->
 
 def outcome(template: Template, rule: str, *, masked_grants: bool = False) -> Status:
     """Return what one rule says."""
-    steps = plan(estate_of(template), Options(masked_grants=masked_grants)).steps
-    (result,) = [step.run() for step in steps if step.rule == rule]
+    (result,) = results_of(template, rule, masked_grants=masked_grants)
     return result.status
 
 
@@ -187,12 +184,11 @@ def reached(estate: Estate) -> list[str]:
 @example(own=[allow("*", "*")], bound=[allow(["sts:*"], "*")])
 @example(own=[allow("*", "*")], bound=[allow(["dynamodb:Scan"], "*")])
 def _hold(own: list[Body], bound: list[Body]) -> None:
-    estate = estate_of(limited("Compute", *own, boundary=bound))
-    found = [step.run() for step in plan(estate, Options(masked_grants=True)).steps if step.rule == "compute-isolation"]
-    status = found[0].status
+    template = limited("Compute", *own, boundary=bound)
+    status = outcome(template, "compute-isolation", masked_grants=True)
     COUNT[status.value] += 1
     if status is Status.PROVED:
-        assert reached(estate) == []
+        assert reached(estate_of(template)) == []
 
 
 def test_what_decide_lets_a_compute_role_do_under_a_boundary_is_never_proved() -> None:

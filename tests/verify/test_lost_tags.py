@@ -9,7 +9,7 @@ from aws_cdk import aws_dynamodb as dynamodb
 
 from session_scoping import TenantObjects, TenantTable
 from session_scoping.contract.key_formats import names_tags
-from session_scoping.verify.report import Status
+from session_scoping.verify import Status
 from tests.support import stacks as small
 from tests.support.verify.hand_written import allow, by_hand, judged, objects, policy, rows, table, tag
 from tests.support.verify.mutations import Body, Template, session_role

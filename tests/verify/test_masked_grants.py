@@ -8,11 +8,9 @@ from typing import Any
 import pytest
 
 from session_scoping.commands.main import main
-from session_scoping.testing import assert_sessions_isolated, verify
-from session_scoping.verify.infer import Options
-from session_scoping.verify.plan import plan
-from session_scoping.verify.report import Result, Status
-from tests.support.verify.corpus import estate_of
+from session_scoping.testing import assert_sessions_isolated
+from session_scoping.verify import Result, Status, verify
+from tests.support.verify.corpus import results_of
 from tests.support.verify.examples import example
 from tests.support.verify.mutations import Template, compute_roles, edit, grant, session_role, suffixed
 from tests.support.verify.weaken_additions import _bucket_policy, bucket_arn, table_arn
@@ -87,7 +85,7 @@ def test_what_no_deny_stops_is_reported_under_its_own_rule_only() -> None:
 
 def masked(template: Template) -> list[Result]:
     """Return what is said of masked grants alone."""
-    return [s.run() for s in plan(estate_of(template), Options()).steps if s.rule == "no-masked-grants"]
+    return results_of(template, "no-masked-grants")
 
 
 def test_a_boundary_is_a_limit_and_not_a_mask() -> None:

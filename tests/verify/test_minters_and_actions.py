@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from session_scoping.verify.report import Status
+from session_scoping.verify import Status
 from tests.support.verify.corpus import results_of
 from tests.support.verify.mutations import Template, edit, trust
 from tests.support.verify.plain_template import allow, arn, plain_template, policy, sub

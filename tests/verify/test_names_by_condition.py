@@ -4,11 +4,10 @@ from typing import Any
 
 import pytest
 
+from session_scoping.verify import Status, verify
 from session_scoping.verify.arns import of_another_service
-from session_scoping.verify.proving import prove
-from session_scoping.verify.report import Status
 from session_scoping.verify.text import Pattern, Token, Wildcard
-from tests.support.verify.corpus import estate_of, estate_of_stacks
+from tests.support.verify.corpus import verify_stacks
 from tests.support.verify.hand_written import allow, by_hand, judged, objects, policy, rows, tag
 from tests.support.verify.mutations import Template
 
@@ -35,7 +34,7 @@ def named(name: Any, *prefixes: str) -> Template:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_table_whose_name_hangs_on_a_condition_says_nothing_of_objects(name: str) -> None:
     """A guard on the table covers the action on an object too, and none of its resources is one."""
-    report = prove(estate_of(named(NAMES[name], "traces/{user_id}/{task_id}")))
+    report = verify(named(NAMES[name], "traces/{user_id}/{task_id}"))
     assert report.proved, [(result.rule, result.detail) for result in report.failures()]
 
 
@@ -133,5 +132,5 @@ def test_an_export_named_after_a_stack_that_nobody_names_is_said_to_be_missing(n
     app["Parameters"] = {"Stack": {"Type": "String", "Default": "data"}}
     export = {"Name": {"Fn::Sub": "${AWS::StackName}-table"}}
     data = {"Resources": {}, "Outputs": {"Table": {"Value": "arn:aws:dynamodb:::table/t", "Export": export}}}
-    details = {r.detail for r in prove(estate_of_stacks({"App": app, "data": data})).results if said in r.detail}
+    details = {r.detail for r in verify_stacks({"App": app, "data": data}).results if said in r.detail}
     assert details

@@ -6,10 +6,8 @@ from typing import Any
 
 import pytest
 
-from session_scoping.verify.infer import Options
-from session_scoping.verify.plan import plan
-from session_scoping.verify.report import Result, Status
-from tests.support.verify.corpus import estate_of
+from session_scoping.verify import Result, Status
+from tests.support.verify.corpus import results_of
 from tests.support.verify.mutations import Template
 from tests.support.verify.plain_template import OWN_OBJECTS, TASK, USER, allow, arn, keyed, plain_template, policy, sub
 
@@ -31,8 +29,7 @@ def with_second(*statements: Any, tags: tuple[str, ...] = ("task_id", "user_id")
 
 def judged(template: Template) -> list[Result]:
     """Return what is said of isolation."""
-    steps = plan(estate_of(template), Options()).steps
-    return [step.run() for step in steps if step.rule.endswith("isolation") and not step.rule.startswith("compute")]
+    return results_of(template, "partition-isolation", "object-isolation")
 
 
 def objects(path: str) -> Any:
@@ -83,5 +80,5 @@ def test_a_deny_that_keeps_off_a_neighbour_is_a_mask() -> None:
     template = with_second(objects(f"other/{PREFIX % 'user_id'}/*"), tags=("user_id",))
     deny = {"Effect": "Deny", "Action": "s3:*", "Resource": sub("${Bucket.Arn}/other/*")}
     template["Resources"]["More"] = policy("Session", grant, deny)
-    masks = [step.run() for step in plan(estate_of(template), Options()).steps if step.rule == "no-masked-grants"]
+    masks = results_of(template, "no-masked-grants")
     assert [result.status for result in masks if result.subject.endswith("/Session")] == [Status.VIOLATED]

@@ -5,9 +5,7 @@ from typing import Any
 
 import pytest
 
-from session_scoping.verify.proving import prove
-from session_scoping.verify.report import Status
-from tests.support.verify.corpus import estate_of
+from session_scoping.verify import Status, verify
 from tests.support.verify.hand_written import BUCKET, COMPUTE, allow, by_hand, document, judged, policy
 from tests.support.verify.mutations import Template
 
@@ -44,7 +42,7 @@ OTHER_NAMES: dict[str, Template] = {
 @pytest.mark.parametrize("case", OWN_NAMES)
 def test_a_session_may_list_its_own_prefix(case: str) -> None:
     """The names of its own objects are its own."""
-    report = prove(estate_of(OWN_NAMES[case]))
+    report = verify(OWN_NAMES[case])
     assert report.proved, [(result.rule, result.detail) for result in report.failures()]
 
 
@@ -58,7 +56,7 @@ def test_a_session_may_not_list_more_than_its_own_prefix(case: str) -> None:
 def test_actions_that_need_no_permission_open_nothing(role: str) -> None:
     """Policies list them all the same."""
     actions = ["sts:GetCallerIdentity", "dynamodb:TransactGetItems", "dynamodb:TransactWriteItems"]
-    report = prove(estate_of(by_hand(More=policy(role, allow(actions, "*")))))
+    report = verify(by_hand(More=policy(role, allow(actions, "*"))))
     assert report.proved, [(result.rule, result.detail) for result in report.failures()]
 
 
@@ -108,7 +106,7 @@ def trusting(**condition: Any) -> Template:
 @pytest.mark.parametrize("operator", ["ArnEquals", "ArnLike", "StringEquals", "StringLike", "ArnEqualsIfExists"])
 def test_an_account_of_which_a_condition_names_one_role_is_that_role(operator: str) -> None:
     """AWS advises this spelling where a role may be deleted and made again."""
-    report = prove(estate_of(trusting(**{operator: {"aws:PrincipalArn": COMPUTE}})))
+    report = verify(trusting(**{operator: {"aws:PrincipalArn": COMPUTE}}))
     assert report.proved, [(result.rule, result.detail) for result in report.failures()]
 
 
@@ -123,7 +121,7 @@ def test_an_account_of_which_a_condition_names_one_role_is_that_role(operator: s
 )
 def test_an_account_of_which_no_condition_names_one_role_is_not_proved(condition: Any) -> None:
     """Whoever the account's policies allow may make sessions."""
-    assert not prove(estate_of(trusting(**condition))).proved
+    assert not verify(trusting(**condition)).proved
 
 
 @pytest.mark.parametrize(("path", "status"), [("/", Status.PROVED), ("/ops/", Status.VIOLATED)])

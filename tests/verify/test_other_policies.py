@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from session_scoping.verify.proving import prove
-from session_scoping.verify.report import Report, Status
-from tests.support.verify.corpus import estate_of_stacks
+from session_scoping.verify import Report, Status
+from tests.support.verify.corpus import verify_stacks
 from tests.support.verify.examples import example
 from tests.support.verify.mutations import Template, edit, session_role
 
@@ -21,7 +20,7 @@ def with_resource(kind: str, **properties: Any) -> Report:
         template["Outputs"] = {"Arn": {"Value": value, "Export": {"Name": "shared-role"}}}
 
     more = {"Resources": {"More": {"Type": kind, "Properties": properties}}}
-    return prove(estate_of_stacks({"Small": edit(base, "export", export).template, "More": more}))
+    return verify_stacks({"Small": edit(base, "export", export).template, "More": more})
 
 
 ROLE = {"Fn::ImportValue": "shared-role"}
@@ -142,7 +141,7 @@ def test_a_queue_for_a_compute_role_gives_it_no_tenant_data(kind: str, propertie
     statement = {**ALLOW, "Principal": {"AWS": {"Fn::GetAtt": [compute, "Arn"]}}}
     document = {"Statement": [statement]}
     more = {"Type": kind, "Properties": {**properties, "PolicyDocument": document, "ResourcePolicy": document}}
-    report = prove(estate_of_stacks({"Small": edit(base, "more", lambda t: t["Resources"].update(More=more)).template}))
+    report = verify_stacks({"Small": edit(base, "more", lambda t: t["Resources"].update(More=more)).template})
     assert report.proved is not kind.startswith("AWS::Backup"), report.failures()
 
 

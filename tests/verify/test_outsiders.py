@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from session_scoping.verify.report import Status
+from session_scoping.verify import Status
 from tests.support.verify.corpus import assembly
 from tests.verify.test_strangers import CLOUDFRONT, HERE, judged, judged_path, on_bucket
 

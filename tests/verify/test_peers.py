@@ -11,9 +11,7 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 
 from session_scoping.commands.main import main
-from session_scoping.testing import verify
-from session_scoping.verify.proving import prove_path
-from session_scoping.verify.report import Report, Result, Status
+from session_scoping.verify import Report, Result, Status, verify
 from tests.support.verify import applications
 from tests.support.verify.peers import PeerStack, peer
 
@@ -88,7 +86,7 @@ def build(tmp_path: Path, make: Callable[[PeerStack], object]) -> Path:
 def test_a_compute_role_that_keeps_its_old_grant_is_found(tmp_path: Path) -> None:
     """The direct grant that the session role was to replace still opens every row."""
     out = build(tmp_path, lambda stack: stack.tables["TaskTable"].grant_read_write_data(stack.ecs))
-    failures = prove_path(out).failures()
+    failures = verify(out).failures()
     assert {(result.rule, result.status) for result in failures} == {("compute-isolation", Status.VIOLATED)}
 
 
@@ -107,7 +105,7 @@ def broker(stack: PeerStack) -> iam.Role:
 def test_a_function_that_alone_mints_may_be_a_broker_and_somebody_must_say_so(tmp_path: Path) -> None:
     """Whether agent code runs with it is in no template: UNKNOWN with its rows, PROVED once they are named."""
     out = build(tmp_path, broker)
-    (failure,) = prove_path(out).failures()
+    (failure,) = verify(out).failures()
     assert (failure.rule, failure.status) == ("compute-isolation", Status.UNKNOWN)
     assert "--compute-role" in failure.detail
     named = ["--compute-role", "RuntimeExecutionRole", "--compute-role", "AgentClusterTaskRole"]
@@ -127,10 +125,10 @@ def test_where_a_role_is_denied_to_mint_by_name_the_minter_is_a_broker(tmp_path:
 
         return make
 
-    report = prove_path(build(tmp_path, denied(lambda stack: stack.session.role_arn)))
+    report = verify(build(tmp_path, denied(lambda stack: stack.session.role_arn)))
     assert report.proved, [result.detail for result in report.failures()]
     assert any("Starter" in text and "does not run with it" in text for text in report.assumptions)
-    assert not prove_path(build(tmp_path / "all", denied(lambda _: "*"))).proved
+    assert not verify(build(tmp_path / "all", denied(lambda _: "*"))).proved
 
 
 @pytest.mark.parametrize("option", ["--session-role", "--compute-role", "--store"])
@@ -151,7 +149,7 @@ def test_an_application_without_sessions_is_vacuous(
     app = cdk.App(outdir=str(tmp_path / "cdk.out"))
     make(app)
     app.synth()
-    report = prove_path(tmp_path / "cdk.out")
+    report = verify(tmp_path / "cdk.out")
     (result,) = report.results
     assert (result.rule, result.status) == ("session-roles", Status.VACUOUS)
     assert "roles is assumed with session tags" in result.detail

@@ -12,14 +12,9 @@ from aws_cdk import aws_s3 as s3
 
 from session_scoping import Minting, Models, SessionBrokerRole, TenantObjects, WebIdentity, WorkloadBinding
 from session_scoping.contract.tags import DEFAULT_TAG_KEYS
-from session_scoping.testing import verify
-from session_scoping.verify.collecting import collect
-from session_scoping.verify.infer import Options
-from session_scoping.verify.links import link
-from session_scoping.verify.plan import plan
-from session_scoping.verify.report import Result, Status
-from session_scoping.verify.scope import Scope
+from session_scoping.verify import Result, Status, verify
 from tests.support import stacks as small
+from tests.support.verify.corpus import results_of
 
 Template = dict[str, Any]
 SONNET = "anthropic.claude-sonnet-4-6"
@@ -61,8 +56,7 @@ def bound(*, pinned: bool = False) -> Template:
 
 def result(of: Template, rule: str) -> Result:
     """Return what the verifier says of the one role with such a promise."""
-    estate = collect(link([Scope("Template", of)]))
-    (found,) = [step.run() for step in plan(estate, Options()).steps if step.rule == rule]
+    (found,) = results_of(of, rule)
     return found
 
 

@@ -10,8 +10,7 @@ import pytest
 import yaml
 
 from session_scoping.commands.main import main
-from session_scoping.testing import verify
-from session_scoping.verify.report import Report, Status
+from session_scoping.verify import Report, Status, verify
 from tests.support.verify.corpus import assembly
 from tests.support.verify.mutations import Body, Template
 from tests.support.verify.plain_template import TASK, allow, arn, document, keyed, plain_template, policy

@@ -9,8 +9,7 @@ import yaml
 
 from session_scoping.commands.main import main
 from session_scoping.contract.errors import InvalidInputError
-from session_scoping.testing import verify
-from session_scoping.verify.report import Report, Status
+from session_scoping.verify import Report, Status, verify
 from session_scoping.verify.template import load
 from tests.support.verify.corpus import assembly
 from tests.support.verify.mutations import Body, Template
@@ -82,7 +81,7 @@ def test_a_broken_manifest_beside_one_template_is_no_error(broken: str, tmp_path
     (scope,) = load(tmp_path / "a.json")
     assert (scope.name, scope.account) == ("a", "")
     with pytest.raises(InvalidInputError):
-        load(tmp_path)
+        verify(tmp_path)
 
 
 # Nested stacks by path
@@ -98,7 +97,7 @@ def test_a_nested_stack_is_read_by_its_path(url: str, weak: bool, tmp_path: Path
     files(home, {"root.json": json.dumps(root(url)), url: json.dumps(weakened() if weak else plain_template())})
     report = verify(home / "root.json")
     assert report.proved is not weak, failures(report)
-    assert {scope.name for scope in load(home / "root.json")} == {"root", "root/Child"}
+    assert set(verify(home / "root.json", only="session-roles").files) == {"root", "root/Child"}
 
 
 def test_a_nested_stack_of_a_nested_stack_is_looked_for_beside_its_own_template(tmp_path: Path) -> None:
@@ -106,14 +105,14 @@ def test_a_nested_stack_of_a_nested_stack_is_looked_for_beside_its_own_template(
     (tmp_path / "sub").mkdir()
     contents = {"root.json": root("sub/one.json"), "sub/one.json": root("two.json"), "sub/two.json": weakened()}
     files(tmp_path, {name: json.dumps(content) for name, content in contents.items()})
-    assert [scope.name for scope in load(tmp_path)] == ["root", "root/Child", "root/Child/Child"]
+    assert list(verify(tmp_path, only="session-roles").files) == ["root", "root/Child", "root/Child/Child"]
 
 
 def test_a_nested_stack_is_no_stack_of_its_own(tmp_path: Path) -> None:
     """In a directory the child is read once, with what its parent gives it; the template nobody nests is a stack."""
     contents = {"a-child.yaml": yaml.safe_dump(plain_template()), "root.json": json.dumps(root("./a-child.yaml"))}
     files(tmp_path, {**contents, "z.json": json.dumps(bystander())})
-    assert {scope.name for scope in load(tmp_path)} == {"root", "root/Child", "z"}
+    assert set(verify(tmp_path, only="session-roles").files) == {"root", "root/Child", "z"}
     report = verify(tmp_path)
     assert report.proved, failures(report)
 
@@ -125,7 +124,7 @@ def test_templates_that_nest_each_other_are_all_read(contents: dict[str, str], t
         template = plain_template()
         template["Resources"]["Child"] = nest(url)
         (tmp_path / f"{name}.json").write_text(json.dumps(template))
-    assert set(contents) <= {scope.name for scope in load(tmp_path)}
+    assert set(contents) <= set(verify(tmp_path, only="session-roles").files)
     assert not verify(tmp_path).proved
 
 

@@ -6,9 +6,8 @@ import itertools
 import pytest
 from rich.console import Console
 
-from session_scoping.testing import verify
+from session_scoping.verify import Counterexample, Report, Result, Status, verify
 from session_scoping.verify.labels import Labels
-from session_scoping.verify.report import Counterexample, Report, Result, Status
 from session_scoping.verify.terminal import print_table, standard_output
 from tests.support.verify.examples import example
 
@@ -20,11 +19,11 @@ EXAMPLE = Counterexample(
     resource=LONG,
 )
 REPORT = Report(
-    [
+    (
         Result("object-isolation", "Dev/Agents/Session/Role → Dev/Agents/Bucket", Status.VIOLATED, "x " * 60, EXAMPLE),
         Result("object-isolation", "Prod/Agents/Session/Role → Prod/Agents/Bucket", Status.PROVED, "only `{task_id}`"),
         Result("no-external-access", "tenant data", Status.PROVED, "no policy of Prod/Agents/Bucket lets anybody in"),
-    ]
+    )
 )
 
 
@@ -94,9 +93,8 @@ def test_a_counterexample_hangs_under_its_first_word() -> None:
 
 def test_details_have_the_short_names_too() -> None:
     """The same bucket has one name in a report."""
-    report = Report(
-        [Result("object-isolation", "App/Session/Role → App/Bucket1234ABCD", Status.VIOLATED, "in App/Bucket1234ABCD")]
-    )
+    subject = "App/Session/Role → App/Bucket1234ABCD"
+    report = Report((Result("object-isolation", subject, Status.VIOLATED, "in App/Bucket1234ABCD"),))
     assert _lines(report, 120)[1].endswith("  Session → Bucket  in Bucket")
 
 

@@ -8,18 +8,16 @@ import pytest
 import z3
 
 from session_scoping.contract.metadata import REVOKED
+from session_scoping.verify import Request, Result, Status, verify
 from session_scoping.verify.conditions import condition_holds
-from session_scoping.verify.decision import Request
 from session_scoping.verify.model import Condition
-from session_scoping.verify.proving import prove
-from session_scoping.verify.report import Result, Status
 from session_scoping.verify.symbolic.calls import Call
 from session_scoping.verify.symbolic.conditions import encode_condition
 from session_scoping.verify.symbolic.solver import solve
 from session_scoping.verify.text import lit
 from tests.support import simulator
 from tests.support.simulator import Policies, request
-from tests.support.verify.corpus import estate_of, results_of
+from tests.support.verify.corpus import results_of
 
 WHEN = "2026-11-21T10:00:00Z"
 Template = dict[str, Any]
@@ -69,7 +67,7 @@ def changed(template: Template, change: Callable[[Body], object], which: int) ->
 
 def test_what_the_construct_writes_is_proved(revoked: Template) -> None:
     """Every promised revocation holds for all requests, and nothing else is lost by it."""
-    report = prove(estate_of(revoked))
+    report = verify(revoked)
     assert report.proved, [result.detail for result in report.failures()]
     assert any("aws:TokenIssueTime" in text for text in result_of(revoked).assumptions)
 

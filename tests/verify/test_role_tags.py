@@ -2,7 +2,7 @@
 
 import pytest
 
-from session_scoping.verify.report import Status
+from session_scoping.verify import Status
 from tests.support.verify.hand_written import (
     BUCKET,
     COMPUTE,

@@ -12,8 +12,8 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 
 from session_scoping import Minting, SessionRole, TenantObjects, TenantTable
-from session_scoping.testing import verify
 from session_scoping.testing.rule_pack import SessionScopingChecks, check_template
+from session_scoping.verify import verify
 from tests.support import stacks as small
 from tests.support.verify.plain_template import allow, arn, document, keyed, plain_template, policy, sub
 

@@ -11,9 +11,8 @@ from aws_cdk import aws_iam as iam
 
 from session_scoping import TenantObjects, TenantTable
 from session_scoping.commands.main import main
-from session_scoping.testing import verify
 from session_scoping.testing.rule_pack import SessionScopingChecks
-from session_scoping.verify.report import Status
+from session_scoping.verify import Status, verify
 from tests.support import stacks as small
 
 

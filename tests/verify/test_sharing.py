@@ -7,15 +7,12 @@ from typing import Any
 import pytest
 
 from session_scoping import TenantObjects, TenantTable, TenantTablePolicy
-from session_scoping.testing import verify
-from session_scoping.verify.collecting import collect
-from session_scoping.verify.links import link
+from session_scoping.verify import Report, Status, verify
 from session_scoping.verify.model import Role
-from session_scoping.verify.report import Report, Status
-from session_scoping.verify.scope import Scope
 from session_scoping.verify.text import Token
 from tests.support import stacks as small
 from tests.support.verify.hand_written import allow, by_hand, judged, objects, policy
+from tests.support.verify.internals import estate_of
 from tests.support.verify.mutations import session_role
 
 KEY = "session-scoping:shared-by"
@@ -117,7 +114,7 @@ def test_every_promise_of_a_role_is_read() -> None:
         "aws:cdk:path": "App/Role",
     }
     role = {"Type": "AWS::IAM::Role", "Metadata": metadata, "Properties": {"AssumeRolePolicyDocument": {}}}
-    (found,) = collect(link([Scope("App", {"Resources": {"Role": role}})])).roles.values()
+    (found,) = estate_of({"Resources": {"Role": role}}).roles.values()
     assert isinstance(found, Role)
     assert found.promises == {
         "session-scoping:audience": ("broker-", Token("AWS::Region", "region")),

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from session_scoping.testing import verify
-from session_scoping.verify.report import Counterexample
+from session_scoping.verify import Counterexample, verify
 from tests.support.verify.examples import example
 
 TAGS = {"task_id": "TaskID", "user_id": "UserID", "repo": "Repo"}

@@ -6,10 +6,8 @@ from typing import Any
 
 import pytest
 
-from session_scoping.verify.proving import prove
-from session_scoping.verify.report import Report
+from session_scoping.verify import Report, verify
 from session_scoping.verify.text import Token, apart
-from tests.support.verify.corpus import estate_of
 from tests.support.verify.mutations import Template, edit
 from tests.support.verify.plain_template import (
     OWN_OBJECTS,
@@ -29,7 +27,7 @@ Change = Callable[[Template], object]
 
 def judged(change: Change) -> Report:
     """Return the report on the plain template with a change."""
-    return prove(estate_of(edit(plain_template(), "change", change).template))
+    return verify(edit(plain_template(), "change", change).template)
 
 
 def properties(template: Template, logical_id: str) -> dict[str, Any]:
@@ -224,7 +222,7 @@ def test_a_harmless_spelling_stays_proved(case: str) -> None:
     """Names and ARNs are spelled by hand in most templates, and that changes nothing."""
     template = edit(plain_template(), "change", PROVED[case]).template
     template["Resources"]["Q"] = {"Type": "AWS::Logs::LogGroup"}
-    report = prove(estate_of(template))
+    report = verify(template)
     assert report.proved, [(result.rule, result.detail) for result in report.failures()]
 
 

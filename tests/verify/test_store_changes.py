@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from session_scoping.verify.report import Status
+from session_scoping.verify import Status
 from tests.support.verify.hand_written import by_hand, judged
 from tests.support.verify.mutations import Body, Template
 

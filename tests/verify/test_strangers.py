@@ -10,8 +10,7 @@ from aws_cdk import aws_s3 as s3
 
 from session_scoping import TenantObjects
 from session_scoping.commands.main import main
-from session_scoping.testing import verify
-from session_scoping.verify.report import Result, Status
+from session_scoping.verify import Result, Status, verify
 from tests.support import stacks as small
 from tests.support.verify.corpus import assembly, results_of
 from tests.support.verify.examples import example
@@ -302,4 +301,7 @@ def test_trusted_is_an_option_of_the_command(tmp_path: Path, capsys: pytest.Capt
     assert main(["verify", str(path)]) == 1
     assert "no-external-access" in capsys.readouterr().out
     assert main(["verify", str(path), "--trusted", OTHER]) == 0
-    assert main(["verify", str(path), "--trusted", "arn:aws:iam::444455556666:role/other"]) == 1
+    another = "arn:aws:iam::444455556666:role/other"
+    assert main(["verify", str(path), "--trusted", another]) == 2  # it names nothing
+    path.write_text(json.dumps(on_bucket({"AWS": [OTHER, another]})))
+    assert main(["verify", str(path), "--trusted", another]) == 1

@@ -12,8 +12,7 @@ from aws_cdk import aws_lambda as lambda_
 
 from session_scoping import Minting, SessionRole, TenantObjects, TenantTable
 from session_scoping.commands.main import main
-from session_scoping.verify.proving import prove_path
-from session_scoping.verify.report import Report, Status
+from session_scoping.verify import Report, Status, verify
 from tests.support import RECOMMENDED_FLAGS
 from tests.support import stacks as small
 
@@ -47,7 +46,7 @@ def nested(app: cdk.App) -> None:
 @pytest.mark.parametrize("build", [two_stacks, nested])
 def test_references_between_stacks_are_followed(build: Any, tmp_path: Path) -> None:
     """A whole cdk.out is PROVED although its role, table and compute role live in different templates."""
-    report = prove_path(synthesized(tmp_path, build))
+    report = verify(synthesized(tmp_path, build))
     assert report.proved, [result.detail for result in report.failures()]
     subjects = " ".join(result.subject for result in report.results)
     assert "Tasks" in subjects
@@ -66,7 +65,7 @@ def test_a_policy_in_another_stack_is_seen(tmp_path: Path) -> None:
             statements=[iam.PolicyStatement(actions=["dynamodb:Scan"], resources=[table.table_arn])],
         )  # fmt: skip
 
-    report = prove_path(synthesized(tmp_path, build))
+    report = verify(synthesized(tmp_path, build))
     assert Status.VIOLATED in {result.status for result in report.failures()}
 
 
@@ -75,7 +74,7 @@ def test_a_nested_stack_that_is_missing_makes_everything_unknown(tmp_path: Path)
     out = synthesized(tmp_path, nested)
     for file in out.glob("*.nested.template.json"):
         file.unlink()
-    statuses = {result.status for result in prove_path(out).results}
+    statuses = {result.status for result in verify(out).results}
     assert Status.PROVED not in statuses
     assert Status.UNKNOWN in statuses
 
@@ -123,7 +122,7 @@ def verdict(template: dict[str, Any], tmp_path: Path) -> Report:
     """Prove one template from a file."""
     file = tmp_path / "one.template.json"
     file.write_text(json.dumps(template))
-    return prove_path(file)
+    return verify(file)
 
 
 def test_a_sound_role_written_by_hand_is_proved(tmp_path: Path) -> None:

@@ -8,12 +8,11 @@ import pytest
 
 from session_scoping import TokenFlow, UserBinding, grant_dispatch
 from session_scoping.contract.metadata import TOKEN_VAULT
-from session_scoping.verify.proving import prove
-from session_scoping.verify.report import Result, Status
+from session_scoping.verify import Result, Status, verify
 from tests.support import stacks as small
 from tests.support.reference import synthesize_reference
 from tests.support.vault_stack import BY_JWT, DIRECTORY, PLACE, VAULT, Vault, session_stack
-from tests.support.verify.corpus import estate_of, results_of
+from tests.support.verify.corpus import results_of
 from tests.support.verify.mutations import statements
 
 Statement = dict[str, Any]
@@ -75,7 +74,7 @@ def with_allow(template: dict[str, Any], statement: Statement) -> dict[str, Any]
 )
 def test_what_the_construct_writes_is_proved(options: dict[str, Any]) -> None:
     """With each binding the grant is proved, and the session role's other properties stay so."""
-    report = prove(estate_of(session_stack(**options)))
+    report = verify(session_stack(**options))
     assert [one.rule for one in report.results if one.status is not Status.PROVED] == []
     assert len([one for one in report.results if one.rule == "token-vault"]) == 1
 

@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from session_scoping.verify.proving import prove
-from session_scoping.verify.report import Status
+from session_scoping.verify import Status, verify
 from tests.support.reference import synthesize_reference
-from tests.support.verify.corpus import estate_of, results_of
+from tests.support.verify.corpus import results_of
 from tests.support.verify.mutations import session_role, trust, without_guards
 
 Template = dict[str, Any]
@@ -175,7 +174,7 @@ def test_both_modes_are_proved_with_and_without_their_guards(
 ) -> None:
     """Trust and Allows alone keep agent code from making a session, and so they do under the guards."""
     template = stacks[mode] if guards else without_guards(stacks[mode])
-    report = prove(estate_of(template))
+    report = verify(template)
     assert report.proved, [result.detail for result in report.failures()]
     assert [result.rule for result in report.results].count("token-minting") == 1
 
@@ -220,7 +219,7 @@ def test_a_promised_function_that_is_not_there_is_unknown(stacks: dict[str, Temp
         _id(template, "BrokerFunction", "Lambda::Function")
     ]
     _metadata(template)["session-scoping:minting-functions"] = ["Elsewhere"]
-    found = {result.rule: result.status for result in prove(estate_of(template)).failures()}
+    found = {result.rule: result.status for result in verify(template).failures()}
     assert found == {"token-minting": Status.UNKNOWN}
 
 
@@ -230,7 +229,7 @@ def test_an_issuer_known_only_at_deployment_is_unknown(stacks: dict[str, Templat
     template["Parameters"] = {"Provider": {"Type": "String"}}
     for statement in trust(template):
         statement["Principal"] = {"Federated": {"Ref": "Provider"}}
-    found = {result.rule: result.status for result in prove(estate_of(template)).failures()}
+    found = {result.rule: result.status for result in verify(template).failures()}
     assert found["session-tags"] is Status.UNKNOWN
 
 

@@ -12,8 +12,9 @@ import pytest
 
 from session_scoping.commands.main import main
 from session_scoping.contract.errors import InvalidInputError
-from session_scoping.testing import assert_sessions_isolated, verify
+from session_scoping.testing import assert_sessions_isolated
 from session_scoping.testing.rule_pack import SessionScopingChecks, check_template
+from session_scoping.verify import verify
 from session_scoping.verify.findings import NAG_RULES
 from session_scoping.verify.rules import RULES
 from tests.support import ROOT
@@ -208,7 +209,7 @@ def test_a_missing_extra_is_said_in_tests_too() -> None:
     code = (
         "import sys; sys.modules['z3'] = None\n"
         "from session_scoping.contract.errors import MissingExtraError\n"
-        "from session_scoping.testing import verify\n"
+        "from session_scoping.verify import verify\n"
         "try: verify({'Resources': {}})\n"
         "except MissingExtraError as error: print(error)"
     )
@@ -221,14 +222,12 @@ def test_what_nobody_foresaw_is_a_sentence(
     command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A mistake in the verifier itself is exit code 2, never a traceback and never a pass."""
-    import session_scoping.verify.template as reading
 
     def broken(*_: object) -> None:
         raise RecursionError
 
     path = tmp_path / "t.template.json"
     path.write_text('{"Resources": {}}')
-    monkeypatch.setattr(reading, "load", broken)
-    monkeypatch.setattr("session_scoping.verify.story.load", broken)
+    monkeypatch.setattr("session_scoping.verify.source.load", broken)
     assert main([command, str(path)]) == 2
     assert "got RecursionError on the way" in capsys.readouterr().err

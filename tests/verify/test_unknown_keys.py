@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from session_scoping.verify.proving import prove
-from session_scoping.verify.report import Status
+from session_scoping.verify import Status
 from tests.support.verify.examples import example
 from tests.support.verify.mutations import Body, Template, edit, grant, session_role, without_guards
 from tests.support.verify.weaken_additions import table_arn
@@ -30,7 +29,7 @@ def statuses(*bodies: Body) -> dict[str, Status]:
         for index, body in enumerate(bodies):
             grant(template, role, f"Extra{index}", **{"Action": READ, "Resource": table, **body})
 
-    report = prove(of.estate(edit(bare, "unknown key", change).template))
+    report = of.report(edit(bare, "unknown key", change).template)
     return {result.rule: result.status for result in report.failures()}
 
 

@@ -4,10 +4,7 @@ from typing import Any
 
 import pytest
 
-from session_scoping.verify.infer import Options
-from session_scoping.verify.plan import plan
-from session_scoping.verify.report import Result, Status
-from tests.support.verify.corpus import estate_of
+from session_scoping.verify import Result, Status, verify
 from tests.support.verify.hand_written import allow as allowing
 from tests.support.verify.hand_written import by_hand, document, policy, role, rows, tag
 from tests.support.verify.mutations import Body, Template
@@ -32,7 +29,7 @@ def results(**more: Body) -> list[Result]:
     """Return everything that is said of the stack with more in it."""
     template: Template = by_hand(**more)
     template["Parameters"] = {"Which": {"Type": "String"}}
-    return [step.run() for step in plan(estate_of(template), Options()).steps]
+    return list(verify(template).results)
 
 
 def status(found: list[Result], rule: str) -> set[Status]:
@@ -56,7 +53,7 @@ def test_a_policy_of_an_unnamed_bucket_says_nothing_where_none_holds_tenant_data
     template = by_hand(SessionPolicy=ON_ROWS, Policy=bucket_policy(NAMES[case], principal=STRANGER))
     del template["Resources"]["Bucket"]
     template["Parameters"] = {"Which": {"Type": "String"}}
-    found = [step.run() for step in plan(estate_of(template), Options()).steps]
+    found = list(verify(template).results)
     assert {result.status for result in found} == {Status.PROVED}, found
 
 
@@ -69,7 +66,7 @@ def test_a_policy_of_an_unnamed_bucket_that_sessions_are_granted_is_unknown(case
     template = by_hand(SessionPolicy=given, Policy=bucket_policy(NAMES[case]))
     del template["Resources"]["Bucket"]
     template["Parameters"] = {"Which": {"Type": "String"}}
-    found = [step.run() for step in plan(estate_of(template), Options()).steps]
+    found = list(verify(template).results)
     assert status(found, "no-external-access") == {Status.UNKNOWN}
 
 

@@ -5,10 +5,8 @@ from typing import Any
 
 import pytest
 
-from session_scoping.verify.infer import Options
-from session_scoping.verify.plan import plan
-from session_scoping.verify.report import Status
-from tests.support.verify.corpus import estate_of, results_of
+from session_scoping.verify import Status, verify
+from tests.support.verify.corpus import results_of
 from tests.support.verify.mutations import Body, Template, without_guards
 from tests.support.verify.plain_template import allow, arn, document, keyed, plain_template, policy, sub
 from tests.verify.test_by_hand import variant
@@ -25,7 +23,7 @@ def statuses(template: Template, rule: str, **options: Any) -> set[Status]:
 
 def failing(template: Template, **options: Any) -> set[str]:
     """Return the rules that are not proved."""
-    results = [step.run() for step in plan(estate_of(template), Options(**options)).steps]
+    results = verify(template, **options).results
     return {result.rule for result in results if result.status is not Status.PROVED}
 
 

@@ -3,9 +3,8 @@
 
 import pytest
 
-from session_scoping.verify.proving import prove
-from session_scoping.verify.report import Status
-from tests.support.verify.corpus import estate_of_stacks
+from session_scoping.verify import Status
+from tests.support.verify.corpus import verify_stacks
 from tests.support.verify.examples import EXAMPLES, example
 from tests.support.verify.judging import Base, Part, failed_rewritings, judged, proved_defaults, witnesses_of
 from tests.support.verify.mutations import edit, session_role, without_guards
@@ -92,7 +91,7 @@ def test_harmless_rewritings_stay_proved(base: Base, part: Part) -> None:
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_each_example_is_proved_as_synthesized(name: str) -> None:
     """Each example isolates, in the stacks and with the references between them that the CDK wrote."""
-    report = prove(estate_of_stacks(example(name).stacks))
+    report = verify_stacks(example(name).stacks)
     assert report.proved, [result.detail for result in report.failures()]
 
 
@@ -101,7 +100,7 @@ def test_each_example_is_proved_as_synthesized(name: str) -> None:
 def test_each_example_is_proved_with_and_without_its_guards(name: str, guards: bool) -> None:
     """Allows alone isolate, and so do Allows under their guards."""
     of = example(name)
-    report = prove(of.estate(of.template if guards else without_guards(of.template)))
+    report = of.report(of.template if guards else without_guards(of.template))
     assert report.proved, [result.detail for result in report.failures()]
 
 
@@ -116,5 +115,5 @@ def test_denying_everything_is_vacuous_not_proved() -> None:
             Policies=[{"PolicyName": "shut", "PolicyDocument": {"Version": "2012-10-17", "Statement": [policy]}}]
         ),
     )  # fmt: skip
-    statuses = {result.status for result in prove(of.estate(shut.template)).failures()}
+    statuses = {result.status for result in of.report(shut.template).failures()}
     assert statuses == {Status.VACUOUS}

@@ -11,13 +11,12 @@ from session_scoping.commands.verify import (
     FAILED,
     PASSED,
     add_scope_arguments,
-    options_from,
-    parameters_from,
     progress,
-    require_extra,
+    stated_by,
 )
 from session_scoping.contract.arns import field_of
 from session_scoping.contract.errors import InvalidInputError, MissingExtraError
+from session_scoping.verify.public import require_extra
 
 if TYPE_CHECKING:
     from session_scoping.commands.validate.simulation import Answer
@@ -43,7 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Ask AWS, print the table, return the exit code."""
-    require_extra()
+    require_extra("rich")
     _require_boto3()
     if (arguments.role_arn or arguments.live) and not arguments.stack:
         raise InvalidInputError(
@@ -91,14 +90,15 @@ def _validate(arguments: argparse.Namespace) -> int:
     import boto3
 
     from session_scoping.commands.validate.render import as_json, print_table
-    from session_scoping.verify.collecting import collect
     from session_scoping.verify.infer import find_session_roles, scope_of
-    from session_scoping.verify.template import load
+    from session_scoping.verify.proving import read_subject
+    from session_scoping.verify.words import demand_known
 
-    scopes = load(arguments.path, parameters_from(arguments))
-    estate, options = collect(scopes), options_from(arguments)
-    scoped = [scope_of(role, estate, options) for role in find_session_roles(estate, options)]
+    subject = read_subject(arguments.path, stated_by(arguments))
+    scopes, estate = subject.scopes, subject.estate
+    scoped = [scope_of(role, estate, subject.options) for role in find_session_roles(estate, subject.options)]
     _check_roles(scoped, arguments)
+    demand_known(scopes, estate, scoped, subject.stated)
     session = boto3.Session(profile_name=arguments.profile, region_name=arguments.region)
     binding = _binding(session, scopes, arguments.stack)
     with progress(quiet=arguments.json) as tell:

@@ -1,4 +1,4 @@
-"""Roles and users that are neither session roles nor agent code, and might be either: none of them may reach tenant data."""
+"""Roles and users that are neither sessions nor agent code, and might be: none of them may reach tenant data."""
 
 from collections.abc import Iterator, Sequence
 

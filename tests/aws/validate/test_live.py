@@ -18,7 +18,7 @@ from session_scoping.verify.infer import Options, Scoped, find_session_roles, sc
 from tests.support import stacks as small
 from tests.support.account import Account, as_expected, deployed
 from tests.support.account import cases as matrix
-from tests.support.verify.corpus import estate_of
+from tests.support.verify.internals import estate_of
 
 Output = pytest.CaptureFixture[str]
 ARN = "arn:aws:iam::123456789012:role/Session"
@@ -43,7 +43,7 @@ def _scoped(template: dict[str, Any]) -> Scoped:
 
 def _probe(account: Account, template: dict[str, Any]) -> list[Answer]:
     """Ask the template's role, with the keys the template declares."""
-    keys = {f"S.{key}": table_keys(r.get("Properties", {})) for key, r in template["Resources"].items()}
+    keys = {f"Template.{key}": table_keys(r.get("Properties", {})) for key, r in template["Resources"].items()}
     known = {key: value for key, value in keys.items() if value}
     probe = LiveProbe(account, lambda _: account, Binding(), known, suffix="7")
     return probe.ask(_scoped(template), ARN)

@@ -1,33 +1,25 @@
-"""What the verifier reads of templates, and assemblies as CDK writes them."""
+"""What the verifier says of templates, asked through its public function; and assemblies as CDK writes them."""
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from session_scoping.verify.collecting import collect
-from session_scoping.verify.infer import Options
-from session_scoping.verify.links import link
-from session_scoping.verify.model import Estate
-from session_scoping.verify.plan import plan
-from session_scoping.verify.report import Result
-from session_scoping.verify.scope import Scope
+from session_scoping.verify import Report, Result, verify
 
 
-def estate_of(template: dict[str, Any]) -> Estate:
-    """Return the estate of one template."""
-    return estate_of_stacks({"S": template})
+def verify_stacks(stacks: Mapping[str, dict[str, Any]], **options: Any) -> Report:
+    """Return the report on several stacks, by their names; `options` as for `verify`."""
+    with TemporaryDirectory() as directory:
+        for name, template in stacks.items():
+            (Path(directory) / f"{name}.template.json").write_text(json.dumps(template))
+        return verify(directory, **options)
 
 
-def estate_of_stacks(stacks: Mapping[str, dict[str, Any]]) -> Estate:
-    """Return the estate of several stacks, by their names."""
-    return collect(link([Scope(name, template) for name, template in stacks.items()]))
-
-
-def results_of(template: dict[str, Any], rule: str, **options: Any) -> list[Result]:
-    """Return what is said of one template under one rule; the others are not asked."""
-    steps = plan(estate_of(template), Options(**options)).steps
-    return [step.run() for step in steps if step.rule == rule]
+def results_of(template: dict[str, Any], *rules: str, **options: Any) -> list[Result]:
+    """Return what is said of one template under some rules; the others are not asked."""
+    return list(verify(template, only=rules, **options).results)
 
 
 def assembly(directory: Path, *stacks: tuple[str, str, dict[str, Any]]) -> Path:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import Any
 
-from session_scoping.verify.model import Estate
+from session_scoping.verify import Report, verify
 from tests.support.shared import shared
-from tests.support.verify.corpus import estate_of, estate_of_stacks
+from tests.support.verify.corpus import verify_stacks
 from tests.support.verify.mutations import Template
 
 EXAMPLES = ("small", "reference-compute", "reference-orchestrator", "existing-imported", "existing-created")
@@ -32,9 +32,11 @@ class Example:
     homes: Mapping[str, str] = field(default_factory=dict)
     stacks: Mapping[str, Template] = field(default_factory=dict)
 
-    def estate(self, template: Template) -> Estate:
-        """Return what the verifier reads of a changed template, laid out over the example's own stacks."""
-        return estate_of_stacks(spread(template, self.homes)) if len(self.stacks) > 1 else estate_of(template)
+    def report(self, template: Template, **options: Any) -> Report:
+        """Return the report on a changed template, over the example's own stacks; `options` as `verify` takes them."""
+        if len(self.stacks) > 1:
+            return verify_stacks(spread(template, self.homes), **options)
+        return verify(template, **options)
 
 
 @cache

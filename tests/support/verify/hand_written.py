@@ -2,10 +2,8 @@
 
 from typing import Any
 
-from session_scoping.verify.infer import Options
-from session_scoping.verify.plan import plan
-from session_scoping.verify.report import Result
-from tests.support.verify.corpus import estate_of
+from session_scoping.verify import Result
+from tests.support.verify.corpus import results_of
 from tests.support.verify.mutations import Body, Template
 
 TABLE, BUCKET = {"Fn::GetAtt": ["Table", "Arn"]}, {"Fn::GetAtt": ["Bucket", "Arn"]}
@@ -96,7 +94,6 @@ def by_hand(*keys: str, **more: Body) -> Template:
     return {"Resources": {**resources, **more}}
 
 
-def judged(template: Template, *rules: str, **scope: Any) -> list[Result]:
+def judged(template: Template, *rules: str, **options: Any) -> list[Result]:
     """Return what is said under some rules, without the other properties."""
-    steps = plan(estate_of(template), Options(**scope)).steps
-    return [step.run() for step in steps if step.rule in rules]
+    return results_of(template, *rules, **options)

@@ -3,13 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from hashlib import sha256
 
-from session_scoping.verify.infer import Options
-from session_scoping.verify.plan import plan
-from session_scoping.verify.properties.masked import RULE as MASKED
-from session_scoping.verify.proving import prove
-from session_scoping.verify.report import Status
+from session_scoping.verify import Status
 from tests.support.verify.examples import Example, example
 from tests.support.verify.mutations import Mutation, Template, without_guards
 from tests.support.verify.rewritings import rewritings
@@ -74,23 +69,12 @@ class Outcome:
         return self.status is Status.PROVED and (self.witness is not None or self.never_proved)
 
 
-_PROVED: set[str] = set()
-
-
-def first_failure(of: Example, template: Template) -> tuple[Status, str]:
+def first_failure(of: Example, template: Template, *, guards: bool = False) -> tuple[Status, str]:
     """Return a status other than PROVED with its reason: one property that fails is enough."""
-    estate = of.estate(template)
-    # What a guard masks is found soonest by the property about just that; without guards it asks everything twice.
-    guards = any(not statement.allow for role in estate.roles.values() for statement in role.identity)
-    for step in sorted(plan(estate, Options()).steps, key=lambda step: (step.rule == MASKED) != guards):
-        # Most weakenings leave most of what a property reads as it was: do not prove it again.
-        reads = sha256(repr((step.rule, step.subject, step.reads)).encode()).hexdigest()
-        if reads in _PROVED:
-            continue
-        result = step.run()
-        if result.status is not Status.PROVED:
+    # What a guard masks is found soonest by the property about just that.
+    for only in ("no-masked-grants", ()) if guards else ((),):
+        for result in of.report(template, only=only, stop_at_first=True).failures():
             return result.status, f"{result.rule}: {result.detail}"
-        _PROVED.add(reads)
     return Status.PROVED, ""
 
 
@@ -107,7 +91,7 @@ def judge(base: Base, mutation: Mutation, *, closed: bool = True) -> Outcome:
     never = any(kind in mutation.kind for kind in NEVER_PROVED)
     if not (closed or witness or never):
         return Outcome(base.name, mutation.name, None, None)
-    status, detail = first_failure(base.example, mutation.template)
+    status, detail = first_failure(base.example, mutation.template, guards=base.guards)
     return Outcome(base.name, mutation.name, witness, status, detail, never)
 
 
@@ -122,7 +106,8 @@ def proved_defaults(base: Base, part: Part) -> list[str]:
     defaults = [mutation for mutation in weakenings(base.template) if "a variable default" in mutation.kind]
     assert defaults
     chosen = _part_of(defaults, part)
-    return [one.name for one in chosen if first_failure(base.example, one.template)[0] is Status.PROVED]
+    judged_ones = ((one, first_failure(base.example, one.template, guards=base.guards)) for one in chosen)
+    return [one.name for one, (status, _) in judged_ones if status is Status.PROVED]
 
 
 def failed_rewritings(base: Base, part: Part) -> list[tuple[str, list[str]]]:
@@ -130,7 +115,7 @@ def failed_rewritings(base: Base, part: Part) -> list[tuple[str, list[str]]]:
     return [
         (mutation.name, [result.detail for result in report.failures()])
         for mutation in _part_of(list(rewritings(base.template)), part)
-        if not (report := prove(base.example.estate(mutation.template))).proved
+        if not (report := base.example.report(mutation.template)).proved
     ]
 
 

@@ -1,4 +1,4 @@
-"""Reports for tools: JSON and SARIF."""
+"""A report as SARIF."""
 
 import os
 from collections.abc import Mapping
@@ -8,52 +8,18 @@ from typing import Any
 from urllib.parse import quote
 
 from session_scoping.verify.labels import Labels, labels_of
-from session_scoping.verify.report import Report, Result, Status, in_order
+from session_scoping.verify.report import Report, Result, Status
 from session_scoping.verify.rules import DOCUMENTATION, RULES
 
 _LEVEL = {Status.VIOLATED: "error", Status.UNKNOWN: "error", Status.VACUOUS: "error", Status.PROVED: "none"}
 
 
-def as_json(report: Report) -> dict[str, Any]:
-    """Return a report as plain data, stable for tools."""
-    return {
-        "proved": report.proved,
-        "assumptions": list(report.assumptions),
-        "results": [_result(result) for result in report.results],
-    }
-
-
-def _result(result: Result) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "rule": result.rule,
-        "subject": result.subject,
-        "status": result.status.value,
-        "detail": result.detail,
-        "location": result.location,
-        "assumptions": list(result.assumptions),
-    }
-    example = result.counterexample
-    if example:
-        found["counterexample"] = {
-            "summary": example.summary,
-            "session": in_order(example.session),
-            "victim": in_order(example.victim),
-            "action": example.action,
-            "resource": example.resource,
-            "context": example.context,
-            "allowedBy": example.decided_by,
-            "deployTimeValues": example.values,
-        }
-    return found
-
-
-def as_sarif(report: Report, files: Mapping[str, Path]) -> dict[str, Any]:
+def as_sarif(report: Report) -> dict[str, Any]:
     """
     Return a report in SARIF 2.1.0, one result per property that is not PROVED.
 
     Args:
-        report: What was found.
-        files: Stack -> its template, at least one. What belongs to no stack is shown in the first.
+        report: What was found in at least one file. What belongs to no stack is shown in the first.
     """
     rules = [
         {
@@ -77,7 +43,7 @@ def as_sarif(report: Report, files: Mapping[str, Path]) -> dict[str, Any]:
         "runs": [
             {
                 "tool": {"driver": driver},
-                "results": [_sarif_result(result, labels, files) for result in report.failures()],
+                "results": [_sarif_result(result, labels, report.files) for result in report.failures()],
             }
         ],
     }
