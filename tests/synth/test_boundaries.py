@@ -164,10 +164,10 @@ def test_two_of_them_are_left_for_the_role_s_owner() -> None:
     role = stacks.role(stack)
     for number in range(8):
         series.write([Section.whole(allow(f"S{number}", ["s3:GetObject"], ["*"]))], [role])
-    check_attachments(role, series)
+    check_attachments(role, series.policies)
     series.write([Section.whole(allow("S9", ["s3:GetObject"], ["*"]))], [role])
     with pytest.raises(QuotaExceededError, match="got 9, expected at most 8"):
-        check_attachments(role, series)
+        check_attachments(role, series.policies)
 
 
 # --- what CloudFormation renders --------------------------------------------------------------------------------------

@@ -134,7 +134,7 @@ class ScopedComputeRole(AsRole, Construct):
             self, "Permissions", context, PolicySizer.at(context), baseline.WILDCARD_REASON
         )
         self._permissions.write(sections, [self._role])
-        check_attachments(self, self._permissions)
+        check_attachments(self, self._permissions.policies)
         SynthChecks.of(context).add(self._permissions.finished)
 
     @property
