@@ -2,8 +2,7 @@
 
 from typing import Literal, NamedTuple
 
-from session_scoping.contract.broker_errors import RETRYABLE
-from session_scoping.contract.errors import SessionScopingError
+from session_scoping.contract.errors import RETRYABLE, SessionScopingError
 
 WHY_NOT_SENT = "no other credentials may sign this task's calls, so nothing was sent"
 

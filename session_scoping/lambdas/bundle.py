@@ -73,7 +73,7 @@ CREDENTIAL_BROKER = Bundle(
     (
         *_CONTRACT,
         *_TOKENS,
-        "contract/broker_errors.py",
+        "contract/boto_errors.py",
         "contract/environment.py",
         "lambdas/credential_broker/__init__.py",
         "lambdas/credential_broker/checks.py",

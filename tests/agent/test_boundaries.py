@@ -21,7 +21,7 @@ from session_scoping.agent.sources.token_source import TokenSource
 from session_scoping.agent.sources.web_identity import check_duration
 from session_scoping.agent.vault import tokens
 from session_scoping.agent.vault.results import delegation_of
-from session_scoping.contract.broker_errors import FUNCTION_TIMEOUT_SECONDS
+from session_scoping.contract.errors import FUNCTION_TIMEOUT_SECONDS
 from tests.agent.test_tokens import jwt
 from tests.support.stand_in_sts import StandInSts
 from tests.support.task import key_of

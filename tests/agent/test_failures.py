@@ -5,7 +5,9 @@ import re
 from pathlib import Path
 from typing import Any, get_args
 
+import botocore.parsers
 import pytest
+from botocore import exceptions as botocore_errors
 from botocore.exceptions import (
     ClientError,
     ConfigNotFound,
@@ -32,6 +34,7 @@ from session_scoping.agent import errors, failures
 from session_scoping.agent.errors import Reason
 from session_scoping.agent.sources import token_failures
 from session_scoping.agent.vault import errors as token_errors
+from session_scoping.contract import boto_errors
 
 ROOT = Path(__file__).parents[2]
 
@@ -206,6 +209,12 @@ def test_a_code_about_a_web_identity_has_the_token_s_fix(hint: str, code: str) -
     assert found.reason == code
     assert hint in found.fix
     assert "compute role" not in found.fix
+
+
+def test_every_class_the_classifier_names_is_one_of_botocore_s() -> None:
+    """It knows them by name alone: a misspelled or renamed one would fall through to `other`."""
+    known = vars(botocore_errors) | vars(botocore.parsers)
+    assert all(issubclass(known[name], Exception) for name in boto_errors._KINDS)
 
 
 BY_TYPE: dict[str, list[Exception]] = {

@@ -22,8 +22,7 @@ from session_scoping.constructs.minting import broker_policies
 from session_scoping.constructs.minting.functions import function_of
 from session_scoping.constructs.minting.signing_keys import grant_issue, require_signing_key
 from session_scoping.contract import environment
-from session_scoping.contract.broker_errors import FUNCTION_TIMEOUT_SECONDS
-from session_scoping.contract.errors import InvalidInputError
+from session_scoping.contract.errors import FUNCTION_TIMEOUT_SECONDS, InvalidInputError
 from session_scoping.contract.task_token import DEFAULT_SUBJECT, check_issuer, check_plain
 from session_scoping.lambdas import bundle
 

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from session_scoping import SessionTags
 from session_scoping.contract import environment
-from session_scoping.contract.broker_errors import FUNCTION_TIMEOUT_SECONDS
-from session_scoping.contract.errors import InvalidInputError
+from session_scoping.contract.errors import FUNCTION_TIMEOUT_SECONDS, InvalidInputError
 from session_scoping.contract.jws import UnverifiedToken
 from session_scoping.contract.task_token import TaskToken
 from session_scoping.lambdas.credential_broker import exchange

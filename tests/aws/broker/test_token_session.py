@@ -13,7 +13,7 @@ from session_scoping.agent import NotScopedError, TaskCredentialsError, TaskSess
 from session_scoping.agent.errors import _TRANSIENT
 from session_scoping.agent.session import identity
 from session_scoping.agent.sources.token_failures import REFUSALS
-from session_scoping.contract.broker_errors import RETRYABLE, RefusalCode
+from session_scoping.contract.errors import RETRYABLE, RefusalCode
 from session_scoping.lambdas.credential_broker.revocations import revoke_tag
 from session_scoping.orchestrator import TaskTokenSigner
 from tests.aws.broker.conftest import FUNCTION
