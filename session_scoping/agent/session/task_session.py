@@ -8,6 +8,7 @@ import boto3
 import botocore.session
 from botocore.exceptions import ConfigParseError, ProfileNotFound
 
+from session_scoping.agent.children.session_policy import parse_session_policy
 from session_scoping.agent.environment import check_declared, require_role
 from session_scoping.agent.names import check_session_name, find_role_arn, session_name_for
 from session_scoping.agent.session.botocore_session import session_with_one_provider
@@ -80,7 +81,7 @@ class TaskSession:
         timer = Clock(clock)
         if credentials is None:
             role = require_role(role_arn)
-            policy = None if session_policy is None else _parsed(session_policy)
+            policy = None if session_policy is None else parse_session_policy(session_policy)
             fetch: Callable[[], object] = AssumeRole(
                 role=role,
                 tags=tags,
@@ -143,9 +144,8 @@ class TaskSession:
                 AGENT_SESSION_TAG_KEYS demands.
             TaskCredentialsError: The token cannot be read: `TokenUnreadable`, `TokenMalformed`, `Timeout`.
         """
-        from session_scoping.agent.sources.token_exchange import (
-            task_role_of_token,  # here: importing this module must stay cheap
-        )
+        # Here, as in other methods: importing this module must stay cheap.
+        from session_scoping.agent.sources.token_exchange import task_role_of_token
 
         timer = Clock(clock)
         task = task_role_of_token(
@@ -225,7 +225,7 @@ class TaskSession:
         Source:
             STS API_AssumeRole: inherited transitive tags must not be sent again; DurationSeconds is at least 900.
         """
-        from session_scoping.agent.session.derived import derived  # here: importing this module must stay cheap
+        from session_scoping.agent.session.derived import derived
 
         region_name = self._boto3.region_name
         task = derived(self._task, self._credentials, region_name, tool_role_arn, session_policy, role_session_name)
@@ -250,9 +250,7 @@ class TaskSession:
             TaskCredentialsError: There are no credentials, or GetCallerIdentity got no answer that can be read.
             NotScopedError: The identity is not this role and session name, or there is no role to compare with.
         """
-        from session_scoping.agent.session.identity import (
-            prove_patiently,  # here: importing this module must stay cheap
-        )
+        from session_scoping.agent.session.identity import prove_patiently
 
         return prove_patiently(
             self._botocore,
@@ -261,12 +259,6 @@ class TaskSession:
             session_name=self._task.session_name,
             patience_seconds=patience_seconds,
         )
-
-
-def _parsed(session_policy: str) -> str:
-    from session_scoping.agent.children.session_policy import parse_session_policy
-
-    return parse_session_policy(session_policy)
 
 
 def _boto3_session(session: botocore.session.Session) -> boto3.Session:

@@ -26,6 +26,7 @@ from session_scoping.constructs.data.object_overlap import check_others
 from session_scoping.constructs.data.objects import TenantObjects
 from session_scoping.constructs.data.tables import TenantTable
 from session_scoping.constructs.data.tenant_data import TenantData
+from session_scoping.constructs.minting.broker_tie import BrokerTie
 from session_scoping.constructs.minting.guards import compute_guards, invoke_sections, mint_sections, token_metadata
 from session_scoping.constructs.minting.minting import MINT_ACTIONS, Minting, checked_roles, require_open
 from session_scoping.constructs.restrictions.restriction import RestrictedRole, Restriction, RestrictionSet
@@ -135,7 +136,7 @@ class SessionRole(ScopedRole):
         self._mint = self._series("Mint")
         self._roles_guard = AssumeRoleGuard(self, self._role_arn, mints=minting.compute_roles_mint)
         if minting.credential_broker:
-            minting.credential_broker._serve(self, self._arn, keys, self._transitive)
+            BrokerTie.of(minting.credential_broker).serve(self, self._arn, keys, self._transitive)
         self._write_policies(check_others(other_objects, self._access.data.objects), minter_arns)
         self._write_metadata()
         self._access.warn(self)
