@@ -21,8 +21,8 @@ from botocore.exceptions import ClientError
 from examples import hostile_process
 from examples.crossings import BUCKETS, SORT_KEYS, Crossing, crossings, object_keys, row_key
 from examples.reference_agent.__main__ import main as agent
+from session_scoping import SessionTags
 from session_scoping.agent import write_task_file
-from session_scoping.contract.tags import SessionTags
 from session_scoping.testing.enforcement import EnforcedPolicies
 from session_scoping.testing.moto_server import moto_server, settings
 

@@ -80,7 +80,6 @@ CREDENTIAL_BROKER = Bundle(
         "lambdas/credential_broker/exchange.py",
         "lambdas/credential_broker/handler.py",
         "lambdas/credential_broker/refusal.py",
-        "lambdas/credential_broker/revocations.py",
         "lambdas/credential_broker/settings.py",
     ),
 )

@@ -36,6 +36,8 @@ from session_scoping.verify.decision import Decision, Request
 from session_scoping.verify.model import Role, Store
 from session_scoping.verify.source import Source, scopes_of
 
+__all__ = ["Decided", "EnforcedPolicies", "enforced_policies"]
+
 _T = TypeVar("_T")
 
 MOTO_ACCOUNT = "123456789012"

@@ -22,6 +22,8 @@ from session_scoping.verify.reading import template_in
 from session_scoping.verify.scope import Scope
 from session_scoping.verify.template import nested_scopes
 
+__all__ = ["SessionScopingChecks"]
+
 DOCUMENTATION = "docs/verify.md#rule-pack"
 
 

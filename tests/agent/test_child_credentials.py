@@ -309,7 +309,7 @@ def test_a_task_file_is_a_regular_file(tmp_path: Path) -> None:
         b'{"task_id": "a", "Task_Id": "b"}',
         b'{"self": "\\u0007"}',
         b'{"task_id": "' + b"x" * 257 + b'"}',
-        b'{"task_id": "x", "pad": "' + b" " * 70_000 + b'"}',
+        b'{"task_id": "x", "pad": "' + b" " * 270_000 + b'"}',
         b"[" * 100_000,
     ],
 )

@@ -32,7 +32,8 @@ USED: Mapping[str, tuple[str, ...]] = {
     "endpoint_policy_for": ("aws_iam",),
     "grant_dispatch": ("aws_iam",),
     **dict.fromkeys(("InvalidInputError", "KeyFormat", "MissingExtraError", "QuotaExceededError"), ()),
-    **dict.fromkeys(("SessionScopingError", "SessionTags", "SourceIdentity"), ()),
+    **dict.fromkeys(("SessionScopingError", "SessionTags", "SourceIdentity", "user_id_for"), ()),
+    **dict.fromkeys(("ARTIFACT_PREFIX", "ATTACHMENT_PREFIX", "DEFAULT_TAG_KEYS", "TRACE_OBJECT"), ()),
 }
 
 # One process, whose CDK is loaded once; each line of its input runs in a fork of it.

@@ -17,8 +17,7 @@ from session_scoping.contract.task_token import TaskToken
 from session_scoping.lambdas.credential_broker import exchange
 from session_scoping.lambdas.credential_broker import handler as handler_module
 from session_scoping.lambdas.credential_broker.exchange import CONFIG
-from session_scoping.lambdas.credential_broker.revocations import revoke_tag, revoke_token
-from session_scoping.orchestrator import TaskTokenSigner
+from session_scoping.orchestrator import TaskTokenSigner, revoke_tag, revoke_token
 from tests.aws.broker.conftest import SETTINGS, TABLE, Broker, claims_at, signed, signed_claims
 from tests.support.stand_in_aws import KEY_ARN, OTHER_KEY_ID, Call, StandInAws, Wire, refusal
 from tests.support.stand_in_sts import ACCOUNT, ROLE_ARN, SECRET, TOKEN, Reply, StandInSts, error

@@ -14,8 +14,7 @@ from session_scoping.agent.errors import _TRANSIENT
 from session_scoping.agent.session import identity
 from session_scoping.agent.sources.token_failures import REFUSALS
 from session_scoping.contract.errors import RETRYABLE, RefusalCode
-from session_scoping.lambdas.credential_broker.revocations import revoke_tag
-from session_scoping.orchestrator import TaskTokenSigner
+from session_scoping.orchestrator import TaskTokenSigner, revoke_tag
 from tests.aws.broker.conftest import FUNCTION
 from tests.support.stand_in_aws import Call, StandInAws, Wire, refusal
 from tests.support.stand_in_sts import ACCOUNT, ROLE_ARN, Reply, Request, StandInSts, error
@@ -318,7 +317,7 @@ UNREADABLE: dict[str, Callable[[Path], Path]] = {
     "readable by others": lambda path: write(path, path.read_text(), 0o644),
     "a link": lambda path: linked(path),
     "a directory": lambda path: path.parent,
-    "huge": lambda path: write(path, "x" * 70_000),
+    "huge": lambda path: write(path, "x" * 270_000),
 }
 
 
