@@ -74,7 +74,7 @@ class ReferenceStack(DataStack):
             ],
             models=self.models,
             transitive_tag_keys=DEFAULT_TAG_KEYS if tools else (),
-            limits=[*binding, *revocations(self)],
+            restrictions=[*binding, *revocations(self)],
             deny_tenant_data_to_compute_roles=switch(self, "tenantDataDeny", ("on", "off")) == "on",
         )
         cdk.CfnOutput(self, "SessionRoleArn", value=self.session_role.role_arn)

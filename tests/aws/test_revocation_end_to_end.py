@@ -24,9 +24,9 @@ def owner(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
-def _enforced(*limits: Revocation) -> EnforcedPolicies:
+def _enforced(*restrictions: Revocation) -> EnforcedPolicies:
     stack = small.stack()
-    small.session_role(stack, limits=limits)
+    small.session_role(stack, restrictions=restrictions)
     return EnforcedPolicies(small.template(stack), region=demo.REGION)
 
 
@@ -50,9 +50,9 @@ def _reads(policies: EnforcedPolicies, session: boto3.Session, task: str) -> boo
     return True
 
 
-def _revoke(policies: EnforcedPolicies, *limits: Revocation) -> None:
+def _revoke(policies: EnforcedPolicies, *restrictions: Revocation) -> None:
     """Deploy the same stack with revocations: sessions that exist are held against its policies from here on."""
-    policies.estate = _enforced(*limits).estate
+    policies.estate = _enforced(*restrictions).estate
     for key, caller in policies._sessions.items():
         (role,) = (role for role in policies.estate.roles.values() if role.id == caller.role.id)
         policies._sessions[key] = type(caller)(role, caller.tags, caller.session_name, caller.issued)

@@ -166,12 +166,12 @@ def test_models_of_every_kind(golden: SnapshotAssertion) -> None:
 def test_a_small_stack_with_revocations(golden: SnapshotAssertion) -> None:
     """One table; everything before an instant, two tasks, and one user's part in a repository are revoked."""
     stack = stacks.stack()
-    limits = [
+    restrictions = [
         Revocation.issued_before("2026-01-01T00:00:00Z"),
         Revocation.of_sessions(task_id=["T1", "T2"]),
         Revocation.of_sessions(user_id="u1", repo="org/name"),
     ]
-    stacks.session_role(stack, limits=limits)
+    stacks.session_role(stack, restrictions=restrictions)
     assert policies(stacks.template(stack)) == golden(name="revocation")
 
 
@@ -208,7 +208,7 @@ def test_session_role_bound_to_a_vpc_and_an_address(golden: SnapshotAssertion) -
     """VPC, Region and task address on the trust and the guards of one session role."""
     stack = stacks.stack()
     binding = WorkloadBinding(vpc="vpc-1", task_ip=True)
-    stacks.session_role(stack, tag_keys=["task_id", "task_ip"], limits=[binding])
+    stacks.session_role(stack, tag_keys=["task_id", "task_ip"], restrictions=[binding])
     assert policies(stacks.template(stack)) == golden(name="workload-binding")
 
 

@@ -388,9 +388,9 @@ def test_a_colleagues_deny_on_the_trust_is_welcome() -> None:
 def test_a_binding_and_a_revocation_narrow_every_statement_by_web_identity() -> None:
     """Both stand in all three statements, beside what the token is asked for; the policy still fits."""
     stack = stacks.stack()
-    limits = [WorkloadBinding(vpc="vpc-0123456789abcdef0"), Revocation.of_sessions(task_id="T1")]
+    restrictions = [WorkloadBinding(vpc="vpc-0123456789abcdef0"), Revocation.of_sessions(task_id="T1")]
     minting = Minting.by_web_identity(provider(stack), issuer=ISSUER, audience=AUDIENCE)
-    stacks.session_role(stack, minting=minting, limits=limits)
+    stacks.session_role(stack, minting=minting, restrictions=restrictions)
     statements = stacks.trust(stacks.template(stack), "SessionRole")
     assert [statement["Condition"]["StringEquals"]["aws:SourceVpc"] for statement in statements] == [
         "vpc-0123456789abcdef0"
@@ -405,7 +405,7 @@ def test_a_binding_and_a_credential_broker_exclude_each_other() -> None:
     stack = stacks.stack()
     with pytest.raises(InvalidInputError, match="a workload binding denies the credential broker"):
         stacks.session_role(
-            stack, minting=Minting.by_credential_broker(broker(stack)), limits=[WorkloadBinding(vpc="vpc-1")]
+            stack, minting=Minting.by_credential_broker(broker(stack)), restrictions=[WorkloadBinding(vpc="vpc-1")]
         )
 
 

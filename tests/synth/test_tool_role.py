@@ -215,16 +215,16 @@ def test_the_name_may_be_left_to_the_client() -> None:
 
 
 class _OneVpc(Restriction):
-    __hash__ = None  # type: ignore[assignment]  # as for a limit that holds a mapping
+    __hash__ = None  # type: ignore[assignment]  # as for a restriction that holds a mapping
 
     def trust_conditions(self, site: StackContext) -> Conditions:  # noqa: ARG002 - the base class's signature
         return {"StringEqualsIfExists": {"aws:SourceVpc": "vpc-1"}}
 
 
 def test_what_narrows_the_session_narrows_the_tool() -> None:
-    """A session role's limits hold for its tools, so that a tool's credentials work in no more places."""
+    """A session role's restrictions hold for its tools, so that a tool's credentials work in no more places."""
     stack = stacks.stack()
-    session = stacks.session_role(stack, transitive_tag_keys=TAGS, limits=[_OneVpc()])
+    session = stacks.session_role(stack, transitive_tag_keys=TAGS, restrictions=[_OneVpc()])
     ToolScopedRole(stack, "Tool", session_role=session, tool="search")
     condition = stacks.trust(stacks.template(stack), "ToolRole")[0]["Condition"]
     assert condition["StringEqualsIfExists"] == {"aws:SourceVpc": "vpc-1"}

@@ -35,7 +35,7 @@ def bound(scope: cdk.Stack, binding: WorkloadBinding, **options: Any) -> Session
     """Return a session role under a binding."""
     if "minting" not in options:
         options["minting"] = Minting.by_compute_roles(stacks.role(scope))
-    return stacks.session_role(scope, limits=[binding], **options)
+    return stacks.session_role(scope, restrictions=[binding], **options)
 
 
 @pytest.mark.parametrize("flags", stacks.FLAG_SETS)
@@ -108,10 +108,10 @@ def test_without_a_binding_nothing_changes() -> None:
 
 
 def test_a_session_broker_is_bound_the_same_way() -> None:
-    """The limit knows no kind of role."""
+    """The restriction knows no kind of role."""
     stack = stacks.stack()
     SessionBrokerRole(
-        stack, "Broker", tenant="acme", callers=[stacks.role(stack)], limits=[WorkloadBinding(vpc="vpc-1")]
+        stack, "Broker", tenant="acme", callers=[stacks.role(stack)], restrictions=[WorkloadBinding(vpc="vpc-1")]
     )
     template = stacks.template(stack)
     (statement,) = stacks.trust(template, "BrokerRole")
@@ -346,7 +346,10 @@ MISTAKES: dict[str, tuple[Callable[[cdk.Stack], object], str]] = {
         lambda s: bound(s, WorkloadBinding(vpc="vpc-1", task_ip=True)),
         "sessions are tied to an address they do not carry",
     ),
-    "a bare VPC as a limit": (lambda s: stacks.session_role(s, limits=["vpc-1"]), "`limits` is not what"),
+    "a bare VPC as a restriction": (
+        lambda s: stacks.session_role(s, restrictions=["vpc-1"]),
+        "`restrictions` is not what",
+    ),
 }
 
 

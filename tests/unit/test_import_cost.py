@@ -86,11 +86,11 @@ CONSTRUCTS = """
 from session_scoping import ComputeBackend, Minting, Models, Revocation, ScopedComputeRole, SessionRole
 from session_scoping import TenantObjects, TenantTable, WorkloadBinding
 roles = [ScopedComputeRole(stack, one.name, backend=one) for one in ComputeBackend]
-limits = [Revocation.issued_before("2026-01-01T00:00:00Z"), WorkloadBinding(vpc="vpc-1")]
+restrictions = [Revocation.issued_before("2026-01-01T00:00:00Z"), WorkloadBinding(vpc="vpc-1")]
 SessionRole(
     stack, "SessionRole", minting=Minting.by_compute_roles(*roles),
     models=Models.profile("us", ["amazon.nova-pro-v1:0"]),
-    tables=[TenantTable(table)], objects=[TenantObjects.traces(bucket)], limits=limits,
+    tables=[TenantTable(table)], objects=[TenantObjects.traces(bucket)], restrictions=restrictions,
 )
 """
 

@@ -70,7 +70,7 @@ class SessionBrokerRole(ScopedRole):
         managed_policies: Sequence[iam.IManagedPolicy] = (),
         chain_to: Sequence[iam.IRole] = (),
         pod_identity: bool = False,
-        limits: Sequence[Restriction] = (),
+        restrictions: Sequence[Restriction] = (),
         ssm_parameter_name: str | None = None,
         role_name: str | None = None,
         path: str | None = None,
@@ -90,7 +90,7 @@ class SessionBrokerRole(ScopedRole):
             chain_to: Roles a session may go on to, with its source identity. Default: none, and chaining is denied.
             pod_identity: Whether the callers are pods under EKS Pod Identity, whose sessions carry transitive tags.
                 Default: they are not, and no session tag is admitted.
-            limits: What narrows every session further. Default: nothing.
+            restrictions: What narrows every session further. Default: nothing.
             ssm_parameter_name: Name of the parameter that holds the role's ARN. Default:
                 `/session-scoping/<tenant>/session-broker-role-arn`.
             role_name: Physical name. Default: CloudFormation generates one.
@@ -100,18 +100,18 @@ class SessionBrokerRole(ScopedRole):
 
         Raises:
             InvalidInputError: A tenant no source identity could carry, no caller, one that cannot be changed or is
-                named twice, a parameter name SSM refuses, or a limit that reads a session tag.
+                named twice, a parameter name SSM refuses, or a restriction that reads a session tag.
             QuotaExceededError: A document or the number of policies would exceed its quota.
         """
-        callers, limits, chain_to = as_tuple(callers), as_tuple(limits), as_tuple(chain_to)
-        check_kinds(models=[models], limits=limits)
+        callers, restrictions, chain_to = as_tuple(callers), as_tuple(restrictions), as_tuple(chain_to)
+        check_kinds(models=[models], restrictions=restrictions)
         check_tenant(tenant)
         check_callers(callers)
         super().__init__(scope, id)
         self._tenant, self._pod_identity = tenant, pod_identity
-        self._restrictions = RestrictionSet(limits)
+        self._restrictions = RestrictionSet(restrictions)
         self._models = models
-        # Session tags, where there are any, are the pods' own: no limit may read one.
+        # Session tags, where there are any, are the pods' own: no restriction may read one.
         self._restrictions.check(self, ())
         self._terms = TrustTerms(tenant, self._restrictions.trust_conditions(self._context), pod_identity)
         self._callers: list[iam.IRole] = []

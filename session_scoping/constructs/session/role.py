@@ -63,7 +63,7 @@ class SessionRole(ScopedRole):
         tag_keys: Sequence[str] = DEFAULT_TAG_KEYS,
         transitive_tag_keys: Sequence[str] = (),
         other_objects: Sequence[str] = (),
-        limits: Sequence[Restriction] = (),
+        restrictions: Sequence[Restriction] = (),
         deny_tenant_data_to_compute_roles: bool = True,
         role_name: str | None = None,
         path: str | None = None,
@@ -84,7 +84,7 @@ class SessionRole(ScopedRole):
             transitive_tag_keys: Tags that may be passed on when roles are chained. Default: none may.
             other_objects: ARN patterns of further S3 objects a session may reach by grants made elsewhere. Default:
                 none; as soon as `objects` is given, everything else in S3 is denied.
-            limits: What narrows every session further. Default: nothing but its tags.
+            restrictions: What narrows every session further. Default: nothing but its tags.
             deny_tenant_data_to_compute_roles: Whether compute roles are denied the tenant tables and buckets.
                 Default: they are. Turn it off only for the first deployment, while tasks still run on old code;
                 it warns.
@@ -99,8 +99,8 @@ class SessionRole(ScopedRole):
                 undeclared transitive tag.
             QuotaExceededError: A document or the number of policies would exceed its quota.
         """
-        tables, objects, limits = as_tuple(tables), as_tuple(objects), as_tuple(limits)
-        check_kinds(minting=[minting], tables=tables, objects=objects, models=[models], limits=limits)
+        tables, objects, restrictions = as_tuple(tables), as_tuple(objects), as_tuple(restrictions)
+        check_kinds(minting=[minting], tables=tables, objects=objects, models=[models], restrictions=restrictions)
         super().__init__(scope, id)
         keys = require_policy_text(parse_tag_keys(tag_keys))
         self._transitive, self._minting = tuple(transitive_tag_keys), minting
@@ -108,7 +108,7 @@ class SessionRole(ScopedRole):
             self._context,
             keys,
             minting,
-            RestrictionSet(limits),
+            RestrictionSet(restrictions),
             models,
             TenantData.bind(self._context, keys, tables, objects),
             deny_enabled=deny_tenant_data_to_compute_roles,
@@ -261,7 +261,7 @@ class SessionRole(ScopedRole):
     def _deny_compute_roles(self, roles: Sequence[AnyRole]) -> None:
         """Put all Denies for compute roles on these roles."""
         self._access.compute_denies.add([policy_role(role) for role in roles])
-        self._roles_guard.limit([role for role in roles if isinstance(role, ScopedComputeRole)])
+        self._roles_guard.restrict([role for role in roles if isinstance(role, ScopedComputeRole)])
 
     def _trust(self, minter: iam.IRole) -> None:
         if not self._minting.compute_roles_mint:

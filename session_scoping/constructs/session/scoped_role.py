@@ -29,7 +29,7 @@ _KINDS: Mapping[str, tuple[Any, str]] = {
     "models": (Models | None, "Models.profile(...), or another of its builders"),
     "tables": (TenantTable, "a sequence of TenantTable(table, access=...)"),
     "objects": (TenantObjects, "a sequence of TenantObjects"),
-    "limits": (Restriction, "a sequence of limits, such as a WorkloadBinding or a Revocation"),
+    "restrictions": (Restriction, "a sequence of restrictions, such as a WorkloadBinding or a Revocation"),
 }
 
 

@@ -55,7 +55,7 @@ class ToolScopedRole(ScopedRole):
         models: Models | None = None,
         other_objects: Sequence[str] = (),
         name_tag: str | None = "task_id",
-        limits: Sequence[Restriction] = (),
+        restrictions: Sequence[Restriction] = (),
         role_name: str | None = None,
         path: str | None = None,
         permissions_boundary: iam.IManagedPolicy | None = None,
@@ -75,7 +75,7 @@ class ToolScopedRole(ScopedRole):
             other_objects: ARN patterns of further S3 objects, as for SessionRole. Default: none.
             name_tag: Tag whose value the role session name must equal. Default: `task_id`. None leaves the name
                 to the client: for ids that STS does not take as names (64 characters of `[A-Za-z0-9_+=,.@-]`).
-            limits: What narrows the tool's sessions beyond the session role's own limits, which hold here too.
+            restrictions: What narrows the tool's sessions further. The session role's own hold here too.
                 Default: nothing.
             role_name: Physical name. Default: CloudFormation generates one, in the session role's stack only.
             path: IAM path. Default: `/`.
@@ -87,8 +87,8 @@ class ToolScopedRole(ScopedRole):
                 here, or see the arguments' own classes.
             QuotaExceededError: A document or the number of policies would exceed its quota.
         """
-        tables, objects, limits = as_tuple(tables), as_tuple(objects), as_tuple(limits)
-        check_kinds(tables=tables, objects=objects, models=[models], limits=limits)
+        tables, objects, restrictions = as_tuple(tables), as_tuple(objects), as_tuple(restrictions)
+        check_kinds(tables=tables, objects=objects, models=[models], restrictions=restrictions)
         _check(session_role, tool, name_tag)
         _check_place(session_role, StackContext.of(scope), role_name)
         super().__init__(scope, id)
@@ -96,12 +96,10 @@ class ToolScopedRole(ScopedRole):
         data = TenantData.bind(self._context, keys, tables, objects)
         of_session = SessionAccess.of(session_role)
         check_disjoint([*of_session.data.objects, *data.objects])
-        RestrictionSet(limits).check(self, keys)
-        restrictions = RestrictionSet((of_session.restrictions, *limits))
-        self._access = SessionAccess(self._context, keys, of_session.minting, restrictions, models, data)
-        assume = merge(
-            assume_conditions(keys, self._access.path_tags, name_tag), restrictions.trust_conditions(self._context)
-        )
+        RestrictionSet(restrictions).check(self, keys)
+        both = RestrictionSet((of_session.restrictions, *restrictions))
+        self._access = SessionAccess(self._context, keys, of_session.minting, both, models, data)
+        assume = merge(assume_conditions(keys, self._access.path_tags, name_tag), both.trust_conditions(self._context))
         self._make_role(
             iam.ArnPrincipal(session_role.role_arn).with_conditions(assume),
             trusting(session_role.role_arn, assume, keys)[1:],
@@ -112,7 +110,7 @@ class ToolScopedRole(ScopedRole):
         )
         self._access.belong_to(self, self._role, ChainingGuard(self, self._own.guards, self._role, self._sizer))
         named = {TOOL_NAME_TAG: name_tag} if name_tag else {}
-        owned = {TOOL_OF: session_role.role_arn, **named, **restrictions.metadata(self._context)}
+        owned = {TOOL_OF: session_role.role_arn, **named, **both.metadata(self._context)}
         write_metadata(self._role, owned)
         self._access.declare_sharing()
         self._write(session_role, of_session, check_others(other_objects, data.objects))

@@ -69,7 +69,7 @@ def test_revoked_sessions_are_asked_about() -> None:
     """With revocations in the template, what they end is part of the matrix and expected to be denied."""
     stack = small.stack()
     small.session_role(
-        stack, limits=[Revocation.issued_before("2026-01-01T00:00:00Z"), Revocation.of_sessions(task_id="T")]
+        stack, restrictions=[Revocation.issued_before("2026-01-01T00:00:00Z"), Revocation.of_sessions(task_id="T")]
     )
     asked = [case for case in matrix(small.template(stack)) if case.title == "a revoked session"]
     assert len(asked) == 2

@@ -165,7 +165,7 @@ def test_a_role_that_may_only_query_is_asked_by_query(account: Account) -> None:
 def test_a_revoked_time_ahead_is_expected_to_deny_the_probe(account: Account) -> None:
     """The probe knows when it was minted: under a revocation that lies ahead it expects to be denied."""
     stack = small.stack()
-    small.session_role(stack, limits=[Revocation.issued_before("2999-01-01T00:00:00Z")])
+    small.session_role(stack, restrictions=[Revocation.issued_before("2999-01-01T00:00:00Z")])
     _mints(account)
     for _ in range(2):
         account.stubs["dynamodb"].add_client_error("get_item", "AccessDeniedException")
