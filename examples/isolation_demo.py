@@ -1,5 +1,5 @@
 """
-The reference agent runs two tasks of two users, held against the reference stack's policies: `make demo`.
+The reference agent runs two tasks of two users, checked against the reference stack's policies: `make demo`.
 
 Nothing leaves the machine: moto answers for AWS, and every request of boto3 is decided by the synthesized policies
 first. Each task does its own work, then tries every way in `crossings.py` to reach the other's data. Last, a hostile

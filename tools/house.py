@@ -18,7 +18,7 @@ FILE_MAX, FUNCTION_MAX, FOLDER_MAX = 300, 50, 16
 SINGLE_MIN = 40
 # What others made private and document: `typing.NamedTuple`'s method, and all properties of a CDK resource in one call.
 FOREIGN = {"_replace", "_cfn_properties"}
-# Room -> the rooms it may import from besides itself. Data flows one way: no arrow leads back.
+# Room -> the rooms it may import from, other than itself. Data flows one way: no arrow leads back.
 ROOMS: Mapping[str, frozenset[str]] = {
     "__init__": frozenset({"contract"}),
     "contract": frozenset(),

@@ -64,7 +64,7 @@ Reason = Literal[
     "NoSourceCredentials",
     "TokenChanged",
     "TokenUnreadable",
-    # Whoever was asked raised something else: your provider, or botocore.
+    # Your provider or botocore raised something else.
     "Provider",
     "Unexpected",
 ]

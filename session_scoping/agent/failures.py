@@ -121,7 +121,7 @@ def _unforeseen(reason: Reason, error: Exception, source: str) -> Failure:
 
 
 def _is_bad_endpoint(error: Exception) -> bool:
-    # botocore raises a plain ValueError for an endpoint; only its text tells it from an answer that is none.
+    # botocore raises a plain ValueError for an endpoint; only its text distinguishes it from an unreadable answer.
     return isinstance(error, ValueError) and str(error).startswith("Invalid endpoint")
 
 

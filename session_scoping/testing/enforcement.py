@@ -1,5 +1,5 @@
 """
-Holds real boto3 calls against the policies of a template, in front of a moto server.
+Checks real boto3 calls against the policies of a template, in front of a moto server.
 
 Every request is turned into the IAM requests AWS would make of it and put to `decide`; a denied one gets AWS's own
 answer and never leaves the process, and none leaves the machine. The fixture `enforced_policies` runs the server:

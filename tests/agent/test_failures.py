@@ -165,7 +165,7 @@ INVOKE_HINTS = {
 
 @pytest.mark.parametrize(("hint", "code"), [(hint, code) for hint, codes in INVOKE_HINTS.items() for code in codes])
 def test_a_code_of_lambda_has_the_broker_s_fix(hint: str, code: str) -> None:
-    """Whoever asked the broker is not sent to look at STS."""
+    """The caller of the broker is not sent to look at STS."""
     found = token_failures.of_invoke(refusal(code, 429))
     assert (found.reason, found.got) == (code, f"{code} from Lambda (HTTP 429)")
     assert hint in found.fix
@@ -243,7 +243,7 @@ BY_TYPE: dict[str, list[Exception]] = {
 
 @pytest.mark.parametrize(("reason", "error"), [(name, error) for name, errors in BY_TYPE.items() for error in errors])
 def test_what_botocore_raises_has_a_reason(reason: str, error: Exception) -> None:
-    """Each kind of failure on this side is told apart from an answer of STS, and none is quoted."""
+    """Each kind of failure on this side differs from an answer of STS, and none is quoted."""
     found = failures.describe(error, source="STS")
     assert found.reason == reason
     assert "PLANTED" not in str(found)
@@ -283,7 +283,7 @@ TOKEN_ERRORS: dict[str, list[Exception]] = {
     ("reason", "error"), [(name, error) for name, errors in TOKEN_ERRORS.items() for error in errors]
 )
 def test_what_boto3_raises_for_a_token_has_a_reason(reason: str, error: Exception) -> None:
-    """The seam for tokens tells the same kinds apart, in reasons of its own."""
+    """A token's failures have the same kinds, in reasons of their own."""
     found = token_errors.describe(error, "no token could be had")
     assert found.reason == reason
     assert found.transient == (reason in {"Timeout", "NoConnection", "ServerError", "ThrottlingException"})

@@ -125,7 +125,7 @@ def test_the_fixture_replaces_keys_and_region_and_restores_them(
 
 @pytest.mark.parametrize("leftover", ["first", "second"])
 def test_each_test_finds_an_empty_server(leftover: str, template: dict[str, Any], enforced_policies: Enforce) -> None:
-    """What the test before deployed under the same names is gone, and what it made besides."""
+    """What the test before deployed under the same names is gone, and whatever else it made."""
     policies: EnforcedPolicies = enforced_policies(template)
     assert boto3.client("s3").list_buckets()["Buckets"] == []
     boto3.client("s3").create_bucket(Bucket=leftover)

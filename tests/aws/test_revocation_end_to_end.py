@@ -51,7 +51,7 @@ def _reads(policies: EnforcedPolicies, session: boto3.Session, task: str) -> boo
 
 
 def _revoke(policies: EnforcedPolicies, *restrictions: Revocation) -> None:
-    """Deploy the same stack with revocations: sessions that exist are held against its policies from here on."""
+    """Deploy the same stack with revocations: existing sessions are checked against its policies from here on."""
     policies.estate = _enforced(*restrictions).estate
     for key, caller in policies._sessions.items():
         (role,) = (role for role in policies.estate.roles.values() if role.id == caller.role.id)

@@ -149,7 +149,7 @@ def test_a_trust_policy_may_have_2048_characters(left: int, refused: bool) -> No
 
 
 def test_a_role_is_given_ten_policies() -> None:
-    """IAM attaches ten, whoever attaches them."""
+    """IAM attaches ten, by whichever construct."""
     role = stacks.role(stacks.stack())
     for _ in range(10):
         count_attached([role])

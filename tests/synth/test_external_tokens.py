@@ -35,7 +35,7 @@ REQUESTS: dict[str, tuple[dict[str, Any], bool]] = {
     "both audiences": ({"sts:IdentityTokenAudience": list(AUDIENCES)}, True),
     "a shorter token": ({"sts:DurationSeconds": "60"}, True),
     "another audience": ({"sts:IdentityTokenAudience": ["https://evil.example.com"]}, False),
-    "another audience beside": ({"sts:IdentityTokenAudience": [AUDIENCES[0], "https://evil.example.com"]}, False),
+    "another audience as well": ({"sts:IdentityTokenAudience": [AUDIENCES[0], "https://evil.example.com"]}, False),
     "an audience named alike": ({"sts:IdentityTokenAudience": [f"{AUDIENCES[0]}.evil.com"]}, False),
     "no audience": ({"sts:IdentityTokenAudience": None}, False),
     "a longer token": ({"sts:DurationSeconds": "301"}, False),

@@ -49,7 +49,7 @@ def world(tools_template: dict[str, Any]) -> World:
 
 @pytest.mark.parametrize("variant", ["deployed", "broad allow"])
 def test_a_tool_is_reached_by_a_session_of_the_same_task_only(world: World, variant: str) -> None:
-    """Own tags under the own name are let in; another task, name, tag, role or source identity is not."""
+    """Own tags under the own name are admitted; another task, name, tag, role or source identity is not."""
     cases = list(becoming_cases(world))
     assert sum(case.allowed for case in cases) == 3
     assert len(cases) > 40

@@ -40,7 +40,7 @@ def bound(scope: cdk.Stack, binding: WorkloadBinding, **options: Any) -> Session
 
 @pytest.mark.parametrize("flags", stacks.FLAG_SETS)
 def test_every_trust_statement_demands_the_vpc_and_its_region(flags: str) -> None:
-    """Beside the tags, each statement asks where STS is called from; a missing key admits nobody."""
+    """In addition to the tags, each statement asks where STS is called from; a missing key admits nobody."""
     stack = stacks.stack(flags)
     bound(stack, WorkloadBinding(vpc="vpc-1"))
     statements = stacks.trust(stacks.template(stack), "SessionRole")
@@ -161,7 +161,7 @@ def test_missing_endpoints_fail_synth_by_name() -> None:
 
 @pytest.mark.parametrize("missing", ["sts", "s3", "dynamodb", "bedrock-runtime"])
 def test_each_service_a_session_calls_needs_its_endpoint(missing: str) -> None:
-    """Sessions come from STS and use the three others, so no endpoint can stand in for another one."""
+    """Sessions come from STS and use the three others, so no endpoint can replace another one."""
     stack = stacks.stack()
     there = {"sts", "s3", "dynamodb", "bedrock-runtime"} - {missing}
     bound(stack, WorkloadBinding(vpc=network(stack, *sorted(there))), **everything_used(stack))

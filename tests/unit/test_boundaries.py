@@ -52,7 +52,7 @@ LIMITS: dict[str, tuple[Make, int, int]] = {
     # STS API_AssumeRole.
     "characters of a role session name": (lambda n: check_session_name("n" * n), 2, 64),
     "characters of a source identity": (lambda n: check_source_identity("n" * n), 2, 64),
-    "characters of a tenant beside the shortest session": (lambda n: SourceIdentity("t" * n, "s"), 1, 56),
+    "characters of a tenant with the shortest session": (lambda n: SourceIdentity("t" * n, "s"), 1, 56),
     "characters of a tenant": (lambda n: check_tenant("t" * n), 1, 56),
     # IAM reference-arns and CreateRole.
     "characters of a role's name": (lambda n: role("r" * n), 1, 64),

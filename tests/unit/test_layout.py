@@ -1,4 +1,4 @@
-"""Key formats as plain data: which tags tell tasks apart, what is shared on purpose, and how a format is filled."""
+"""Key formats as plain data: which tags distinguish tasks, what is shared on purpose, and how a format is filled."""
 
 import pytest
 

@@ -96,7 +96,7 @@ SAID: dict[str, tuple[Callable[[], object], str]] = {
 
 @pytest.mark.parametrize("name", SAID)
 def test_a_message_tells_two_mistakes_apart(name: str) -> None:
-    """Two mistakes behind one check are told apart by what was got, or by the fix."""
+    """Two mistakes behind one check differ by what was got, or by the fix."""
     make, said = SAID[name]
     with pytest.raises(InvalidInputError, match=said):
         make()

@@ -48,7 +48,7 @@ class TaskSession:
         session_policy: JSON that narrows the session below the role's policies, up to 2,048 characters.
             Default: none. Not with `credentials`: the minter narrows.
         source_identity: What CloudTrail shows for every call of this session and of sessions chained from it, 2 to
-            64 characters; sent with every AssumeRole, since STS lets nobody change it afterwards. Needs
+            64 characters; sent with every AssumeRole, since STS allows no later change. Needs
             `sts:SetSourceIdentity` in the compute role's policy and in the role's trust. Default: none. Not with
             `credentials`: the minter sets it.
         region_name: Default Region of the clients and of STS. Default: AWS_DEFAULT_REGION,
@@ -132,7 +132,7 @@ class TaskSession:
             broker: Name or ARN of the credential broker's function, invoked by the compute role. Default:
                 AGENT_CREDENTIAL_BROKER; where that is absent too, the token is shown to STS as a web identity.
             role_arn: The session role. Default: AGENT_SESSION_ROLE_ARN. With a broker it may be absent: then the
-                role is the one the first answer names, and `verify()` holds GetCallerIdentity against that.
+                role is the one the first answer names, and `verify()` compares GetCallerIdentity with that.
             duration_seconds: How long a web identity session lasts, 900 to 43,200 and at most the role's
                 MaxSessionDuration; never longer than the token, rounded up to 900. A broker gives one hour at most.
                 Default: 3600.
@@ -236,7 +236,7 @@ class TaskSession:
         Prove that the session is the task's own: call this once, before the task starts.
 
         Assumes the role (unless that has happened), then asks GetCallerIdentity with the result. It does not
-        prove which tags the session carries, which AWS tells nobody: the role's trust policy demands them.
+        prove which tags the session carries, which AWS does not say: the role's trust policy demands them.
 
         Args:
             patience_seconds: How long to go on while STS throttles or cannot be reached, for either call, at 30

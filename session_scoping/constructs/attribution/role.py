@@ -53,8 +53,8 @@ class SessionBrokerRole(ScopedRole):
 
     NOT PROTECTED: a caller may name any session of its own tenant. The identity says which session acted if the
     callers are honest, and which tenant's callers did in any case. It knows no session role: what somebody allows it
-    of task data it reaches, until `SessionRole.deny_tenant_data_to` puts the Denies on it. Whoever may overwrite its
-    SSM parameter can name another role there; the callers' own permission names the right one.
+    of task data it reaches, until `SessionRole.deny_tenant_data_to` puts the Denies on it. A principal that may
+    overwrite its SSM parameter can name another role there; the callers' own permission names the right one.
     """
 
     _wildcard_reason = "A model's Regions are fenced by its inference profile; nothing else has a wildcard."

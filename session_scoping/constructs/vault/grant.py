@@ -39,7 +39,7 @@ class TokenVaultGrant(Construct):
     NOT PROTECTED: the guards stand on this role only; a `bedrock-agentcore:*` on another compute or tool role
     reaches every user's tokens. IAM cannot distinguish the flows (GetResourceOauth2Token has no condition keys), so a
     role with two flows may use either with every provider here; which scopes are asked for is not limited either.
-    Whoever holds a workload access token speaks for its user until it ends. Not run against AWS: see
+    A holder of a workload access token acts for its user until it ends. Not run against AWS: see
     docs/token-vault.md.
     """
 

@@ -125,7 +125,7 @@ def test_a_request_without_a_token_is_malformed(event: object, broker: Broker, a
 
 
 def test_a_request_with_more_than_a_token_is_malformed(broker: Broker, token: str) -> None:
-    """Nothing beside the token can steer the broker: no role, no tags, no duration."""
+    """Nothing but the token can steer the broker: no role, no tags, no duration."""
     assert code(broker({"token": token, "RoleArn": "arn:aws:iam::1:role/x"})) == "TokenMalformed"
 
 

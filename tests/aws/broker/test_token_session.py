@@ -166,7 +166,7 @@ def test_undeclared_tags_are_refused_before_any_call(
 def test_without_the_role_the_first_answer_names_it(
     brokered: Make, aws: StandInAws, sts: StandInSts, now: MovableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A container that is not told the role proves it against what the broker said, which never changes."""
+    """A container that does not know the role compares it with what the broker said, which never changes."""
     monkeypatch.delenv("AGENT_SESSION_ROLE_ARN")
     session = brokered()
     assert session.verify().arn == ARN
@@ -192,7 +192,7 @@ def test_each_refusal_is_a_reason_of_its_own(code: RefusalCode, brokered: Make, 
 
 
 def test_codes_reasons_and_retries_agree() -> None:
-    """The two halves cannot drift apart: every code has a failure of its own name and of its own kind."""
+    """The two halves agree: every code has a failure of its own name and of its own kind."""
     assert {code: failure.reason for code, failure in REFUSALS.items()} == {
         code: code for code in get_args(RefusalCode)
     }
@@ -233,7 +233,7 @@ WIRES: dict[str, tuple[Wire, str, bool]] = {
 
 @pytest.mark.parametrize("name", WIRES)
 def test_a_fault_on_the_way_to_the_broker_has_a_reason(name: str, brokered: Make, aws: StandInAws) -> None:
-    """Throttling, a crash and nonsense are told apart, nothing is quoted, and each attempt is one request."""
+    """Throttling, a crash and nonsense are different reasons, nothing is quoted, and each attempt is one request."""
     wire, reason, transient = WIRES[name]
     session = brokered()
     aws.behave = lambda call: wire if call.action == "lambda:Invoke" else None

@@ -45,7 +45,7 @@ def test_the_independent_simulator_agrees_with_every_expectation(context: dict[s
 
 
 def test_the_matrix_asks_for_what_is_granted_and_for_each_near_miss(template: Template) -> None:
-    """Own requests are expected to pass, and everything beside them to be denied."""
+    """Own requests are expected to pass, and all other requests to be denied."""
     found = {(case.title, case.expected) for case in matrix(template)}
     assert found == {
         (OWN, True),
@@ -238,7 +238,7 @@ def test_what_aws_leaves_out_is_no_answer(template: Template, results: Any) -> N
 
 
 def test_condition_keys_aws_missed_are_named(template: Template) -> None:
-    """A missing key is shown beside the answer it may have cost."""
+    """A missing key is shown with the answer it may have changed."""
     case = next(case for case in matrix(template) if case.title == OWN)
     answer = result(case, "implicitDeny")
     answer["ResourceSpecificResults"][0]["MissingContextValues"] = ["aws:SourceVpc"]
