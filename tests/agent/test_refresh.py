@@ -101,7 +101,7 @@ def test_a_fault_at_first_use_raises_and_asks_once(
 def test_a_fault_is_tolerated_until_a_minute_before_expiry(
     fault: str, session: TaskSession, sts: StandInSts, clock: MovableClock
 ) -> None:
-    """The present set signs up to 60 seconds before its end; then every call raises; there is a pause between attempts."""
+    """The present set signs up to 60 seconds before its end; then every call raises; attempts have a gap."""
     first = key_of(session)
     reply = FAULTS[fault][0]
     # An expiry that is wrong at noon may be right later: keep it wrong at every hour.

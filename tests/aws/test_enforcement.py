@@ -15,8 +15,7 @@ from botocore.config import Config
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.testing.enforcement import Enforce, EnforcedPolicies
 from session_scoping.testing.moto_server import empty, moto_server, refuse_aws
-from tests.support import ROOT
-from tests.support import stacks as small
+from tests.support import ROOT, stacks
 
 pytest_plugins = ["session_scoping.testing.enforcement"]
 
@@ -43,9 +42,9 @@ REAL = {"AWS_ACCESS_KEY_ID": "AKIAREAL", "AWS_SECRET_ACCESS_KEY": "real", "AWS_S
 @pytest.fixture(scope="module")
 def template() -> dict[str, Any]:
     """A stack with one table."""
-    stack = small.stack()
-    small.session_role(stack)
-    return small.template(stack)
+    stack = stacks.stack()
+    stacks.session_role(stack)
+    return stacks.template(stack)
 
 
 def documented() -> str:

@@ -12,7 +12,7 @@ from examples import isolation_demo as demo
 from session_scoping import Revocation
 from session_scoping.testing.enforcement import EnforcedPolicies
 from session_scoping.testing.moto_server import settings
-from tests.support import stacks as small
+from tests.support import stacks
 
 ROLE = {"user_id": "u1", "repo": "org/name"}
 
@@ -25,9 +25,9 @@ def owner(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _enforced(*restrictions: Revocation) -> EnforcedPolicies:
-    stack = small.stack()
-    small.session_role(stack, restrictions=restrictions)
-    return EnforcedPolicies(small.template(stack), region=demo.REGION)
+    stack = stacks.stack()
+    stacks.session_role(stack, restrictions=restrictions)
+    return EnforcedPolicies(stacks.template(stack), region=demo.REGION)
 
 
 def _mint(policies: EnforcedPolicies, task: str) -> boto3.Session:

@@ -1,4 +1,4 @@
-"""An independent simulator decides what a token vault grant allows, with and without guards, and under a broad Allow."""
+"""An independent simulator decides what a token vault grant allows, with and without guards and a broad Allow."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -204,7 +204,7 @@ def test_data_of_the_tool_alone_is_denied_to_compute_roles() -> None:
 
 
 def test_the_name_may_be_left_to_the_client() -> None:
-    """name_tag=None drops the condition on the name and the promise, and nothing else."""
+    """name_tag=None drops the condition on the name and the Metadata, and nothing else."""
     stack = stacks.stack()
     with_tool(stack, name_tag=None)
     template = stacks.template(stack)
@@ -217,7 +217,7 @@ def test_the_name_may_be_left_to_the_client() -> None:
 class _OneVpc(Restriction):
     __hash__ = None  # type: ignore[assignment]  # as for a restriction that holds a mapping
 
-    def trust_conditions(self, site: StackContext) -> Conditions:  # noqa: ARG002 - the base class's signature
+    def trust_conditions(self, context: StackContext) -> Conditions:  # noqa: ARG002 - the base class's signature
         return {"StringEqualsIfExists": {"aws:SourceVpc": "vpc-1"}}
 
 

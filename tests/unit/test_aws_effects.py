@@ -178,7 +178,7 @@ def test_an_action_tells_its_level_and_resource_types() -> None:
 
 
 def test_a_resource_type_is_of_the_service_in_its_arn() -> None:
-    """STS names IAM's roles, and Systems Manager EC2's instances: one resource has one kind for every service that acts on it."""
+    """STS names IAM's roles, and Systems Manager EC2's instances: one resource has one kind for each service."""
     assert "iam:role" in {item.kind for item in resource_types("sts")} & {item.kind for item in resource_types("iam")}
     arns = {item.kind: item.arn for item in resource_types("ssm")}
     assert arns["ec2:instance"] == "arn:${Partition}:ec2:${Region}:${Account}:instance/${InstanceId}"

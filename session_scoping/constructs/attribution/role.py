@@ -57,7 +57,7 @@ class SessionBrokerRole(ScopedRole):
     overwrite its SSM parameter can name another role there; the callers' own permission names the right one.
     """
 
-    _wildcard_reason = "A model's Regions are fenced by its inference profile; nothing else has a wildcard."
+    _wildcard_reason = "A model's Regions are limited by its inference profile; nothing else has a wildcard."
 
     def __init__(
         self,

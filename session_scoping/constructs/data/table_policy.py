@@ -67,7 +67,7 @@ class TenantTablePolicy(Construct):
         self._context = StackContext.of(scope)
         self._sizer = PolicySizer.at(self._context)
         self._data = TenantData.bind(self._context, keys, tables)
-        self._data.teach(self._sizer)
+        self._data.register_names(self._sizer)
         self._used_tags = tuple(key for key in keys if any(key in table.key_format.tags for table in self._data.tables))
         self._policies = GuardedPolicies(self, self._context, self._sizer)
         denied = [*self._data.untagged_guards(), *self._data.guards()]
@@ -115,7 +115,7 @@ class TenantTablePolicy(Construct):
             require_changeable(target, self._context)
             claimed: list[TenantData] = vars(target).setdefault(_CLAIMED, [])
             for data in claimed:
-                data.check_apart_from(self._data)
+                data.check_distinct_from(self._data)
             claimed.append(self._data)
             cdk.Validations.of(self).add_warning(
                 _WARN_FOREIGN_TRUST,

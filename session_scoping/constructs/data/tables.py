@@ -12,7 +12,7 @@ from constructs import IConstruct
 from session_scoping.constructs.cdk.documents import Section
 from session_scoping.constructs.cdk.stack_context import StackContext, asked_once, has_wildcard, is_token, properties_of
 from session_scoping.constructs.cdk.statements import Conditions, Statement, allow, alnum, deny
-from session_scoping.constructs.data.access import TABLE_ACCESS, actions_for, demand, words
+from session_scoping.constructs.data.access import TABLE_ACCESS, actions_for, as_words, require_attribute
 from session_scoping.contract.arns import Arn, field_of
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.key_formats import TASK_LEADING_KEY, KeyFormat
@@ -42,8 +42,10 @@ class TenantTable:
     encryption_key: cdk.aws_kms.IKey | None = None
 
     def __post_init__(self) -> None:
-        demand(self.table, "table_arn", what="a tenant table", example='Table.from_table_name(self, "Tasks", "tasks")')
-        object.__setattr__(self, "access", words(self.access, "access"))
+        require_attribute(
+            self.table, "table_arn", what="a tenant table", example='Table.from_table_name(self, "Tasks", "tasks")'
+        )
+        object.__setattr__(self, "access", as_words(self.access, "access"))
 
     def bind(self, context: StackContext, tag_keys: Sequence[str]) -> BoundTable:
         """
@@ -289,11 +291,9 @@ def _below(tables: Iterable[BoundTable]) -> dict[str, list[str]]:
     return {"Action": ["dynamodb:*"], "Resource": [f"{table.every_region_arn}/*" for table in tables]}
 
 
-def _grouped(
-    tables: Iterable[BoundTable], key: Callable[[BoundTable], _Key]
-) -> Iterable[tuple[_Key, list[BoundTable]]]:
+def _grouped(tables: Iterable[BoundTable], by: Callable[[BoundTable], _Key]) -> list[tuple[_Key, list[BoundTable]]]:
     """Group the tables, in order of first appearance."""
     groups: dict[_Key, list[BoundTable]] = {}
     for table in tables:
-        groups.setdefault(key(table), []).append(table)
-    return groups.items()
+        groups.setdefault(by(table), []).append(table)
+    return [*groups.items()]

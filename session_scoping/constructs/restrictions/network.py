@@ -105,8 +105,9 @@ def _missing_errors(restricted: RestrictedRole, vpc: cdk.aws_ec2.Vpc, missing: l
         calls = "; ".join(f"vpc.{_ADD_ENDPOINT[name]}" for name in missing)
         yield (
             f"role `{restricted.owner.node.path}` is bound to VPC `{vpc.node.path}`, which lacks endpoints: got "
-            f"none for {', '.join(missing)}, expected one for each service a session calls; a request that passes "
-            f"none carries no aws:SourceVpc and is denied; fix: {calls}, or endpoints_elsewhere where another app makes them"
+            f"none for {', '.join(missing)}, expected one for each service a session calls; a request that "
+            "passes none carries no aws:SourceVpc and is denied; "
+            f"fix: {calls}, or endpoints_elsewhere where another app makes them"
         )
 
 

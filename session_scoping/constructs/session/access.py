@@ -98,7 +98,7 @@ class SessionAccess:
         Raises:
             InvalidInputError: The role reaches one already: two guards would deny each other's actions.
         """
-        self.data.check_apart_from(data)
+        self.data.check_distinct_from(data)
         self.data = self.data.joined(data)
         self.declare_sharing()
 

@@ -155,7 +155,7 @@ class SessionRole(ScopedRole):
         self._context.resolve([*known, *data.measurable(), *minter_arns])
         resolved = [self._context.resolved_value(arn) for arn in minter_arns]
         self._check_trust_size(document_of(self._trust_statements.statements(resolved)))
-        data.teach(self._sizer)
+        data.register_names(self._sizer)
         self._write_own(denied, allowed)
         if self._minters:
             self._mint.write(mint, self._minters)

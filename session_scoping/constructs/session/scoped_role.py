@@ -21,7 +21,7 @@ from session_scoping.contract.errors import InvalidInputError
 
 WILDCARD_REASON = (
     "The wildcard follows the session's own tags and a delimiter, so it covers one session's objects; a model's "
-    "Regions are fenced by its inference profile."
+    "Regions are limited by its inference profile."
 )
 
 _KINDS: Mapping[str, tuple[Any, str]] = {

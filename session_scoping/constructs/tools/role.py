@@ -125,8 +125,8 @@ class ToolScopedRole(ScopedRole):
         become = allow("BecomeTool", ONWARD_ACTIONS, [self._role_arn], tags_present(self.tag_keys))
         chain = [Section.whole(become)]
         self._context.resolve([*tokens_in([*denied, *allowed, *chain]), *data.measurable()])
-        of_session.data.teach(self._sizer)
-        data.teach(self._sizer)
+        of_session.data.register_names(self._sizer)
+        data.register_names(self._sizer)
         self._write_own(denied, allowed)
         self._series("Chain").write(chain, [session_role.role])
         new = data.without(of_session.data)
