@@ -116,7 +116,7 @@ class EnforcedPolicies:
     @contextmanager
     def as_role(self, logical_id: str) -> Iterator[None]:
         """
-        Hold requests with ambient keys against a role's policies, as on a compute that runs under it.
+        Check requests with ambient keys against a role's policies, as on a compute that runs under it.
 
         Raises:
             InvalidInputError: `logical_id` names no role, or more than one.

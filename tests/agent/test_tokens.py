@@ -152,7 +152,7 @@ def test_an_api_key_comes_the_same_way(identity: StandInIdentity, task: TaskSess
 
 
 def test_requests_and_answers_have_botocores_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stubber holds every request and answer against the service's own model."""
+    """Stubber checks every request and answer with the service's own model."""
     client = boto3.client("bedrock-agentcore", region_name="us-east-1")
 
     class Session:

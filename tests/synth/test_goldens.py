@@ -104,7 +104,7 @@ def changed(template: dict[str, Any], usual: dict[str, Any]) -> dict[str, Any]:
 
 
 def readable(value: Any) -> Any:
-    """Return the value with documents as statements, and intrinsic functions as text: `{Table.Arn}`, `{AWS::Region}`."""
+    """Return the value with documents as statements and intrinsic functions as text: `{Table.Arn}`, `{AWS::Region}`."""
     match value:
         case {"Version": "2012-10-17", "Statement": [*statements]} if len(value) == 2:
             return readable(statements)

@@ -362,7 +362,7 @@ def _statement(principal: iam.IPrincipal, action: str, conditions: dict[str, Any
 def test_a_colleagues_statement_on_the_trust_fails_the_synth(
     mode: str, action: str, conditions: dict[str, Any] | None
 ) -> None:
-    """Whomever else the trust policy admits, with our own conditions or without: the finished tree is refused."""
+    """A trust policy that admits anybody else, with our own conditions or without, fails the synth."""
     stack = stacks.stack()
     session = stacks.session_role(stack, minting=_minting(stack, mode))
     policy = session.role.assume_role_policy
