@@ -137,7 +137,7 @@ UNKNOWN = {
 
 
 @pytest.mark.parametrize("case", UNKNOWN)
-def test_what_cannot_be_told_is_a_problem(case: str, tmp_path: Path) -> None:
+def test_what_the_source_does_not_show_is_a_problem(case: str, tmp_path: Path) -> None:
     """A service or session that the source does not settle is reported, not passed over."""
     problems = of(tmp_path, UNKNOWN[case]).problems
     assert problems

@@ -114,7 +114,7 @@ def test_ecs_role_starts_empty_and_exec_is_opt_in() -> None:
 
 
 @pytest.mark.parametrize("backend", [ComputeBackend.AGENTCORE, ComputeBackend.ECS, ComputeBackend.LAMBDA])
-def test_backends_get_the_same_permissions_beside_their_baseline(backend: ComputeBackend) -> None:
+def test_backends_get_the_same_permissions_on_top_of_their_baseline(backend: ComputeBackend) -> None:
     """Secret, logs, memory and models are the same statements on every backend."""
     stack = stacks.stack()
     key = kms.Key(stack, "Key")

@@ -32,7 +32,7 @@ def test_a_session_reaches_its_own_data_and_no_near_miss(compute_template: dict[
     assert failures(world, cases, [variant]) == []
 
 
-def test_sessions_are_the_same_whoever_mints_them(
+def test_sessions_are_the_same_in_every_mode_of_minting(
     compute_template: dict[str, Any], orchestrator_template: dict[str, Any]
 ) -> None:
     """The two minting modes differ in who is trusted, not in what a session reaches."""

@@ -73,7 +73,7 @@ def test_tokens_are_for_the_named_audiences_and_a_short_time(world: World, varia
 
 
 @pytest.mark.parametrize("action", ["sts:TagGetWebIdentityToken", "sts:GetFederationToken", "sts:GetSessionToken"])
-def test_nothing_beside_tokens_is_opened(world: World, action: str) -> None:
+def test_nothing_but_tokens_is_allowed(world: World, action: str) -> None:
     """Claims of the caller's own, and the other ways to credentials, stay denied under a broad Allow."""
     role = world.role("SessionRole")
     context = {**{f"aws:PrincipalTag/{key}": value for key, value in TAGS.items()}, **RIGHT}

@@ -100,7 +100,7 @@ def test_two_tags_in_one_revocation_leave_the_trust_as_it_is() -> None:
     assert "StringNotEquals" not in statement["Condition"]
 
 
-def test_the_promise_of_every_revocation_is_written_down() -> None:
+def test_every_revocation_is_in_the_metadata() -> None:
     """Metadata holds each revocation, and reads back as the same one."""
     revocations = [Revocation.issued_before(WHEN), Revocation.of_sessions(task_id="T1")]
     stack = stacks.stack()

@@ -171,7 +171,7 @@ def _deny(action: Any, resource: Any, condition: dict[str, Any] | None = None) -
     return {**statement, "Condition": condition} if condition else statement
 
 
-def test_allows_and_denies_stand_in_documents_of_their_own(full: dict[str, Any]) -> None:
+def test_allows_and_denies_are_in_documents_of_their_own(full: dict[str, Any]) -> None:
     """NIST's full-access rule reads a document as text, so a Deny on `*` must not share one with an Allow."""
     for resource in full["Resources"].values():
         if resource["Type"] == "AWS::IAM::ManagedPolicy":

@@ -413,7 +413,7 @@ def test_a_binding_and_a_credential_broker_exclude_each_other() -> None:
 
 
 @pytest.mark.parametrize("flags", tuple(stacks.FLAG_SETS))
-def test_broker_compute_data_and_session_role_stand_in_four_stacks(flags: str) -> None:
+def test_broker_compute_data_and_session_role_may_be_in_four_stacks(flags: str) -> None:
     """The session role's stack depends on the others and none on it, once the role has a name."""
     app = stacks.new_app(flags)
     data, compute, tokens, session = (cdk.Stack(app, id_) for id_ in ("Data", "Compute", "Tokens", "Session"))
@@ -444,7 +444,7 @@ def test_a_broker_in_another_stack_needs_a_named_session_role() -> None:
 
 
 @pytest.mark.parametrize("partition", tuple(stacks.REGIONS))
-def test_a_broker_stands_in_every_partition(partition: str) -> None:
+def test_a_broker_may_be_in_every_partition(partition: str) -> None:
     """Concrete environments of all three partitions, in a Stage, synthesize, and no ARN names another partition."""
     app = stacks.new_app()
     stage = cdk.Stage(app, "Prod", env=stacks.environment(partition))

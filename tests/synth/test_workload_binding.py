@@ -85,7 +85,7 @@ def test_a_pin_denies_other_addresses_and_a_missing_pin() -> None:
     }
 
 
-def test_the_role_says_what_it_promises() -> None:
+def test_the_role_says_what_it_is_bound_to() -> None:
     """The verifier reads VPC, Region and pin from the role's Metadata."""
     stack = stacks.stack()
     bound(stack, WorkloadBinding(vpc="vpc-1", task_ip=True), tag_keys=["task_id", "task_ip"])

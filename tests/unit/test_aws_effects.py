@@ -167,7 +167,7 @@ def test_names_ignore_case() -> None:
     assert [item.name for item in matching("DynamoDB:getitem")] == ["dynamodb:GetItem"]
 
 
-def test_an_action_tells_its_level_and_resource_types() -> None:
+def test_an_action_has_its_level_and_resource_types() -> None:
     """A query reads a table and may name an index."""
     query = action("dynamodb:Query")
     assert query is not None

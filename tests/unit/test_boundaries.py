@@ -105,7 +105,7 @@ def test_the_longest_token_sts_takes_is_written_and_read() -> None:
         UnverifiedToken.parse(f"{longest}A")
 
 
-def test_a_task_lasts_eight_hours_unless_it_is_told_otherwise() -> None:
+def test_a_task_lasts_eight_hours_by_default() -> None:
     """The default is AgentCore's longest session, and both clocks of a token start when it is issued."""
     assert TOKEN.expires_at - TOKEN.issued_at == 8 * 3600
     assert TOKEN.not_before == TOKEN.issued_at

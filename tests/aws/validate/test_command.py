@@ -244,7 +244,7 @@ def test_condition_keys_aws_missed_are_named(template: Template) -> None:
     assert _ask_one(template, {"EvaluationResults": [answer]}).note == "AWS missed aws:SourceVpc"
 
 
-def test_a_boundary_is_sent_beside_the_policies() -> None:
+def test_a_boundary_is_sent_with_the_policies() -> None:
     """A permissions boundary in the template takes part in the simulation."""
     from aws_cdk import aws_iam as iam
 
