@@ -32,6 +32,7 @@ from reference.session_broker import add_session_broker
 from reference.switches import revocations, switch
 from reference.token_vault import add_token_vault
 from session_scoping import (
+    DEFAULT_TAG_KEYS,
     ComputeBackend,
     Models,
     ScopedComputeRole,
@@ -41,7 +42,6 @@ from session_scoping import (
     ToolScopedRole,
     WorkloadBinding,
 )
-from session_scoping.contract.tags import DEFAULT_TAG_KEYS
 
 STACK_NAME = "SessionScopingReference"
 
@@ -74,7 +74,7 @@ class ReferenceStack(DataStack):
             ],
             models=self.models,
             transitive_tag_keys=DEFAULT_TAG_KEYS if tools else (),
-            limits=[*binding, *revocations(self)],
+            restrictions=[*binding, *revocations(self)],
             deny_tenant_data_to_compute_roles=switch(self, "tenantDataDeny", ("on", "off")) == "on",
         )
         cdk.CfnOutput(self, "SessionRoleArn", value=self.session_role.role_arn)

@@ -96,8 +96,8 @@ def short(value: Any, types: dict[str, str]) -> Any:
 def most() -> Table:
     """Find the largest numbers that fit."""
     searches: tuple[tuple[str, int, Callable[[int], bool]], ...] = (
-        ("models beside 4 tables", MODELS_TARGET, lambda count: attachments(4, count) is not None),
-        ("tables beside 5 models", TABLES_TARGET, lambda count: attachments(count, 5) is not None),
+        ("models with 4 tables", MODELS_TARGET, lambda count: attachments(4, count) is not None),
+        ("tables with 5 models", TABLES_TARGET, lambda count: attachments(count, 5) is not None),
         ("tables and as many models", 0, lambda count: attachments(count, count) is not None),
     )
     found = [(what, largest(fits), target) for what, target, fits in searches]

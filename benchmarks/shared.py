@@ -22,7 +22,7 @@ CONTEXT = json.loads((Path(__file__).parent.parent / "cdk.json").read_text())["c
 
 
 def new_app(folder: str | None = None) -> cdk.App:
-    """Return an app with the reference app's feature flags; it writes where the CDK is told to, by default."""
+    """Return an app with the reference app's feature flags; it writes where the CDK does by default."""
     return cdk.App(context=CONTEXT, analytics_reporting=False, outdir=folder)
 
 
@@ -30,7 +30,7 @@ class Platform(DataStack):
     """
     The reference stack without its roles, or the small one: tables and buckets alone.
 
-    What compute roles name beside data is imported where it is made: the small app loads none of it.
+    What compute roles name in addition to data is imported where it is made: the small app loads none of it.
     """
 
     def __init__(self, scope: Construct, id: str, *, small: bool = False) -> None:

@@ -100,10 +100,10 @@ def ecs(names: Names) -> list[Statement]:
 
 
 def _model_statements(names: Names, tagged: dict[str, Any]) -> list[Statement]:
-    fence = {"StringEquals": {"bedrock:InferenceProfileArn": names.profiles}}
+    profiled = {"StringEquals": {"bedrock:InferenceProfileArn": names.profiles}}
     return [
         _allow("InvokeProfiles", INVOKE, names.profiles, tagged),
-        _allow("InvokeModelsThroughProfiles", INVOKE, names.models, {**fence, **tagged}),
+        _allow("InvokeModelsThroughProfiles", INVOKE, names.models, {**profiled, **tagged}),
     ]
 
 

@@ -81,13 +81,13 @@ def _role(index: int, tables: list[str]) -> dict[str, Any]:
     ]
     denies.append({"Effect": "Deny", "Action": "s3:*", "NotResource": objects})
     service = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ecs-tasks.amazonaws.com"}}
-    fence = [{"Effect": "Deny", "Action": "dynamodb:*", "Resource": arns}]
+    deny = [{"Effect": "Deny", "Action": "dynamodb:*", "Resource": arns}]
     return {
         f"Compute{index}X": {
             "Type": "AWS::IAM::Role",
             "Properties": {
                 "AssumeRolePolicyDocument": _document([service]),
-                "Policies": [{"PolicyName": "fence", "PolicyDocument": _document(fence)}],
+                "Policies": [{"PolicyName": "deny", "PolicyDocument": _document(deny)}],
             },
         },
         f"Session{index}X": {

@@ -6,8 +6,7 @@ from typing import Any
 
 import boto3
 
-from session_scoping.contract.key_formats import ARTIFACT_PREFIX, ATTACHMENT_PREFIX, TRACE_OBJECT, KeyFormat
-from session_scoping.contract.tags import SessionTags
+from session_scoping import ARTIFACT_PREFIX, ATTACHMENT_PREFIX, TRACE_OBJECT, KeyFormat, SessionTags
 
 SORT_KEYS = {"TaskTable": None, "TaskEventsTable": "event_id", "TaskApprovalsTable": "request_id",
              "TaskNudgesTable": "nudge_id"}  # fmt: skip

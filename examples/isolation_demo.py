@@ -1,5 +1,5 @@
 """
-The reference agent runs two tasks of two users, held against the reference stack's policies: `make demo`.
+The reference agent runs two tasks of two users, checked against the reference stack's policies: `make demo`.
 
 Nothing leaves the machine: moto answers for AWS, and every request of boto3 is decided by the synthesized policies
 first. Each task does its own work, then tries every way in `crossings.py` to reach the other's data. Last, a hostile
@@ -21,8 +21,8 @@ from botocore.exceptions import ClientError
 from examples import hostile_process
 from examples.crossings import BUCKETS, SORT_KEYS, Crossing, crossings, object_keys, row_key
 from examples.reference_agent.__main__ import main as agent
+from session_scoping import SessionTags
 from session_scoping.agent import write_task_file
-from session_scoping.contract.tags import SessionTags
 from session_scoping.testing.enforcement import EnforcedPolicies
 from session_scoping.testing.moto_server import moto_server, settings
 

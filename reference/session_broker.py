@@ -9,7 +9,7 @@ from session_scoping import Models, Revocation, SessionBrokerRole, WorkloadBindi
 
 
 def add_session_broker(
-    scope: Construct, tenant: str, models: Models, limits: Sequence[WorkloadBinding | Revocation]
+    scope: Construct, tenant: str, models: Models, restrictions: Sequence[WorkloadBinding | Revocation]
 ) -> SessionBrokerRole:
     """Make the tenant's role, and the dispatcher that assumes it once for each session."""
     dispatcher = iam.Role(
@@ -18,4 +18,6 @@ def add_session_broker(
         assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
         description="Assumes a session of the tenant with a source identity",
     )
-    return SessionBrokerRole(scope, "SessionBroker", tenant=tenant, callers=[dispatcher], models=models, limits=limits)
+    return SessionBrokerRole(
+        scope, "SessionBroker", tenant=tenant, callers=[dispatcher], models=models, restrictions=restrictions
+    )

@@ -36,9 +36,14 @@ if TYPE_CHECKING:
     from session_scoping.contract.errors import MissingExtraError as MissingExtraError
     from session_scoping.contract.errors import QuotaExceededError as QuotaExceededError
     from session_scoping.contract.errors import SessionScopingError as SessionScopingError
+    from session_scoping.contract.key_formats import ARTIFACT_PREFIX as ARTIFACT_PREFIX
+    from session_scoping.contract.key_formats import ATTACHMENT_PREFIX as ATTACHMENT_PREFIX
+    from session_scoping.contract.key_formats import TRACE_OBJECT as TRACE_OBJECT
     from session_scoping.contract.key_formats import KeyFormat as KeyFormat
     from session_scoping.contract.source_identity import SourceIdentity as SourceIdentity
+    from session_scoping.contract.tags import DEFAULT_TAG_KEYS as DEFAULT_TAG_KEYS
     from session_scoping.contract.tags import SessionTags as SessionTags
+    from session_scoping.contract.users import user_id_for as user_id_for
 
 __getattr__, __dir__, __all__ = door(
     __name__,
@@ -75,8 +80,9 @@ __getattr__, __dir__, __all__ = door(
             "QuotaExceededError",
             "SessionScopingError",
         ),
-        "session_scoping.contract.key_formats": ("KeyFormat",),
+        "session_scoping.contract.key_formats": ("ARTIFACT_PREFIX", "ATTACHMENT_PREFIX", "TRACE_OBJECT", "KeyFormat"),
         "session_scoping.contract.source_identity": ("SourceIdentity",),
-        "session_scoping.contract.tags": ("SessionTags",),
+        "session_scoping.contract.tags": ("DEFAULT_TAG_KEYS", "SessionTags"),
+        "session_scoping.contract.users": ("user_id_for",),
     },
 )

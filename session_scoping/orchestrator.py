@@ -1,8 +1,15 @@
 """
-Issue task tokens: the orchestrator's part. boto3 and the contract modules only.
+Issue task tokens and revoke them: the orchestrator's part. boto3 and the contract modules only.
 
-The private key never leaves KMS. Whoever may call `kms:Sign` on it can write a token for any task: give that
+The private key never leaves KMS. A principal that may call `kms:Sign` on it can write a token for any task: give that
 permission to the orchestrator and to nobody an agent can reach.
+
+The list of revocations is a DynamoDB table with partition key `id` (text) and the TTL attribute `expires_at`. An item
+`token#<jti>` revokes one token, an item `tag#<key>#<value>` every token with that tag, such as a task's or a user's,
+those issued later among them. Delete the item to take that back.
+
+NOT PROTECTED: credentials that were handed out before go on until they expire, at most an hour later. To stop those
+too, deny them on the role (`aws:TokenIssueTime`, or the tag).
 """
 
 import re
@@ -20,12 +27,19 @@ from session_scoping.contract.tags import SessionTags
 from session_scoping.contract.task_token import (
     DEFAULT_LIFETIME_SECONDS,
     DEFAULT_SUBJECT,
+    REVOCATION_ENDS,
+    REVOCATION_ID,
     TaskToken,
     check_issuer,
     check_plain,
+    revocation_of_tag,
+    revocation_of_token,
 )
 
+__all__ = ["TaskTokenSigner", "revoke_tag", "revoke_token"]
+
 _CONFIG = Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 3, "mode": "standard"})
+_clock = time.time
 
 
 class TaskTokenSigner:
@@ -115,6 +129,37 @@ class TaskTokenSigner:
         return compact(signed_part, answer["Signature"])
 
 
+def revoke_token(table_name: str, token_id: str, *, expires_at: int, client: Any = None) -> None:
+    """
+    Revoke one token.
+
+    Args:
+        table_name: The table.
+        token_id: Its `jti`.
+        expires_at: Its `exp`, after which the item is not needed.
+        client: A boto3 DynamoDB client. Default: one with the process's own credentials.
+    """
+    _put(table_name, revocation_of_token(token_id), expires_at, client)
+
+
+def revoke_tag(table_name: str, key: str, value: str, *, expires_at: int | None = None, client: Any = None) -> None:
+    """
+    Revoke every token that carries a tag, such as `task_id` or `user_id`, whenever it was or will be issued.
+
+    Args:
+        table_name: The table.
+        key: The tag's key.
+        value: The tag's value.
+        expires_at: Until when, in seconds since 1970. Default: until the item is deleted. To end one task, its
+            token's `exp`.
+        client: A boto3 DynamoDB client. Default: one with the process's own credentials.
+
+    Raises:
+        InvalidInputError: `expires_at` is no whole number, or has passed.
+    """
+    _put(table_name, revocation_of_tag(key, value), expires_at, client)
+
+
 def _end(now: int, expires_at: datetime | None, lifetime: timedelta | None) -> int:
     if expires_at is not None and (lifetime is not None or expires_at.tzinfo is None):
         raise InvalidInputError(
@@ -132,3 +177,28 @@ def _end(now: int, expires_at: datetime | None, lifetime: timedelta | None) -> i
 def _kms(key: str) -> Any:
     match = re.match("arn:[^:]+:kms:([^:]+):", key)
     return Session().create_client("kms", region_name=match[1] if match else None, config=_CONFIG)
+
+
+def _put(table_name: str, name: str, expires_at: int | None, client: Any) -> None:
+    # An item of another type would never expire, or at once.
+    if expires_at is not None and type(expires_at) is not int:
+        raise InvalidInputError(
+            "expires_at of a revocation is not a whole number",
+            got=f"a {type(expires_at).__name__}",
+            expected="seconds since 1970",
+            why="DynamoDB deletes items by a number of seconds only",
+            fix="pass int(moment.timestamp())",
+        )
+    if expires_at is not None and expires_at <= _clock():
+        raise InvalidInputError(
+            "expires_at of a revocation has passed",
+            got="a time in the past",
+            expected="a time to come, or none",
+            why="the broker would not count it, and nothing would be revoked",
+            fix="leave it out: a tag is then revoked until its item is deleted",
+        )
+    item: dict[str, Any] = {REVOCATION_ID: {"S": name}}
+    if expires_at is not None:
+        item[REVOCATION_ENDS] = {"N": str(expires_at)}
+    writer: Any = client or Session().create_client("dynamodb")
+    writer.put_item(TableName=table_name, Item=item)

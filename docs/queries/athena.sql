@@ -1,4 +1,4 @@
--- Every call of one tenant's sessions, whoever's role they went on to. Athena, over the table of athena-table.sql.
+-- Every call of one tenant's sessions, under every role they assumed. Athena, over the table of athena-table.sql.
 -- Replace `acme` by the tenant, and the day.
 SELECT
     eventtime,

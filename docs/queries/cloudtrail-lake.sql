@@ -1,4 +1,4 @@
--- Every call of one tenant's sessions, whoever's role they went on to. CloudTrail Lake.
+-- Every call of one tenant's sessions, under every role they assumed. CloudTrail Lake.
 -- Replace event_data_store_id by the id of the event data store, `acme` by the tenant, and the time.
 SELECT
     eventTime,

@@ -201,7 +201,7 @@ def build(scope: Construct) -> tuple[DataStack, ComputeStack]:
     """
     Make both stacks.
 
-    The roles come first, then the session role that trusts them, then the agents that are told its name: the data
+    The roles come first, then the session role that trusts them, then the agents that get its name: the data
     stack depends on the compute stack, and nothing leads back.
     """
     compute = ComputeStack(scope, "AcmeCompute")

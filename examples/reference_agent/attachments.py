@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from examples.reference_agent.settings import Settings
+from session_scoping import ATTACHMENT_PREFIX, KeyFormat
 from session_scoping.agent import TaskSession
-from session_scoping.contract.key_formats import ATTACHMENT_PREFIX, KeyFormat
 
 
 def download_attachment(session: TaskSession, settings: Settings, attachment_id: str, name: str, folder: Path) -> Path:

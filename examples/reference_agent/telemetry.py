@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 import boto3
 
 from examples.reference_agent.settings import Settings
+from session_scoping import TRACE_OBJECT, KeyFormat
 from session_scoping.agent import TaskSession
-from session_scoping.contract.key_formats import TRACE_OBJECT, KeyFormat
 
 
 def upload_trace(session: TaskSession, settings: Settings, spans: Iterable[Mapping[str, object]]) -> str:

@@ -2,8 +2,7 @@
 
 from typing import Literal, NamedTuple
 
-from session_scoping.contract.broker_errors import RETRYABLE
-from session_scoping.contract.errors import SessionScopingError
+from session_scoping.contract.errors import RETRYABLE, SessionScopingError
 
 WHY_NOT_SENT = "no other credentials may sign this task's calls, so nothing was sent"
 
@@ -65,7 +64,7 @@ Reason = Literal[
     "NoSourceCredentials",
     "TokenChanged",
     "TokenUnreadable",
-    # Whoever was asked raised something else: your provider, or botocore.
+    # Your provider or botocore raised something else.
     "Provider",
     "Unexpected",
 ]

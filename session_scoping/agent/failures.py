@@ -1,12 +1,9 @@
 """Turn whatever an attempt raised into a `Failure` that quotes nothing from the wire."""
 
-import re
-from typing import Any
-
-from botocore import exceptions as botocore_errors
-from botocore.parsers import ResponseParserError
+from collections.abc import Mapping
 
 from session_scoping.agent.errors import AnswerRefusedError, Failure, Reason
+from session_scoping.contract.boto_errors import Answer, Kind, kind_of
 
 _EXPECTED = "new credentials from STS"
 _TRUST = (
@@ -50,8 +47,6 @@ _FIXES: dict[Reason, str] = {
 REDIRECT = Failure(
     "Redirect", "a redirect from STS", _EXPECTED, "look at what answers on the STS endpoint: STS never redirects"
 )
-_REQUEST_ID = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
-
 _BAD_ENDPOINT = Failure(
     "BadEndpoint",
     "a setting of the STS endpoint that makes no address",
@@ -59,74 +54,41 @@ _BAD_ENDPOINT = Failure(
     "correct or unset AWS_ENDPOINT_URL_STS and AWS_ENDPOINT_URL; nothing was sent",
 )
 
-_BY_TYPE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Failure], ...] = (
-    (
-        (botocore_errors.ConnectTimeoutError, botocore_errors.ReadTimeoutError),
-        Failure("Timeout", "no answer from STS in time", _EXPECTED, _WAIT),
-    ),
-    (
-        # Before the ValueError below, which the second one is.
-        (botocore_errors.NoRegionError, botocore_errors.InvalidRegionError),
-        Failure(
-            "NoRegion",
-            "no AWS Region, or a name that cannot be one",
-            "the Region whose STS endpoint to use",
-            "set AWS_REGION",
-        ),
-    ),
-    (
-        # The plain ones are what botocore's parser raises on XML of another shape or a date that is none.
-        (ResponseParserError, KeyError, ValueError, TypeError, AttributeError),
-        Failure(
-            "Malformed",
-            "an answer from STS that cannot be read",
-            _EXPECTED,
-            "look at what answers on the STS endpoint: a proxy or a wrong AWS_ENDPOINT_URL_STS",
-        ),
-    ),
-    (
-        (
-            botocore_errors.NoCredentialsError,
-            botocore_errors.PartialCredentialsError,
-            botocore_errors.CredentialRetrievalError,
-            botocore_errors.MetadataRetrievalError,
-            botocore_errors.SSOError,
-        ),
-        Failure(
-            "NoSourceCredentials",
-            "no credentials of the compute role to sign AssumeRole with",
-            "a task role, execution role or profile",
-            "give the container a role (AgentCore execution role, ECS task role) that it can reach",
-        ),
-    ),
-    (
-        (
-            botocore_errors.ProfileNotFound,
-            botocore_errors.ConfigNotFound,
-            botocore_errors.ConfigParseError,
-            botocore_errors.InvalidConfigError,
-        ),
-        Failure(
-            "BadProfile",
-            "an AWS profile or configuration file that cannot be read or lacks something",
-            "a profile that exists, or none",
-            "unset AWS_PROFILE, or correct AWS_CONFIG_FILE",
-        ),
-    ),
-    (
-        (botocore_errors.HTTPClientError, botocore_errors.ConnectionError),
-        Failure("NoConnection", "no connection to STS, or one that broke", _EXPECTED, _WAIT),
-    ),
-    (
-        (botocore_errors.ParamValidationError,),
-        Failure(
-            "BadRequest",
-            "a request botocore refused to send",
-            "a request within the rules of STS",
-            "report it: tags and names are checked before they get here",
-        ),
-    ),
+_MALFORMED = Failure(
+    "Malformed",
+    "an answer from STS that cannot be read",
+    _EXPECTED,
+    "look at what answers on the STS endpoint: a proxy or a wrong AWS_ENDPOINT_URL_STS",
 )
+_NO_REGION = Failure(
+    "NoRegion", "no AWS Region, or a name that cannot be one", "the Region whose STS endpoint to use", "set AWS_REGION"
+)
+_BY_KIND: Mapping[Kind, Failure] = {
+    "timeout": Failure("Timeout", "no answer from STS in time", _EXPECTED, _WAIT),
+    "no-region": _NO_REGION,
+    "bad-region": _NO_REGION,
+    "unparsed": _MALFORMED,
+    "unreadable": _MALFORMED,
+    "no-credentials": Failure(
+        "NoSourceCredentials",
+        "no credentials of the compute role to sign AssumeRole with",
+        "a task role, execution role or profile",
+        "give the container a role (AgentCore execution role, ECS task role) that it can reach",
+    ),
+    "bad-profile": Failure(
+        "BadProfile",
+        "an AWS profile or configuration file that cannot be read or lacks something",
+        "a profile that exists, or none",
+        "unset AWS_PROFILE, or correct AWS_CONFIG_FILE",
+    ),
+    "no-connection": Failure("NoConnection", "no connection to STS, or one that broke", _EXPECTED, _WAIT),
+    "parameters": Failure(
+        "BadRequest",
+        "a request botocore refused to send",
+        "a request within the rules of STS",
+        "report it: tags and names are checked before they get here",
+    ),
+}
 
 
 def describe(error: Exception, *, source: str) -> Failure:
@@ -141,14 +103,12 @@ def describe(error: Exception, *, source: str) -> Failure:
         return error.failure
     if source != "STS":
         return _unforeseen("Provider", error, source)
-    if isinstance(error, botocore_errors.ClientError):
-        return _refusal(error.response)
+    kind = kind_of(error)
+    if kind == "answer":
+        return _refusal(Answer.of(error))
     if _is_bad_endpoint(error):
         return _BAD_ENDPOINT
-    for kinds, failure in _BY_TYPE:
-        if isinstance(error, kinds):
-            return failure
-    return _unforeseen("Unexpected", error, source)
+    return _BY_KIND.get(kind) or _unforeseen("Unexpected", error, source)
 
 
 def _unforeseen(reason: Reason, error: Exception, source: str) -> Failure:
@@ -161,25 +121,19 @@ def _unforeseen(reason: Reason, error: Exception, source: str) -> Failure:
 
 
 def _is_bad_endpoint(error: Exception) -> bool:
-    # botocore raises a plain ValueError for an endpoint; only its text tells it from an answer that is none.
+    # botocore raises a plain ValueError for an endpoint; only its text distinguishes it from an unreadable answer.
     return isinstance(error, ValueError) and str(error).startswith("Invalid endpoint")
 
 
-def _refusal(response: Any) -> Failure:
-    code = str(response.get("Error", {}).get("Code", ""))
-    metadata = response.get("ResponseMetadata", {})
-    status = metadata.get("HTTPStatusCode", 0)
-    known = next((reason for reason in _FIXES if reason == code), None)
-    shown = f"{known} from STS" if known else "an error from STS that this library does not know"
-    request_id = str(metadata.get("RequestId", ""))
-    request = f", request {request_id}" if re.fullmatch(_REQUEST_ID, request_id) else ""
-    got = f"{shown} (HTTP {status}{request})"
+def _refusal(answer: Answer) -> Failure:
+    known = next((reason for reason in _FIXES if reason == answer.code), None)
+    got = f"{known or 'an error'} from STS{'' if known else ' that this library does not know'} {answer.trace}"
     if known:
         return Failure(known, got, _EXPECTED, _FIXES[known])
-    if isinstance(status, int) and status >= 500:
+    if answer.family >= 5:
         return Failure("ServerError", got, _EXPECTED, _WAIT)
-    if isinstance(status, int) and 300 <= status < 400:
-        return Failure(REDIRECT.reason, got, _EXPECTED, REDIRECT.fix)
+    if answer.family == 3:
+        return REDIRECT._replace(got=got)
     return Failure(
         "Refused", got, _EXPECTED, "look the request up in CloudTrail, and at what answers on the STS endpoint"
     )

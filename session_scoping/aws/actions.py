@@ -106,8 +106,8 @@ def covers_unlisted(pattern: str) -> bool:
     """
     Whether a pattern covers actions of a service whatever they are called: `*`, `s3:*`.
 
-    Actions that AWS adds after `data_date` are covered by these alone. A pattern with a beginning (`s3:Get*`) stands
-    for the actions in the table; a report says the table's date.
+    Actions that AWS adds after `data_date` are covered by these alone. A pattern with a beginning (`s3:Get*`)
+    means the actions in the table; a report says the table's date.
     """
     return pattern.split(":", 1)[-1].strip("*") == ""
 

@@ -9,10 +9,10 @@ from session_scoping.aws.table import read, service
 
 
 class Effect(StrEnum):
-    """What an action may do. An action without any tells settings, or does only what its caller may without it."""
+    """What an action may do. An action without any returns settings, or does only what its caller may without it."""
 
     NAMES = "names"
-    """Tells names or metadata of what a resource holds: objects, secrets, sessions of a Memory."""
+    """Returns names or metadata of what a resource holds: objects, secrets, sessions of a Memory."""
     READ = "read"
     """Answers with what a resource holds."""
     WRITE = "write"

@@ -21,7 +21,7 @@ class Setter(StrEnum):
     IDENTITY = "identity"
     """AWS, from the principal itself."""
     SESSION = "session"
-    """Whoever made the session; AWS attests it."""
+    """The principal that made the session; AWS attests it."""
     RESOURCE = "resource"
     """AWS, from the resource."""
     NETWORK = "network"
@@ -46,7 +46,7 @@ class ConditionKey:
     """A condition key. Names ignore case."""
 
     name: str
-    """As AWS writes it; a placeholder stands for a family: `aws:RequestTag/${TagKey}`, `s3:ExistingObjectTag/<key>`."""
+    """As AWS writes it; a placeholder names a family: `aws:RequestTag/${TagKey}`, `s3:ExistingObjectTag/<key>`."""
     type: str
     """String, ARN, Bool, Date, Numeric or IPAddress, of each value."""
     many: bool

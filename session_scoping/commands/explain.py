@@ -23,7 +23,7 @@ UNLIMITED = frozenset({EVERY_PARTITION, EVERY_OBJECT})
 """Scopes of a session that reaches all there is."""
 
 _MAY = 31
-"""Columns for what a session may do, beside where."""
+"""Columns for what a session may do, before where."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Fact:
 @dataclass(frozen=True)
 class RoleStory:
     """
-    A session role in words.
+    What is said of a session role.
 
     Attributes:
         name: The role.
@@ -63,7 +63,7 @@ class RoleStory:
         minting: How they are made, in a line.
         tags: The tags a session must carry.
         reaches: What a session may do.
-        facts: What its sessions are held to besides.
+        facts: What else its sessions are held to.
         verdict: `PROVED`, or the properties that are not.
     """
 

@@ -1,6 +1,6 @@
-"""The errors every half of the library raises: one base class, one message form."""
+"""What every half of the library raises, in one message form; the codes the credential broker refuses with."""
 
-from typing import Any
+from typing import Any, Literal
 
 
 class SessionScopingError(Exception):
@@ -42,3 +42,26 @@ class QuotaExceededError(SessionScopingError, ValueError):
 
 class MissingExtraError(SessionScopingError, ImportError):
     """A part of the library was imported whose optional dependencies are not installed."""
+
+
+RefusalCode = Literal[
+    "TokenMalformed",
+    "TokenRefused",
+    "TokenExpired",
+    "TokenNotYetValid",
+    "TokenRevoked",
+    "Throttled",
+    "Unavailable",
+    "Misconfigured",
+]
+"""Every value of `error.code` in the broker's answer. docs/task-tokens.md says what each one means."""
+
+RETRYABLE: frozenset[RefusalCode] = frozenset({"TokenNotYetValid", "Throttled", "Unavailable"})
+"""Refusals after which the same token may be accepted later with nothing changed."""
+
+FUNCTION_TIMEOUT_SECONDS = 15
+"""
+Timeout of the broker's function. The agent waits one second longer; an attempt of its own ends after 20.
+
+The handler refuses with `Unavailable` before it would be cut off.
+"""

@@ -156,7 +156,7 @@ class KeyFormat:
             )
 
 
-def telling_apart(rows: Sequence[frozenset[str]], objects: Sequence[frozenset[str]]) -> frozenset[str]:
+def distinguishing_tags(rows: Sequence[frozenset[str]], objects: Sequence[frozenset[str]]) -> frozenset[str]:
     """
     Return the tags that distinguish two tasks; empty when there is no key.
 
@@ -206,10 +206,10 @@ def shared_on_purpose(
     rows: Iterable[KeyFormat], objects: Iterable[KeyFormat], tag_keys: Iterable[str], unnamed: Iterable[KeyFormat] = ()
 ) -> list[str]:
     """
-    Return the promise `SHARED_BY`: the tags of every format that does not distinguish two tasks.
+    Return what the Metadata declares as `SHARED_BY`: the tags of every format that does not distinguish two tasks.
 
     Without a table only the formats say which tags distinguish tasks, and one that lost a tag would be wrong:
-    then every format that leaves out one of `tag_keys` is part of the promise. So is a leading key with fewer tags than
+    then every format that leaves out one of `tag_keys` is declared. So is a leading key with fewer tags than
     another key, unless the name of the table's partition key says that it is meant.
 
     Args:
@@ -222,7 +222,7 @@ def shared_on_purpose(
         [frozenset(key_format.tags) for key_format in formats] for formats in (rows, objects, unnamed)
     )
     everything = (*of_rows, *of_objects)
-    task = telling_apart(of_rows, of_objects) if of_rows else frozenset(tag_keys)
+    task = distinguishing_tags(of_rows, of_objects) if of_rows else frozenset(tag_keys)
     shared = [tags for tags in everything if not task <= tags]
     shared += [tags for tags in doubtful if any(tags < others for others in everything)]
     return sorted({",".join(sorted(tags)) for tags in shared})

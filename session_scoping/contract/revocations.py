@@ -72,7 +72,7 @@ class RevokedSessions:
         return {"Sid": self.sid, "Effect": "Deny", "Action": ["*"], "Resource": ["*"], "Condition": conditions}
 
     def as_text(self) -> str:
-        """Return it as one line for the role's Metadata, where the verifier reads what was promised."""
+        """Return it as one line for the role's Metadata, where the verifier reads it."""
         content = {"before": self.before, "tags": {key: list(values) for key, values in self.tags.items()}}
         return json.dumps({key: value for key, value in content.items() if value}, sort_keys=True)
 
@@ -129,7 +129,7 @@ def from_text(text: str) -> RevokedSessions:
             "a revocation cannot be read",
             got="other text",
             expected="what a Revocation writes into the role's Metadata",
-            why="what is promised would be unknown",
+            why="what the Metadata declares would be unknown",
             fix="let the construct write it",
         ) from error
 

@@ -34,6 +34,9 @@ DEFAULT_LIFETIME_SECONDS = 28_800
 LONGEST_LIFETIME_SECONDS = 43_200
 """Twelve hours: no token lasts longer than a role session may. Source: IAM, `MaxSessionDuration`."""
 
+REVOCATION_ID, REVOCATION_ENDS = "id", "expires_at"
+"""The partition key of the table of revocations, and its TTL attribute."""
+
 # Source: IAM API_CreateOpenIDConnectProvider: https, no query, at most 255 characters; client ids the same.
 _ISSUER = r"https://[A-Za-z0-9.-]{1,200}(?:/[A-Za-z0-9._~/-]{0,200})?"
 _NAME_MAX = 255
@@ -211,6 +214,16 @@ def check_plain(name: str, text: str) -> str:
     if not isinstance(text, str) or not re.fullmatch(_PLAIN, text):
         raise _bad(name, _length(text), "one text of 1 to 255 printable ASCII characters without spaces")
     return text
+
+
+def revocation_of_token(token_id: str) -> str:
+    """Return the id under which the list of revocations holds one token."""
+    return f"token#{token_id}"
+
+
+def revocation_of_tag(key: str, value: str) -> str:
+    """Return the id under which the list of revocations holds every token with a tag."""
+    return f"tag#{key}#{value}"
 
 
 def _tags(claim: object) -> tuple[SessionTags, tuple[str, ...]]:

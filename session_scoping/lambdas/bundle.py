@@ -73,14 +73,13 @@ CREDENTIAL_BROKER = Bundle(
     (
         *_CONTRACT,
         *_TOKENS,
-        "contract/broker_errors.py",
+        "contract/boto_errors.py",
         "contract/environment.py",
         "lambdas/credential_broker/__init__.py",
         "lambdas/credential_broker/checks.py",
         "lambdas/credential_broker/exchange.py",
         "lambdas/credential_broker/handler.py",
         "lambdas/credential_broker/refusal.py",
-        "lambdas/credential_broker/revocations.py",
         "lambdas/credential_broker/settings.py",
     ),
 )

@@ -6,7 +6,7 @@ Assertions and fixtures for an adopter's own tests.
     def test_sessions_cannot_reach_each_other(template):
         assert_sessions_isolated(template)
 
-The fixture that holds real boto3 calls against the synthesized policies is in `session_scoping.testing.enforcement`.
+The fixture that checks real boto3 calls against the synthesized policies is in `session_scoping.testing.enforcement`.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,5 +1,5 @@
 """
-Holds real boto3 calls against the policies of a template, in front of a moto server.
+Checks real boto3 calls against the policies of a template, in front of a moto server.
 
 Every request is turned into the IAM requests AWS would make of it and put to `decide`; a denied one gets AWS's own
 answer and never leaves the process, and none leaves the machine. The fixture `enforced_policies` runs the server:
@@ -35,6 +35,8 @@ from session_scoping.verify.decision import Decision, Request
 from session_scoping.verify.model import Role, Store
 from session_scoping.verify.selectors import the_one
 from session_scoping.verify.source import Source, scopes_of
+
+__all__ = ["Decided", "EnforcedPolicies", "enforced_policies"]
 
 MOTO_ACCOUNT = "123456789012"
 _REGION = "us-east-1"
@@ -114,7 +116,7 @@ class EnforcedPolicies:
     @contextmanager
     def as_role(self, word: str) -> Iterator[None]:
         """
-        Hold requests with ambient keys against a role's policies, as on a compute that runs under it.
+        Check requests with ambient keys against a role's policies, as on a compute that runs under it.
 
         Raises:
             InvalidInputError: `word`, as in `name`, names no role, or more than one equally well.

@@ -21,6 +21,8 @@ from session_scoping.verify.scope import Scope
 from session_scoping.verify.source import Source, scopes_of
 from session_scoping.verify.template import nested_scopes
 
+__all__ = ["SessionScopingChecks"]
+
 DOCUMENTATION = "docs/verify.md#rule-pack"
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from session_scoping.contract.key_formats import telling_apart
+from session_scoping.contract.key_formats import distinguishing_tags
 from session_scoping.verify.actions import TAG_SESSION
 from session_scoping.verify.formats import formats_of, tags_in
 from session_scoping.verify.model import Estate, Role, Statement, Store, parse_shared_by
@@ -197,4 +197,4 @@ def _identity(scoped: Scoped) -> frozenset[str]:
     """Return the tags that tell two sessions apart; without any key, every declared tag."""
     keys = [(store.kind, tags_in(p)) for store in scoped.stores for p in scoped.formats[store.id]]
     rows, objects = ([tags for kind, tags in keys if kind == wanted] for wanted in ("table", "bucket"))
-    return telling_apart(rows, objects) or frozenset(scoped.declared)
+    return distinguishing_tags(rows, objects) or frozenset(scoped.declared)

@@ -137,7 +137,7 @@ UNKNOWN = {
 
 
 @pytest.mark.parametrize("case", UNKNOWN)
-def test_what_cannot_be_told_is_a_problem(case: str, tmp_path: Path) -> None:
+def test_what_the_source_does_not_show_is_a_problem(case: str, tmp_path: Path) -> None:
     """A service or session that the source does not settle is reported, not passed over."""
     problems = of(tmp_path, UNKNOWN[case]).problems
     assert problems
@@ -251,7 +251,7 @@ def test_nothing_to_audit_is_an_error(tmp_path: Path) -> None:
 
 
 def test_many_rebindings_end(tmp_path: Path) -> None:
-    """Names that stand for each other in a circle do not keep the audit busy."""
+    """Names that refer to each other in a circle do not keep the audit busy."""
     lines = [f"n{one} = n{other}" for one in range(15) for other in range(15)]
     assert of(tmp_path, "\n".join([*lines, 'n0.client("s3")'])).problems
 
@@ -259,7 +259,7 @@ def test_many_rebindings_end(tmp_path: Path) -> None:
 def test_a_name_is_followed_through_many_others(tmp_path: Path) -> None:
     """Through more than forty, an audit says that it cannot tell, which is a problem as well."""
     for count, credentials in ((35, "ambient"), (45, "unknown")):
-        # In reverse, so that each name is asked for before the one that it stands for is known.
+        # In reverse, so that each name is asked for before the one that it refers to is known.
         names = reversed([f"n{one + 1} = n{one}" for one in range(count)])
         lines = ["def f():", f'    n{count}.client("s3")', *names, "n0 = boto3.Session()"]
         assert [found.credentials for found in of(tmp_path, "\n".join(lines)).problems] == [credentials]

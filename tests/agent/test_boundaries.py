@@ -12,6 +12,7 @@ from botocore.config import Config
 from session_scoping import InvalidInputError
 from session_scoping.agent import TaskCredentialsError, TaskSession
 from session_scoping.agent.children.owner_file import OwnerFile
+from session_scoping.agent.children.task_file import read_task_file, write_task_file
 from session_scoping.agent.errors import AnswerRefusedError
 from session_scoping.agent.session import refresh, refresh_attempt
 from session_scoping.agent.session.credential_set import CredentialSet, check_left
@@ -21,7 +22,8 @@ from session_scoping.agent.sources.token_source import TokenSource
 from session_scoping.agent.sources.web_identity import check_duration
 from session_scoping.agent.vault import tokens
 from session_scoping.agent.vault.results import delegation_of
-from session_scoping.contract.broker_errors import FUNCTION_TIMEOUT_SECONDS
+from session_scoping.contract.errors import FUNCTION_TIMEOUT_SECONDS
+from session_scoping.contract.tags import SessionTags
 from tests.agent.test_tokens import jwt
 from tests.support.stand_in_sts import StandInSts
 from tests.support.task import key_of
@@ -93,11 +95,20 @@ def test_a_file_of_64_kib_is_read_and_one_byte_more_is_not(tmp_path: Path) -> No
     path = tmp_path / "file"
     path.touch(mode=0o600)
     file = OwnerFile(path, what="the file", maker="write less")
-    path.write_bytes(b"x" * 65_536)
-    assert len(file.read()) == 65_536
-    path.write_bytes(b"x" * 65_537)
-    with pytest.raises(InvalidInputError, match="64 KiB"):
+    path.write_bytes(b"x" * 262_144)
+    assert len(file.read()) == 262_144
+    path.write_bytes(b"x" * 262_145)
+    with pytest.raises(InvalidInputError, match="256 KiB"):
         file.read()
+
+
+def test_the_largest_tags_of_a_task_fit_its_file(tmp_path: Path) -> None:
+    """As many and as long as STS takes, of the characters that take the most bytes."""
+    wide = chr(0x20000)
+    tags = SessionTags(**{f"{number:02}{wide * 126}": wide * 256 for number in range(50)})
+    path = write_task_file(tmp_path / "task", tags)
+    assert path.stat().st_size > 65_536
+    assert read_task_file(path) == tags
 
 
 def test_a_chain_of_actors_is_cut_at_sixteen() -> None:

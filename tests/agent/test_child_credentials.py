@@ -84,7 +84,7 @@ def test_role_and_region_can_be_arguments(
 def test_a_profile_of_the_child_uses_it(
     task_file: Path, sts: StandInSts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """boto3 in the child, told by its profile, signs with what the command prints, and can refresh it."""
+    """boto3 in the child, by its profile, signs with what the command prints, and can refresh it."""
     config = tmp_path / "child-config"
     config.write_text(f"[profile child]\ncredential_process = {' '.join(COMMAND)} --task-file {task_file}\n")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
@@ -273,7 +273,7 @@ def test_a_task_file_for_others_is_refused(mode: int, tmp_path: Path) -> None:
 
 
 def test_a_task_file_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever owns the file could change whose data the child reaches."""
+    """The file's owner could change whose data the child reaches."""
     path = write_task_file(tmp_path / "task.json", TAGS)
     owner = os.geteuid()
     monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
@@ -309,7 +309,7 @@ def test_a_task_file_is_a_regular_file(tmp_path: Path) -> None:
         b'{"task_id": "a", "Task_Id": "b"}',
         b'{"self": "\\u0007"}',
         b'{"task_id": "' + b"x" * 257 + b'"}',
-        b'{"task_id": "x", "pad": "' + b" " * 70_000 + b'"}',
+        b'{"task_id": "x", "pad": "' + b" " * 270_000 + b'"}',
         b"[" * 100_000,
     ],
 )

@@ -5,7 +5,9 @@ import re
 from pathlib import Path
 from typing import Any, get_args
 
+import botocore.parsers
 import pytest
+from botocore import exceptions as botocore_errors
 from botocore.exceptions import (
     ClientError,
     ConfigNotFound,
@@ -32,6 +34,7 @@ from session_scoping.agent import errors, failures
 from session_scoping.agent.errors import Reason
 from session_scoping.agent.sources import token_failures
 from session_scoping.agent.vault import errors as token_errors
+from session_scoping.contract import boto_errors
 
 ROOT = Path(__file__).parents[2]
 
@@ -162,7 +165,7 @@ INVOKE_HINTS = {
 
 @pytest.mark.parametrize(("hint", "code"), [(hint, code) for hint, codes in INVOKE_HINTS.items() for code in codes])
 def test_a_code_of_lambda_has_the_broker_s_fix(hint: str, code: str) -> None:
-    """Whoever asked the broker is not sent to look at STS."""
+    """The caller of the broker is not sent to look at STS."""
     found = token_failures.of_invoke(refusal(code, 429))
     assert (found.reason, found.got) == (code, f"{code} from Lambda (HTTP 429)")
     assert hint in found.fix
@@ -208,6 +211,12 @@ def test_a_code_about_a_web_identity_has_the_token_s_fix(hint: str, code: str) -
     assert "compute role" not in found.fix
 
 
+def test_every_class_the_classifier_names_is_one_of_botocore_s() -> None:
+    """It knows them by name alone: a misspelled or renamed one would fall through to `other`."""
+    known = vars(botocore_errors) | vars(botocore.parsers)
+    assert all(issubclass(known[name], Exception) for name in boto_errors._KINDS)
+
+
 BY_TYPE: dict[str, list[Exception]] = {
     "Timeout": [ConnectTimeoutError(endpoint_url="x"), ReadTimeoutError(endpoint_url="x")],
     "NoRegion": [NoRegionError(), InvalidRegionError(region_name="no region!")],
@@ -234,7 +243,7 @@ BY_TYPE: dict[str, list[Exception]] = {
 
 @pytest.mark.parametrize(("reason", "error"), [(name, error) for name, errors in BY_TYPE.items() for error in errors])
 def test_what_botocore_raises_has_a_reason(reason: str, error: Exception) -> None:
-    """Each kind of failure on this side is told apart from an answer of STS, and none is quoted."""
+    """Each kind of failure on this side differs from an answer of STS, and none is quoted."""
     found = failures.describe(error, source="STS")
     assert found.reason == reason
     assert "PLANTED" not in str(found)
@@ -274,7 +283,7 @@ TOKEN_ERRORS: dict[str, list[Exception]] = {
     ("reason", "error"), [(name, error) for name, errors in TOKEN_ERRORS.items() for error in errors]
 )
 def test_what_boto3_raises_for_a_token_has_a_reason(reason: str, error: Exception) -> None:
-    """The seam for tokens tells the same kinds apart, in reasons of its own."""
+    """A token's failures have the same kinds, in reasons of their own."""
     found = token_errors.describe(error, "no token could be had")
     assert found.reason == reason
     assert found.transient == (reason in {"Timeout", "NoConnection", "ServerError", "ThrottlingException"})

@@ -101,7 +101,7 @@ def test_a_fault_at_first_use_raises_and_asks_once(
 def test_a_fault_is_tolerated_until_a_minute_before_expiry(
     fault: str, session: TaskSession, sts: StandInSts, clock: MovableClock
 ) -> None:
-    """The present set signs up to 60 seconds before its end; then every call raises; attempts stay apart."""
+    """The present set signs up to 60 seconds before its end; then every call raises; attempts have a gap."""
     first = key_of(session)
     reply = FAULTS[fault][0]
     # An expiry that is wrong at noon may be right later: keep it wrong at every hour.
@@ -257,7 +257,7 @@ def test_a_pause_longer_than_the_credentials(session: TaskSession, sts: StandInS
 
 
 def test_refresh_times_differ_between_sessions(make_session: Make, clock: MovableClock) -> None:
-    """Tasks started together refresh apart: when a half to a quarter of the lifetime is left."""
+    """Tasks started together refresh at different times: when a half to a quarter of the lifetime is left."""
     sessions = [make_session(SessionTags(user_id="u", repo="r", task_id=f"task-{number}")) for number in range(24)]
     first = [key_of(session) for session in sessions]
     clock.move(minutes=29, seconds=59)
@@ -335,7 +335,7 @@ def test_early_refresh_holds_nobody_up(session: TaskSession, sts: StandInSts, cl
 
 
 def test_asyncio_tasks_have_their_own_sessions(make_session: Make, sts: StandInSts) -> None:
-    """Sessions used from asyncio tasks keep apart, in worker threads as boto3 needs."""
+    """Sessions used from asyncio tasks stay separate, in worker threads as boto3 needs."""
 
     async def work(number: int) -> str:
         session = make_session(SessionTags(user_id="u", repo="r", task_id=f"task-{number}"))
@@ -384,7 +384,7 @@ def test_a_fork_during_a_refresh_does_not_hang(clock: MovableClock) -> None:
 
 
 class TwoClocks:
-    """A wall clock and a monotonic clock that a test moves apart."""
+    """A wall clock and a monotonic clock that a test moves independently."""
 
     def __init__(self) -> None:
         self.wall = datetime(2026, 3, 1, tzinfo=UTC)

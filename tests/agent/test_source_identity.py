@@ -16,7 +16,7 @@ TOOL_ROLE = f"arn:aws:iam::{ACCOUNT}:role/Tool"
 
 
 def test_it_is_sent_with_every_assume(make_session: Make, sts: StandInSts, clock: MovableClock) -> None:
-    """The first set and each later one carry the same source identity, beside the tags."""
+    """The first set and each later one carry the same source identity, with the tags."""
     session = make_session(source_identity="tenant.a+task-0042")
     for _ in range(8):
         key_of(session)
@@ -40,7 +40,7 @@ def test_one_sts_would_refuse_is_refused(value: Any, make_session: Make, sts: St
 
 
 def test_with_a_provider_it_would_have_no_effect(make_session: Make) -> None:
-    """Whoever mints sets it."""
+    """The minter sets it."""
     with pytest.raises(InvalidInputError, match="source_identity has no effect"):
         make_session(credentials=dict, source_identity="task-0042")
 

@@ -79,7 +79,7 @@ def jwt(**claims: Any) -> str:
 
 
 def test_on_ecs_the_tasks_own_user_is_asserted(identity: StandInIdentity, task: TaskSession) -> None:
-    """The user is the session's tag, and the session signs, so that IAM can hold the one against the other."""
+    """The user is the session's tag, and the session signs, so that IAM can compare the two."""
     token = resolve_token(GITHUB, task)
     assert isinstance(token, Token)
     assert (token.reveal(), token.source, token.provider) == (ACCESS_TOKEN, "token-vault", "github")
@@ -152,7 +152,7 @@ def test_an_api_key_comes_the_same_way(identity: StandInIdentity, task: TaskSess
 
 
 def test_requests_and_answers_have_botocores_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stubber holds every request and answer against the service's own model."""
+    """Stubber checks every request and answer with the service's own model."""
     client = boto3.client("bedrock-agentcore", region_name="us-east-1")
 
     class Session:
@@ -196,7 +196,7 @@ def test_requests_and_answers_have_botocores_shapes(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_missing_consent_is_an_outcome_with_the_address(identity: StandInIdentity, task: TaskSession) -> None:
-    """The address is for this user alone, so it shows in no text; no fallback stands in for a consent."""
+    """The address is for this user alone, so it shows in no text; no fallback replaces a consent."""
     identity.behave = lambda asked: (
         (200, {"authorizationUrl": CONSENT_URL, "sessionUri": SESSION_URI}, "")
         if asked.operation == "oauth2/token"
@@ -293,7 +293,7 @@ def test_a_refusal_is_one_line_that_quotes_nothing(
 def test_what_was_never_asked_has_its_own_reason(
     identity: StandInIdentity, task: TaskSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No workload identity, no user, no answer, and an answer without a token are told apart."""
+    """No workload identity, no user, no answer, and an answer without a token are different reasons."""
 
     def reason(session: Any = task, **options: Any) -> str:
         with pytest.raises(TokenUnavailableError) as caught:

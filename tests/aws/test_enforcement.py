@@ -15,8 +15,7 @@ from botocore.config import Config
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.testing.enforcement import Enforce, EnforcedPolicies
 from session_scoping.testing.moto_server import empty, moto_server, refuse_aws
-from tests.support import ROOT
-from tests.support import stacks as small
+from tests.support import ROOT, stacks
 
 pytest_plugins = ["session_scoping.testing.enforcement"]
 
@@ -43,9 +42,9 @@ REAL = {"AWS_ACCESS_KEY_ID": "AKIAREAL", "AWS_SECRET_ACCESS_KEY": "real", "AWS_S
 @pytest.fixture(scope="module")
 def template() -> dict[str, Any]:
     """A stack with one table."""
-    stack = small.stack()
-    small.session_role(stack)
-    return small.template(stack)
+    stack = stacks.stack()
+    stacks.session_role(stack)
+    return stacks.template(stack)
 
 
 def documented() -> str:
@@ -125,7 +124,7 @@ def test_the_fixture_replaces_keys_and_region_and_restores_them(
 
 @pytest.mark.parametrize("leftover", ["first", "second"])
 def test_each_test_finds_an_empty_server(leftover: str, template: dict[str, Any], enforced_policies: Enforce) -> None:
-    """What the test before deployed under the same names is gone, and what it made besides."""
+    """What the test before deployed under the same names is gone, and whatever else it made."""
     policies: EnforcedPolicies = enforced_policies(template)
     assert boto3.client("s3").list_buckets()["Buckets"] == []
     boto3.client("s3").create_bucket(Bucket=leftover)

@@ -146,7 +146,7 @@ def test_what_is_no_role_cannot_be_acted_as(name: str, policies: EnforcedPolicie
         pass
 
 
-def test_a_table_and_a_role_of_one_name_are_told_apart(enforced_policies: Enforce) -> None:
+def test_a_table_and_a_role_of_one_name_are_two_things(enforced_policies: Enforce) -> None:
     """An ARN is that of the logical id, whatever else has the same physical name."""
     alike = template()
     alike["Resources"]["Table"]["Properties"]["TableName"] = "tasks"

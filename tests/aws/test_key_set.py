@@ -56,7 +56,7 @@ def test_what_is_no_rsa_key_is_refused() -> None:
 
 @pytest.fixture
 def answers() -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """Where CloudFormation listens, and what it was told."""
+    """Where CloudFormation listens, and what it received."""
     told: list[dict[str, Any]] = []
 
     class Listener(Handler):

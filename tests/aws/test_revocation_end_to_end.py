@@ -12,7 +12,7 @@ from examples import isolation_demo as demo
 from session_scoping import Revocation
 from session_scoping.testing.enforcement import EnforcedPolicies
 from session_scoping.testing.moto_server import settings
-from tests.support import stacks as small
+from tests.support import stacks
 
 ROLE = {"user_id": "u1", "repo": "org/name"}
 
@@ -24,10 +24,10 @@ def owner(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
-def _enforced(*limits: Revocation) -> EnforcedPolicies:
-    stack = small.stack()
-    small.session_role(stack, limits=limits)
-    return EnforcedPolicies(small.template(stack), region=demo.REGION)
+def _enforced(*restrictions: Revocation) -> EnforcedPolicies:
+    stack = stacks.stack()
+    stacks.session_role(stack, restrictions=restrictions)
+    return EnforcedPolicies(stacks.template(stack), region=demo.REGION)
 
 
 def _mint(policies: EnforcedPolicies, task: str) -> boto3.Session:
@@ -50,9 +50,9 @@ def _reads(policies: EnforcedPolicies, session: boto3.Session, task: str) -> boo
     return True
 
 
-def _revoke(policies: EnforcedPolicies, *limits: Revocation) -> None:
-    """Deploy the same stack with revocations: sessions that exist are held against its policies from here on."""
-    policies.estate = _enforced(*limits).estate
+def _revoke(policies: EnforcedPolicies, *restrictions: Revocation) -> None:
+    """Deploy the same stack with revocations: existing sessions are checked against its policies from here on."""
+    policies.estate = _enforced(*restrictions).estate
     for key, caller in policies._sessions.items():
         (role,) = (role for role in policies.estate.roles.values() if role.id == caller.role.id)
         policies._sessions[key] = type(caller)(role, caller.tags, caller.session_name, caller.issued)

@@ -68,7 +68,7 @@ Output = pytest.CaptureFixture[str]
 
 
 def test_without_apply_it_prints_the_document_and_calls_nothing(capsys: Output) -> None:
-    """Standard output is the document alone, so that it can be saved; what to run stands beside it."""
+    """Standard output is the document alone, so that it can be saved; what to run goes to standard error."""
     assert main(["revoke", ROLE, "--before", WHEN, "--tag", f"task_id={TENANT}"]) == 0
     out, err = capsys.readouterr()
     assert json.loads(out) == document_of([revoked_sessions(WHEN, {"task_id": TENANT}).statement()])
@@ -98,7 +98,7 @@ def test_now_is_now_in_utc(capsys: Output) -> None:
 
 
 def test_a_time_ahead_warns(capsys: Output) -> None:
-    """A time still to come stops new sessions as well, and the operator is told."""
+    """A time still to come stops new sessions as well, and the operator is warned."""
     assert main(["revoke", ROLE, "--before", "2999-01-01T00:00:00Z"]) == 0
     assert "lies ahead" in capsys.readouterr().err
 

@@ -1,5 +1,5 @@
 """
-Weaken every example in every way, and hold each weakening against the prover and the independent simulator.
+Weaken every example in every way, and check each weakening with the prover and the independent simulator.
 
 A weakening that opens an access, which a request the simulator newly allows shows, must not be PROVED. The guards are
 removed first, so that they mask nothing; then the same is asked with the guards in place.

@@ -18,7 +18,7 @@ Template = dict[str, Any]
 
 
 def role_of(template: Template) -> tuple[Scoped, Estate]:
-    """Return the one session role of a template, and everything beside it."""
+    """Return the one session role of a template, and everything else."""
     estate = estate_of(template)
     (role,) = find_session_roles(estate, Options())
     return scope_of(role, estate, Options()), estate

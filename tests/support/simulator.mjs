@@ -1,6 +1,6 @@
 // Answers one line at a time: JSON in, verdicts out. The simulator is a development tool; nothing of it ships.
 //
-// A line holds any number of requests, and the policies they are held against unless those are the line before's.
+// A line holds any number of requests, and the policies they are checked against unless those are the line before's.
 // `checked` requests go through the entry point that knows each action's resource types and condition keys and refuses
 // or drops what an action cannot have.
 import { createInterface } from 'node:readline'

@@ -19,7 +19,7 @@ Policy = dict[str, Any]
 @dataclass(frozen=True)
 class Policies:
     """
-    What a request is held against.
+    What a request is checked against.
 
     Attributes:
         identity: The caller's identity policies.
@@ -51,7 +51,7 @@ def request(
 
 @dataclass(frozen=True)
 class Question:
-    """One request with the policies it is held against."""
+    """One request with the policies it is checked against."""
 
     principal: str
     action: str
@@ -107,7 +107,7 @@ def ask(policies: Policies, requests: Sequence[dict[str, Any]], *, checked: bool
     Return the verdict of each request: `Allowed`, `ExplicitlyDenied`, `ImplicitlyDenied` or an error.
 
     Args:
-        policies: What they are held against.
+        policies: What they are checked against.
         requests: The requests.
         checked: Whether the simulator drops condition keys that an action does not have, as AWS does, and
             refuses policies and requests that AWS would not take.

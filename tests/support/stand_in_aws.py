@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
-from session_scoping.contract.broker_errors import FUNCTION_TIMEOUT_SECONDS
+from session_scoping.contract.errors import FUNCTION_TIMEOUT_SECONDS
 from tests.support.loopback import Handler, serving
 
 ACCOUNT = "123456789012"

@@ -1,4 +1,4 @@
-"""A stand-in for STS on loopback: answers, delays, lies and expires as told, and keeps every request."""
+"""A stand-in for STS on loopback: answers, delays, lies and expires as a test asks, and keeps every request."""
 
 import json
 import threading
@@ -107,7 +107,7 @@ class StandInSts:
         return Reply(assume_role_xml(key, expiration, user, suffix=str(number), action=request.action))
 
     def identity(self, request: Request, *, arn: str | None = None) -> Reply:
-        """Return the identity of whoever signed the request, or the one given."""
+        """Return the identity that signed the request, or the one given."""
         known = arn or self._identities.get(request.signed_by, f"arn:aws:sts::{ACCOUNT}:assumed-role/Compute/i-1")
         return Reply(
             f'<GetCallerIdentityResponse xmlns="{XMLNS}"><GetCallerIdentityResult><Arn>{known}</Arn>'

@@ -1,4 +1,4 @@
-"""A small stack with a vault: one workload identity, two providers, a secret, and whoever takes tokens."""
+"""A small stack with a vault: one workload identity, two providers, a secret, and the roles that take tokens."""
 
 from dataclasses import dataclass, field
 from typing import Any

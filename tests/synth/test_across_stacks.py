@@ -133,7 +133,7 @@ def _replace_exports(text: str, logical_id: str, name: str, head: str) -> str:
 
 
 @pytest.mark.parametrize("flags", FLAGS)
-def test_a_session_role_stands_in_a_nested_stack(flags: str) -> None:
+def test_a_session_role_may_be_in_a_nested_stack(flags: str) -> None:
     """Its tables may stand in the parent and its compute role in a sibling; trust, guards and permissions are there."""
     app = stacks.new_app(flags)
     parent = cdk.Stack(app, "Parent")

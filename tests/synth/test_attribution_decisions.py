@@ -189,7 +189,7 @@ def bound(*, pinned: bool) -> World:
         tables=[TenantTable(stacks.table(stack), access="get")],
         models=Models.in_region([SONNET]),
         tag_keys=[*DEFAULT_TAG_KEYS, "task_ip"] if pinned else DEFAULT_TAG_KEYS,
-        limits=[WorkloadBinding(vpc="vpc-1", task_ip=pinned)],
+        restrictions=[WorkloadBinding(vpc="vpc-1", task_ip=pinned)],
     )
     return World(stacks.template(stack))
 

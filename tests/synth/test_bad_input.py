@@ -295,7 +295,7 @@ MISTAKES: dict[str, tuple[Attempt, str]] = {
 }
 
 
-def test_other_objects_may_stand_beside_the_tenant_s() -> None:
+def test_other_objects_may_be_next_to_the_tenant_s() -> None:
     """Another prefix of the same bucket is excepted: no session's key begins like it."""
     assert _others_in_named_bucket("public/*")(stacks.stack())
 

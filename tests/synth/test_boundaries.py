@@ -149,7 +149,7 @@ def test_a_trust_policy_may_have_2048_characters(left: int, refused: bool) -> No
 
 
 def test_a_role_is_given_ten_policies() -> None:
-    """IAM attaches ten, whoever attaches them."""
+    """IAM attaches ten, by whichever construct."""
     role = stacks.role(stacks.stack())
     for _ in range(10):
         count_attached([role])
@@ -164,10 +164,10 @@ def test_two_of_them_are_left_for_the_role_s_owner() -> None:
     role = stacks.role(stack)
     for number in range(8):
         series.write([Section.whole(allow(f"S{number}", ["s3:GetObject"], ["*"]))], [role])
-    check_attachments(role, series)
+    check_attachments(role, series.policies)
     series.write([Section.whole(allow("S9", ["s3:GetObject"], ["*"]))], [role])
     with pytest.raises(QuotaExceededError, match="got 9, expected at most 8"):
-        check_attachments(role, series)
+        check_attachments(role, series.policies)
 
 
 # --- what CloudFormation renders --------------------------------------------------------------------------------------

@@ -98,18 +98,18 @@ def test_no_replica_of_a_signing_key_signs(imported: bool) -> None:
     assert failures(world, cases, ["everything"]) == []
 
 
-@pytest.mark.parametrize("fenced", [False, True])
-def test_a_tenants_role_is_fenced_from_task_data_where_that_is_asked_for(fenced: bool) -> None:
+@pytest.mark.parametrize("denied", [False, True])
+def test_a_tenants_role_is_denied_task_data_where_that_is_asked_for(denied: bool) -> None:
     """A SessionBrokerRole knows no session role's data; `deny_tenant_data_to` puts the Denies on it."""
     stack = stacks.stack()
     session = stacks.session_role(stack, tables=[TenantTable(stacks.table(stack), access="get")])
     tenant = SessionBrokerRole(stack, "Acme", tenant="acme", callers=[stacks.role(stack, "Dispatcher")])
-    if fenced:
+    if denied:
         session.deny_tenant_data_to(tenant.role)
     world = World(stacks.template(stack))
     rows = {"dynamodb:LeadingKeys": ["T2"], "aws:SourceIdentity": "agent=acme=s1"}
     table = world.arn("Tasks", "AWS::DynamoDB::Table")
-    case = Case("a task's row", "AcmeRole", "dynamodb:GetItem", table, not fenced, rows, {})
+    case = Case("a task's row", "AcmeRole", "dynamodb:GetItem", table, not denied, rows, {})
     assert failures(world, [case], ["everything"]) == []
 
 

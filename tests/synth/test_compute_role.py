@@ -114,7 +114,7 @@ def test_ecs_role_starts_empty_and_exec_is_opt_in() -> None:
 
 
 @pytest.mark.parametrize("backend", [ComputeBackend.AGENTCORE, ComputeBackend.ECS, ComputeBackend.LAMBDA])
-def test_backends_get_the_same_permissions_beside_their_baseline(backend: ComputeBackend) -> None:
+def test_backends_get_the_same_permissions_on_top_of_their_baseline(backend: ComputeBackend) -> None:
     """Secret, logs, memory and models are the same statements on every backend."""
     stack = stacks.stack()
     key = kms.Key(stack, "Key")
@@ -268,21 +268,21 @@ def test_global_profiles_reach_the_regionless_model_too() -> None:
         _made(backend=ComputeBackend.ECS, models=Models.profile("global", [SONNET])), "AgentPermissions"
     )
     profile = stacks.arn("bedrock", f"inference-profile/global.{SONNET}")
-    fence = {"bedrock:InferenceProfileArn": [profile]}
+    profiled = {"bedrock:InferenceProfileArn": [profile]}
     assert stacks.by_sid(statements) == {
         "InvokeProfilesGlobal": _allow(INVOKE, profile),
         "InvokeModelsThroughProfilesGlobal": _allow(
-            INVOKE, stacks.arn("bedrock", f"foundation-model/{SONNET}", account=""), {"StringEquals": fence}
+            INVOKE, stacks.arn("bedrock", f"foundation-model/{SONNET}", account=""), {"StringEquals": profiled}
         ),
         "InvokeModelsWorldwide": _allow(
             INVOKE,
             stacks.arn("bedrock", f"foundation-model/{SONNET}", region="", account=""),
-            {"StringEquals": {**fence, "aws:RequestedRegion": "unspecified"}},
+            {"StringEquals": {**profiled, "aws:RequestedRegion": "unspecified"}},
         ),
     }
 
 
-def test_application_profiles_are_fenced_like_the_others() -> None:
+def test_application_profiles_are_profiledd_like_the_others() -> None:
     """An application profile opens its models only through itself."""
     profile = "arn:aws:bedrock:us-east-1:111122223333:application-inference-profile/a1b2c3"
     models = Models.application_profile(profile, [SONNET]) + Models.in_region([HAIKU])

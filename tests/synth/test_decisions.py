@@ -25,14 +25,14 @@ def world(request: pytest.FixtureRequest) -> World:
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_session_reaches_its_own_data_and_no_near_miss(compute_template: dict[str, Any], variant: str) -> None:
-    """Everything the agent needs is allowed; everything a step beside it is denied, guards or no guards."""
+    """Everything the agent needs is allowed; everything one step away is denied, guards or no guards."""
     world = World(compute_template)
     cases = list(session_cases(world))
     assert len(cases) > 500
     assert failures(world, cases, [variant]) == []
 
 
-def test_sessions_are_the_same_whoever_mints_them(
+def test_sessions_are_the_same_in_every_mode_of_minting(
     compute_template: dict[str, Any], orchestrator_template: dict[str, Any]
 ) -> None:
     """The two minting modes differ in who is trusted, not in what a session reaches."""

@@ -1,4 +1,4 @@
-"""What the documents promise is what the code does: the README's example, its links and its names."""
+"""What the documents say is what the code does: the README's example, its links and its names."""
 
 import re
 from pathlib import Path

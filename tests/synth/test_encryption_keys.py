@@ -63,7 +63,7 @@ def _bucket(session: str) -> str:
 
 @pytest.mark.parametrize(("session", "names_the_bucket"), [("On", True), ("Off", False), ("Unknown", True)])
 def test_object_keys_open_through_s3_for_the_sessions_own_objects(session: str, names_the_bucket: bool) -> None:
-    """The context is the object; the bucket is let in only where a Bucket Key is on or nobody knows."""
+    """The context is the object; the bucket is allowed only where a Bucket Key is on or nobody knows."""
     statements, bucket = _key_statements(session), _bucket(session)
     for sid, actions, own in (
         ("DecryptObjects", ["kms:Decrypt"], "${aws:PrincipalTag/task_id}/payload.json"),

@@ -56,7 +56,7 @@ def test_the_data_stack_needs_the_compute_stack_and_nothing_leads_back(adopted: 
     assert adopted.dependencies == {"AcmeData": {"AcmeCompute"}, "AcmeCompute": set()}
 
 
-def test_containers_are_told_the_session_role_without_a_reference_to_its_stack(adopted: Example) -> None:
+def test_containers_get_the_session_role_s_name_without_a_reference_to_its_stack(adopted: Example) -> None:
     """Runtime and task carry the ARN spelled from the role's name, and it is the name the role has."""
     compute, data = adopted.templates["AcmeCompute"], adopted.templates["AcmeData"]
     (runtime,) = stacks.resources(compute, "AWS::BedrockAgentCore::Runtime").values()

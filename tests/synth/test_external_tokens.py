@@ -35,7 +35,7 @@ REQUESTS: dict[str, tuple[dict[str, Any], bool]] = {
     "both audiences": ({"sts:IdentityTokenAudience": list(AUDIENCES)}, True),
     "a shorter token": ({"sts:DurationSeconds": "60"}, True),
     "another audience": ({"sts:IdentityTokenAudience": ["https://evil.example.com"]}, False),
-    "another audience beside": ({"sts:IdentityTokenAudience": [AUDIENCES[0], "https://evil.example.com"]}, False),
+    "another audience as well": ({"sts:IdentityTokenAudience": [AUDIENCES[0], "https://evil.example.com"]}, False),
     "an audience named alike": ({"sts:IdentityTokenAudience": [f"{AUDIENCES[0]}.evil.com"]}, False),
     "no audience": ({"sts:IdentityTokenAudience": None}, False),
     "a longer token": ({"sts:DurationSeconds": "301"}, False),
@@ -73,7 +73,7 @@ def test_tokens_are_for_the_named_audiences_and_a_short_time(world: World, varia
 
 
 @pytest.mark.parametrize("action", ["sts:TagGetWebIdentityToken", "sts:GetFederationToken", "sts:GetSessionToken"])
-def test_nothing_beside_tokens_is_opened(world: World, action: str) -> None:
+def test_nothing_but_tokens_is_allowed(world: World, action: str) -> None:
     """Claims of the caller's own, and the other ways to credentials, stay denied under a broad Allow."""
     role = world.role("SessionRole")
     context = {**{f"aws:PrincipalTag/{key}": value for key, value in TAGS.items()}, **RIGHT}

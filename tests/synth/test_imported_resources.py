@@ -205,7 +205,7 @@ def test_admit_trust_only_trusts_and_prints_the_owners_half(kind: str) -> None:
     assert any("nothing here denies it the tenant data itself" in message for message in messages)
 
 
-def test_a_broker_admitted_by_trust_only_is_told_of_no_tenant_data() -> None:
+def test_a_broker_admitted_by_trust_only_reads_nothing_about_tenant_data() -> None:
     """Only a compute role runs agent code, so that only its owner must see that it has no grant on the data."""
     stack = cdk.Stack(stacks.new_app(), "Stack", env=stacks.environment())
     minting = Minting.by_orchestrator(stacks.role(stack, "Broker", service="lambda"))

@@ -122,7 +122,7 @@ def _check_allow(statement: dict[str, Any]) -> None:
 
 
 def _size(document: Any) -> int:
-    """Return the size with names as long as CloudFormation makes them; written apart from the library's sizer."""
+    """Return the size with names as long as CloudFormation makes them; written independently of the library's sizer."""
     if isinstance(document, dict) and len(document) == 1:
         ((key, value),) = document.items()
         if key == "Fn::Join":

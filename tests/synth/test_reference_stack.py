@@ -112,7 +112,7 @@ def test_switches_that_are_off_change_nothing(compute_template: dict[str, Any]) 
     assert json.dumps(synthesize_reference(binding="off")) == json.dumps(compute_template)
 
 
-def test_a_session_broker_stands_beside_what_was_there(compute_template: dict[str, Any]) -> None:
+def test_a_session_broker_changes_nothing_that_was_there(compute_template: dict[str, Any]) -> None:
     """The tenant's role and its dispatcher are added; nothing else is touched."""
     switched = synthesize_reference(sessionBroker="acme")["Resources"]
     added = {key for key in switched if key not in compute_template["Resources"]}

@@ -27,10 +27,10 @@ OLD = {"aws:TokenIssueTime": "2026-11-21T09:59:59Z"}
 NEW = {"aws:TokenIssueTime": "2026-11-21T10:00:00Z"}
 
 
-def _guard(*limits: Revocation) -> list[dict[str, Any]]:
+def _guard(*restrictions: Revocation) -> list[dict[str, Any]]:
     """Return the statements a small session role gets from its revocations."""
     stack = stacks.stack()
-    stacks.session_role(stack, limits=limits)
+    stacks.session_role(stack, restrictions=restrictions)
     found = stacks.policy(stacks.template(stack), "SessionGuards")
     return [statement for statement in found if statement["Sid"].startswith("DenyRevoked")]
 
@@ -82,8 +82,10 @@ def test_a_time_and_a_tag_spare_the_fresh_sessions_of_the_task() -> None:
 def test_the_trust_refuses_every_revoked_value_of_a_key_in_one_condition() -> None:
     """Two revocations of one key, and one of another key, stand together in the one trust statement."""
     stack = stacks.stack()
-    limits = [Revocation.of_sessions(**tags) for tags in ({"task_id": "a"}, {"task_id": ["b", "a"]}, {"user_id": "u"})]
-    stacks.session_role(stack, limits=limits)
+    restrictions = [
+        Revocation.of_sessions(**tags) for tags in ({"task_id": "a"}, {"task_id": ["b", "a"]}, {"user_id": "u"})
+    ]
+    stacks.session_role(stack, restrictions=restrictions)
     (statement,) = stacks.trust(stacks.template(stack), "SessionRole")
     refused = {"aws:RequestTag/task_id": ["a", "b"], "aws:RequestTag/user_id": ["u"]}
     assert statement["Condition"]["StringNotEquals"] == refused
@@ -93,16 +95,16 @@ def test_the_trust_refuses_every_revoked_value_of_a_key_in_one_condition() -> No
 def test_two_tags_in_one_revocation_leave_the_trust_as_it_is() -> None:
     """ANDed in the trust they would refuse every session with either tag: the Deny alone carries."""
     stack = stacks.stack()
-    stacks.session_role(stack, limits=[Revocation.of_sessions(user_id="u", task_id="T")])
+    stacks.session_role(stack, restrictions=[Revocation.of_sessions(user_id="u", task_id="T")])
     (statement,) = stacks.trust(stacks.template(stack), "SessionRole")
     assert "StringNotEquals" not in statement["Condition"]
 
 
-def test_the_promise_of_every_revocation_is_written_down() -> None:
+def test_every_revocation_is_in_the_metadata() -> None:
     """Metadata holds each revocation, and reads back as the same one."""
     revocations = [Revocation.issued_before(WHEN), Revocation.of_sessions(task_id="T1")]
     stack = stacks.stack()
-    role = stacks.session_role(stack, limits=revocations).role
+    role = stacks.session_role(stack, restrictions=revocations).role
     template = stacks.template(stack)
     (written,) = (
         resource["Metadata"]["session-scoping:revoked"]
@@ -224,7 +226,7 @@ def test_another_task_goes_on(revoked_world: World, task: str) -> None:
 def test_two_tags_revoke_only_sessions_with_both() -> None:
     """A task's revocation for one user leaves the same task id of another user alone."""
     stack = stacks.stack()
-    stacks.session_role(stack, limits=[Revocation.of_sessions(user_id="u1", task_id="T1")])
+    stacks.session_role(stack, restrictions=[Revocation.of_sessions(user_id="u1", task_id="T1")])
     world = World(stacks.template(stack))
     role, table = world.role("SessionRole"), world.arn("Tasks", "AWS::DynamoDB::Table")
     keys = {"dynamodb:LeadingKeys": ["T1"]}
@@ -282,7 +284,7 @@ def test_an_undeclared_tag_is_refused() -> None:
     """A tag the role's sessions do not carry would revoke nobody; so would a declared one in other letters."""
     for tags in ({"tenant": "t"}, {"Task_Id": "T1"}):
         with pytest.raises(InvalidInputError, match=r"do not carry: .* fix: name a declared tag"):
-            stacks.session_role(stacks.stack(), limits=[Revocation.of_sessions(**tags)])
+            stacks.session_role(stacks.stack(), restrictions=[Revocation.of_sessions(**tags)])
 
 
 def test_an_error_quotes_no_tag_value() -> None:
@@ -296,14 +298,16 @@ def test_an_error_quotes_no_tag_value() -> None:
 def test_more_revoked_tasks_than_the_trust_can_hold_are_an_error() -> None:
     """The trust policy's quota is checked with the revoked values in it."""
     with pytest.raises(QuotaExceededError, match="the trust policy"):
-        stacks.session_role(stacks.stack(), limits=[Revocation.of_sessions(task_id=[f"{n:036}" for n in range(40)])])
+        stacks.session_role(
+            stacks.stack(), restrictions=[Revocation.of_sessions(task_id=[f"{n:036}" for n in range(40)])]
+        )
 
 
 def test_a_time_ahead_warns() -> None:
     """A time still to come denies new sessions as well: synth says so."""
     for when, expected in (("2999-01-01T00:00:00Z", True), ("2020-01-01T00:00:00Z", False)):
         stack = stacks.stack()
-        stacks.session_role(stack, limits=[Revocation.issued_before(when)])
+        stacks.session_role(stack, restrictions=[Revocation.issued_before(when)])
         assert any("lies ahead" in text for text in _warnings(stack)) == expected
 
 

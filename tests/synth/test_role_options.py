@@ -95,7 +95,7 @@ def test_environment_spells_the_path_into_the_arn() -> None:
 @pytest.mark.parametrize("place", ["app", "stack", "stage", "role"])
 @pytest.mark.parametrize("flags", FLAGS)
 def test_a_session_tags_key_on_the_role_fails_synth(flags: str, place: str, key: str) -> None:
-    """A role's own tag would stand in for a session's missing one, so synth fails and names the tag and the place."""
+    """A role's own tag would replace a session's missing one, so synth fails and names the tag and the place."""
     app = stacks.new_app(flags)
     scope = cdk.Stage(app, "Stage") if place == "stage" else app
     stack = cdk.Stack(scope, "Stack", tags={key: "x"} if place == "stack" else None)

@@ -123,7 +123,7 @@ def test_without_models_the_role_is_granted_nothing() -> None:
 
 
 def test_models_are_granted_by_arn_to_attributed_sessions() -> None:
-    """Each Allow demands the source identity itself, besides the guards."""
+    """Each Allow demands the source identity itself, in addition to the guards."""
     stack = stacks.stack()
     broker(stack, models=Models.in_region([SONNET]))
     assert stacks.policy(stacks.template(stack), "BrokerPermissions") == [
@@ -217,7 +217,7 @@ def test_a_named_role_further_on_is_wired_on_both_sides() -> None:
 
 
 def test_an_imported_role_further_on_gets_its_statement_printed() -> None:
-    """Its trust cannot be changed from here, so the statement is shown to whoever can."""
+    """Its trust cannot be changed from here, so the statement is shown to its owner."""
     stack = stacks.stack()
     imported = iam.Role.from_role_arn(stack, "Far", "arn:aws:iam::444455556666:role/far")
     made = broker(stack, chain_to=[imported])
@@ -227,9 +227,9 @@ def test_an_imported_role_further_on_gets_its_statement_printed() -> None:
 
 
 def test_a_revocation_by_time_ends_the_tenants_older_sessions() -> None:
-    """The Deny of what was issued before stands with the guards, the verifier is told, and the trust stays as it is."""
+    """The Deny of what was issued before stands with the guards, the Metadata says so, and the trust stays as it is."""
     stack = stacks.stack()
-    broker(stack, limits=[Revocation.issued_before("2026-11-21T10:00:00Z")])
+    broker(stack, restrictions=[Revocation.issued_before("2026-11-21T10:00:00Z")])
     template = stacks.template(stack)
     (deny,) = [one for one in stacks.policy(template, "BrokerGuards") if "DateLessThan" in one.get("Condition", {})]
     assert {key: value for key, value in deny.items() if key != "Sid"} == {
@@ -414,11 +414,11 @@ MISTAKES: dict[str, tuple[Callable[[cdk.Stack], object], str]] = {
     "parameter without a slash": (lambda s: broker(s, ssm_parameter_name="arn"), "SSM refuses the name"),
     "model ids in place of Models": (lambda s: broker(s, models=[SONNET]), "`models` is not what"),
     "a pin without session tags": (
-        lambda s: broker(s, limits=[WorkloadBinding(vpc="vpc-1", task_ip=True)]),
+        lambda s: broker(s, restrictions=[WorkloadBinding(vpc="vpc-1", task_ip=True)]),
         "sessions are tied to an address they do not carry",
     ),
     "a revocation by a tag": (
-        lambda s: broker(s, limits=[Revocation.of_sessions(task_id="T1")]),
+        lambda s: broker(s, restrictions=[Revocation.of_sessions(task_id="T1")]),
         "fix: revoke by time: Revocation.issued_before(...)",
     ),
     "issuer with its scheme": (lambda _: WebIdentity(f"https://{ISSUER}", SUBJECT), "that is no issuer"),

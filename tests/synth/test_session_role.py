@@ -171,7 +171,7 @@ def _deny(action: Any, resource: Any, condition: dict[str, Any] | None = None) -
     return {**statement, "Condition": condition} if condition else statement
 
 
-def test_allows_and_denies_stand_in_documents_of_their_own(full: dict[str, Any]) -> None:
+def test_allows_and_denies_are_in_documents_of_their_own(full: dict[str, Any]) -> None:
     """NIST's full-access rule reads a document as text, so a Deny on `*` must not share one with an Allow."""
     for resource in full["Resources"].values():
         if resource["Type"] == "AWS::IAM::ManagedPolicy":
@@ -386,7 +386,7 @@ def test_table_policy_on_another_role_carries_table_guards_only_and_warns() -> N
 
 
 def test_unconditioned_trust_added_by_a_colleague_fails_synth() -> None:
-    """A trust statement without conditions lets anybody mint anything, so the app does not synthesize."""
+    """With a trust statement without conditions anybody could mint anything, so the app does not synthesize."""
     stack = stacks.stack()
     session = stacks.session_role(stack)
     careless = iam.PolicyStatement(actions=["sts:AssumeRole"], principals=[iam.AccountRootPrincipal()])
@@ -447,7 +447,7 @@ def test_policy_on_a_session_roles_own_role_covers_its_compute_roles() -> None:
 
 @pytest.mark.parametrize("key", ["task_id", "TASK_ID"])
 def test_session_tag_as_resource_tag_fails_synth(key: str) -> None:
-    """A role's own tag stands in for a missing session tag, whatever its case."""
+    """A role's own tag replaces a missing session tag, whatever its case."""
     stack = stacks.stack()
     session = stacks.session_role(stack)
     cdk.Tags.of(session).add(key, "everyone")

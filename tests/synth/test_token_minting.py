@@ -235,7 +235,7 @@ def test_the_container_learns_what_its_mode_needs() -> None:
 
 
 def test_transitive_tags_reach_the_function_and_the_trust() -> None:
-    """A token may make transitive what the session role says, and the function is told the same."""
+    """A token may make transitive what the session role says, and the function is set up for the same."""
     stack = stacks.stack()
     stacks.session_role(stack, minting=Minting.by_credential_broker(broker(stack)), transitive_tag_keys=["task_id"])
     template = stacks.template(stack)
@@ -338,7 +338,7 @@ def test_a_broker_serves_one_session_role() -> None:
 
 @pytest.mark.parametrize("mode", ["broker", "web"])
 def test_nobody_is_admitted_where_tokens_decide(mode: str) -> None:
-    """`admit` and `admit_trust_only` are refused: whoever they let in would choose tags without a token."""
+    """`admit` and `admit_trust_only` are refused: the role would choose tags without a token."""
     stack = stacks.stack()
     session = stacks.session_role(stack, minting=_minting(stack, mode))
     for admit in (session.admit, session.admit_trust_only):
@@ -362,7 +362,7 @@ def _statement(principal: iam.IPrincipal, action: str, conditions: dict[str, Any
 def test_a_colleagues_statement_on_the_trust_fails_the_synth(
     mode: str, action: str, conditions: dict[str, Any] | None
 ) -> None:
-    """Whoever else the trust policy would let in, with our own conditions or without: the finished tree is refused."""
+    """A trust policy that admits anybody else, with our own conditions or without, fails the synth."""
     stack = stacks.stack()
     session = stacks.session_role(stack, minting=_minting(stack, mode))
     policy = session.role.assume_role_policy
@@ -386,11 +386,11 @@ def test_a_colleagues_deny_on_the_trust_is_welcome() -> None:
 
 
 def test_a_binding_and_a_revocation_narrow_every_statement_by_web_identity() -> None:
-    """Both stand in all three statements, beside what the token is asked for; the policy still fits."""
+    """Both are in all three statements, with what the token must hold; the policy still fits."""
     stack = stacks.stack()
-    limits = [WorkloadBinding(vpc="vpc-0123456789abcdef0"), Revocation.of_sessions(task_id="T1")]
+    restrictions = [WorkloadBinding(vpc="vpc-0123456789abcdef0"), Revocation.of_sessions(task_id="T1")]
     minting = Minting.by_web_identity(provider(stack), issuer=ISSUER, audience=AUDIENCE)
-    stacks.session_role(stack, minting=minting, limits=limits)
+    stacks.session_role(stack, minting=minting, restrictions=restrictions)
     statements = stacks.trust(stacks.template(stack), "SessionRole")
     assert [statement["Condition"]["StringEquals"]["aws:SourceVpc"] for statement in statements] == [
         "vpc-0123456789abcdef0"
@@ -405,7 +405,7 @@ def test_a_binding_and_a_credential_broker_exclude_each_other() -> None:
     stack = stacks.stack()
     with pytest.raises(InvalidInputError, match="a workload binding denies the credential broker"):
         stacks.session_role(
-            stack, minting=Minting.by_credential_broker(broker(stack)), limits=[WorkloadBinding(vpc="vpc-1")]
+            stack, minting=Minting.by_credential_broker(broker(stack)), restrictions=[WorkloadBinding(vpc="vpc-1")]
         )
 
 
@@ -413,7 +413,7 @@ def test_a_binding_and_a_credential_broker_exclude_each_other() -> None:
 
 
 @pytest.mark.parametrize("flags", tuple(stacks.FLAG_SETS))
-def test_broker_compute_data_and_session_role_stand_in_four_stacks(flags: str) -> None:
+def test_broker_compute_data_and_session_role_may_be_in_four_stacks(flags: str) -> None:
     """The session role's stack depends on the others and none on it, once the role has a name."""
     app = stacks.new_app(flags)
     data, compute, tokens, session = (cdk.Stack(app, id_) for id_ in ("Data", "Compute", "Tokens", "Session"))
@@ -444,7 +444,7 @@ def test_a_broker_in_another_stack_needs_a_named_session_role() -> None:
 
 
 @pytest.mark.parametrize("partition", tuple(stacks.REGIONS))
-def test_a_broker_stands_in_every_partition(partition: str) -> None:
+def test_a_broker_may_be_in_every_partition(partition: str) -> None:
     """Concrete environments of all three partitions, in a Stage, synthesize, and no ARN names another partition."""
     app = stacks.new_app()
     stage = cdk.Stage(app, "Prod", env=stacks.environment(partition))
@@ -484,7 +484,7 @@ def test_imported_key_table_and_provider_serve() -> None:
 
 
 def test_a_table_under_a_customer_managed_key_is_readable_through_dynamodb_only() -> None:
-    """The broker, and whoever revokes, may decrypt as DynamoDB asks for it."""
+    """The broker and a role that revokes may decrypt as DynamoDB asks for it."""
     stack = stacks.stack()
     own = kms.Key(stack, "TableKey")
     revoked = stacks.table(stack, "Old", partition_key="id", encryption_key=own)

@@ -1,4 +1,4 @@
-"""An independent simulator decides what a token vault grant lets through, guards or no guards beside a broad Allow."""
+"""An independent simulator decides what a token vault grant allows, with and without guards and a broad Allow."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -24,7 +24,7 @@ Asked = tuple[str, str, dict[str, Any]]
 
 
 def wrong(template: dict[str, Any], role: str, asked: Iterable[Asked], allowed: bool, tags: Any = TAGS) -> list[str]:
-    """Return what is decided wrongly, by the role's own policies and beside an Allow of everything."""
+    """Return what is decided wrongly, by the role's own policies and under an Allow of everything."""
     cases = [
         Case(f"with {context}", role, action, resource, allowed, context, tags) for action, resource, context in asked
     ]
@@ -51,19 +51,19 @@ def wanted(template: dict[str, Any], user: str = USER) -> list[Asked]:
 
 
 def near_misses(template: dict[str, Any]) -> list[Asked]:
-    """Return what lies one step beside each need."""
+    """Return what lies one step from each need."""
     identity, github, search = names(template)
     mine = {"bedrock-agentcore:userid": USER}
     found = []
-    for beside in (f"{identity}2", f"{identity}-admin", identity.replace(ACCOUNT, "444455556666"),
+    for other in (f"{identity}2", f"{identity}-admin", identity.replace(ACCOUNT, "444455556666"),
                    identity.replace("us-east-1", "eu-west-1"), f"{DIRECTORY}/workload-identity/other"):  # fmt: skip
-        found += asking("GetWorkloadAccessToken", [beside])
-        found += asking("GetWorkloadAccessTokenForUserId", [beside], **mine)
-        found += asking("GetResourceOauth2Token", [beside])
-    for beside in (f"{github}2", f"{VAULT}/oauth2credentialprovider/other", f"{PLACE}token-vault/other",
+        found += asking("GetWorkloadAccessToken", [other])
+        found += asking("GetWorkloadAccessTokenForUserId", [other], **mine)
+        found += asking("GetResourceOauth2Token", [other])
+    for other in (f"{github}2", f"{VAULT}/oauth2credentialprovider/other", f"{PLACE}token-vault/other",
                    VAULT.replace(ACCOUNT, "444455556666"), VAULT.replace("us-east-1", "eu-west-1"),
                    github.replace("us-east-1", "eu-west-1")):  # fmt: skip
-        found += asking("GetResourceOauth2Token", [beside])
+        found += asking("GetResourceOauth2Token", [other])
     found += asking("GetResourceApiKey", [f"{search}2", VAULT.replace("us-east-1", "eu-west-1")])
     for user in (OTHER_USER, f"{USER}x", USER.upper(), "", "*", "7d1f"):
         found += asking("GetWorkloadAccessTokenForUserId", [DIRECTORY, identity], **{"bedrock-agentcore:userid": user})
@@ -85,7 +85,7 @@ def by_tag() -> dict[str, Any]:
 
 
 def test_a_session_takes_its_own_users_tokens_and_no_near_miss(by_tag: dict[str, Any]) -> None:
-    """Everything wanted goes through; every step beside it is refused, also beside `bedrock-agentcore:*`."""
+    """Everything wanted goes through; every other step is refused, also under `bedrock-agentcore:*`."""
     needs, misses = wanted(by_tag), near_misses(by_tag)
     assert wrong(by_tag, "SessionRole", needs, True) == []
     assert wrong(by_tag, "SessionRole", misses, False) == []
@@ -94,7 +94,7 @@ def test_a_session_takes_its_own_users_tokens_and_no_near_miss(by_tag: dict[str,
 
 @pytest.mark.parametrize("user", [None, ""])
 def test_a_session_without_a_user_takes_nothing(by_tag: dict[str, Any], user: str | None) -> None:
-    """A missing or empty user_id tag stands for nobody, whatever user is asserted."""
+    """A missing or empty user_id tag names nobody, whatever user is asserted."""
     tags = {key: value for key, value in {**TAGS, "user_id": user}.items() if value is not None}
     asked = [*wanted(by_tag), *wanted(by_tag, user=user or OTHER_USER)]
     assert wrong(by_tag, "SessionRole", asked, False, tags) == []

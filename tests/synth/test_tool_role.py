@@ -49,7 +49,7 @@ def world(tools_template: dict[str, Any]) -> World:
 
 @pytest.mark.parametrize("variant", ["deployed", "broad allow"])
 def test_a_tool_is_reached_by_a_session_of_the_same_task_only(world: World, variant: str) -> None:
-    """Own tags under the own name are let in; another task, name, tag, role or source identity is not."""
+    """Own tags under the own name are admitted; another task, name, tag, role or source identity is not."""
     cases = list(becoming_cases(world))
     assert sum(case.allowed for case in cases) == 3
     assert len(cases) > 40
@@ -204,7 +204,7 @@ def test_data_of_the_tool_alone_is_denied_to_compute_roles() -> None:
 
 
 def test_the_name_may_be_left_to_the_client() -> None:
-    """name_tag=None drops the condition on the name and the promise, and nothing else."""
+    """name_tag=None drops the condition on the name and the Metadata, and nothing else."""
     stack = stacks.stack()
     with_tool(stack, name_tag=None)
     template = stacks.template(stack)
@@ -215,16 +215,16 @@ def test_the_name_may_be_left_to_the_client() -> None:
 
 
 class _OneVpc(Restriction):
-    __hash__ = None  # type: ignore[assignment]  # as for a limit that holds a mapping
+    __hash__ = None  # type: ignore[assignment]  # as for a restriction that holds a mapping
 
-    def trust_conditions(self, site: StackContext) -> Conditions:  # noqa: ARG002 - the base class's signature
+    def trust_conditions(self, context: StackContext) -> Conditions:  # noqa: ARG002 - the base class's signature
         return {"StringEqualsIfExists": {"aws:SourceVpc": "vpc-1"}}
 
 
 def test_what_narrows_the_session_narrows_the_tool() -> None:
-    """A session role's limits hold for its tools, so that a tool's credentials work in no more places."""
+    """A session role's restrictions hold for its tools, so that a tool's credentials work in no more places."""
     stack = stacks.stack()
-    session = stacks.session_role(stack, transitive_tag_keys=TAGS, limits=[_OneVpc()])
+    session = stacks.session_role(stack, transitive_tag_keys=TAGS, restrictions=[_OneVpc()])
     ToolScopedRole(stack, "Tool", session_role=session, tool="search")
     condition = stacks.trust(stacks.template(stack), "ToolRole")[0]["Condition"]
     assert condition["StringEqualsIfExists"] == {"aws:SourceVpc": "vpc-1"}

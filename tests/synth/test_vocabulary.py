@@ -1,4 +1,4 @@
-"""The words adopters choose from, each with exactly the actions, models and keys it stands for."""
+"""The words adopters choose from, each with exactly its actions, models and keys."""
 
 import pytest
 from aws_cdk import aws_kms as kms

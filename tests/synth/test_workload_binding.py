@@ -35,12 +35,12 @@ def bound(scope: cdk.Stack, binding: WorkloadBinding, **options: Any) -> Session
     """Return a session role under a binding."""
     if "minting" not in options:
         options["minting"] = Minting.by_compute_roles(stacks.role(scope))
-    return stacks.session_role(scope, limits=[binding], **options)
+    return stacks.session_role(scope, restrictions=[binding], **options)
 
 
 @pytest.mark.parametrize("flags", stacks.FLAG_SETS)
 def test_every_trust_statement_demands_the_vpc_and_its_region(flags: str) -> None:
-    """Beside the tags, each statement asks where STS is called from; a missing key admits nobody."""
+    """In addition to the tags, each statement asks where STS is called from; a missing key admits nobody."""
     stack = stacks.stack(flags)
     bound(stack, WorkloadBinding(vpc="vpc-1"))
     statements = stacks.trust(stacks.template(stack), "SessionRole")
@@ -85,7 +85,7 @@ def test_a_pin_denies_other_addresses_and_a_missing_pin() -> None:
     }
 
 
-def test_the_role_says_what_it_promises() -> None:
+def test_the_role_says_what_it_is_bound_to() -> None:
     """The verifier reads VPC, Region and pin from the role's Metadata."""
     stack = stacks.stack()
     bound(stack, WorkloadBinding(vpc="vpc-1", task_ip=True), tag_keys=["task_id", "task_ip"])
@@ -108,10 +108,10 @@ def test_without_a_binding_nothing_changes() -> None:
 
 
 def test_a_session_broker_is_bound_the_same_way() -> None:
-    """The limit knows no kind of role."""
+    """The restriction knows no kind of role."""
     stack = stacks.stack()
     SessionBrokerRole(
-        stack, "Broker", tenant="acme", callers=[stacks.role(stack)], limits=[WorkloadBinding(vpc="vpc-1")]
+        stack, "Broker", tenant="acme", callers=[stacks.role(stack)], restrictions=[WorkloadBinding(vpc="vpc-1")]
     )
     template = stacks.template(stack)
     (statement,) = stacks.trust(template, "BrokerRole")
@@ -161,7 +161,7 @@ def test_missing_endpoints_fail_synth_by_name() -> None:
 
 @pytest.mark.parametrize("missing", ["sts", "s3", "dynamodb", "bedrock-runtime"])
 def test_each_service_a_session_calls_needs_its_endpoint(missing: str) -> None:
-    """Sessions come from STS and use the three others, so no endpoint can stand in for another one."""
+    """Sessions come from STS and use the three others, so no endpoint can replace another one."""
     stack = stacks.stack()
     there = {"sts", "s3", "dynamodb", "bedrock-runtime"} - {missing}
     bound(stack, WorkloadBinding(vpc=network(stack, *sorted(there))), **everything_used(stack))
@@ -346,7 +346,10 @@ MISTAKES: dict[str, tuple[Callable[[cdk.Stack], object], str]] = {
         lambda s: bound(s, WorkloadBinding(vpc="vpc-1", task_ip=True)),
         "sessions are tied to an address they do not carry",
     ),
-    "a bare VPC as a limit": (lambda s: stacks.session_role(s, limits=["vpc-1"]), "`limits` is not what"),
+    "a bare VPC as a restriction": (
+        lambda s: stacks.session_role(s, restrictions=["vpc-1"]),
+        "`restrictions` is not what",
+    ),
 }
 
 

@@ -120,7 +120,7 @@ def test_an_attacker_gains(name: str, kind: str, effect: Effect) -> None:
     ],
 )  # fmt: skip
 def test_an_attacker_gains_nothing(name: str) -> None:
-    """What tells settings, or does what the caller may do anyway, has no effect, and a rule says why."""
+    """What returns settings, or does what the caller may do anyway, has no effect, and a rule says why."""
     found = judgement(name)
     assert found.judged
     assert found.effects == found.beyond_effects == frozenset()
@@ -167,7 +167,7 @@ def test_names_ignore_case() -> None:
     assert [item.name for item in matching("DynamoDB:getitem")] == ["dynamodb:GetItem"]
 
 
-def test_an_action_tells_its_level_and_resource_types() -> None:
+def test_an_action_has_its_level_and_resource_types() -> None:
     """A query reads a table and may name an index."""
     query = action("dynamodb:Query")
     assert query is not None
@@ -178,7 +178,7 @@ def test_an_action_tells_its_level_and_resource_types() -> None:
 
 
 def test_a_resource_type_is_of_the_service_in_its_arn() -> None:
-    """STS names IAM's roles, and Systems Manager EC2's instances: one resource has one kind, whoever acts on it."""
+    """STS names IAM's roles, and Systems Manager EC2's instances: one resource has one kind for each service."""
     assert "iam:role" in {item.kind for item in resource_types("sts")} & {item.kind for item in resource_types("iam")}
     arns = {item.kind: item.arn for item in resource_types("ssm")}
     assert arns["ec2:instance"] == "arn:${Partition}:ec2:${Region}:${Account}:instance/${InstanceId}"
@@ -198,7 +198,7 @@ def test_a_resource_type_is_of_the_service_in_its_arn() -> None:
     ],
 )
 def test_a_pattern_covers(pattern: str, services: tuple[str, ...] | None, names: list[str]) -> None:
-    """`*` stands for any text and `?` for one character, in the service's part too."""
+    """`*` matches any text and `?` one character, in the service's part too."""
     assert [item.name for item in matching(pattern, services)] == names
 
 
@@ -214,7 +214,7 @@ def test_a_star_covers_every_action() -> None:
     [("*", True), ("s3:*", True), ("*:*", True), ("s3:**", True), ("s3:Get*", False), ("s3:GetObject", False)],
 )
 def test_a_pattern_for_a_whole_service_covers_what_comes_later(pattern: str, covers: bool) -> None:
-    """Only such a pattern stands for actions that AWS adds after the table's date."""
+    """Only such a pattern covers actions that AWS adds after the table's date."""
     assert covers_unlisted(pattern) is covers
 
 

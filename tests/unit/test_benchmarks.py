@@ -49,7 +49,7 @@ def test_a_statement_less_is_a_difference(made: Made, version: str) -> None:
 
 
 def test_a_figure_that_changed_fails_the_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was written passes, whenever and wherever; another figure is shown beside the printed one."""
+    """What was written passes, whenever and wherever; another figure is shown with the printed one."""
     monkeypatch.setattr(report, "README", tmp_path / "README.md")
     report.README.write_text("Before.\n<!-- calls: begin -->\n<!-- calls: end -->\nAfter.\n")
     report.write([Table("calls", ("calls",), [(1093,)])], "today, here")

@@ -52,7 +52,7 @@ LIMITS: dict[str, tuple[Make, int, int]] = {
     # STS API_AssumeRole.
     "characters of a role session name": (lambda n: check_session_name("n" * n), 2, 64),
     "characters of a source identity": (lambda n: check_source_identity("n" * n), 2, 64),
-    "characters of a tenant beside the shortest session": (lambda n: SourceIdentity("t" * n, "s"), 1, 56),
+    "characters of a tenant with the shortest session": (lambda n: SourceIdentity("t" * n, "s"), 1, 56),
     "characters of a tenant": (lambda n: check_tenant("t" * n), 1, 56),
     # IAM reference-arns and CreateRole.
     "characters of a role's name": (lambda n: role("r" * n), 1, 64),
@@ -105,7 +105,7 @@ def test_the_longest_token_sts_takes_is_written_and_read() -> None:
         UnverifiedToken.parse(f"{longest}A")
 
 
-def test_a_task_lasts_eight_hours_unless_it_is_told_otherwise() -> None:
+def test_a_task_lasts_eight_hours_by_default() -> None:
     """The default is AgentCore's longest session, and both clocks of a token start when it is issued."""
     assert TOKEN.expires_at - TOKEN.issued_at == 8 * 3600
     assert TOKEN.not_before == TOKEN.issued_at

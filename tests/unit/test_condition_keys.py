@@ -105,7 +105,7 @@ def test_a_key_is_set_by(action: str, key: str, setter: Setter) -> None:
 
 
 def test_a_family_takes_any_name_and_ignores_case() -> None:
-    """One published key with a placeholder stands for all tags; it is not the key without a name."""
+    """One published key with a placeholder covers all tags; it is not the key without a name."""
     (family,) = [key for key in condition_keys("iam:CreateRole") if key.name.startswith("aws:RequestTag")]
     assert family.matches("AWS:requesttag/Cost Center")
     assert not family.matches("aws:RequestTag/")

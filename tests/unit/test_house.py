@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.house import EXEMPT, FILE_MAX, FUNCTION_MAX, PACKAGE, arrows, circle, sizes
+from tools.house import EXEMPT, FILE_MAX, FUNCTION_MAX, PACKAGE, arrows, circle, private_names, sizes, splinters
 
 
 def test_no_module_imports_what_imports_it() -> None:
@@ -42,8 +42,38 @@ def test_a_planted_circle_is_found(tmp_path: Path, back: str) -> None:
 
 
 def test_the_rooms_are_in_order() -> None:
-    """No file, function or folder is too large, and no room imports one that it may not know."""
-    assert [*sizes(PACKAGE), *arrows(PACKAGE)] == []
+    """Nothing is too large or a splinter, no room imports one that it may not know, and what is private stays so."""
+    assert [*sizes(PACKAGE), *arrows(PACKAGE), *splinters(PACKAGE), *private_names(PACKAGE)] == []
+
+
+def test_a_splinter_is_found(tmp_path: Path) -> None:
+    """A short file belongs to its one importer; with a second one it may stay."""
+    package = tmp_path / "planted"
+    package.mkdir()
+    (package / "short.py").write_text("NAME = 1\n")
+    (package / "one.py").write_text("from planted.short import NAME\nfrom planted import short\n" + "\n" * FILE_MAX)
+    assert [*splinters(package)] == ["planted.short: 1 lines and one importer; it belongs there"]
+    (package / "two.py").write_text("import planted.short")
+    assert [*splinters(package)] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("from planted.other import _name", ["_name"]),
+        ("thing._name", ["_name"]),
+        ("make()._name()", ["_name"]),
+        ("self._name, cls._name, super()._name(), thing.__name__, fields._replace()", []),
+        ("def _name(self): pass\nthing._name()", []),
+        ("self._name = 1\nother._name", []),
+    ],
+)
+def test_a_private_name_of_another_file_is_found(tmp_path: Path, text: str, found: list[str]) -> None:
+    """What a file does not define itself it may use through its base class only."""
+    package = tmp_path / "planted"
+    package.mkdir()
+    (package / "file.py").write_text(text)
+    assert [*private_names(package)] == [f"planted.file uses {name} of another file" for name in found]
 
 
 def test_what_is_planted_in_a_room_is_found(tmp_path: Path) -> None:

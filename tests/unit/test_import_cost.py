@@ -32,7 +32,8 @@ USED: Mapping[str, tuple[str, ...]] = {
     "endpoint_policy_for": ("aws_iam",),
     "grant_dispatch": ("aws_iam",),
     **dict.fromkeys(("InvalidInputError", "KeyFormat", "MissingExtraError", "QuotaExceededError"), ()),
-    **dict.fromkeys(("SessionScopingError", "SessionTags", "SourceIdentity"), ()),
+    **dict.fromkeys(("SessionScopingError", "SessionTags", "SourceIdentity", "user_id_for"), ()),
+    **dict.fromkeys(("ARTIFACT_PREFIX", "ATTACHMENT_PREFIX", "DEFAULT_TAG_KEYS", "TRACE_OBJECT"), ()),
 }
 
 # One process, whose CDK is loaded once; each line of its input runs in a fork of it.
@@ -85,11 +86,11 @@ CONSTRUCTS = """
 from session_scoping import ComputeBackend, Minting, Models, Revocation, ScopedComputeRole, SessionRole
 from session_scoping import TenantObjects, TenantTable, WorkloadBinding
 roles = [ScopedComputeRole(stack, one.name, backend=one) for one in ComputeBackend]
-limits = [Revocation.issued_before("2026-01-01T00:00:00Z"), WorkloadBinding(vpc="vpc-1")]
+restrictions = [Revocation.issued_before("2026-01-01T00:00:00Z"), WorkloadBinding(vpc="vpc-1")]
 SessionRole(
     stack, "SessionRole", minting=Minting.by_compute_roles(*roles),
     models=Models.profile("us", ["amazon.nova-pro-v1:0"]),
-    tables=[TenantTable(table)], objects=[TenantObjects.traces(bucket)], limits=limits,
+    tables=[TenantTable(table)], objects=[TenantObjects.traces(bucket)], restrictions=restrictions,
 )
 """
 

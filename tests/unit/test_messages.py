@@ -50,7 +50,7 @@ TAKE_TEXT: dict[str, tuple[Callable[[Any], object], str]] = {
 
 
 @pytest.mark.parametrize("name", TAKE_TEXT)
-def test_text_is_told_by_its_length_and_anything_else_by_its_kind(name: str) -> None:
+def test_text_is_shown_by_its_length_and_anything_else_by_its_kind(name: str) -> None:
     """The reader learns what was wrong with the value, and a log does not learn the value."""
     make, text = TAKE_TEXT[name]
     with pytest.raises(InvalidInputError, match=f"got {len(text)} characters") as caught:
@@ -95,8 +95,8 @@ SAID: dict[str, tuple[Callable[[], object], str]] = {
 
 
 @pytest.mark.parametrize("name", SAID)
-def test_a_message_tells_two_mistakes_apart(name: str) -> None:
-    """Two mistakes behind one check are told apart by what was got, or by the fix."""
+def test_two_mistakes_have_two_messages(name: str) -> None:
+    """Two mistakes behind one check differ by what was got, or by the fix."""
     make, said = SAID[name]
     with pytest.raises(InvalidInputError, match=said):
         make()

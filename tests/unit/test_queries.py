@@ -110,7 +110,7 @@ def test_the_insights_query_shows_only_what_it_has() -> None:
 
 
 def test_the_insights_query_splits_an_identity_as_the_contract_does() -> None:
-    """Its regular expression takes exactly the contract's form apart."""
+    """Its regular expression parses exactly the contract's form."""
     pattern = re.search(r"/(.*)/", dict(commands())["parse"])
     assert pattern
     expression = re.compile(pattern[1].replace("(?<", "(?P<"))

@@ -33,7 +33,7 @@ def attributed() -> Template:
         models=Models.profile("us", [SONNET]) + Models.in_region([SONNET]),
         chain_to=[small.role(stack, "Next")],
         pod_identity=True,
-        limits=[WorkloadBinding(vpc="vpc-1")],
+        restrictions=[WorkloadBinding(vpc="vpc-1")],
     )
     return small.template(stack)
 
@@ -49,7 +49,7 @@ def bound(*, pinned: bool = False) -> Template:
         objects=[TenantObjects.artifacts(small.bucket(stack))],
         models=Models.profile("us", [SONNET]),
         tag_keys=[*DEFAULT_TAG_KEYS, "task_ip"] if pinned else DEFAULT_TAG_KEYS,
-        limits=[binding],
+        restrictions=[binding],
     )
     return small.template(stack)
 

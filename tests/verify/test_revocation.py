@@ -31,13 +31,13 @@ def revoked() -> Template:
     from tests.support import stacks as small
 
     stack = small.stack()
-    limits = [
+    restrictions = [
         Revocation.issued_before(WHEN),
         Revocation.of_sessions(task_id=["a", "b"]),
         Revocation.of_sessions(user_id="u", task_id="t"),
         Revocation.issued_before("2026-12-01T00:00:00Z", task_id="c"),
     ]
-    small.session_role(stack, limits=limits)
+    small.session_role(stack, restrictions=restrictions)
     return small.template(stack)
 
 

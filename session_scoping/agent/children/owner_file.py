@@ -5,8 +5,12 @@ import stat
 
 from session_scoping.contract.errors import InvalidInputError
 
-SIZE_MAX = 65_536
-"""Bytes; 50 tags of 128 + 256 characters fit at four bytes each with room to spare (STS API_Tag)."""
+SIZE_MAX = 262_144
+"""
+Bytes. 50 tags of 128 + 256 characters fit, of which JSON writes each character in up to twelve: `\\ud840\\udc00`.
+
+Source: STS API_Tag.
+"""
 
 
 class OwnerFile:
@@ -30,7 +34,7 @@ class OwnerFile:
 
         Raises:
             InvalidInputError: The path leads to no regular file or through a link at its end; another user owns
-                it or may read or write it; it is larger than 64 KiB.
+                it or may read or write it; it is larger than 256 KiB.
         """
         try:
             # O_NONBLOCK: a named pipe must not hang the open.
@@ -46,7 +50,7 @@ class OwnerFile:
         finally:
             os.close(descriptor)
         if len(content) > SIZE_MAX:
-            raise self.unusable("more than 64 KiB", "a small file", self._maker)
+            raise self.unusable("more than 256 KiB", "a small file", self._maker)
         return content
 
     def _check_owner_only(self, status: os.stat_result) -> None:

@@ -8,6 +8,7 @@ import boto3
 import botocore.session
 from botocore.exceptions import ConfigParseError, ProfileNotFound
 
+from session_scoping.agent.children.session_policy import parse_session_policy
 from session_scoping.agent.environment import check_declared, require_role
 from session_scoping.agent.names import check_session_name, find_role_arn, session_name_for
 from session_scoping.agent.session.botocore_session import session_with_one_provider
@@ -47,7 +48,7 @@ class TaskSession:
         session_policy: JSON that narrows the session below the role's policies, up to 2,048 characters.
             Default: none. Not with `credentials`: the minter narrows.
         source_identity: What CloudTrail shows for every call of this session and of sessions chained from it, 2 to
-            64 characters; sent with every AssumeRole, since STS lets nobody change it afterwards. Needs
+            64 characters; sent with every AssumeRole, since STS allows no later change. Needs
             `sts:SetSourceIdentity` in the compute role's policy and in the role's trust. Default: none. Not with
             `credentials`: the minter sets it.
         region_name: Default Region of the clients and of STS. Default: AWS_DEFAULT_REGION,
@@ -80,7 +81,7 @@ class TaskSession:
         timer = Clock(clock)
         if credentials is None:
             role = require_role(role_arn)
-            policy = None if session_policy is None else _parsed(session_policy)
+            policy = None if session_policy is None else parse_session_policy(session_policy)
             fetch: Callable[[], object] = AssumeRole(
                 role=role,
                 tags=tags,
@@ -131,7 +132,7 @@ class TaskSession:
             broker: Name or ARN of the credential broker's function, invoked by the compute role. Default:
                 AGENT_CREDENTIAL_BROKER; where that is absent too, the token is shown to STS as a web identity.
             role_arn: The session role. Default: AGENT_SESSION_ROLE_ARN. With a broker it may be absent: then the
-                role is the one the first answer names, and `verify()` holds GetCallerIdentity against that.
+                role is the one the first answer names, and `verify()` compares GetCallerIdentity with that.
             duration_seconds: How long a web identity session lasts, 900 to 43,200 and at most the role's
                 MaxSessionDuration; never longer than the token, rounded up to 900. A broker gives one hour at most.
                 Default: 3600.
@@ -143,9 +144,8 @@ class TaskSession:
                 AGENT_SESSION_TAG_KEYS demands.
             TaskCredentialsError: The token cannot be read: `TokenUnreadable`, `TokenMalformed`, `Timeout`.
         """
-        from session_scoping.agent.sources.token_exchange import (
-            task_role_of_token,  # here: importing this module must stay cheap
-        )
+        # Here, as in other methods: importing this module must stay cheap.
+        from session_scoping.agent.sources.token_exchange import task_role_of_token
 
         timer = Clock(clock)
         task = task_role_of_token(
@@ -225,7 +225,7 @@ class TaskSession:
         Source:
             STS API_AssumeRole: inherited transitive tags must not be sent again; DurationSeconds is at least 900.
         """
-        from session_scoping.agent.session.derived import derived  # here: importing this module must stay cheap
+        from session_scoping.agent.session.derived import derived
 
         region_name = self._boto3.region_name
         task = derived(self._task, self._credentials, region_name, tool_role_arn, session_policy, role_session_name)
@@ -236,7 +236,7 @@ class TaskSession:
         Prove that the session is the task's own: call this once, before the task starts.
 
         Assumes the role (unless that has happened), then asks GetCallerIdentity with the result. It does not
-        prove which tags the session carries, which AWS tells nobody: the role's trust policy demands them.
+        prove which tags the session carries, which AWS does not say: the role's trust policy demands them.
 
         Args:
             patience_seconds: How long to go on while STS throttles or cannot be reached, for either call, at 30
@@ -250,9 +250,7 @@ class TaskSession:
             TaskCredentialsError: There are no credentials, or GetCallerIdentity got no answer that can be read.
             NotScopedError: The identity is not this role and session name, or there is no role to compare with.
         """
-        from session_scoping.agent.session.identity import (
-            prove_patiently,  # here: importing this module must stay cheap
-        )
+        from session_scoping.agent.session.identity import prove_patiently
 
         return prove_patiently(
             self._botocore,
@@ -261,12 +259,6 @@ class TaskSession:
             session_name=self._task.session_name,
             patience_seconds=patience_seconds,
         )
-
-
-def _parsed(session_policy: str) -> str:
-    from session_scoping.agent.children.session_policy import parse_session_policy
-
-    return parse_session_policy(session_policy)
 
 
 def _boto3_session(session: botocore.session.Session) -> boto3.Session:

@@ -14,8 +14,7 @@ from session_scoping.agent.session.credential_set import CredentialSet
 from session_scoping.agent.sources.token_failures import BROKER_FAILED, BROKER_MALFORMED, REFUSALS, of_invoke
 from session_scoping.agent.sources.token_source import TokenSource
 from session_scoping.contract import strict_json
-from session_scoping.contract.broker_errors import FUNCTION_TIMEOUT_SECONDS
-from session_scoping.contract.errors import InvalidInputError
+from session_scoping.contract.errors import FUNCTION_TIMEOUT_SECONDS, InvalidInputError
 
 # Source: Lambda API_Invoke, FunctionName; an ARN says its Region.
 _FUNCTION = (

@@ -1,10 +1,9 @@
 """Failures of spending a task token, in the words of the table in docs/agent.md."""
 
-from botocore import exceptions as botocore_errors
-
 from session_scoping.agent.errors import AnswerRefusedError, Failure, Reason
 from session_scoping.agent.failures import describe
-from session_scoping.contract.broker_errors import RefusalCode
+from session_scoping.contract.boto_errors import kind_of
+from session_scoping.contract.errors import RefusalCode
 
 _EXPECTED = "new credentials from the credential broker"
 _REISSUE = "let the orchestrator issue a new token, if the task is still to run"
@@ -84,7 +83,7 @@ def of_invoke(error: Exception) -> Failure:
     """Return what went wrong on the way to the broker's function."""
     if isinstance(error, AnswerRefusedError):
         return error.failure
-    if isinstance(error, botocore_errors.ParamValidationError):
+    if kind_of(error) == "parameters":
         return Failure(
             "BadRequest",
             "a function name botocore refused",

@@ -1,8 +1,10 @@
 """Why no token came: one class, one line, nothing quoted that came over the wire."""
 
-import re
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Literal
 
+from session_scoping.agent.errors import TaskCredentialsError
+from session_scoping.contract.boto_errors import Answer, Kind, kind_of
 from session_scoping.contract.errors import SessionScopingError
 
 TokenReason = Literal[
@@ -32,9 +34,8 @@ TokenReason = Literal[
 """Every value of `TokenUnavailableError.reason`. docs/token-vault.md says what happened and what to do."""
 
 _TRANSIENT = frozenset({"NoConnection", "ServerError", "ThrottlingException", "Timeout"})
-_REQUEST_ID = re.compile("[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_LOOK = "look the request up in CloudTrail"
-_FIXES: dict[str, str] = {
+# What AgentCore and Secrets Manager refuse with. Only these codes are shown: another is text that somebody else chose.
+_REFUSALS: Mapping[TokenReason, str] = {
     "AccessDeniedException": (
         "see the table in docs/token-vault.md: another workload identity, provider or user than the policy names, or "
         "a provider's secret it may not read"
@@ -43,8 +44,30 @@ _FIXES: dict[str, str] = {
     "ThrottlingException": "ask again after a pause, and less often",
     "UnauthorizedException": "the workload access token or JWT is not valid any more: ask with a new one",
     "ValidationException": "check scopes, flow and return URL against the provider",
-    "ServerError": "ask again after a pause",
-    "Refused": _LOOK,
+}
+_Known = tuple[TokenReason, str, str]  # reason, got, fix
+_MALFORMED: _Known = (
+    "Malformed",
+    "a request or an answer that cannot be read",
+    "look at what answers on the endpoint, and at the integration's own values",
+)
+_BY_KIND: Mapping[Kind, _Known] = {
+    "timeout": (
+        "Timeout",
+        "no answer in time",
+        "ask again; in a VPC, see that it has an endpoint or a way out for bedrock-agentcore",
+    ),
+    "no-region": ("NoRegion", "no AWS Region", "set AWS_REGION"),
+    "no-service": ("OldBoto3", "a boto3 without bedrock-agentcore", "upgrade boto3"),
+    "no-connection": (
+        "NoConnection",
+        "no connection, or one that broke",
+        "ask again; look at the network and the endpoint settings",
+    ),
+    "bad-region": _MALFORMED,
+    "parameters": _MALFORMED,
+    "unparsed": _MALFORMED,
+    "unreadable": _MALFORMED,
 }
 
 
@@ -71,67 +94,23 @@ def describe(error: Exception, what: str) -> TokenUnavailableError:
         error: What boto3 raised.
         what: What was asked for. No value of it.
     """
-    from botocore import exceptions as botocore_errors
-    from botocore.parsers import ResponseParserError
-
-    from session_scoping.agent.errors import TaskCredentialsError
-
-    if isinstance(error, botocore_errors.ClientError):
-        return _refusal(error.response, what)
     if isinstance(error, TaskCredentialsError):
         fix = f"see the reason `{error.reason}` in docs/agent.md"
         got = "no credentials of the task to sign with"
         return TokenUnavailableError("TaskCredentials", what=what, got=got, fix=fix, transient=error.transient)
-    kinds: tuple[tuple[Any, TokenReason, str, str], ...] = (
-        (
-            (botocore_errors.ConnectTimeoutError, botocore_errors.ReadTimeoutError),
-            "Timeout",
-            "no answer in time",
-            "ask again; in a VPC, see that it has an endpoint or a way out for bedrock-agentcore",
-        ),
-        (botocore_errors.NoRegionError, "NoRegion", "no AWS Region", "set AWS_REGION"),
-        (botocore_errors.UnknownServiceError, "OldBoto3", "a boto3 without bedrock-agentcore", "upgrade boto3"),
-        (
-            (botocore_errors.HTTPClientError, botocore_errors.ConnectionError),
-            "NoConnection",
-            "no connection, or one that broke",
-            "ask again; look at the network and the endpoint settings",
-        ),
-        (
-            (
-                KeyError,
-                ValueError,
-                TypeError,
-                AttributeError,
-                ResponseParserError,
-                botocore_errors.ParamValidationError,
-            ),
-            "Malformed",
-            "a request or an answer that cannot be read",
-            "look at what answers on the endpoint, and at the integration's own values",
-        ),
-    )
-    for kind, reason, got, fix in kinds:
-        if isinstance(error, kind):
-            return TokenUnavailableError(reason, what=what, got=got, fix=fix)
-    return TokenUnavailableError(
-        "Unexpected", what=what, got=f"a {type(error).__name__}", fix="its text may hold a secret: look into the code"
-    )
+    if (kind := kind_of(error)) == "answer":
+        return _refusal(Answer.of(error), what)
+    name = type(error).__name__
+    unforeseen: _Known = ("Unexpected", f"a {name}", "its text may hold a secret: look into the code")
+    reason, got, fix = _BY_KIND.get(kind, unforeseen)
+    return TokenUnavailableError(reason, what=what, got=got, fix=fix)
 
 
-def _refusal(response: Any, what: str) -> TokenUnavailableError:
-    code, metadata = str(response.get("Error", {}).get("Code", "")), response.get("ResponseMetadata", {})
-    status, request_id = metadata.get("HTTPStatusCode", 0), str(metadata.get("RequestId", ""))
-    other: TokenReason = "ServerError" if isinstance(status, int) and status >= 500 else "Refused"
-    known: tuple[TokenReason, ...] = (
-        "AccessDeniedException",
-        "ResourceNotFoundException",
-        "ThrottlingException",
-        "UnauthorizedException",
-        "ValidationException",
-    )
-    reason = next((one for one in known if one == code), other)
-    # Only codes of the list are shown: another one is text that somebody else chose.
-    shown = reason if reason == code else "an error this library does not know"
-    request = f", request {request_id}" if _REQUEST_ID.fullmatch(request_id) else ""
-    return TokenUnavailableError(reason, what=what, got=f"{shown} (HTTP {status}{request})", fix=_FIXES[reason])
+def _refusal(answer: Answer, what: str) -> TokenUnavailableError:
+    for reason, fix in _REFUSALS.items():
+        if reason == answer.code:
+            return TokenUnavailableError(reason, what=what, got=f"{reason} {answer.trace}", fix=fix)
+    got = f"an error this library does not know {answer.trace}"
+    if answer.family >= 5:
+        return TokenUnavailableError("ServerError", what=what, got=got, fix="ask again after a pause")
+    return TokenUnavailableError("Refused", what=what, got=got, fix="look the request up in CloudTrail")

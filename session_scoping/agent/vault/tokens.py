@@ -70,7 +70,7 @@ class SecretFallback:
 
     Attributes:
         secret_id: Name or ARN of the secret.
-        on_used: Told before the secret is read; what it raises stops the call.
+        on_used: Called before the secret is read; what it raises stops the call.
     """
 
     secret_id: str
@@ -230,7 +230,7 @@ def _token(integration: Integration, text: Any) -> Token:
 def _fall_back(
     fallback: SecretFallback, integration: Integration, session: Clients, failure: TokenUnavailableError
 ) -> Token:
-    # Told first: a use that cannot be reported does not happen.
+    # Reported first: a use that cannot be reported does not happen.
     fallback.on_used(FallbackUsed(integration.provider, failure.reason))
     _LOG.warning("provider %s: the vault failed (%s), a shared secret stands in", integration.provider, failure.reason)
     with _failures("no token could be had, and the fallback failed too") as failed:

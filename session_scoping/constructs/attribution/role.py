@@ -29,25 +29,22 @@ from session_scoping.constructs.attribution.statements import (
 )
 from session_scoping.constructs.cdk.documents import Section
 from session_scoping.constructs.cdk.metadata import tell_owner, write_metadata
-from session_scoping.constructs.cdk.policy_series import PolicySeries, check_attachments, flatten
-from session_scoping.constructs.cdk.policy_sizes import PolicySizer
+from session_scoping.constructs.cdk.policy_series import flatten
 from session_scoping.constructs.cdk.roles import require_changeable, require_exact, require_new
-from session_scoping.constructs.cdk.stack_context import StackContext, properties_of
+from session_scoping.constructs.cdk.stack_context import properties_of
 from session_scoping.constructs.cdk.statements import Statement
-from session_scoping.constructs.cdk.synth_checks import Check, SynthChecks
+from session_scoping.constructs.cdk.synth_checks import Check
 from session_scoping.constructs.compute.role import AnyRole, ScopedComputeRole, policy_role
 from session_scoping.constructs.data.models import Models
 from session_scoping.constructs.restrictions.restriction import RestrictedRole, Restriction, RestrictionSet
-from session_scoping.constructs.session.arguments import as_tuple, check_kinds
+from session_scoping.constructs.session.scoped_role import ScopedRole, as_tuple, check_kinds
 from session_scoping.contract import environment
 from session_scoping.contract.errors import QuotaExceededError
 from session_scoping.contract.metadata import ATTRIBUTED_TO
 from session_scoping.contract.source_identity import check_tenant, pattern_of
 
-_WILDCARD_REASON = "A model's Regions are fenced by its inference profile; nothing else has a wildcard."
 
-
-class SessionBrokerRole(Construct):
+class SessionBrokerRole(ScopedRole):
     """
     The role of one tenant's sessions: assumed only with a source identity `agent=<tenant>=<session>`.
 
@@ -56,9 +53,11 @@ class SessionBrokerRole(Construct):
 
     NOT PROTECTED: a caller may name any session of its own tenant. The identity says which session acted if the
     callers are honest, and which tenant's callers did in any case. It knows no session role: what somebody allows it
-    of task data it reaches, until `SessionRole.deny_tenant_data_to` puts the Denies on it. Whoever may overwrite its
-    SSM parameter can name another role there; the callers' own permission names the right one.
+    of task data it reaches, until `SessionRole.deny_tenant_data_to` puts the Denies on it. A principal that may
+    overwrite its SSM parameter can name another role there; the callers' own permission names the right one.
     """
+
+    _wildcard_reason = "A model's Regions are limited by its inference profile; nothing else has a wildcard."
 
     def __init__(
         self,
@@ -71,7 +70,7 @@ class SessionBrokerRole(Construct):
         managed_policies: Sequence[iam.IManagedPolicy] = (),
         chain_to: Sequence[iam.IRole] = (),
         pod_identity: bool = False,
-        limits: Sequence[Restriction] = (),
+        restrictions: Sequence[Restriction] = (),
         ssm_parameter_name: str | None = None,
         role_name: str | None = None,
         path: str | None = None,
@@ -91,7 +90,7 @@ class SessionBrokerRole(Construct):
             chain_to: Roles a session may go on to, with its source identity. Default: none, and chaining is denied.
             pod_identity: Whether the callers are pods under EKS Pod Identity, whose sessions carry transitive tags.
                 Default: they are not, and no session tag is admitted.
-            limits: What narrows every session further. Default: nothing.
+            restrictions: What narrows every session further. Default: nothing.
             ssm_parameter_name: Name of the parameter that holds the role's ARN. Default:
                 `/session-scoping/<tenant>/session-broker-role-arn`.
             role_name: Physical name. Default: CloudFormation generates one.
@@ -101,54 +100,37 @@ class SessionBrokerRole(Construct):
 
         Raises:
             InvalidInputError: A tenant no source identity could carry, no caller, one that cannot be changed or is
-                named twice, a parameter name SSM refuses, or a limit that reads a session tag.
+                named twice, a parameter name SSM refuses, or a restriction that reads a session tag.
             QuotaExceededError: A document or the number of policies would exceed its quota.
         """
-        callers, limits, chain_to = as_tuple(callers), as_tuple(limits), as_tuple(chain_to)
-        check_kinds(models=[models], limits=limits)
+        callers, restrictions, chain_to = as_tuple(callers), as_tuple(restrictions), as_tuple(chain_to)
+        check_kinds(models=[models], restrictions=restrictions)
         check_tenant(tenant)
         check_callers(callers)
         super().__init__(scope, id)
         self._tenant, self._pod_identity = tenant, pod_identity
-        self._context = StackContext.of(scope)
-        self._sizer = PolicySizer.at(self._context)
-        self._restrictions = RestrictionSet(limits)
+        self._restrictions = RestrictionSet(restrictions)
         self._models = models
-        # Session tags, where there are any, are the pods' own: no limit may read one.
+        # Session tags, where there are any, are the pods' own: no restriction may read one.
         self._restrictions.check(self, ())
         self._terms = TrustTerms(tenant, self._restrictions.trust_conditions(self._context), pod_identity)
         self._callers: list[iam.IRole] = []
         roles = [self._checked(caller) for caller in callers if not isinstance(caller, WebIdentity)]
-        self._role = iam.Role(
-            self,
-            "Role",
-            assumed_by=PlainStatements(self._trust_of(callers)),
+        self._make_role(
+            PlainStatements(self._trust_of(callers)),
             role_name=role_name,
             path=path,
             managed_policies=list(managed_policies),
             permissions_boundary=permissions_boundary,
             description=description or "Sessions of one tenant; assumed with a source identity only",
-            max_session_duration=cdk.Duration.hours(1),
         )
-        self._role_arn = self._role.role_arn
-        self._guards, self._permissions, self._calls = map(self._series, ("Guards", "Permissions", "Callers"))
+        self._calls = self._series("Callers")
         self._write(chain_to, roles)
         self._wire_chain(chain_to)
         for caller in callers:
             self._let_become(caller)
         self._write_metadata()
         self._publish(ssm_parameter_name)
-        SynthChecks.of(self._context).add(self._finished)
-
-    @property
-    def role(self) -> iam.Role:
-        """The role. Grants added to it stay inside the guards."""
-        return self._role
-
-    @property
-    def role_arn(self) -> str:
-        """ARN of the role."""
-        return self._role_arn
 
     @property
     def tenant(self) -> str:
@@ -214,9 +196,8 @@ class SessionBrokerRole(Construct):
         return statements
 
     def _trust(self, caller: iam.IRole) -> None:
-        policy = cast(iam.PolicyDocument, self._role.assume_role_policy)
-        policy.add_statements(*self._terms.role_statements([caller.role_arn]))
-        if message := too_large(self._context.stack.resolve(policy), self._sizer):
+        self._trust_policy.add_statements(*self._terms.role_statements([caller.role_arn]))
+        if message := too_large(self._context.stack.resolve(self._trust_policy), self._sizer):
             raise QuotaExceededError(message)
 
     def _write(self, chain_to: Sequence[iam.IRole], callers: Sequence[iam.IRole]) -> None:
@@ -228,10 +209,7 @@ class SessionBrokerRole(Construct):
             *(self._models.sections(self._context, base) if self._models else []),
             *chain_sections(self._tenant, arns, pod_identity=self._pod_identity),
         ]
-        self._guards.write(guards, [self._role])
-        self._permissions.write(allowed, [self._role])
-        self._permissions.after(self._guards)
-        check_attachments(self, self._guards, self._permissions)
+        self._write_own(guards, allowed)
         self._let_call(callers)
 
     def _let_call(self, callers: Sequence[iam.IRole]) -> None:
@@ -274,16 +252,13 @@ class SessionBrokerRole(Construct):
             description="Assumed once for each session, with a source identity",
         )
 
-    def _finished(self) -> Iterable[Check]:
+    def _checks(self) -> Iterable[Check]:
         resource = cast(cdk.CfnResource, self._role.node.default_child)
         errors = partial(trust_errors, self._role.node.path, self._tenant, self._sizer)
         yield Check(properties_of(resource)["assumeRolePolicyDocument"], errors)
-        for series in (self._guards, self._permissions, self._calls):
-            yield from series.finished()
+        yield from super()._checks()
+        yield from self._calls.finished()
         for caller in self._callers:
             yield from boundary_checks(caller, ASSUME_ACTIONS)
         services = frozenset({"sts", *(["bedrock-runtime"] if self._models else [])})
         yield from self._restrictions.checks(RestrictedRole(self, self._context, tuple(self._callers), services))
-
-    def _series(self, base_id: str) -> PolicySeries:
-        return PolicySeries(self, base_id, self._context, self._sizer, _WILDCARD_REASON)

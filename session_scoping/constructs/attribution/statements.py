@@ -93,12 +93,12 @@ class TrustTerms:
 
     Attributes:
         tenant: Whose sessions they are.
-        limits: What else every statement demands.
+        restrictions: What else every statement demands.
         pod_identity: Whether callers bring the transitive tags of EKS Pod Identity.
     """
 
     tenant: str
-    limits: Conditions
+    restrictions: Conditions
     pod_identity: bool
 
     def role_statements(self, arns: Sequence[str]) -> list[iam.PolicyStatement]:
@@ -107,7 +107,7 @@ class TrustTerms:
         statements = [_trust(ASSUME_ACTIONS, principals, self._identified())]
         if self.pod_identity:
             # Of its own: sts:SourceIdentity is no key of TagSession. Source: service authorization reference.
-            statements.append(_trust(["sts:TagSession"], principals, merge(pod_tags(), self.limits)))
+            statements.append(_trust(["sts:TagSession"], principals, merge(pod_tags(), self.restrictions)))
         return statements
 
     def web_statements(self, caller: WebIdentity, context: StackContext) -> list[iam.PolicyStatement]:
@@ -129,7 +129,7 @@ class TrustTerms:
         return statements
 
     def _identified(self) -> Conditions:
-        return merge(identified(self.tenant, "sts:SourceIdentity"), self.limits)
+        return merge(identified(self.tenant, "sts:SourceIdentity"), self.restrictions)
 
 
 def pod_tags() -> Conditions:

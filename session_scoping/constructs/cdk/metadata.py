@@ -10,7 +10,7 @@ from constructs import Construct
 
 
 def write_metadata(role: iam.Role, entries: Mapping[str, Any]) -> None:
-    """Write down in the role's Metadata what the verifier holds it to; the keys are those of `promises`."""
+    """Write down in the role's Metadata what the verifier holds it to; the keys are those of `contract.metadata`."""
     if not entries:
         return  # asking for the resource is a trip to the CDK
     resource = cast(cdk.CfnResource, role.node.default_child)

@@ -99,10 +99,6 @@ class PolicySeries:
         for policy in self.policies if earlier else ():
             policy.node.add_dependency(*earlier)
 
-    def after(self, earlier: "PolicySeries") -> None:
-        """Deploy these policies after the earlier ones, so that a role never has Allows without their guards."""
-        self.follow(earlier.policies)
-
     def finished(self) -> Iterable[Check]:
         """
         Return the checks of the policies as the finished tree renders them.
@@ -129,6 +125,35 @@ class PolicySeries:
             cdk.Validations.of(self._written[place][0]).acknowledge(*acknowledgments)
 
 
+class GuardedPolicies:
+    """The series of one construct: `Permissions`, and `Guards`, Denies that are deployed first and hold in any case."""
+
+    def __init__(self, scope: Construct, context: StackContext, sizer: PolicySizer, reason: str = "") -> None:
+        self.guards = PolicySeries(scope, "Guards", context, sizer, reason)
+        self.permissions = PolicySeries(scope, "Permissions", context, sizer, reason)
+
+    @property
+    def policies(self) -> list[iam.ManagedPolicy]:
+        """The policies written so far, guards first."""
+        return [*self.guards.policies, *self.permissions.policies]
+
+    def write(self, denied: Iterable[Section], allowed: Iterable[Section], roles: Sequence[iam.IRole]) -> None:
+        """Write both, attached to the roles."""
+        self.guards.write(denied, roles)
+        self.permissions.write(allowed, roles)
+        self.permissions.follow(self.guards.policies)
+
+    def attach(self, roles: Sequence[iam.IRole]) -> None:
+        """Attach the policies written so far to more roles."""
+        self.guards.attach(roles)
+        self.permissions.attach(roles)
+
+    def finished(self) -> Iterable[Check]:
+        """Return the checks of both series as the finished tree renders them."""
+        yield from self.guards.finished()
+        yield from self.permissions.finished()
+
+
 def count_attached(roles: Iterable[iam.IRole]) -> None:
     """
     Count one more policy on these roles, whichever construct attaches it.
@@ -146,20 +171,17 @@ def count_attached(roles: Iterable[iam.IRole]) -> None:
             )
 
 
-def check_attachments(owner: Construct, *series: PolicySeries) -> None:
+def check_attachments(owner: Construct, policies: Sequence[iam.ManagedPolicy]) -> None:
     """
     Keep two of a role's ten managed policies for its owner.
 
     Raises:
-        QuotaExceededError: The series need more than eight.
+        QuotaExceededError: There are more than eight.
     """
-    count, limit = (
-        sum(len(one.policies) for one in series),
-        ATTACHED_POLICIES_MAX - ATTACHED_POLICIES_LEFT_FREE,
-    )
-    if count > limit:
+    count, most = len(policies), ATTACHED_POLICIES_MAX - ATTACHED_POLICIES_LEFT_FREE
+    if count > most:
         raise QuotaExceededError(
-            f"role `{owner.node.path}` needs too many managed policies: got {count}, expected at most {limit}; IAM "
+            f"role `{owner.node.path}` needs too many managed policies: got {count}, expected at most {most}; IAM "
             f"attaches {ATTACHED_POLICIES_MAX}, and {ATTACHED_POLICIES_LEFT_FREE} are kept free; fix: {SPLIT}"
         )
 

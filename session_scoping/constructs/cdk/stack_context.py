@@ -11,7 +11,7 @@ from constructs import IConstruct
 
 from session_scoping.contract.arns import Arn
 
-_KEPT_AS = "_session_scoping_site"
+_KEPT_AS = "_session_scoping_context"
 _ANSWERS_KEPT_AS = "_session_scoping_answers"
 TOKEN = "${Token["  # noqa: S105 - the CDK's marker of an unresolved string, not a secret
 

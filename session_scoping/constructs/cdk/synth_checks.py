@@ -75,7 +75,7 @@ class SynthChecks:
 
 def reserved_tags(present: Iterable[str], tag_keys: Iterable[str]) -> Iterable[str]:
     """
-    Refuse a session tag's key as a resource tag, where it would stand in for a tag the session lacks.
+    Refuse a session tag's key as a resource tag, where it would replace a tag the session lacks.
 
     Tags given to `cdk deploy --tags` cannot be seen here at all. Source: IAM guide, id_session-tags.
     """

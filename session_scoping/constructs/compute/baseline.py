@@ -20,7 +20,7 @@ from session_scoping.contract.errors import InvalidInputError
 
 WILDCARD_REASON = (
     "The service names these log groups, streams, identities or secret suffixes itself, or has no resource level "
-    "for the action; a model's Regions are fenced by its inference profile."
+    "for the action; a model's Regions are limited by its inference profile."
 )
 
 _LOG_PREFIX = "log-group:/aws/bedrock-agentcore/runtimes/*"

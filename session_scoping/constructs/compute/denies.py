@@ -87,7 +87,7 @@ class AssumeRoleGuard:
         self._statement: iam.PolicyStatement | None = None
         self._policy: iam.ManagedPolicy | None = None
 
-    def limit(self, roles: Iterable[GuardedRole]) -> None:
+    def restrict(self, roles: Iterable[GuardedRole]) -> None:
         """
         Put the guard on compute roles.
 

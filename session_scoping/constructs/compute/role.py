@@ -17,7 +17,7 @@ from session_scoping.constructs.cdk.synth_checks import SynthChecks
 from session_scoping.constructs.compute import baseline
 from session_scoping.constructs.compute.as_role import AsRole
 from session_scoping.constructs.compute.denies import AssumeRoleGuard
-from session_scoping.constructs.data.access import demand
+from session_scoping.constructs.data.access import require_attribute
 from session_scoping.constructs.data.models import Models
 from session_scoping.contract.errors import InvalidInputError
 
@@ -93,9 +93,11 @@ class ScopedComputeRole(AsRole, Construct):
             QuotaExceededError: The permissions need more managed policies than a role may carry.
         """
         for group in (log_groups,) if isinstance(log_groups, str) else log_groups:
-            demand(group, "log_group_arn", what="a log group", example='LogGroup.from_log_group_name(self, "L", "x")')
+            require_attribute(
+                group, "log_group_arn", what="a log group", example='LogGroup.from_log_group_name(self, "L", "x")'
+            )
         if models is not None:
-            demand(models, "sections", what="a choice of models", example="Models.profile(...)")
+            require_attribute(models, "sections", what="a choice of models", example="Models.profile(...)")
         super().__init__(scope, id)
         _check_backend(
             backend,
@@ -134,7 +136,7 @@ class ScopedComputeRole(AsRole, Construct):
             self, "Permissions", context, PolicySizer.at(context), baseline.WILDCARD_REASON
         )
         self._permissions.write(sections, [self._role])
-        check_attachments(self, self._permissions)
+        check_attachments(self, self._permissions.policies)
         SynthChecks.of(context).add(self._permissions.finished)
 
     @property

@@ -54,7 +54,7 @@ def actions_for(words: str | Sequence[str], vocabulary: Mapping[str, tuple[str, 
     return tuple(dict.fromkeys(action for actions in vocabulary.values() for action in actions if action in chosen))
 
 
-def demand(value: object, attribute: str, *, what: str, example: str) -> None:
+def require_attribute(value: object, attribute: str, *, what: str, example: str) -> None:
     """
     Refuse what lacks an attribute every construct of a kind has, before it fails as an attribute error deep inside.
 
@@ -70,7 +70,7 @@ def demand(value: object, attribute: str, *, what: str, example: str) -> None:
         )
 
 
-def words(values: Any, name: str) -> str | tuple[Any, ...]:
+def as_words(values: Any, name: str) -> str | tuple[Any, ...]:
     """Return words as they are, or as a tuple; `name` is the argument they were given for."""
     if isinstance(values, str):
         return values

@@ -16,7 +16,7 @@ from session_scoping.contract.errors import InvalidInputError
 
 # Source: Bedrock guide, inference-profiles-support. `global` routes to every commercial Region.
 GEOGRAPHIES = ("us", "eu", "apac", "jp", "au", "us-gov", "global")
-FENCE = "bedrock:InferenceProfileArn"
+PROFILE_ARN = "bedrock:InferenceProfileArn"
 
 _MODEL_ID = re.compile(r"[a-z0-9-]+\.[a-z0-9][a-z0-9.-]*(:[a-z0-9]+){0,2}")
 _APPLICATION_PROFILE = re.compile(r"arn:[^:*?]+:bedrock:[^:*?]+:\d{12}:application-inference-profile/[^:*?/]+")
@@ -36,7 +36,7 @@ class _ModelAccess:
         return self.application_profile
 
     def model_arn(self, context: StackContext) -> str:
-        # A geographic profile routes to many Regions; `*` for them is the documented form, and the fence keeps
+        # A geographic profile routes to many Regions; `*` for them is the documented form, and the condition keeps
         # the bare model out of reach (Bedrock guide, inference-profiles-prereq).
         direct = self.geography == "global" or not (self.geography or self.application_profile)
         region = context.region if direct else "*"
@@ -139,30 +139,30 @@ class Models:
         base = merge(*conditions)
         kinds: dict[tuple[bool, bool], list[_ModelAccess]] = {}
         for entry in self._entries:
-            fenced = bool(entry.geography or entry.application_profile)
-            kinds.setdefault((fenced, entry.geography == "global"), []).append(entry)
+            through_profile = bool(entry.geography or entry.application_profile)
+            kinds.setdefault((through_profile, entry.geography == "global"), []).append(entry)
         return [
-            Section(entries, _renderer(context, base, fenced=fenced, worldwide=worldwide))
-            for (fenced, worldwide), entries in kinds.items()
+            Section(entries, _renderer(context, base, through_profile=through_profile, worldwide=worldwide))
+            for (through_profile, worldwide), entries in kinds.items()
         ]
 
 
-def _renderer(context: StackContext, base: Conditions, *, fenced: bool, worldwide: bool) -> Any:
+def _renderer(context: StackContext, base: Conditions, *, through_profile: bool, worldwide: bool) -> Any:
     suffix = "Global" if worldwide else ""
 
     def render(entries: Sequence[_ModelAccess]) -> list[Statement]:
         models = list(dict.fromkeys(entry.model_arn(context) for entry in entries))
-        if not fenced:
+        if not through_profile:
             return [allow("InvokeRegionalModels", INVOKE_ACTIONS, models, base)]
         profiles = list(dict.fromkeys(arn for entry in entries if (arn := entry.profile_arn(context))))
-        fence: Conditions = {"StringEquals": {FENCE: profiles}}
+        by_profile: Conditions = {"StringEquals": {PROFILE_ARN: profiles}}
         statements = [
             allow(f"InvokeProfiles{suffix}", INVOKE_ACTIONS, profiles, base),
-            allow(f"InvokeModelsThroughProfiles{suffix}", INVOKE_ACTIONS, models, fence, base),
+            allow(f"InvokeModelsThroughProfiles{suffix}", INVOKE_ACTIONS, models, by_profile, base),
         ]
         if worldwide:
             # Source: Bedrock guide, global-cross-region-inference: the routed request has no Region.
-            nowhere: Conditions = {"StringEquals": {FENCE: profiles, "aws:RequestedRegion": "unspecified"}}
+            nowhere: Conditions = {"StringEquals": {PROFILE_ARN: profiles, "aws:RequestedRegion": "unspecified"}}
             anywhere = [
                 context.arn("bedrock", f"foundation-model/{entry.model_id}", region="", account="") for entry in entries
             ]

@@ -11,7 +11,7 @@ import aws_cdk as cdk
 from session_scoping.constructs.cdk.documents import Section
 from session_scoping.constructs.cdk.stack_context import StackContext, asked_once, is_token
 from session_scoping.constructs.cdk.statements import Conditions, Statement, allow, alnum, deny
-from session_scoping.constructs.data.access import OBJECT_ACCESS, actions_for, demand, words
+from session_scoping.constructs.data.access import OBJECT_ACCESS, actions_for, as_words, require_attribute
 from session_scoping.contract import key_formats
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.key_formats import KeyFormat
@@ -37,11 +37,11 @@ class TenantObjects:
     encryption_key: cdk.aws_kms.IKey | None = None
 
     def __post_init__(self) -> None:
-        demand(
+        require_attribute(
             self.bucket, "bucket_arn", what="a tenant bucket", example='Bucket.from_bucket_name(self, "Data", "data")'
         )
         for name in ("keys", "access"):
-            object.__setattr__(self, name, words(getattr(self, name), name))
+            object.__setattr__(self, name, as_words(getattr(self, name), name))
 
     @classmethod
     def traces(cls, bucket: cdk.aws_s3.IBucket, *, reach: Reach = "task") -> TenantObjects:

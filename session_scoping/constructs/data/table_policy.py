@@ -6,7 +6,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from session_scoping.constructs.cdk.policy_series import PolicySeries
+from session_scoping.constructs.cdk.policy_series import GuardedPolicies, PolicySeries
 from session_scoping.constructs.cdk.policy_sizes import PolicySizer
 from session_scoping.constructs.cdk.roles import require_changeable
 from session_scoping.constructs.cdk.stack_context import StackContext
@@ -15,6 +15,7 @@ from session_scoping.constructs.cdk.synth_checks import SynthChecks
 from session_scoping.constructs.compute.role import ScopedComputeRole
 from session_scoping.constructs.data.tables import TenantTable
 from session_scoping.constructs.data.tenant_data import TenantData
+from session_scoping.constructs.session.access import SessionAccess
 from session_scoping.constructs.session.role import SessionRole
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.tags import DEFAULT_TAG_KEYS, parse_tag_keys
@@ -66,19 +67,17 @@ class TenantTablePolicy(Construct):
         self._context = StackContext.of(scope)
         self._sizer = PolicySizer.at(self._context)
         self._data = TenantData.bind(self._context, keys, tables)
-        self._data.teach(self._sizer)
+        self._data.register_names(self._sizer)
         self._used_tags = tuple(key for key in keys if any(key in table.key_format.tags for table in self._data.tables))
-        self._guards = self._series("Guards")
-        self._guards.write([*self._data.untagged_guards(), *self._data.guards()], [])
-        self._permissions = self._series("Permissions")
-        self._permissions.write(self._data.permissions(tags_present(self._used_tags)), [])
-        self._permissions.after(self._guards)
-        SynthChecks.of(self._context).add(self._guards.finished, self._permissions.finished)
+        self._policies = GuardedPolicies(self, self._context, self._sizer)
+        denied = [*self._data.untagged_guards(), *self._data.guards()]
+        self._policies.write(denied, self._data.permissions(tags_present(self._used_tags)), [])
+        SynthChecks.of(self._context).add(self._policies.finished)
 
     @property
     def managed_policies(self) -> Sequence[iam.IManagedPolicy]:
         """The managed policies, guards first. Attach all of them or none: `attach_to` does."""
-        return [*self._guards.policies, *self._permissions.policies]
+        return self._policies.policies
 
     def attach_to(self, role: SessionRole | iam.IRole) -> None:
         """
@@ -104,18 +103,19 @@ class TenantTablePolicy(Construct):
             )
         if isinstance(role, SessionRole):
             self._check_tags(role)
-            role._claim(self._data)
+            access = SessionAccess.of(role)
+            access.claim(self._data)
             count = self._session_roles = self._session_roles + 1
             # INVARIANT: the first one's id has no number, and no number that a longer series would use.
             base_id = "ComputeGuards" + (f"OfRole{count}" if count > 1 else "")
-            role._cover(self._series(base_id), self._data.compute_guards())
+            access.cover(PolicySeries(self, base_id, self._context, self._sizer), self._data)
             target: iam.IRole = role.role
         else:
             target = role
             require_changeable(target, self._context)
             claimed: list[TenantData] = vars(target).setdefault(_CLAIMED, [])
             for data in claimed:
-                data.check_apart_from(self._data)
+                data.check_distinct_from(self._data)
             claimed.append(self._data)
             cdk.Validations.of(self).add_warning(
                 _WARN_FOREIGN_TRUST,
@@ -123,11 +123,7 @@ class TenantTablePolicy(Construct):
                 f"{', '.join(self._used_tags)}, or keeps others from minting them with any value. Check its trust "
                 "policy and acknowledge this warning.",
             )
-        self._guards.attach([target])
-        self._permissions.attach([target])
-
-    def _series(self, base_id: str) -> PolicySeries:
-        return PolicySeries(self, base_id, self._context, self._sizer)
+        self._policies.attach([target])
 
     def _check_tags(self, role: SessionRole) -> None:
         if missing := [key for key in self._used_tags if key not in role.tag_keys]:

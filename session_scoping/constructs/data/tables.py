@@ -10,16 +10,9 @@ import aws_cdk as cdk
 from constructs import IConstruct
 
 from session_scoping.constructs.cdk.documents import Section
-from session_scoping.constructs.cdk.stack_context import (
-    TOKEN,
-    StackContext,
-    asked_once,
-    has_wildcard,
-    is_token,
-    properties_of,
-)
+from session_scoping.constructs.cdk.stack_context import StackContext, asked_once, has_wildcard, is_token, properties_of
 from session_scoping.constructs.cdk.statements import Conditions, Statement, allow, alnum, deny
-from session_scoping.constructs.data.access import TABLE_ACCESS, actions_for, demand, words
+from session_scoping.constructs.data.access import TABLE_ACCESS, actions_for, as_words, require_attribute
 from session_scoping.contract.arns import Arn, field_of
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.key_formats import TASK_LEADING_KEY, KeyFormat
@@ -49,8 +42,10 @@ class TenantTable:
     encryption_key: cdk.aws_kms.IKey | None = None
 
     def __post_init__(self) -> None:
-        demand(self.table, "table_arn", what="a tenant table", example='Table.from_table_name(self, "Tasks", "tasks")')
-        object.__setattr__(self, "access", words(self.access, "access"))
+        require_attribute(
+            self.table, "table_arn", what="a tenant table", example='Table.from_table_name(self, "Tasks", "tasks")'
+        )
+        object.__setattr__(self, "access", as_words(self.access, "access"))
 
     def bind(self, context: StackContext, tag_keys: Sequence[str]) -> BoundTable:
         """
@@ -60,7 +55,13 @@ class TenantTable:
             InvalidInputError: Unknown access word, bad leading key, or a table keyed on another attribute.
         """
         if self.leading_key == TASK_LEADING_KEY and TASK_LEADING_KEY.strip("{}") not in tag_keys:
-            raise _without_leading_key(tag_keys)
+            raise InvalidInputError(
+                f"a tenant table has the leading key `{TASK_LEADING_KEY}`, which no session has a tag for",
+                got=f"the tags {', '.join(tag_keys)}, and no leading_key but the default",
+                expected="what the partition key of a session's own rows looks like, made of its tags",
+                why="dynamodb:LeadingKeys compares the partition key with it",
+                fix=f'pass leading_key, such as leading_key="{{{next(iter(tag_keys), "tenant_id")}}}"',
+            )
         key_format = KeyFormat.leading_key(self.leading_key, tag_keys)
         actions = actions_for(self.access, TABLE_ACCESS, "a tenant table")
         arn, name = asked_once(self.table, "table_arn"), asked_once(self.table, "table_name")
@@ -118,16 +119,6 @@ class TenantTable:
         return actual, name if isinstance(name, str) and not is_token(name) else None
 
 
-def _without_leading_key(tag_keys: Sequence[str]) -> InvalidInputError:
-    return InvalidInputError(
-        f"a tenant table has the leading key `{TASK_LEADING_KEY}`, which no session has a tag for",
-        got=f"the tags {', '.join(tag_keys)}, and no leading_key but the default",
-        expected="what the partition key of a session's own rows looks like, made of its tags",
-        why="dynamodb:LeadingKeys compares the partition key with it",
-        fix=f'pass leading_key, such as leading_key="{{{next(iter(tag_keys), "tenant_id")}}}"',
-    )
-
-
 @dataclass(frozen=True)
 class BoundTable:
     """
@@ -160,7 +151,7 @@ def _every_region(arn: str, name: str, context: StackContext, home: StackContext
     if fields and fields.service == "dynamodb":
         # Also where some fields are tokens: the account may be another one than the stack's.
         return str(fields._replace(region="*"))
-    if imported and arn.startswith(TOKEN):
+    if imported and fields is None and is_token(arn):
         # Nothing of the ARN is known, its account included.
         account = cdk.Fn.select(4, cdk.Fn.split(":", arn))
         return context.arn("dynamodb", f"table/{name}", region="*", account=account)
@@ -210,10 +201,9 @@ def untagged_sections(tables: Sequence[BoundTable]) -> list[Section]:
     used = dict.fromkeys(tag for table in tables for tag in table.key_format.tags)
     sections = []
     for tag in used:
-        keyed = [table.every_region_arn for table in tables if tag in table.key_format.tags]
+        keyed = _whole(table for table in tables if tag in table.key_format.tags)
         untagged: Conditions = {"StringNotLike": {f"aws:PrincipalTag/{tag}": "?*"}}
-        scope = {"Action": ["dynamodb:*"], "Resource": keyed}
-        sections.append(Section.by_resource(deny(f"DenyTablesWithout{alnum(tag.title())}", scope, untagged)))
+        sections.append(Section.by_resource(deny(f"DenyTablesWithout{alnum(tag.title())}", keyed, untagged)))
     return sections
 
 
@@ -244,11 +234,9 @@ def guard_sections(tables: Sequence[BoundTable]) -> list[Section]:
     for key_format, group in _grouped(tables, lambda table: table.key_format):
         by = alnum(key_format.text.title())
         foreign: Conditions = {"ForAnyValue:StringNotEquals": {"dynamodb:LeadingKeys": [key_format.policy_variables()]}}
-        rows = {"Action": ["dynamodb:*"], "Resource": [table.every_region_arn for table in group]}
-        sections.append(Section.by_resource(deny(f"DenyForeignRowsBy{by}", rows, foreign)))
-    everywhere = {"Action": ["dynamodb:*"], "Resource": [table.every_region_arn for table in tables]}
+        sections.append(Section.by_resource(deny(f"DenyForeignRowsBy{by}", _whole(group), foreign)))
     no_key: Conditions = {"Null": {"dynamodb:LeadingKeys": "true"}}
-    sections.append(Section.by_resource(deny("DenyRequestsWithoutRows", everywhere, no_key)))
+    sections.append(Section.by_resource(deny("DenyRequestsWithoutRows", _whole(tables), no_key)))
     for number, (actions, group) in enumerate(_grouped(tables, lambda table: table.actions), 1):
         others = {"NotAction": actions, "Resource": [table.every_region_arn for table in group]}
         sections.append(Section.by_resource(deny(f"DenyOtherActions{number}", others)))
@@ -258,9 +246,8 @@ def guard_sections(tables: Sequence[BoundTable]) -> list[Section]:
 
 def compute_guard_sections(tables: Sequence[BoundTable]) -> list[Section]:
     """Return the Denies for the compute roles: nothing on a tenant table, nor below it."""
-    whole = {"Action": ["dynamodb:*"], "Resource": [table.every_region_arn for table in tables]}
     return [
-        Section.by_resource(deny("DenyTenantTables", whole)),
+        Section.by_resource(deny("DenyTenantTables", _whole(tables))),
         Section.by_resource(deny("DenyTenantTablesBelow", _below(tables))),
     ]
 
@@ -296,15 +283,17 @@ def _account(table: BoundTable, context: StackContext) -> str:
     return context.account if is_token(account) else account
 
 
+def _whole(tables: Iterable[BoundTable]) -> dict[str, list[str]]:
+    return {"Action": ["dynamodb:*"], "Resource": [table.every_region_arn for table in tables]}
+
+
 def _below(tables: Iterable[BoundTable]) -> dict[str, list[str]]:
     return {"Action": ["dynamodb:*"], "Resource": [f"{table.every_region_arn}/*" for table in tables]}
 
 
-def _grouped(
-    tables: Iterable[BoundTable], key: Callable[[BoundTable], _Key]
-) -> Iterable[tuple[_Key, list[BoundTable]]]:
+def _grouped(tables: Iterable[BoundTable], by: Callable[[BoundTable], _Key]) -> list[tuple[_Key, list[BoundTable]]]:
     """Group the tables, in order of first appearance."""
     groups: dict[_Key, list[BoundTable]] = {}
     for table in tables:
-        groups.setdefault(key(table), []).append(table)
-    return groups.items()
+        groups.setdefault(by(table), []).append(table)
+    return [*groups.items()]

@@ -48,7 +48,7 @@ class TenantData:
         tenant_tables.check_distinct(bound_tables)
         return cls(bound_tables, bound_objects, context)
 
-    def check_apart_from(self, other: "TenantData") -> None:
+    def check_distinct_from(self, other: "TenantData") -> None:
         """
         Refuse a table that both name.
 
@@ -80,10 +80,10 @@ class TenantData:
         )
 
     def measurable(self) -> list[str]:
-        """Return the strings that `teach` asks the CDK to resolve, for a caller that has others to resolve too."""
+        """Return the strings that `register_names` resolves, for a caller that has others to resolve too."""
         return [*(table.name for table in self._measured_tables()), *self._buckets()]
 
-    def teach(self, sizer: PolicySizer) -> None:
+    def register_names(self, sizer: PolicySizer) -> None:
         """Tell the sizer what is known of the lengths of names and ARNs."""
         self.context.resolve(self.measurable())
         for table in self._measured_tables():

@@ -1,18 +1,16 @@
-"""What the broker's function may do, and what is denied to those around it."""
+"""What the broker's function may do, and what others may do with it."""
 
 from collections.abc import Sequence
 
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
-from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 
 from session_scoping.constructs.cdk.documents import Section
 from session_scoping.constructs.cdk.stack_context import StackContext
-from session_scoping.constructs.cdk.statements import Conditions, allow, deny
+from session_scoping.constructs.cdk.statements import Conditions, allow
 from session_scoping.constructs.compute.role import AnyRole, policy_role
-from session_scoping.constructs.data.tables import every_region
 from session_scoping.constructs.minting.signing_keys import SIGNING
 
 
@@ -41,35 +39,3 @@ def granted(grantee: AnyRole, actions: Sequence[str], arn: str, conditions: Cond
     return iam.Grant.add_to_principal(
         grantee=policy_role(grantee), actions=list(actions), resource_arns=[arn], conditions=conditions
     )
-
-
-def guarded(
-    function: lambda_.IFunction, table: dynamodb.ITable, role: iam.IRole, context: StackContext, *, may_invoke: bool
-) -> list[Section]:
-    """
-    Return the Denies that keep a role from changing what mints.
-
-    INVARIANT: they hold when somebody later allows `lambda:*`, `dynamodb:*` or `sts:*`; `iam:*` is denied as well.
-
-    Args:
-        function: The broker's function.
-        table: Its revocations: who deletes one lets a revoked token pass.
-        role: Its role.
-        context: Where the broker stands.
-        may_invoke: Whether exchanging a token stays possible.
-    """
-    arn = function.function_arn
-    # In every Region: a row deleted in a replica is deleted here too.
-    everywhere = every_region(table, context)
-    calls = {"Resource": [arn, f"{arn}:*"]}
-    scope = {"NotAction": ["lambda:InvokeFunction"], **calls} if may_invoke else {"Action": ["lambda:*"], **calls}
-    return [
-        Section.whole(
-            deny("DenyBroker", scope),
-            deny("DenyRevocations", {"Action": ["dynamodb:*"], "Resource": [everywhere, f"{everywhere}/*"]}),
-            deny("DenyBrokerRole", {"Action": list(_BECOME), "Resource": [role.role_arn]}),
-        )
-    ]
-
-
-_BECOME = ("sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity")

@@ -1,8 +1,5 @@
 """CredentialBroker: the function that exchanges a task's signed token for the task's credentials."""
 
-from collections.abc import Sequence
-from typing import cast
-
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_dynamodb as dynamodb
@@ -12,18 +9,17 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from session_scoping.constructs.cdk.documents import Section
 from session_scoping.constructs.cdk.policy_series import PolicySeries
 from session_scoping.constructs.cdk.policy_sizes import PolicySizer
 from session_scoping.constructs.cdk.stack_context import StackContext
 from session_scoping.constructs.cdk.synth_checks import SynthChecks
 from session_scoping.constructs.compute.role import AnyRole
 from session_scoping.constructs.minting import broker_policies
+from session_scoping.constructs.minting.broker_tie import BrokerTie
 from session_scoping.constructs.minting.functions import function_of
 from session_scoping.constructs.minting.signing_keys import grant_issue, require_signing_key
 from session_scoping.contract import environment
-from session_scoping.contract.broker_errors import FUNCTION_TIMEOUT_SECONDS
-from session_scoping.contract.errors import InvalidInputError
+from session_scoping.contract.errors import FUNCTION_TIMEOUT_SECONDS, InvalidInputError
 from session_scoping.contract.task_token import DEFAULT_SUBJECT, check_issuer, check_plain
 from session_scoping.lambdas import bundle
 
@@ -116,7 +112,7 @@ class CredentialBroker(Construct):
                 environment.BROKER_REVOCATION_TABLE: self._table.table_name,
             },
         )
-        self._served: Construct | None = None
+        BrokerTie(self, self._context, self._function, self._table, self._role)
 
     def _make_table(self) -> dynamodb.ITable:
         return dynamodb.Table(
@@ -237,43 +233,6 @@ class CredentialBroker(Construct):
         for alarm in alarms:
             alarm.add_alarm_action(*actions)
         return alarms
-
-    def _serve(
-        self, session_role: Construct, arn: str, tag_keys: Sequence[str], transitive_tag_keys: Sequence[str]
-    ) -> None:
-        """Bind the function to its one session role; SessionRole calls it."""
-        if self._served is not None:
-            raise InvalidInputError(
-                f"credential broker `{self.node.path}` would serve two session roles",
-                got="a second SessionRole",
-                expected="one session role for a broker",
-                why="a token would choose between roles nobody named in it",
-                fix="make a CredentialBroker for each session role; they may share the signing key, not the audience",
-            )
-        # An ARN spelled from the role's name holds at most pseudo parameters; a reference holds no `role/`.
-        if StackContext.of(session_role) is not self._context and "role/" not in arn:
-            raise InvalidInputError(
-                f"credential broker `{self.node.path}` stands in another stack than its session role",
-                got="a session role without a name of its own",
-                expected="a `role_name` on the SessionRole, or both in one stack",
-                why="the function would need the role and the role the function: a cycle of stacks",
-                fix="give the SessionRole a role_name",
-            )
-        self._served = session_role
-        self._function.add_environment(environment.BROKER_SESSION_ROLE_ARN, arn)
-        self._function.add_environment(environment.BROKER_TAG_KEYS, ",".join(tag_keys))
-        if transitive_tag_keys:
-            self._function.add_environment(environment.BROKER_TRANSITIVE_TAG_KEYS, ",".join(transitive_tag_keys))
-
-    def _function_metadata(self) -> str:
-        """Return what the session role's Metadata calls it: a reference there would be a circular dependency."""
-        if self._served is None or StackContext.of(self._served) is not self._context:
-            return self._function.function_arn
-        return cast(cdk.CfnResource, self._function.node.default_child).logical_id
-
-    def _guarded(self, *, may_invoke: bool) -> list[Section]:
-        """Return what is denied to compute roles, which may invoke, and to sessions, which may not."""
-        return broker_policies.guarded(self._function, self._table, self._role, self._context, may_invoke=may_invoke)
 
 
 def _checked(table: dynamodb.ITable) -> dynamodb.ITable:

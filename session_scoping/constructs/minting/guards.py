@@ -5,6 +5,7 @@ from typing import Any
 
 from session_scoping.constructs.cdk.documents import Section
 from session_scoping.constructs.cdk.statements import allow, deny
+from session_scoping.constructs.minting.broker_tie import BrokerTie
 from session_scoping.constructs.minting.minting import MINT_ACTIONS, Minting
 from session_scoping.constructs.minting.signing_keys import signing_guard
 from session_scoping.contract import metadata as metadata_keys
@@ -13,7 +14,7 @@ from session_scoping.contract import metadata as metadata_keys
 def session_guards(minting: Minting) -> list[Section]:
     """Return what is denied to sessions and tools: everything that could make another session's token or spend one."""
     if broker := minting.credential_broker:
-        return [*signing_guard([broker.signing_key]), *broker._guarded(may_invoke=False), _iam_guard()]
+        return [*signing_guard([broker.signing_key]), *BrokerTie.of(broker).guarded(may_invoke=False), _iam_guard()]
     return [*minting.web_identity.guarded, _iam_guard()] if minting.web_identity else []
 
 
@@ -35,7 +36,7 @@ def compute_guards(minting: Minting, session_role_arn: str) -> list[Section]:
     actions = (*MINT_ACTIONS, "sts:SetSourceIdentity") if minting.by_token else MINT_ACTIONS
     denied = [Section.whole(deny("DenyMinting", {"Action": actions, "Resource": [session_role_arn]}))]
     if broker := minting.credential_broker:
-        denied += [*signing_guard([broker.signing_key]), *broker._guarded(may_invoke=True), _iam_guard()]
+        denied += [*signing_guard([broker.signing_key]), *BrokerTie.of(broker).guarded(may_invoke=True), _iam_guard()]
     elif identity := minting.web_identity:
         denied += [*identity.guarded, _iam_guard()]
     return denied
@@ -62,7 +63,7 @@ def token_metadata(minting: Minting, compute_role_arns: Sequence[str]) -> Mappin
     if broker := minting.credential_broker:
         found |= {
             metadata_keys.SIGNING_KEYS: [broker.signing_key.key_arn],
-            metadata_keys.MINTING_FUNCTIONS: [broker._function_metadata()],
+            metadata_keys.MINTING_FUNCTIONS: [BrokerTie.of(broker).function_metadata()],
             metadata_keys.MINTING_ROLES: [broker.role.role_arn],
             metadata_keys.MINTING_TABLES: [broker.revocation_table.table_arn],
         }

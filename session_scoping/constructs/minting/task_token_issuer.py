@@ -16,6 +16,7 @@ from session_scoping.constructs.cdk.documents import Section
 from session_scoping.constructs.cdk.stack_context import StackContext, is_token
 from session_scoping.constructs.compute.role import AnyRole
 from session_scoping.constructs.minting.signing_keys import grant_issue, require_signing_key, signing_guard
+from session_scoping.constructs.minting.trusted_issuer import Forgers
 from session_scoping.contract import metadata as metadata_keys
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.task_token import check_issuer, check_plain
@@ -111,6 +112,7 @@ class TaskTokenIssuer(Construct):
             # Source: IAM API_CreateOpenIDConnectProvider.
             self._provider = iam.CfnOIDCProvider(self, "Provider", url=self._issuer, client_id_list=[audience])
             self._provider.node.add_dependency(self._hosting)
+        Forgers(self._guarded, self._metadata).keep(self)
 
     @property
     def issuer(self) -> str:
@@ -150,7 +152,7 @@ class TaskTokenIssuer(Construct):
         return grant_issue(grantee, [self._signing_key])
 
     def _guarded(self) -> list[Section]:
-        """Return what is denied to compute roles and sessions; `Minting.by_web_identity` asks."""
+        """Return what is denied to compute roles and sessions."""
         found = signing_guard(self._keys)
         return [*found, *self._hosting.guarded()] if self._hosting else found
 

@@ -1,9 +1,11 @@
 """An OIDC issuer whose tokens a session role trusts, spelled out so that a person can review the trust policy."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+
+from constructs import Construct
 
 from session_scoping.constructs.cdk.documents import Section
 from session_scoping.constructs.cdk.stack_context import has_wildcard, is_token
@@ -15,6 +17,26 @@ AnyProvider = Any
 """A TaskTokenIssuer, an `iam.IOidcProvider` or an `iam.IOpenIdConnectProvider`."""
 
 _PROVIDER_ARN = re.compile(r"arn:[^:*?]+:iam::[^:*?]+:oidc-provider/([^:*?]+)")
+
+_KEPT_AS = "_session_scoping_forgers"
+
+
+@dataclass(frozen=True)
+class Forgers:
+    """
+    What could make a TaskTokenIssuer's tokens; of another issuer that is not known here.
+
+    Attributes:
+        guarded: Returns what is denied to compute roles and sessions.
+        metadata: Returns what the verifier holds those Denies to.
+    """
+
+    guarded: Callable[[], Sequence[Section]]
+    metadata: Callable[[], Mapping[str, Any]]
+
+    def keep(self, issuer: Construct) -> None:
+        """Keep them with the issuer; they are asked for when a session role trusts it."""
+        vars(issuer)[_KEPT_AS] = self
 
 
 @dataclass(frozen=True)
@@ -62,8 +84,8 @@ class TrustedIssuer:
                 fix="name the issuer of this provider, or leave it out",
             )
         identity = cls(arn, host, check_plain("audience", str(audience)), check_plain("subject", subject))
-        if hasattr(provider, "_guarded"):  # a TaskTokenIssuer; what makes another issuer's tokens is not known here
-            return replace(identity, guarded=provider._guarded(), metadata=provider._metadata())
+        if forgers := vars(provider).get(_KEPT_AS):
+            return replace(identity, guarded=forgers.guarded(), metadata=forgers.metadata())
         return identity
 
     def conditions(self) -> Conditions:

@@ -114,11 +114,11 @@ class WorkloadBinding(Restriction):
         pinned = {PINNED_BY: TASK_IP} if self._task_ip else {}
         return {BOUND_TO: self._vpc_id, BOUND_REGION: self._region_at(context), **pinned}
 
-    def checks(self, limited: RestrictedRole) -> Iterable[Check]:
+    def checks(self, restricted: RestrictedRole) -> Iterable[Check]:
         """Return that the code which uses the sessions can stand in the VPC, and that the endpoints it needs exist."""
-        yield from compute_checks(limited, task_ip=self._task_ip)
+        yield from compute_checks(restricted, task_ip=self._task_ip)
         if not isinstance(self._vpc, str) and isinstance(self._vpc, cdk.aws_ec2.Vpc):
-            yield from endpoint_checks(limited, self._vpc, self._elsewhere)
+            yield from endpoint_checks(restricted, self._vpc, self._elsewhere)
 
     def _region_at(self, context: StackContext) -> str:
         return self._region or context.region

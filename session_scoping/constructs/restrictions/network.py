@@ -24,19 +24,19 @@ _ADD_ENDPOINT = {
 }
 
 
-def compute_checks(limited: RestrictedRole, *, task_ip: bool) -> Iterable[Check]:
+def compute_checks(restricted: RestrictedRole, *, task_ip: bool) -> Iterable[Check]:
     """
     Check the runtimes, functions and task definitions of this app that run under the compute roles.
 
     NOT PROTECTED: what runs under a compute role elsewhere, and a runtime's network given as a deploy-time value.
     """
-    for resource in _resources(limited.owner):
+    for resource in _resources(restricted.owner):
         properties = _kind(resource)
         if properties is None:
             continue
         role, network, fault = properties
-        owners = [role, *(one.role_arn for one in limited.compute_roles)]
-        errors = partial(_compute_errors, limited, resource.node.path, fault, task_ip)
+        owners = [role, *(one.role_arn for one in restricted.compute_roles)]
+        errors = partial(_compute_errors, restricted, resource.node.path, fault, task_ip)
         # Both in the resource's own stack, where an ARN and a reference to it read the same.
         stack = cdk.Stack.of(resource)
         yield Check({"known": stack.resolve(owners), "network": stack.resolve(network)}, errors)
@@ -65,12 +65,12 @@ def _kind(resource: IConstruct) -> tuple[Any, Any, str] | None:
     return None
 
 
-def _compute_errors(limited: RestrictedRole, path: str, kind: str, task_ip: bool, found: Any) -> Iterator[str]:
+def _compute_errors(restricted: RestrictedRole, path: str, kind: str, task_ip: bool, found: Any) -> Iterator[str]:
     role, *compute_roles = found["known"]
     if role is None or role not in compute_roles:
         return
     network = found.get("network")
-    begin = f"role `{limited.owner.node.path}` is bound to a VPC, and {kind} `{path}` "
+    begin = f"role `{restricted.owner.node.path}` is bound to a VPC, and {kind} `{path}` "
     if kind == _AGENTCORE and isinstance(network, dict) and network.get("networkMode") == "PUBLIC":
         yield (
             f"{begin}runs in network mode PUBLIC: got PUBLIC, expected VPC; its requests pass no VPC endpoint, so they "
@@ -89,24 +89,25 @@ def _compute_errors(limited: RestrictedRole, path: str, kind: str, task_ip: bool
         )
 
 
-def endpoint_checks(limited: RestrictedRole, vpc: cdk.aws_ec2.Vpc, elsewhere: frozenset[str]) -> Iterable[Check]:
+def endpoint_checks(restricted: RestrictedRole, vpc: cdk.aws_ec2.Vpc, elsewhere: frozenset[str]) -> Iterable[Check]:
     """Check that the VPC has the endpoints sessions need; a request that goes around them is denied."""
     endpoints = [resource for resource in _resources(vpc) if isinstance(resource, cdk.aws_ec2.CfnVPCEndpoint)]
     stack = cdk.Stack.of(vpc)
     known = [(properties_of(endpoint)["vpcId"], properties_of(endpoint).get("serviceName")) for endpoint in endpoints]
     here = [stack.resolve(name) for of, name in known if of == vpc.vpc_id and name]
     names = {_last_part(name) for name in here}
-    missing = sorted(limited.services - names - elsewhere)
-    yield Check({}, lambda _: _missing_errors(limited, vpc, missing))
+    missing = sorted(restricted.services - names - elsewhere)
+    yield Check({}, lambda _: _missing_errors(restricted, vpc, missing))
 
 
-def _missing_errors(limited: RestrictedRole, vpc: cdk.aws_ec2.Vpc, missing: list[str]) -> Iterator[str]:
+def _missing_errors(restricted: RestrictedRole, vpc: cdk.aws_ec2.Vpc, missing: list[str]) -> Iterator[str]:
     if missing:
         calls = "; ".join(f"vpc.{_ADD_ENDPOINT[name]}" for name in missing)
         yield (
-            f"role `{limited.owner.node.path}` is bound to VPC `{vpc.node.path}`, which lacks endpoints: got none for "
-            f"{', '.join(missing)}, expected one for each service a session calls; a request that passes none carries "
-            f"no aws:SourceVpc and is denied; fix: {calls}, or endpoints_elsewhere where another app makes them"
+            f"role `{restricted.owner.node.path}` is bound to VPC `{vpc.node.path}`, which lacks endpoints: got "
+            f"none for {', '.join(missing)}, expected one for each service a session calls; a request that "
+            "passes none carries no aws:SourceVpc and is denied; "
+            f"fix: {calls}, or endpoints_elsewhere where another app makes them"
         )
 
 

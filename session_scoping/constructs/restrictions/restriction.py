@@ -16,7 +16,7 @@ from session_scoping.constructs.cdk.synth_checks import Check
 @dataclass(frozen=True)
 class RestrictedRole:
     """
-    The role a limit stands on, as the finished tree shows it.
+    The role a restriction stands on, as the finished tree shows it.
 
     Attributes:
         owner: The construct that made the role.
@@ -35,7 +35,7 @@ class Restriction:
     """
     A restriction on every session of a role. It only ever takes away.
 
-    Each method's default adds nothing. A role calls `check` first; then `trust_conditions`, `guards` and `promises`
+    Each method's default adds nothing. A role calls `check` first; then `trust_conditions`, `guards` and `metadata`
     while it is made, and `checks` when the tree is finished.
     """
 
@@ -54,33 +54,33 @@ class Restriction:
         """Return entries of the role's Metadata, each key beginning `session-scoping:`, for the verifier."""
         return {}
 
-    def checks(self, limited: RestrictedRole) -> Iterable[Check]:  # noqa: ARG002
+    def checks(self, restricted: RestrictedRole) -> Iterable[Check]:  # noqa: ARG002
         """Return what only the finished tree can show to be missing."""
         return ()
 
 
 @dataclass(frozen=True)
 class RestrictionSet(Restriction):
-    """All limits of one role, as one limit."""
+    """All restrictions of one role, as one restriction."""
 
-    limits: tuple[Restriction, ...]
+    restrictions: tuple[Restriction, ...]
 
     def check(self, scope: Construct, tag_keys: Sequence[str]) -> None:
         """Let each refuse what it cannot narrow."""
-        for limit in self.limits:
-            limit.check(scope, tag_keys)
+        for one in self.restrictions:
+            one.check(scope, tag_keys)
 
     def trust_conditions(self, context: StackContext) -> Conditions:
         """
         Return what all of them demand.
 
-        Two limits may refuse values of one key: `StringNotEquals` with several values refuses each of them, so the
-        values stand together. Any other repetition is refused by `merge`, because it would widen the trust.
+        Two restrictions may refuse values of one key: `StringNotEquals` with several values refuses each, so the values
+        are joined. Any other repetition is refused by `merge`, because it would widen the trust.
         """
         refused: dict[str, list[str]] = {}
         others: list[Conditions] = []
-        for limit in self.limits:
-            conditions = dict(limit.trust_conditions(context))
+        for one in self.restrictions:
+            conditions = dict(one.trust_conditions(context))
             for key, values in conditions.pop("StringNotEquals", {}).items():
                 known = refused.setdefault(key, [])
                 known += [value for value in values if value not in known]
@@ -89,17 +89,17 @@ class RestrictionSet(Restriction):
 
     def guards(self, context: StackContext) -> list[Section]:
         """Return the Denies of all of them."""
-        return [section for limit in self.limits for section in limit.guards(context)]
+        return [section for one in self.restrictions for section in one.guards(context)]
 
     def metadata(self, context: StackContext) -> Mapping[str, Any]:
         """Return the entries of all of them; lists under one key are joined."""
         found: dict[str, Any] = {}
-        for limit in self.limits:
-            for key, value in limit.metadata(context).items():
+        for one in self.restrictions:
+            for key, value in one.metadata(context).items():
                 found[key] = [*found[key], *value] if isinstance(value, list) and key in found else value
         return found
 
-    def checks(self, limited: RestrictedRole) -> Iterable[Check]:
+    def checks(self, restricted: RestrictedRole) -> Iterable[Check]:
         """Return the checks of all of them."""
-        for limit in self.limits:
-            yield from limit.checks(limited)
+        for one in self.restrictions:
+            yield from one.checks(restricted)

@@ -22,7 +22,7 @@ _WARN_AHEAD = "session-scoping:revocation-ahead"
 @dataclass(frozen=True)
 class Revocation(Restriction):
     """
-    A limit that ends sessions: `SessionRole(..., limits=[Revocation.of_sessions(task_id="T1")])`.
+    A restriction that ends sessions: `SessionRole(..., restrictions=[Revocation.of_sessions(task_id="T1")])`.
 
     A Deny of everything stands with the role's guards, and explicit denies win over every grant, now and later. A
     revoked tag is also refused at the door: the trust policy admits no new session that carries it.

@@ -1,16 +1,15 @@
 """SessionRole: the role a task assumes with its tags, and the only way to tenant data."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from session_scoping.constructs.cdk.documents import Section, document_of, tokens_in
+from session_scoping.constructs.cdk.documents import document_of, tokens_in
 from session_scoping.constructs.cdk.metadata import tell_owner, write_metadata
-from session_scoping.constructs.cdk.policy_series import PolicySeries, flatten
-from session_scoping.constructs.cdk.policy_sizes import PolicySizer
+from session_scoping.constructs.cdk.policy_series import flatten
 from session_scoping.constructs.cdk.roles import (
     arn_by_name,
     require_changeable,
@@ -18,31 +17,30 @@ from session_scoping.constructs.cdk.roles import (
     require_new,
     require_one_duty,
 )
-from session_scoping.constructs.cdk.stack_context import StackContext
-from session_scoping.constructs.cdk.statements import Statement, allow, tags_present
+from session_scoping.constructs.cdk.statements import Statement, allow
 from session_scoping.constructs.cdk.synth_checks import Check, SynthChecks
-from session_scoping.constructs.compute.role import AnyRole, policy_role
+from session_scoping.constructs.compute.denies import AssumeRoleGuard
+from session_scoping.constructs.compute.role import AnyRole, ScopedComputeRole, policy_role
 from session_scoping.constructs.data.models import Models
 from session_scoping.constructs.data.object_overlap import check_others
 from session_scoping.constructs.data.objects import TenantObjects
 from session_scoping.constructs.data.tables import TenantTable
 from session_scoping.constructs.data.tenant_data import TenantData
-from session_scoping.constructs.minting import guards as minting_guards
+from session_scoping.constructs.minting.broker_tie import BrokerTie
+from session_scoping.constructs.minting.guards import compute_guards, invoke_sections, mint_sections, token_metadata
 from session_scoping.constructs.minting.minting import MINT_ACTIONS, Minting, checked_roles, require_open
 from session_scoping.constructs.restrictions.restriction import RestrictedRole, Restriction, RestrictionSet
-from session_scoping.constructs.session import guards
-from session_scoping.constructs.session import warnings as session_warnings
-from session_scoping.constructs.session.arguments import as_tuple, check_kinds
-from session_scoping.constructs.session.policies import SessionPolicies
+from session_scoping.constructs.session.access import SessionAccess
+from session_scoping.constructs.session.chaining import ChainingGuard
+from session_scoping.constructs.session.scoped_role import ScopedRole, as_tuple, check_kinds
 from session_scoping.constructs.session.trust import Trust, further, trust_conditions, trusted
 from session_scoping.constructs.session.trust_checks import role_checks, trust_too_large
 from session_scoping.contract import environment
 from session_scoping.contract.errors import InvalidInputError, QuotaExceededError
-from session_scoping.contract.metadata import SHARED_BY
 from session_scoping.contract.tags import DEFAULT_TAG_KEYS, parse_tag_keys, require_policy_text
 
 
-class SessionRole(Construct):
+class SessionRole(ScopedRole):
     """
     The role a task assumes with its session tags; its policies reach that task's own data and nothing else.
 
@@ -65,7 +63,7 @@ class SessionRole(Construct):
         tag_keys: Sequence[str] = DEFAULT_TAG_KEYS,
         transitive_tag_keys: Sequence[str] = (),
         other_objects: Sequence[str] = (),
-        limits: Sequence[Restriction] = (),
+        restrictions: Sequence[Restriction] = (),
         deny_tenant_data_to_compute_roles: bool = True,
         role_name: str | None = None,
         path: str | None = None,
@@ -86,7 +84,7 @@ class SessionRole(Construct):
             transitive_tag_keys: Tags that may be passed on when roles are chained. Default: none may.
             other_objects: ARN patterns of further S3 objects a session may reach by grants made elsewhere. Default:
                 none; as soon as `objects` is given, everything else in S3 is denied.
-            limits: What narrows every session further. Default: nothing but its tags.
+            restrictions: What narrows every session further. Default: nothing but its tags.
             deny_tenant_data_to_compute_roles: Whether compute roles are denied the tenant tables and buckets.
                 Default: they are. Turn it off only for the first deployment, while tasks still run on old code;
                 it warns.
@@ -101,100 +99,75 @@ class SessionRole(Construct):
                 undeclared transitive tag.
             QuotaExceededError: A document or the number of policies would exceed its quota.
         """
-        tables, objects, limits = as_tuple(tables), as_tuple(objects), as_tuple(limits)
-        check_kinds(minting=[minting], tables=tables, objects=objects, models=[models], limits=limits)
+        tables, objects, restrictions = as_tuple(tables), as_tuple(objects), as_tuple(restrictions)
+        check_kinds(minting=[minting], tables=tables, objects=objects, models=[models], restrictions=restrictions)
         super().__init__(scope, id)
-        self._tag_keys = require_policy_text(parse_tag_keys(tag_keys))
-        self._transitive = tuple(transitive_tag_keys)
-        self._minting, self._models = minting, models
-        self._context = StackContext.of(scope)
-        self._sizer = PolicySizer.at(self._context)
-        self._data = TenantData.bind(self._context, self._tag_keys, tables, objects)
-        self._path_tags = self._data.path_tags(self._tag_keys)
-        self._restrictions = RestrictionSet(limits)
-        self._restrictions.check(self, self._tag_keys)
+        keys = require_policy_text(parse_tag_keys(tag_keys))
+        self._transitive, self._minting = tuple(transitive_tag_keys), minting
+        self._access = SessionAccess(
+            self._context,
+            keys,
+            minting,
+            RestrictionSet(restrictions),
+            models,
+            TenantData.bind(self._context, keys, tables, objects),
+            deny_enabled=deny_tenant_data_to_compute_roles,
+        )
+        self._access.restrictions.check(self, keys)
         self._trust_statements = Trust(
             minting,
-            trust_conditions(self._tag_keys, self._path_tags, self._transitive),
-            self._restrictions.trust_conditions(self._context),
+            trust_conditions(keys, self._access.path_tags, self._transitive),
+            self._access.restrictions.trust_conditions(self._context),
         )
         self._minters, minter_arns = checked_roles(minting, self._context)
         first, *others = self._trust_statements.statements(minter_arns)
-        self._role = iam.Role(
-            self,
-            "Role",
-            assumed_by=trusted(first),
+        self._make_role(
+            trusted(first),
+            further(others),
             role_name=role_name,
             path=path,
             permissions_boundary=permissions_boundary,
             description=description or "One task's own data; assumed with session tags only",
-            # Role chaining is capped at one hour whatever is set here (STS API_AssumeRole).
             max_session_duration=minting.max_session or cdk.Duration.hours(1),
         )
-        if others:
-            cast(iam.PolicyDocument, self._role.assume_role_policy).add_statements(*further(others))
-        self._role_arn = self._role.role_arn
         self._arn = arn_by_name(self._context, role_name, path) or self._role_arn
-        self._shares = False
-        self._declare_sharing()
-        self._deny_enabled = deny_tenant_data_to_compute_roles
-        self._policies = SessionPolicies(
-            self, self._context, self._sizer, self._role, self._role_arn, compute_roles_mint=minting.compute_roles_mint
-        )
+        self._access.belong_to(self, self._role, ChainingGuard(self, self._own.guards, self._role, self._sizer))
+        self._access.declare_sharing()
+        self._mint = self._series("Mint")
+        self._roles_guard = AssumeRoleGuard(self, self._role_arn, mints=minting.compute_roles_mint)
         if minting.credential_broker:
-            minting.credential_broker._serve(self, self._arn, self._tag_keys, self._transitive)
-        self._write_policies(models, check_others(other_objects, self._data.objects), minter_arns)
+            BrokerTie.of(minting.credential_broker).serve(self, self._arn, keys, self._transitive)
+        self._write_policies(check_others(other_objects, self._access.data.objects), minter_arns)
         self._write_metadata()
-        session_warnings.warn(self, minting, deny_enabled=self._deny_enabled)
-        SynthChecks.of(self._context).reserve(self._tag_keys)
-        SynthChecks.of(self._context).add(self._finished)
+        self._access.warn(self)
+        SynthChecks.of(self._context).reserve(keys)
 
-    def _write_policies(self, models: Models | None, other_objects: Sequence[str], minter_arns: Sequence[str]) -> None:
+    def _write_policies(self, other_objects: Sequence[str], minter_arns: Sequence[str]) -> None:
         """Write the role's own policies, then those of the roles around it, with one trip to the CDK for all text."""
-        base = tags_present(self._tag_keys)
-        denied = [
-            *guards.tag_sections(self._tag_keys, self._path_tags),
-            *guards.chaining_sections(),
-            *minting_guards.session_guards(self._minting),
-            *self._restrictions.guards(self._context),
-            *self._data.guards(other_objects),
-        ]
-        allowed = [*self._data.permissions(base), *(models.sections(self._context, base) if models else [])]
-        mint = minting_guards.mint_sections(self._minting, self._role_arn)
-        exchange = minting_guards.invoke_sections(self._minting)
+        minting, data = self._minting, self._access.data
+        denied, allowed = self._access.denied(other_objects), self._access.allowed()
+        mint, exchange = mint_sections(minting, self._role_arn), invoke_sections(minting)
         compute_denied = [
-            *(self._data.compute_guards() if self._deny_enabled else []),
-            *minting_guards.compute_guards(self._minting, self._role_arn),
+            *(data.compute_guards() if self._access.deny_enabled else []),
+            *compute_guards(minting, self._role_arn),
         ]
         known = tokens_in([*denied, *allowed, *mint, *exchange, *compute_denied])
-        self._context.resolve([*known, *self._data.measurable(), *minter_arns])
+        self._context.resolve([*known, *data.measurable(), *minter_arns])
         resolved = [self._context.resolved_value(arn) for arn in minter_arns]
         self._check_trust_size(document_of(self._trust_statements.statements(resolved)))
-        self._data.teach(self._sizer)
-        self._policies.write_own(denied, allowed)
-        self._policies.write_mint(mint, self._minters)
-        self._policies.write_compute_denies(compute_denied, exchange)
-        self._policies.deny_compute_roles(self._minting.compute_roles)
-
-    @property
-    def role(self) -> iam.Role:
-        """The role. Grants added to it stay inside the guards."""
-        return self._role
-
-    @property
-    def role_arn(self) -> str:
-        """ARN of the role."""
-        return self._role_arn
-
-    @property
-    def role_name(self) -> str:
-        """Name of the role."""
-        return self._role.role_name
+        data.register_names(self._sizer)
+        self._write_own(denied, allowed)
+        if self._minters:
+            self._mint.write(mint, self._minters)
+        self._access.compute_denies.cover(self._series("ComputeGuards"), compute_denied)
+        if exchange:
+            self._access.compute_denies.cover(self._series("Exchange"), exchange)
+        self._deny_compute_roles(minting.compute_roles)
 
     @property
     def tag_keys(self) -> tuple[str, ...]:
         """The tags every session carries."""
-        return self._tag_keys
+        return self._access.tag_keys
 
     @property
     def transitive_tag_keys(self) -> tuple[str, ...]:
@@ -209,7 +182,7 @@ class SessionRole(Construct):
         Where an orchestrator mints, the ARN is left out: the agent assumes nothing. A credential broker's function is
         named instead; where a task's token lies (`AGENT_TASK_TOKEN_FILE`) is for the orchestrator to say.
         """
-        variables = {environment.SESSION_TAG_KEYS: ",".join(self._tag_keys)}
+        variables = {environment.SESSION_TAG_KEYS: ",".join(self.tag_keys)}
         if self._transitive:
             variables[environment.SESSION_TRANSITIVE_TAG_KEYS] = ",".join(self._transitive)
         if broker := self._minting.credential_broker:
@@ -234,9 +207,9 @@ class SessionRole(Construct):
         require_new(minter, self._minters)
         require_changeable(minter, self._context)
         self._trust(minter)
-        self._policies.let_mint(minter)
+        self._mint.attach([minter])
         if self._minting.compute_roles_mint:
-            self._policies.deny_compute_roles([role])
+            self._deny_compute_roles([role])
 
     def admit_trust_only(self, role: AnyRole) -> Statement:
         """
@@ -270,7 +243,7 @@ class SessionRole(Construct):
         Raises:
             InvalidInputError: A role cannot be changed from here, or is the minter; or the Denies are off.
         """
-        if not self._deny_enabled:
+        if not self._access.deny_enabled:
             raise InvalidInputError(
                 "the Denies of this session role are off",
                 got="deny_tenant_data_to_compute_roles=False",
@@ -282,35 +255,21 @@ class SessionRole(Construct):
             require_changeable(policy_role(role), self._context)
             if not self._minting.compute_roles_mint:
                 require_one_duty(policy_role(role), self._minters)
-        self._policies.deny_compute_roles(roles)
+        self._deny_compute_roles(roles)
         self._write_metadata()
 
-    def _claim(self, data: TenantData) -> None:
-        """Refuse a table that this role reaches already: two guards would deny each other's actions."""
-        self._data.check_apart_from(data)
-        self._data = self._data.joined(data)
-        self._declare_sharing()
-
-    def _declare_sharing(self) -> None:
-        """Say in the Metadata which data tasks share by their key formats: the verifier would call it a violation."""
-        shared = self._data.shared_by(self._tag_keys)
-        if shared or self._shares:
-            self._shares = True
-            write_metadata(self._role, {SHARED_BY: shared})
-
-    def _cover(self, series: PolicySeries, sections: Sequence[Section]) -> None:
-        """Deny the compute roles more tenant data; TenantTablePolicy calls it."""
-        if self._deny_enabled:
-            self._policies.cover(series, sections)
+    def _deny_compute_roles(self, roles: Sequence[AnyRole]) -> None:
+        """Put all Denies for compute roles on these roles."""
+        self._access.compute_denies.add([policy_role(role) for role in roles])
+        self._roles_guard.restrict([role for role in roles if isinstance(role, ScopedComputeRole)])
 
     def _trust(self, minter: iam.IRole) -> None:
         if not self._minting.compute_roles_mint:
-            require_one_duty(minter, self._policies.denied_roles)
-        policy = cast(iam.PolicyDocument, self._role.assume_role_policy)
+            require_one_duty(minter, self._access.compute_denies.roles)
         (statement,) = self._trust_statements.statements([minter.role_arn])
-        trusted(statement).add_to_assume_role_policy(policy)
+        trusted(statement).add_to_assume_role_policy(self._trust_policy)
         self._minters.append(minter)
-        self._check_trust_size(self._context.stack.resolve(policy))
+        self._check_trust_size(self._context.stack.resolve(self._trust_policy))
 
     def _check_trust_size(self, trust: Any) -> None:
         if message := trust_too_large(trust, self._sizer):
@@ -318,24 +277,20 @@ class SessionRole(Construct):
 
     def _write_metadata(self) -> None:
         """Write down what the verifier holds this role to."""
-        compute_denied = [role.role_arn for role in self._policies.denied_roles] if self._minting.by_token else []
-        by_token = minting_guards.token_metadata(self._minting, compute_denied)
-        write_metadata(self._role, {**self._restrictions.metadata(self._context), **by_token})
+        compute_denied = [role.role_arn for role in self._access.compute_denies.roles] if self._minting.by_token else []
+        by_token = token_metadata(self._minting, compute_denied)
+        write_metadata(self._role, {**self._access.restrictions.metadata(self._context), **by_token})
 
-    def _finished(self) -> Iterable[Check]:
-        own = (
-            self._trust_statements.statements([role.role_arn for role in self._minters])
-            if self._minting.by_token
-            else None
-        )
-        document = iam.PolicyDocument.from_json(document_of(own)) if own else None
-        yield from role_checks(self._role, self._sizer, self._tag_keys, document)
-        yield from self._policies.finished()
-        yield from self._restrictions.checks(
-            RestrictedRole(self, self._context, tuple(self._policies.denied_roles), self._services())
-        )
-
-    def _services(self) -> frozenset[str]:
-        """Return the services a session calls, by the last part of their VPC endpoints' names."""
-        called = {"sts": True, "dynamodb": self._data.tables, "s3": self._data.objects, "bedrock-runtime": self._models}
-        return frozenset(name for name, needed in called.items() if needed)
+    def _checks(self) -> Iterable[Check]:
+        own = None
+        if self._minting.by_token:
+            arns = [role.role_arn for role in self._minters]
+            own = iam.PolicyDocument.from_json(document_of(self._trust_statements.statements(arns)))
+        yield from role_checks(self._role, self._sizer, self.tag_keys, own)
+        yield from super()._checks()
+        for series in (self._mint, *self._access.compute_denies.series):
+            yield from series.finished()
+        yield from self._access.chaining.finished()
+        compute_roles = tuple(self._access.compute_denies.roles)
+        restricted = RestrictedRole(self, self._context, compute_roles, self._access.services())
+        yield from self._access.restrictions.checks(restricted)

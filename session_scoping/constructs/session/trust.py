@@ -23,15 +23,15 @@ class Trust:
     Attributes:
         minting: Who may mint.
         tags: What it demands of the tags.
-        limits: What it requires in addition, of every statement.
+        restrictions: What it requires in addition, of every statement.
     """
 
     minting: Minting
     tags: Conditions
-    limits: Conditions
+    restrictions: Conditions
 
     def __post_init__(self) -> None:
-        bound = any(key.startswith("aws:SourceVpc") for keys in self.limits.values() for key in keys)
+        bound = any(key.startswith("aws:SourceVpc") for keys in self.restrictions.values() for key in keys)
         if self.minting.credential_broker and bound:
             raise InvalidInputError(
                 "a workload binding denies the credential broker",
@@ -54,16 +54,16 @@ class Trust:
             (IAM reference_policies_iam-condition-keys) for AssumeRoleWithWebIdentity.
         """
         if not self.minting.by_token:
-            return [_allow(MINT_ACTIONS, {"AWS": list(minter_arns)}, self.tags, self.limits)]
+            return [_allow(MINT_ACTIONS, {"AWS": list(minter_arns)}, self.tags, self.restrictions)]
         principal: dict[str, Any] = {"AWS": list(minter_arns)}
         named: Conditions = {"StringLike": {"sts:SourceIdentity": "?*"}}
         entry, proof = ASSUME, Conditions()
         if identity := self.minting.web_identity:
             principal, entry, proof = {"Federated": identity.provider_arn}, FEDERATE, identity.conditions()
         return [
-            _allow([entry], principal, proof, self.tags, named, self.limits),
-            _allow([TAG], principal, self.tags, self.limits),
-            _allow([SET_SOURCE_IDENTITY], principal, named, self.limits),
+            _allow([entry], principal, proof, self.tags, named, self.restrictions),
+            _allow([TAG], principal, self.tags, self.restrictions),
+            _allow([SET_SOURCE_IDENTITY], principal, named, self.restrictions),
         ]
 
 

@@ -7,12 +7,13 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from session_scoping.constructs.cdk.documents import Section
-from session_scoping.constructs.cdk.policy_series import PolicySeries
+from session_scoping.constructs.cdk.policy_series import GuardedPolicies
 from session_scoping.constructs.cdk.policy_sizes import PolicySizer
 from session_scoping.constructs.cdk.roles import require_changeable
 from session_scoping.constructs.cdk.stack_context import StackContext, is_token
 from session_scoping.constructs.cdk.statements import Conditions, Statement, allow, deny, tags_present
 from session_scoping.constructs.cdk.synth_checks import SynthChecks
+from session_scoping.constructs.session.access import SessionAccess
 from session_scoping.constructs.session.role import SessionRole
 from session_scoping.constructs.tools.role import ToolScopedRole
 from session_scoping.contract.errors import InvalidInputError
@@ -80,18 +81,17 @@ class ExternalTokenGrant(Construct):
         require_changeable(role, context)
         _require_first(role)
         base = tags_present(scoped.tag_keys) if scoped else {}
-        sizer = PolicySizer.at(context)
-        guards = PolicySeries(self, "Guards", context, sizer, _REASON)
-        guards.write([Section.whole(*_denied(texts, seconds, signing_algorithm))], [role])
-        permissions = PolicySeries(self, "Permissions", context, sizer, _REASON)
+        policies = GuardedPolicies(self, context, PolicySizer.at(context), _REASON)
         granted = _granted(texts, seconds, signing_algorithm)
-        permissions.write([Section.whole(allow("AskForTokens", [TOKEN_ACTION], ["*"], granted, base))], [role])
-        permissions.after(guards)
+        allowed = allow("AskForTokens", [TOKEN_ACTION], ["*"], granted, base)
+        denied = _denied(texts, seconds, signing_algorithm)
+        policies.write([Section.whole(*denied)], [Section.whole(allowed)], [role])
         if scoped:
             # In another stack the guards cannot be waited for; without an Allow nothing is open in between.
-            earlier = guards.policies if scoped._context is context else []
-            scoped._policies.chaining.hand_over([TOKEN_ACTION], earlier)
-        SynthChecks.of(context).add(guards.finished, permissions.finished)
+            access = SessionAccess.of(scoped)
+            earlier = policies.guards.policies if access.context is context else []
+            access.chaining.hand_over([TOKEN_ACTION], earlier)
+        SynthChecks.of(context).add(policies.finished)
 
 
 def _granted(audiences: Sequence[str], seconds: int, algorithm: str) -> Conditions:

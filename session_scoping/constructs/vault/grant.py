@@ -8,7 +8,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from session_scoping.aws.token_vault import COMPLETE, TokenFlow
-from session_scoping.constructs.cdk.policy_series import PolicySeries
+from session_scoping.constructs.cdk.policy_series import GuardedPolicies, PolicySeries
 from session_scoping.constructs.cdk.policy_sizes import PolicySizer
 from session_scoping.constructs.cdk.roles import require_changeable
 from session_scoping.constructs.cdk.stack_context import StackContext, is_token
@@ -39,7 +39,7 @@ class TokenVaultGrant(Construct):
     NOT PROTECTED: the guards stand on this role only; a `bedrock-agentcore:*` on another compute or tool role
     reaches every user's tokens. IAM cannot distinguish the flows (GetResourceOauth2Token has no condition keys), so a
     role with two flows may use either with every provider here; which scopes are asked for is not limited either.
-    Whoever holds a workload access token speaks for its user until it ends. Not run against AWS: see
+    A holder of a workload access token acts for its user until it ends. Not run against AWS: see
     docs/token-vault.md.
     """
 
@@ -84,19 +84,16 @@ class TokenVaultGrant(Construct):
         require_changeable(role, self._context)
         _claim(role)
         self._role, self._callbacks = role, 0
-        self._guards = self._series("Guards")
-        self._guards.write(statements.guards(self._context), [role])
-        self._permissions = self._series("Permissions")
-        self._permissions.write(statements.permissions(self._context), [role])
-        self._permissions.after(self._guards)
+        self._policies = GuardedPolicies(self, self._context, self._sizer)
+        self._policies.write(statements.guards(self._context), statements.permissions(self._context), [role])
         self._write_metadata(user_binding)
         self._warn(statements, session_role)
-        SynthChecks.of(self._context).add(self._guards.finished, self._permissions.finished)
+        SynthChecks.of(self._context).add(self._policies.finished)
 
     @property
     def managed_policies(self) -> Sequence[iam.IManagedPolicy]:
         """The managed policies, guards first."""
-        return [*self._guards.policies, *self._permissions.policies]
+        return self._policies.policies
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -128,7 +125,8 @@ class TokenVaultGrant(Construct):
         _claim(target)
         self._callbacks += 1
         # INVARIANT: the first one's id has no number, and no number that a longer series would use.
-        guards = self._series("ConsentGuards" + (f"OfRole{self._callbacks}" if self._callbacks > 1 else ""))
+        base_id = "ConsentGuards" + (f"OfRole{self._callbacks}" if self._callbacks > 1 else "")
+        guards = PolicySeries(self, base_id, self._context, self._sizer)
         guards.write(consent_guards(self._resources, user_binding), [target])
         SynthChecks.of(self._context).add(guards.finished)
         return iam.Grant.add_to_principal(
@@ -137,9 +135,6 @@ class TokenVaultGrant(Construct):
             resource_arns=[*self._resources.base, *self._resources.vaults, *self._resources.arns("oauth2")],
             conditions=user_binding.conditions(()),
         )
-
-    def _series(self, base_id: str) -> PolicySeries:
-        return PolicySeries(self, base_id, self._context, self._sizer)
 
     def _write_metadata(self, binding: UserBinding | None) -> None:
         """Say in the role's Metadata what is declared, where that adds no reference between stacks."""

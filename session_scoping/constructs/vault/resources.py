@@ -204,7 +204,7 @@ def _checked(arn: str, what: str, form: re.Pattern[str]) -> str:
             got="an ARN with a wildcard" if has_wildcard(arn) else "another resource, kind or service",
             expected="arn:<partition>:bedrock-agentcore:<region>:<account>:"
             + ("workload-identity-directory/<id>/workload-identity/<name>" if what == "identity" else form.pattern),
-            why="AgentCore ties no identity to a provider, so this policy is the only fence between tenants' tokens",
+            why="AgentCore ties no identity to a provider, so this policy is all that isolates tenants' tokens",
             fix="pass the construct or the attribute that holds its ARN",
         )
     return arn

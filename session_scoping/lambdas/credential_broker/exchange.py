@@ -9,9 +9,14 @@ from botocore.session import Session
 
 from session_scoping.contract.arns import field_of
 from session_scoping.contract.jws import KMS_ALGORITHM, UnverifiedToken
-from session_scoping.contract.task_token import TaskToken
+from session_scoping.contract.task_token import (
+    REVOCATION_ENDS,
+    REVOCATION_ID,
+    TaskToken,
+    revocation_of_tag,
+    revocation_of_token,
+)
 from session_scoping.lambdas.credential_broker.refusal import RefusedError, refusal_of
-from session_scoping.lambdas.credential_broker.revocations import check_not_revoked
 from session_scoping.lambdas.credential_broker.settings import Settings
 
 CONFIG = Config(connect_timeout=1, read_timeout=1.5, retries={"total_max_attempts": 2, "mode": "standard"})
@@ -110,3 +115,30 @@ def _answer(answer: dict[str, Any]) -> dict[str, Any]:
         },
         "AssumedRoleUser": {"Arn": answer["AssumedRoleUser"]["Arn"]},
     }
+
+
+def check_not_revoked(token: TaskToken, *, table_name: str, now: float, client: Any) -> None:
+    """
+    Refuse a token that is on the list, or whose place on the list cannot be read completely.
+
+    Read strongly consistently, so that a revocation counts from the moment it was written. An item whose
+    `expires_at` is past does not count, whether or not DynamoDB has deleted it yet.
+    """
+    ids = [revocation_of_token(token.token_id), *(revocation_of_tag(*tag) for tag in token.tags.items())]
+    keys = [{REVOCATION_ID: {"S": one}} for one in ids]
+    # Source: DynamoDB API_BatchGetItem: at most 100 keys; a token has at most 51.
+    answer = client.batch_get_item(RequestItems={table_name: {"Keys": keys, "ConsistentRead": True}})
+    responses = answer.get("Responses")
+    if answer.get("UnprocessedKeys"):
+        raise RefusedError("Throttled", "revocation", "UnprocessedKeys")
+    if not isinstance(responses, dict) or len(responses) != 1:
+        raise RefusedError("Unavailable", "revocation", "Responses")
+    if any(_counts(item, now) for items in responses.values() for item in items):
+        raise RefusedError("TokenRevoked", "revocation")
+
+
+def _counts(item: dict[str, Any], now: float) -> bool:
+    try:
+        return float(item[REVOCATION_ENDS]["N"]) > now
+    except (KeyError, TypeError, ValueError):
+        return True

@@ -34,7 +34,7 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
 
     Returns:
         `{"Credentials": {...}, "AssumedRoleUser": {"Arn": ...}}` in the spelling of STS, or
-        `{"error": {"code": ..., "retryable": ..., "message": ...}}`; codes: `session_scoping.contract.broker_errors`.
+        `{"error": {"code": ..., "retryable": ..., "message": ...}}`; codes: `session_scoping.contract.errors`.
     """
     line: dict[str, Any] = {
         "event": "task_token",

@@ -3,10 +3,10 @@
 import re
 from typing import Any
 
-from botocore import exceptions as botocore_errors
-from botocore.parsers import ResponseParserError
+from botocore.exceptions import BotoCoreError
 
-from session_scoping.contract.broker_errors import RETRYABLE, RefusalCode
+from session_scoping.contract.boto_errors import Answer, kind_of
+from session_scoping.contract.errors import RETRYABLE, RefusalCode
 
 _MESSAGES: dict[RefusalCode, str] = {
     "TokenMalformed": "the request holds no task token in the expected form",
@@ -64,23 +64,18 @@ def refusal_of(error: Exception, check: str) -> RefusedError:
     """
     if isinstance(error, RefusedError):
         return error
-    if isinstance(error, botocore_errors.ClientError):
-        return _of_answer(error.response, check)
-    cause = type(error).__name__
-    lost = isinstance(error, (botocore_errors.HTTPClientError, botocore_errors.ConnectionError, ResponseParserError))
-    if isinstance(error, botocore_errors.BotoCoreError) and not lost:
+    kind, cause = kind_of(error), type(error).__name__
+    if kind == "answer":
+        return _of_answer(Answer.of(error), check)
+    if isinstance(error, BotoCoreError) and kind not in ("no-connection", "timeout"):
         return RefusedError("Misconfigured", check, cause)
     return RefusedError("Unavailable", check, cause)
 
 
-def _of_answer(response: Any, check: str) -> RefusedError:
-    code = str(response.get("Error", {}).get("Code", ""))
-    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    cause = code if re.fullmatch("[A-Za-z]{1,64}", code) else f"HTTP{status}"
-    if code in _THROTTLING or status == 429:
+def _of_answer(answer: Answer, check: str) -> RefusedError:
+    cause = answer.code if re.fullmatch("[A-Za-z]{1,64}", answer.code) else f"HTTP{answer.status}"
+    if answer.code in _THROTTLING or answer.status == 429:
         return RefusedError("Throttled", check, cause)
-    if code in _TOKEN_S_FAULT:
+    if answer.code in _TOKEN_S_FAULT:
         return RefusedError("TokenRefused", check, cause)
-    if not isinstance(status, int) or status >= 500 or status < 400:
-        return RefusedError("Unavailable", check, cause)
-    return RefusedError("Misconfigured", check, cause)
+    return RefusedError("Misconfigured" if answer.family == 4 else "Unavailable", check, cause)

@@ -10,11 +10,11 @@ from typing import Any
 import boto3
 import pytest
 
+from session_scoping import orchestrator
 from session_scoping.contract import environment
 from session_scoping.contract.jws import compact, signing_input
 from session_scoping.contract.task_token import TaskToken
 from session_scoping.lambdas.credential_broker import handler as handler_module
-from session_scoping.lambdas.credential_broker import revocations as revocations_module
 from session_scoping.orchestrator import TaskTokenSigner
 from tests.support.stand_in_aws import KEY_ARN, KEY_ID, Context, StandInAws, running_aws, sign
 from tests.support.stand_in_sts import ROLE_ARN
@@ -77,7 +77,7 @@ def aws(dynamodb: Any, moto_url: str, sts: object, monkeypatch: pytest.MonkeyPat
 def now(clock: MovableClock, monkeypatch: pytest.MonkeyPatch) -> MovableClock:
     """Return a clock that the session, STS and the handler share."""
     monkeypatch.setattr(handler_module, "_clock", lambda: clock().timestamp())
-    monkeypatch.setattr(revocations_module, "_clock", lambda: clock().timestamp())
+    monkeypatch.setattr(orchestrator, "_clock", lambda: clock().timestamp())
     return clock
 
 

@@ -1,4 +1,4 @@
-"""The function's asset: what is staged, and that it runs with nothing beside it."""
+"""The function's asset: what is staged, and that it runs with nothing else."""
 
 import json
 import os

@@ -11,15 +11,13 @@ from hypothesis import strategies as st
 
 from session_scoping import SessionTags
 from session_scoping.contract import environment
-from session_scoping.contract.broker_errors import FUNCTION_TIMEOUT_SECONDS
-from session_scoping.contract.errors import InvalidInputError
+from session_scoping.contract.errors import FUNCTION_TIMEOUT_SECONDS, InvalidInputError
 from session_scoping.contract.jws import UnverifiedToken
 from session_scoping.contract.task_token import TaskToken
 from session_scoping.lambdas.credential_broker import exchange
 from session_scoping.lambdas.credential_broker import handler as handler_module
 from session_scoping.lambdas.credential_broker.exchange import CONFIG
-from session_scoping.lambdas.credential_broker.revocations import revoke_tag, revoke_token
-from session_scoping.orchestrator import TaskTokenSigner
+from session_scoping.orchestrator import TaskTokenSigner, revoke_tag, revoke_token
 from tests.aws.broker.conftest import SETTINGS, TABLE, Broker, claims_at, signed, signed_claims
 from tests.support.stand_in_aws import KEY_ARN, OTHER_KEY_ID, Call, StandInAws, Wire, refusal
 from tests.support.stand_in_sts import ACCOUNT, ROLE_ARN, SECRET, TOKEN, Reply, StandInSts, error
@@ -127,7 +125,7 @@ def test_a_request_without_a_token_is_malformed(event: object, broker: Broker, a
 
 
 def test_a_request_with_more_than_a_token_is_malformed(broker: Broker, token: str) -> None:
-    """Nothing beside the token can steer the broker: no role, no tags, no duration."""
+    """Nothing but the token can steer the broker: no role, no tags, no duration."""
     assert code(broker({"token": token, "RoleArn": "arn:aws:iam::1:role/x"})) == "TokenMalformed"
 
 

@@ -1,4 +1,4 @@
-"""What the orchestrator signs, held against a JWT library that knows nothing of ours."""
+"""What the orchestrator signs, checked with a JWT library that knows nothing of ours."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -13,9 +13,8 @@ from session_scoping.agent import NotScopedError, TaskCredentialsError, TaskSess
 from session_scoping.agent.errors import _TRANSIENT
 from session_scoping.agent.session import identity
 from session_scoping.agent.sources.token_failures import REFUSALS
-from session_scoping.contract.broker_errors import RETRYABLE, RefusalCode
-from session_scoping.lambdas.credential_broker.revocations import revoke_tag
-from session_scoping.orchestrator import TaskTokenSigner
+from session_scoping.contract.errors import RETRYABLE, RefusalCode
+from session_scoping.orchestrator import TaskTokenSigner, revoke_tag
 from tests.aws.broker.conftest import FUNCTION
 from tests.support.stand_in_aws import Call, StandInAws, Wire, refusal
 from tests.support.stand_in_sts import ACCOUNT, ROLE_ARN, Reply, Request, StandInSts, error
@@ -167,7 +166,7 @@ def test_undeclared_tags_are_refused_before_any_call(
 def test_without_the_role_the_first_answer_names_it(
     brokered: Make, aws: StandInAws, sts: StandInSts, now: MovableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A container that is not told the role proves it against what the broker said, which never changes."""
+    """A container that does not know the role compares it with what the broker said, which never changes."""
     monkeypatch.delenv("AGENT_SESSION_ROLE_ARN")
     session = brokered()
     assert session.verify().arn == ARN
@@ -193,7 +192,7 @@ def test_each_refusal_is_a_reason_of_its_own(code: RefusalCode, brokered: Make, 
 
 
 def test_codes_reasons_and_retries_agree() -> None:
-    """The two halves cannot drift apart: every code has a failure of its own name and of its own kind."""
+    """The two halves agree: every code has a failure of its own name and of its own kind."""
     assert {code: failure.reason for code, failure in REFUSALS.items()} == {
         code: code for code in get_args(RefusalCode)
     }
@@ -234,7 +233,7 @@ WIRES: dict[str, tuple[Wire, str, bool]] = {
 
 @pytest.mark.parametrize("name", WIRES)
 def test_a_fault_on_the_way_to_the_broker_has_a_reason(name: str, brokered: Make, aws: StandInAws) -> None:
-    """Throttling, a crash and nonsense are told apart, nothing is quoted, and each attempt is one request."""
+    """Throttling, a crash and nonsense are different reasons, nothing is quoted, and each attempt is one request."""
     wire, reason, transient = WIRES[name]
     session = brokered()
     aws.behave = lambda call: wire if call.action == "lambda:Invoke" else None
@@ -318,7 +317,7 @@ UNREADABLE: dict[str, Callable[[Path], Path]] = {
     "readable by others": lambda path: write(path, path.read_text(), 0o644),
     "a link": lambda path: linked(path),
     "a directory": lambda path: path.parent,
-    "huge": lambda path: write(path, "x" * 70_000),
+    "huge": lambda path: write(path, "x" * 270_000),
 }
 
 

@@ -7,16 +7,16 @@ import boto3
 import pytest
 
 from session_scoping import TenantObjects
-from tests.support import stacks as small
+from tests.support import stacks
 from tests.support.account import STACK, Account, Template
 
 
 @pytest.fixture(scope="module")
 def template() -> Template:
     """A small stack: one table, one bucket read by task, one compute role that mints."""
-    stack = small.stack()
-    small.session_role(stack, objects=[TenantObjects.attachments(small.bucket(stack))])
-    return small.template(stack)
+    stack = stacks.stack()
+    stacks.session_role(stack, objects=[TenantObjects.attachments(stacks.bucket(stack))])
+    return stacks.template(stack)
 
 
 @pytest.fixture

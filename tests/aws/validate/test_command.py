@@ -12,8 +12,7 @@ from session_scoping.commands.main import main
 from session_scoping.commands.validate.matrix import FOREIGN, OWN, Case, boundary_of, cases_of, documents_of
 from session_scoping.commands.validate.simulation import Answer, PolicySimulator, context_entries
 from session_scoping.verify.binding import Binding
-from tests.support import simulator
-from tests.support import stacks as small
+from tests.support import simulator, stacks
 from tests.support.account import ACCOUNT, STACK, Account, Template, as_expected, deployed, result, role_of
 from tests.support.account import cases as matrix
 from tests.support.simulator import Policies, request
@@ -45,7 +44,7 @@ def test_the_independent_simulator_agrees_with_every_expectation(context: dict[s
 
 
 def test_the_matrix_asks_for_what_is_granted_and_for_each_near_miss(template: Template) -> None:
-    """Own requests are expected to pass, and everything beside them to be denied."""
+    """Own requests are expected to pass, and all other requests to be denied."""
     found = {(case.title, case.expected) for case in matrix(template)}
     assert found == {
         (OWN, True),
@@ -67,11 +66,11 @@ def test_the_matrix_asks_for_what_is_granted_and_for_each_near_miss(template: Te
 
 def test_revoked_sessions_are_asked_about() -> None:
     """With revocations in the template, what they end is part of the matrix and expected to be denied."""
-    stack = small.stack()
-    small.session_role(
-        stack, limits=[Revocation.issued_before("2026-01-01T00:00:00Z"), Revocation.of_sessions(task_id="T")]
+    stack = stacks.stack()
+    stacks.session_role(
+        stack, restrictions=[Revocation.issued_before("2026-01-01T00:00:00Z"), Revocation.of_sessions(task_id="T")]
     )
-    asked = [case for case in matrix(small.template(stack)) if case.title == "a revoked session"]
+    asked = [case for case in matrix(stacks.template(stack)) if case.title == "a revoked session"]
     assert len(asked) == 2
     assert not any(case.expected for case in asked)
 
@@ -238,22 +237,22 @@ def test_what_aws_leaves_out_is_no_answer(template: Template, results: Any) -> N
 
 
 def test_condition_keys_aws_missed_are_named(template: Template) -> None:
-    """A missing key is shown beside the answer it may have cost."""
+    """A missing key is shown with the answer it may have changed."""
     case = next(case for case in matrix(template) if case.title == OWN)
     answer = result(case, "implicitDeny")
     answer["ResourceSpecificResults"][0]["MissingContextValues"] = ["aws:SourceVpc"]
     assert _ask_one(template, {"EvaluationResults": [answer]}).note == "AWS missed aws:SourceVpc"
 
 
-def test_a_boundary_is_sent_beside_the_policies() -> None:
+def test_a_boundary_is_sent_with_the_policies() -> None:
     """A permissions boundary in the template takes part in the simulation."""
     from aws_cdk import aws_iam as iam
 
-    stack = small.stack()
+    stack = stacks.stack()
     statement = iam.PolicyStatement(actions=["s3:*"], resources=["*"])
     boundary = iam.ManagedPolicy(stack, "Boundary", statements=[statement])
-    small.session_role(stack, permissions_boundary=boundary)
-    scoped, _ = role_of(small.template(stack))
+    stacks.session_role(stack, permissions_boundary=boundary)
+    scoped, _ = role_of(stacks.template(stack))
     found = boundary_of(scoped.role, Binding())
     assert found == {
         "Version": "2012-10-17",

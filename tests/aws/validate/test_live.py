@@ -15,7 +15,7 @@ from session_scoping.commands.validate.matrix import FOREIGN, OWN
 from session_scoping.commands.validate.simulation import Answer
 from session_scoping.verify.binding import Binding
 from session_scoping.verify.infer import Options, Scoped, find_session_roles, scope_of
-from tests.support import stacks as small
+from tests.support import stacks
 from tests.support.account import Account, as_expected, deployed
 from tests.support.account import cases as matrix
 from tests.support.verify.internals import estate_of
@@ -145,8 +145,8 @@ def test_a_missing_object_and_a_found_one_are_both_reachable(account: Account, t
 
 def test_a_role_that_may_only_query_is_asked_by_query(account: Account) -> None:
     """Where the grant is Query and not GetItem, the probe queries one item of its own partition."""
-    stack = small.stack()
-    small.session_role(stack, tables=[TenantTable(small.table(stack), access="query")])
+    stack = stacks.stack()
+    stacks.session_role(stack, tables=[TenantTable(stacks.table(stack), access="query")])
     _mints(account)
     asked = {
         "TableName": ANY,
@@ -157,19 +157,19 @@ def test_a_role_that_may_only_query_is_asked_by_query(account: Account) -> None:
     }
     account.stubs["dynamodb"].add_response("query", {"Items": []}, asked)
     account.stubs["dynamodb"].add_client_error("get_item", "AccessDeniedException")
-    answers = _found(_probe(account, small.template(stack)))
+    answers = _found(_probe(account, stacks.template(stack)))
     assert answers[1] == (OWN, "dynamodb:Query", True, True)
     assert answers[2][3]
 
 
 def test_a_revoked_time_ahead_is_expected_to_deny_the_probe(account: Account) -> None:
     """The probe knows when it was minted: under a revocation that lies ahead it expects to be denied."""
-    stack = small.stack()
-    small.session_role(stack, limits=[Revocation.issued_before("2999-01-01T00:00:00Z")])
+    stack = stacks.stack()
+    stacks.session_role(stack, restrictions=[Revocation.issued_before("2999-01-01T00:00:00Z")])
     _mints(account)
     for _ in range(2):
         account.stubs["dynamodb"].add_client_error("get_item", "AccessDeniedException")
-    answers = _found(_probe(account, small.template(stack)))
+    answers = _found(_probe(account, stacks.template(stack)))
     assert [allowed for _, _, allowed, _ in answers] == [False, False, False]
     assert all(agrees for *_, agrees in answers)
 

@@ -52,7 +52,7 @@ INVOKE = ("bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream")
 SIGNING = {"kms:SigningAlgorithm": "RSASSA_PKCS1_V1_5_SHA_256", "kms:MessageType": "DIGEST"}
 
 _EVERYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
-# What a key's own policy says unless told otherwise: the account's IAM policies decide (KMS guide, default key policy).
+# What a key's own policy says by default: the account's IAM policies decide (KMS guide, default key policy).
 _ROOT = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
 _BY_IAM = {
     "Version": "2012-10-17",

@@ -18,11 +18,11 @@ def tagged(tags: Mapping[str, str]) -> dict[str, Any]:
 @dataclass(frozen=True)
 class MintRequest:
     """
-    A request for a session, whoever makes it.
+    A request for a session, by any principal.
 
     Attributes:
         allowed: Whether the trust policy admits it.
-        more: Context besides the tags. A value of None takes a key away.
+        more: Context in addition to the tags. A value of None takes a key away.
     """
 
     name: str
@@ -32,7 +32,7 @@ class MintRequest:
 
     @property
     def context(self) -> dict[str, Any]:
-        """What IAM is told."""
+        """What IAM receives."""
         full = {**tagged(self.tags), **(self.more or {})}
         return {key: value for key, value in full.items() if value is not None}
 

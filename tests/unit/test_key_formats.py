@@ -1,9 +1,9 @@
-"""Key formats as plain data: which tags tell tasks apart, what is shared on purpose, and how a format is filled."""
+"""Key formats as plain data: which tags distinguish tasks, what is shared on purpose, and how a format is filled."""
 
 import pytest
 
 from session_scoping import InvalidInputError, SessionTags
-from session_scoping.contract.key_formats import KeyFormat, shared_on_purpose, telling_apart
+from session_scoping.contract.key_formats import KeyFormat, distinguishing_tags, shared_on_purpose
 from session_scoping.contract.tags import leaves_prefix
 
 TAGS = ("user_id", "repo", "task_id")
@@ -27,9 +27,9 @@ def sets(*tags: str) -> list[frozenset[str]]:
         ([], ["user_id", "repo", "repo"], "repo"),
     ],
 )
-def test_most_leading_keys_say_what_tells_tasks_apart(rows: list[str], objects: list[str], expected: str) -> None:
+def test_most_leading_keys_say_what_distinguishes_tasks(rows: list[str], objects: list[str], expected: str) -> None:
     """Without tables it is what every object key has in common, else the most frequent tag, else nothing."""
-    assert telling_apart(sets(*rows), sets(*objects)) == frozenset(expected.split())
+    assert distinguishing_tags(sets(*rows), sets(*objects)) == frozenset(expected.split())
 
 
 def formats(*texts: str, path: bool = False) -> list[KeyFormat]:
@@ -51,10 +51,10 @@ def formats(*texts: str, path: bool = False) -> list[KeyFormat]:
         (["{task_id}"], [], ["{task_id}"], []),
     ],
 )
-def test_what_does_not_tell_tasks_apart_is_shared_on_purpose(
+def test_what_does_not_distinguish_tasks_is_shared_on_purpose(
     rows: list[str], objects: list[str], unnamed: list[str], shared: list[str]
 ) -> None:
-    """A format that leaves out a tag is part of the promise, in the order of its text."""
+    """A format that leaves out a tag is declared, in the order of its text."""
     found = shared_on_purpose(formats(*rows), formats(*objects, path=True), TAGS, formats(*unnamed))
     assert found == shared
 

@@ -1,0 +1,132 @@
+"""SessionAccess: what a session may reach and what it is denied; a session role's, or a tool role's."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from session_scoping.constructs.cdk.documents import Section
+from session_scoping.constructs.cdk.metadata import write_metadata
+from session_scoping.constructs.cdk.policy_series import PolicySeries
+from session_scoping.constructs.cdk.stack_context import StackContext
+from session_scoping.constructs.cdk.statements import tags_present
+from session_scoping.constructs.compute.denies import ComputeRoleDenies
+from session_scoping.constructs.data.models import Models
+from session_scoping.constructs.data.tenant_data import TenantData
+from session_scoping.constructs.minting.guards import session_guards
+from session_scoping.constructs.minting.minting import Minting
+from session_scoping.constructs.restrictions.restriction import RestrictionSet
+from session_scoping.constructs.session.chaining import ChainingGuard
+from session_scoping.constructs.session.guards import chaining_sections, tag_sections
+from session_scoping.contract.metadata import SHARED_BY
+
+_KEPT_AS = "_session_scoping_access"
+
+
+@dataclass
+class SessionAccess:
+    """
+    Tenant data and models under the session's tags, what narrows them, and who is denied them.
+
+    Attributes:
+        context: Where the role stands.
+        tag_keys: The tags every session carries.
+        minting: Who mints the sessions.
+        restrictions: What narrows every session beyond its tags.
+        models: Bedrock models a session may invoke.
+        data: Tables and objects; `claim` adds to them.
+        deny_enabled: Whether compute roles are denied the tenant data.
+        compute_denies: What they are denied; a tool role has none of its own.
+        chaining: The statement `DenyChaining` of the role, once that is made.
+    """
+
+    context: StackContext
+    tag_keys: tuple[str, ...]
+    minting: Minting
+    restrictions: RestrictionSet
+    models: Models | None
+    data: TenantData
+    deny_enabled: bool = False
+    compute_denies: ComputeRoleDenies = field(default_factory=ComputeRoleDenies, init=False)
+    chaining: ChainingGuard = field(init=False)
+    _role: iam.Role = field(init=False)
+    _shares: bool = field(default=False, init=False)
+
+    @classmethod
+    def of(cls, owner: Construct) -> "SessionAccess":
+        """Return that of a SessionRole or ToolScopedRole."""
+        access: SessionAccess = vars(owner)[_KEPT_AS]
+        return access
+
+    def belong_to(self, owner: Construct, role: iam.Role, chaining: ChainingGuard) -> None:
+        """Say whose it is, once its role is made."""
+        self._role, self.chaining = role, chaining
+        vars(owner)[_KEPT_AS] = self
+
+    @property
+    def path_tags(self) -> tuple[str, ...]:
+        """The tags that become part of an object key."""
+        return self.data.path_tags(self.tag_keys)
+
+    def denied(self, other_objects: Sequence[str]) -> list[Section]:
+        """Return what the role is denied, whatever is granted to it later."""
+        return [
+            *tag_sections(self.tag_keys, self.path_tags),
+            *chaining_sections(),
+            *session_guards(self.minting),
+            *self.restrictions.guards(self.context),
+            *self.data.guards(other_objects),
+        ]
+
+    def allowed(self) -> list[Section]:
+        """Return what the role is allowed; each statement demands every tag."""
+        base = tags_present(self.tag_keys)
+        models = self.models.sections(self.context, base) if self.models else []
+        return [*self.data.permissions(base), *models]
+
+    def services(self) -> frozenset[str]:
+        """Return the services a session calls, by the last part of their VPC endpoints' names."""
+        called = {"sts": True, "dynamodb": self.data.tables, "s3": self.data.objects, "bedrock-runtime": self.models}
+        return frozenset(name for name, needed in called.items() if needed)
+
+    def claim(self, data: TenantData) -> None:
+        """
+        Add tables that another construct opens to the role.
+
+        Raises:
+            InvalidInputError: The role reaches one already: two guards would deny each other's actions.
+        """
+        self.data.check_distinct_from(data)
+        self.data = self.data.joined(data)
+        self.declare_sharing()
+
+    def cover(self, series: PolicySeries, data: TenantData) -> None:
+        """Deny the compute roles data that another construct opens."""
+        if self.deny_enabled:
+            self.compute_denies.cover(series, data.compute_guards())
+
+    def declare_sharing(self) -> None:
+        """Say in the Metadata which data tasks share by their key formats: the verifier would call it a violation."""
+        shared = self.data.shared_by(self.tag_keys)
+        if shared or self._shares:  # tables claimed later can take back what was declared
+            self._shares = True
+            write_metadata(self._role, {SHARED_BY: shared})
+
+    def warn(self, session_role: Construct) -> None:
+        """Warn, until it is acknowledged, where compute roles mint and where they are not denied tenant data."""
+        warnings = {}
+        if self.minting.compute_roles_mint:
+            warnings["session-scoping:compute-roles-mint"] = (
+                "compute roles mint sessions: code that reads a compute role's credentials can mint a session for any "
+                "task. This bounds leaked session credentials and honest bugs, not a hijacked agent. "
+                "Minting.by_orchestrator does; or acknowledge this warning."
+            )
+        if not self.deny_enabled:
+            warnings["session-scoping:compute-roles-reach-tenant-data"] = (
+                "compute roles are not denied tenant data: a grant that an old task still uses, or a new one added by "
+                "mistake, reaches every tenant. Turn deny_tenant_data_to_compute_roles on once the old tasks ended."
+            )
+        for warning_id, message in warnings.items():
+            cdk.Validations.of(session_role).add_warning(warning_id, message)

@@ -1,0 +1,117 @@
+"""ScopedRole: what SessionRole, ToolScopedRole and SessionBrokerRole have in common, and their arguments' checks."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from session_scoping.constructs.cdk.documents import Section
+from session_scoping.constructs.cdk.policy_series import GuardedPolicies, PolicySeries, check_attachments
+from session_scoping.constructs.cdk.policy_sizes import PolicySizer
+from session_scoping.constructs.cdk.stack_context import StackContext
+from session_scoping.constructs.cdk.synth_checks import Check, SynthChecks
+from session_scoping.constructs.data.models import Models
+from session_scoping.constructs.data.objects import TenantObjects
+from session_scoping.constructs.data.tables import TenantTable
+from session_scoping.constructs.minting.minting import Minting
+from session_scoping.constructs.restrictions.restriction import Restriction
+from session_scoping.contract.errors import InvalidInputError
+
+WILDCARD_REASON = (
+    "The wildcard follows the session's own tags and a delimiter, so it covers one session's objects; a model's "
+    "Regions are limited by its inference profile."
+)
+
+_KINDS: Mapping[str, tuple[Any, str]] = {
+    "minting": (Minting, "Minting.by_compute_roles(...), or another of its builders"),
+    "models": (Models | None, "Models.profile(...), or another of its builders"),
+    "tables": (TenantTable, "a sequence of TenantTable(table, access=...)"),
+    "objects": (TenantObjects, "a sequence of TenantObjects"),
+    "restrictions": (Restriction, "a sequence of restrictions, such as a WorkloadBinding or a Revocation"),
+}
+
+
+class ScopedRole(Construct):
+    """
+    A role that is assumed under conditions only, with its guards and its permissions.
+
+    A subclass makes the role, then writes its policies; at synth `_checks` is asked what the finished tree shows.
+    """
+
+    _wildcard_reason = WILDCARD_REASON
+
+    def __init__(self, scope: Construct, id: str) -> None:
+        super().__init__(scope, id)
+        self._context = StackContext.of(scope)
+        self._sizer = PolicySizer.at(self._context)
+        self._own = GuardedPolicies(self, self._context, self._sizer, self._wildcard_reason)
+
+    @property
+    def role(self) -> iam.Role:
+        """The role. Grants added to it stay inside the guards."""
+        return self._role
+
+    @property
+    def role_arn(self) -> str:
+        """ARN of the role."""
+        return self._role_arn
+
+    @property
+    def role_name(self) -> str:
+        """Name of the role."""
+        return self._role.role_name
+
+    def _make_role(
+        self, assumed_by: iam.IPrincipal, further: Sequence[iam.PolicyStatement] = (), **options: Any
+    ) -> None:
+        """Make the role; `further` are the trust statements beyond the one that its constructor takes."""
+        # The least IAM takes, and role chaining is capped there whatever is set (STS API_AssumeRole).
+        options = {"max_session_duration": cdk.Duration.hours(1), **options}
+        self._role = iam.Role(self, "Role", assumed_by=assumed_by, **options)
+        self._role_arn = self._role.role_arn
+        if further:
+            self._trust_policy.add_statements(*further)
+
+    def _write_own(self, denied: Sequence[Section], allowed: Sequence[Section]) -> None:
+        """
+        Write guards and permissions of the role itself.
+
+        Raises:
+            QuotaExceededError: A document, or their number, exceeds a quota.
+        """
+        self._own.write(denied, allowed, [self._role])
+        check_attachments(self, self._own.policies)
+        SynthChecks.of(self._context).add(self._checks)
+
+    @property
+    def _trust_policy(self) -> iam.PolicyDocument:
+        return cast(iam.PolicyDocument, self._role.assume_role_policy)
+
+    def _series(self, base_id: str) -> PolicySeries:
+        """Return a series for roles around this one, not written yet."""
+        return PolicySeries(self, base_id, self._context, self._sizer, self._wildcard_reason)
+
+    def _checks(self) -> Iterable[Check]:
+        """Return the checks of the role's own policies as the finished tree renders them."""
+        return self._own.finished()
+
+
+def check_kinds(**arguments: Sequence[object]) -> None:
+    """Refuse what would fail as an attribute error deep inside: a bare table, model ids in place of Models."""
+    for name, values in arguments.items():
+        kind, expected = _KINDS[name]
+        if wrong := [value for value in values if not isinstance(value, kind)]:
+            raise InvalidInputError(
+                f"`{name}` is not what a SessionRole takes",
+                got=f"a {type(wrong[0]).__name__}",
+                expected=expected,
+                why="what it opens, and to whom, would be a guess",
+                fix=f"see the docstring of `{name}`",
+            )
+
+
+def as_tuple(values: Any) -> tuple[Any, ...]:
+    """Return the values as a tuple: a generator would be empty when it is read the second time."""
+    return tuple(values) if isinstance(values, Iterable) else (values,)
