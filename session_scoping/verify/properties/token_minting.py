@@ -4,23 +4,20 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
 
-import z3
-from z3 import z3util
-
 from session_scoping.aws.effects import Effect, judgement
 from session_scoping.contract import metadata as promises
 from session_scoping.verify.actions import TAG_SESSION, acting_on, everything
 from session_scoping.verify.infer import Scoped, scope_without_tags
 from session_scoping.verify.model import Estate, Role, Statement
-from session_scoping.verify.properties.base import Proof, Witness, classes, confirm, items_named, name_items
+from session_scoping.verify.properties.base import Proof, classes, name_items
 from session_scoping.verify.properties.derivation import role_target
+from session_scoping.verify.properties.search import Attempt, search
 from session_scoping.verify.reach import MINTING_ENTRY, REQUEST_TAG, covers_action, mode_of
 from session_scoping.verify.report import Counterexample, Result, Status
 from session_scoping.verify.symbolic.calls import Call, Session
 from session_scoping.verify.symbolic.conditions import UnmodelledError
-from session_scoping.verify.symbolic.policies import Target, allowed
 from session_scoping.verify.symbolic.solver import solve
-from session_scoping.verify.symbolic.strings import TRUE, Bool, Key, negation
+from session_scoping.verify.symbolic.strings import TRUE, Key, negation
 from session_scoping.verify.symbolic.targets import other_target, store_target
 from session_scoping.verify.text import Text, show
 
@@ -151,36 +148,34 @@ def _forges(proof: Proof, attacker: Role, session: Proof | None) -> Counterexamp
     rewriting = _actions_with(("iam:role",), _REWRITING)
     wanted += [(arn, rewriting) for arn in dict.fromkeys((proof.role.arn, attacker.arn))]
     for arn, actions in wanted:
-        for action, target, suffix, policy, must in _attempts(proof, attacker, session, arn, actions):
-            if found := _try(proof, attacker, session, action, arn, target, suffix, policy, must):
+        for attempt, policy in _attempts(proof, attacker, session, arn, actions):
+            if found := _try(proof, attacker, session, attempt, policy):
                 return found
     return None
 
 
-_Attempt = tuple[str, Target, str, tuple[Statement, ...], bool]
-
-
 def _attempts(
     proof: Proof, attacker: Role, session: Proof | None, arn: Text, actions: tuple[str, ...]
-) -> Iterator[_Attempt]:
+) -> Iterator[tuple[Attempt, tuple[Statement, ...]]]:
+    """Yield what would forge something, each with the policy on it that says whether it may be done."""
     store = next((one for one in proof.estate.stores.values() if one.arn == arn), None)
     role = proof.estate.role_by_arn(arn)
     policy = store.policy if store else role.trust if role else ()
+    who = "a session" if attacker is proof.role else f"a session of {attacker.label}" if session else attacker.label
     for action in classes([*attacker.statements, *policy], actions):
         lookup = _call(proof, attacker, session).lookup
+        what = f"{who} may {action} on {show(arn)}, which decides what a token is worth"
         if store is None:
             # Its trust policy says nothing of IAM's own actions.
             target = role_target(role, proof.estate, lookup) if role else other_target(arn, lookup)
-            becoming = role is not None and action == "sts:AssumeRole"
-            yield action, target, "", policy if becoming else (), becoming
-        elif store.kind == "bucket" and action in acting_on("bucket", inside=True):
-            yield action, store_target(store, _inside(), lookup), "/", store.policy, False
+            yield Attempt(action, target, arn, what), policy if action == _BECOMING else ()
         else:
-            yield action, store_target(store, None, lookup), "", store.policy, False
+            inside = store.kind == "bucket" and action in acting_on("bucket", inside=True)
+            key = Key("inside the key set", frozenset(), 0) if inside else None
+            yield Attempt(action, store_target(store, key, lookup), arn, what, key), store.policy
 
 
-def _inside() -> Key:
-    return Key("inside the key set", frozenset(), 0)
+_BECOMING = "sts:AssumeRole"
 
 
 def _call(proof: Proof, attacker: Role, session: Proof | None) -> Call:
@@ -194,32 +189,10 @@ def _call(proof: Proof, attacker: Role, session: Proof | None) -> Call:
 
 
 def _try(
-    proof: Proof,
-    attacker: Role,
-    session: Proof | None,
-    action: str,
-    arn: Text,
-    target: Target,
-    suffix: str,
-    policy: tuple[Statement, ...],
-    must: bool,
+    proof: Proof, attacker: Role, session: Proof | None, attempt: Attempt, policy: tuple[Statement, ...]
 ) -> Counterexample | None:
-    call = _call(proof, attacker, session)
-    reach: Bool = allowed(attacker, call, action, target)
-    if z3.is_false(reach):
-        return None
-    admitted = session.admission("A").formula if session else TRUE
-    # What a name may look like matters only to a pattern that could match it: deciding it takes z3 seconds.
-    named = any(str(constant).startswith("token ") for constant in z3util.get_vars(reach))
-    model = solve(target.domain if named else TRUE, call.domain(), admitted, reach)
-    if model is None:
-        return None
-    who = "a session" if attacker is proof.role else f"a session of {attacker.label}" if session else attacker.label
-    summary = f"{who} may {action} on {show(arn)}, which decides what a token is worth"
-    keys = items_named(call, model)
-    end = suffix + (_inside().read(model) if suffix else "")
     caller = Proof(proof.estate, Scoped(attacker, (), proof.scoped.spelling, []))
-    found = confirm(caller, call, model, [Witness(action, arn, end, keys)], summary, policy=policy, must=must)
-    if found is None:
-        raise UnmodelledError(f"{summary}, as far as an over-approximation can tell; `decide` does not confirm it")
-    return found
+    admitted = session.admission("A").formula if session else TRUE
+    must = attempt.action == _BECOMING and attempt.target.store is not None
+    call = _call(proof, attacker, session)
+    return search(caller, call, attempt, admitted, sampled=False, policy=policy, must=must)
