@@ -35,7 +35,7 @@ def _mint(policies: EnforcedPolicies, task: str) -> boto3.Session:
     tags = [{"Key": key, "Value": value} for key, value in {**ROLE, "task_id": task}.items()]
     with policies.as_role("Compute"):
         sts: Any = boto3.client("sts", region_name=demo.REGION)
-        found = sts.assume_role(RoleArn=policies.arn("Session"), RoleSessionName=task, Tags=tags)["Credentials"]
+        found = sts.assume_role(RoleArn=policies.arn("SessionRole"), RoleSessionName=task, Tags=tags)["Credentials"]
     return boto3.Session(found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"], region_name=demo.REGION)
 
 
