@@ -282,7 +282,7 @@ def test_global_profiles_reach_the_regionless_model_too() -> None:
     }
 
 
-def test_application_profiles_are_profiledd_like_the_others() -> None:
+def test_application_profiles_are_limited_like_the_others() -> None:
     """An application profile opens its models only through itself."""
     profile = "arn:aws:bedrock:us-east-1:111122223333:application-inference-profile/a1b2c3"
     models = Models.application_profile(profile, [SONNET]) + Models.in_region([HAIKU])

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
@@ -128,7 +127,7 @@ class SessionRole(ScopedRole):
             path=path,
             permissions_boundary=permissions_boundary,
             description=description or "One task's own data; assumed with session tags only",
-            max_session_duration=minting.max_session or cdk.Duration.hours(1),
+            max_session_duration=minting.max_session,
         )
         self._arn = arn_by_name(self._context, role_name, path) or self._role_arn
         self._access.belong_to(self, self._role, ChainingGuard(self, self._own.guards, self._role, self._sizer))

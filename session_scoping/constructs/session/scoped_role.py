@@ -68,7 +68,7 @@ class ScopedRole(Construct):
     ) -> None:
         """Make the role; `further` are the trust statements beyond the one that its constructor takes."""
         # The least IAM takes, and role chaining is capped there whatever is set (STS API_AssumeRole).
-        options = {"max_session_duration": cdk.Duration.hours(1), **options}
+        options["max_session_duration"] = options.get("max_session_duration") or cdk.Duration.hours(1)
         self._role = iam.Role(self, "Role", assumed_by=assumed_by, **options)
         self._role_arn = self._role.role_arn
         if further:
