@@ -6,8 +6,8 @@ import pytest
 
 from session_scoping.verify.model import Estate, Held
 from session_scoping.verify.text import show
-from tests.support.verify.corpus import estate_of, estate_of_stacks
 from tests.support.verify.hand_written import COMPUTE, SESSION, allow, by_hand, document
+from tests.support.verify.internals import estate_of, estate_of_stacks
 from tests.support.verify.mutations import Body
 
 READ = {"PolicyName": "read", "PolicyDocument": document(allow("s3:GetObject", "*"))}
@@ -62,14 +62,14 @@ def test_what_a_user_may_is_read(case: str) -> None:
 def test_a_group_that_no_template_makes_is_a_problem_of_its_users(groups: Any) -> None:
     """What its policies allow is not in the template."""
     estate = estate_of(by_hand(User=user(Groups=groups)))
-    assert estate.users["S.User"].problems
+    assert estate.users["Template.User"].problems
 
 
 def test_a_user_that_something_else_changes_is_a_doubt() -> None:
     """As a role is."""
     call = '{"service":"iam","action":"attachUserPolicy","UserName":"ci"}'
     mine = resource("Custom::AWS", ServiceToken="f", Create=call)
-    assert estate_of(by_hand(User=user(UserName="ci"), Mine=mine)).users["S.User"].problems
+    assert estate_of(by_hand(User=user(UserName="ci"), Mine=mine)).users["Template.User"].problems
 
 
 SECRET = {"Fn::GetAtt": ["Key", "SecretAccessKey"]}
@@ -99,9 +99,9 @@ HELD: dict[str, dict[str, Body]] = {
 def test_who_holds_a_users_key_is_read(case: str) -> None:
     """Code in a container signs with the key, whatever its own role may."""
     estate = estate_of(by_hand(**KEY, **HELD[case]))
-    compute = estate.roles["S.Compute"].arn
-    assert Held("S.Task", compute, "S.User") in estate.holds
-    assert (Held("S.Kept", None, "S.User") in estate.holds) is ("Kept" in HELD[case])
+    compute = estate.roles["Template.Compute"].arn
+    assert Held("Template.Task", compute, "Template.User") in estate.holds
+    assert (Held("Template.Kept", None, "Template.User") in estate.holds) is ("Kept" in HELD[case])
 
 
 def test_a_key_from_another_stack_is_held_too() -> None:
@@ -136,11 +136,11 @@ def test_what_runs_with_which_role_is_read() -> None:
         "Rule": resource("AWS::Events::Rule", Targets=[{"Arn": "x", "RoleArn": COMPUTE}, {"Arn": "y"}]),
     }
     estate = estate_of(by_hand(**more))
-    compute, session = (show(estate.roles[f"S.{one}"].arn) for one in ("Compute", "Session"))
+    compute, session = (show(estate.roles[f"Template.{one}"].arn) for one in ("Compute", "Session"))
     assert roles_of(estate) == {
-        "S.F": {compute}, "S.Pods": {compute, session}, "S.Nightly": {compute}, "S.Host": {"{S.Compute}"},
-        "S.Chosen": {compute, session}, "S.Rule": {compute},
+        "Template.F": {compute}, "Template.Pods": {compute, session}, "Template.Nightly": {compute},
+        "Template.Host": {"{Template.Compute}"},        "Template.Chosen": {compute, session}, "Template.Rule": {compute},
     }  # fmt: skip
-    (function,) = [one for one in estate.workloads if one.id == "S.F"]
+    (function,) = [one for one in estate.workloads if one.id == "Template.F"]
     assert (function.service, [show(text) for text in function.environment]) == ("lambda", ["{S.Table}"])
     assert all(estate.role_by_arn(one.role) for one in estate.workloads)

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from session_scoping.testing import verify
-from session_scoping.verify.report import Status
+from session_scoping.verify import Status, verify
 from tests.support.verify.corpus import assembly
 from tests.support.verify.hand_written import COMPUTE, TABLE, allow, by_hand, document, judged, policy, table
 from tests.support.verify.mutations import Body, Template
