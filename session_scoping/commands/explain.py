@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 from textwrap import wrap
+from typing import TYPE_CHECKING
 
 from session_scoping.commands.verify import (
     add_scope_arguments,
@@ -15,6 +16,9 @@ from session_scoping.commands.verify import (
     write,
 )
 from session_scoping.verify.public import no_traceback, require_extra
+
+if TYPE_CHECKING:
+    from session_scoping.verify.report import Report
 
 EVERY_PARTITION, EVERY_OBJECT = "every partition", "every object"
 BESIDES = "besides, on"
@@ -100,8 +104,8 @@ def run(arguments: argparse.Namespace) -> int:
     for file in filter(None, (arguments.html, arguments.svg)):
         demand_writable(file)
     with progress(quiet=False) as step, no_traceback(arguments.path):
-        stories = tell(arguments.path, stated, step)
-    _print(stories)
+        stories, report = tell(arguments.path, stated, step)
+    _print(stories, report)
     if arguments.html:
         write(arguments.html, as_html(stories))
     if arguments.svg:
@@ -109,10 +113,11 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if stories else 1
 
 
-def _print(stories: list[RoleStory]) -> None:
+def _print(stories: list[RoleStory], report: "Report") -> None:
     from rich.text import Text
 
-    from session_scoping.verify.terminal import print_text, standard_output
+    from session_scoping.verify.labels import labels_of
+    from session_scoping.verify.terminal import print_principals, print_text, standard_output
 
     console = standard_output()
     if not stories:
@@ -127,6 +132,7 @@ def _print(stories: list[RoleStory]) -> None:
             where = [store, *(f"  {scope}" for scope in scopes)]
             for left, right in zip_longest(wrap(", ".join(actions), _MAY), where, fillvalue=""):
                 print_text(console, Text(f" {left:<{_MAY}}  {right}".rstrip()))
+    print_principals(report, labels_of(report), console)
 
 
 def _lines(story: RoleStory) -> Iterator[tuple[str, str, str]]:

@@ -22,9 +22,11 @@ from session_scoping.verify.stated import StatedOption
 from session_scoping.verify.text import Pattern, Unmodelled, show
 
 
-def tell(source: Source, stated: tuple[StatedOption, ...], progress: Progress | None = None) -> list[RoleStory]:
+def tell(
+    source: Source, stated: tuple[StatedOption, ...], progress: Progress | None = None
+) -> tuple[list[RoleStory], Report]:
     """
-    Return a story for each session role.
+    Return a story for each session role, and the report that its verdict is from.
 
     Args:
         source: What to tell of, as `verify` takes it.
@@ -43,7 +45,7 @@ def tell(source: Source, stated: tuple[StatedOption, ...], progress: Progress | 
     told = [*tagged, *(scope_of(role, estate, options) for role in attributed)]
     stores = (*estate.stores.values(), *stores_of(told))
     labels = Labels([*(role.label for role in estate.roles.values()), *(store.label for store in stores)])
-    return [_story(scoped, estate, compute, report, labels) for scoped in told]
+    return [_story(scoped, estate, compute, report, labels) for scoped in told], report
 
 
 def _story(scoped: Scoped, estate: Estate, compute: ComputeRoles, report: Report, labels: Labels) -> RoleStory:

@@ -47,6 +47,7 @@ def print_table(report: Report, *, assumptions: bool = False, console: Console |
             print_text(console, Text(_folded(labels.within(summary), console.width, 2)))
             for other in others:
                 print_text(console, Text(_folded(other, console.width, _BEHIND_WORD)))
+    print_principals(report, labels, console)
     for option in (option for option in report.options if option.reason or option.expires):
         style = "yellow" if option.expired else ""
         print_text(console, Text(_folded(f"as stated: {option}", console.width, 2), style=style))
@@ -57,6 +58,29 @@ def print_table(report: Report, *, assumptions: bool = False, console: Console |
         lines = ["resting on", *(_folded(f"  - {text}", console.width, 4) for text in found)]
         print_text(console, Text("\n".join(lines)))
     print_text(console, _summary(report, len(found), console.width, listed=assumptions))
+
+
+def print_principals(report: Report, labels: Labels, console: Console) -> None:
+    """Print everybody who is allowed tenant data by some statement, what each may reach, and by which statements."""
+    reaching = [principal for principal in report.principals if principal.reaches]
+    if not reaching:
+        return
+    failing = {result.location for result in report.failures()}
+    names = {principal.id: labels.short(principal.name) for principal in reaching}
+    size = max(map(len, names.values()))
+    print_text(console, Text())
+    print_text(console, Text(f"{'who reaches tenant data':<{size + 11}}  what, by which statements", style="bold"))
+    for principal in reaching:
+        what = ", ".join(labels.short(reach.resource) for reach in principal.reaches)
+        by = [where.rpartition(".")[2] for where in principal.by]
+        more = f" and {len(by) - _BY_MAX} more" if len(by) > _BY_MAX else ""
+        line = f"{principal.kind:<9}{names[principal.id]:<{size}}    {what}, by {', '.join(by[:_BY_MAX])}{more}"
+        style = "bold red" if principal.id in failing else ""
+        print_text(console, Text(_folded(line, console.width, size + 13), style=style))
+
+
+_BY_MAX = 3
+"""Statements that are named; --json has all of them."""
 
 
 def _rows(results: Sequence[Result], labels: Labels, width: int) -> Iterator[Text]:

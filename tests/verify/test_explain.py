@@ -16,6 +16,7 @@ from session_scoping.verify.picture import as_svg
 from session_scoping.verify.story import tell
 from tests.support.reference import synthesize_reference
 from tests.support.verify.examples import example
+from tests.support.verify.hand_written import TABLE, allow, by_hand, policy, role
 from tests.support.verify.mutations import compute_roles, edit, grant
 from tests.support.verify.weaken_additions import _bucket_policy
 
@@ -128,9 +129,24 @@ def test_stages_have_headings_of_their_own(tmp_path: Path, capsys: pytest.Captur
         (tmp_path / f"{stage}.template.json").write_text(json.dumps(example("small").template))
     capsys.readouterr()
     assert main(["explain", str(tmp_path)]) == 0
-    heads = [line for line in capsys.readouterr().out.splitlines() if not line.startswith(" ")]
-    assert len(heads) == 2
+    stories, _, table = capsys.readouterr().out.partition("\nwho reaches tenant data")
+    heads = [line for line in stories.splitlines() if not line.startswith(" ")]
     assert [head.split("/")[0] for head in heads] == ["Dev", "Prod"]
+    assert table.count("session") == 2
+
+
+def test_a_role_that_is_no_session_role_is_shown_with_what_it_reaches(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A function that reads every row is nobody's session, and a reader has to see it all the same."""
+    reader = role(allow("sts:AssumeRole", Principal={"Service": "lambda.amazonaws.com"}))
+    template = by_hand(Reader=reader, Reading=policy("Reader", allow("dynamodb:Scan", TABLE)))
+    (tmp_path / "app.template.json").write_text(json.dumps(template))
+    for command in ("explain", "verify"):
+        assert main([command, str(tmp_path)]) == 0
+        (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("other")]
+        assert "Reader" in line
+        assert "Reading[0]" in line
 
 
 def test_progress_is_told(tmp_path: Path) -> None:

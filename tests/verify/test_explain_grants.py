@@ -37,7 +37,7 @@ def story(template: Any, tmp_path: Path) -> Any:
     """Return what is told of the only session role."""
     file = tmp_path / "App.template.json"
     file.write_text(json.dumps(template))
-    (found,) = tell(file, ())
+    (found,) = tell(file, ())[0]
     return found
 
 
