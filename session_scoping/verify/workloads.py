@@ -122,10 +122,10 @@ def _holders(scope: Scope, keys: list[tuple[str, str]], estate: Estate) -> Itera
         if str(resource.get("Type", "")) not in _types():
             continue
         where, said = f"{scope.name}.{logical_id}", mentions(scope.properties(logical_id), scope)
-        roles = [one.role for one in estate.workloads if one.id == where] or [None]
+        roles: list[Text | None] = [one.role for one in estate.workloads if one.id == where]
         for key, user in keys:
             if _speaks_of(said, key):
-                yield from (Held(where, role, user) for role in roles)
+                yield from (Held(where, role, user) for role in roles or [None])
 
 
 def _speaks_of(said: Mentions, key: str) -> bool:
