@@ -121,9 +121,6 @@ def _policies(value: Any) -> tuple[list[Any], list[Any]] | None:
 
 
 def _for_events(events: Any) -> list[str]:
-    kinds = (
-        {str(one.get("Type")) for one in events.values() if isinstance(one, dict)}
-        if isinstance(events, dict)
-        else set()
-    )
+    listed = events.values() if isinstance(events, dict) else ()
+    kinds = {str(one.get("Type")) for one in listed if isinstance(one, dict)}
     return [f"arn:aws:iam::aws:policy/{name}" for kind, name in _EVENTS.items() if kind in kinds]
