@@ -89,7 +89,8 @@ def _attempts(proof: Proof) -> Iterator[tuple[str, Target, Text, str, str]]:
             what = f"{action} is allowed inside {store.label}"
             yield action, store_target(place, inside, lookup), place.arn, "/", what
     buckets = any(store.kind == "bucket" for store in proof.scoped.stores)
-    for statement in (s for s in proof.role.identity if s.allow):
+    asked = (*ESCALATION, *ROUNDABOUT, *OBJECT)
+    for statement in (s for s in proof.role.identity if s.allow and any(covers_action(s, action) for action in asked)):
         for text in statement.resources if statement.resources is not None else (lit("*"),):
             pattern = resource_pattern(text, statement)
             target, arn = entry_target(pattern, lookup), entry_arn(pattern)
