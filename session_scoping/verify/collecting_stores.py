@@ -159,7 +159,7 @@ def _add_point_beyond(logical_id: str, scope: Scope, estate: Estate) -> None:
     """Make the buckets UNKNOWN that may be behind an access point which is not read: any."""
     where = f"{scope.name}.{logical_id}"
     behind = [one.rpartition(".")[2] for one in references(scope.properties(logical_id), scope)]
-    if any(scope.resources[one].get("Type") in _POINTS for one in behind):
+    if any(str(scope.resources[one].get("Type")) in _POINTS for one in behind):
         return  # The access point makes its bucket UNKNOWN.
     problem = f"{where}: the access point behind this one may be of any bucket"
     estate.doubt(lambda store: store.kind == "bucket", lambda store: store.with_policy((), problem))

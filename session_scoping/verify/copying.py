@@ -95,7 +95,7 @@ def _vaults(plan: Any, scope: Scope) -> Iterator[Any]:
 def _shared_vaults(scope: Scope) -> Iterator[str]:
     """Yield the vaults of a stack whose policy lets another account, or everybody, at what they keep."""
     for logical_id, resource in scope.resources.items():
-        if resource.get("Type") not in _KEEPERS:
+        if str(resource.get("Type")) not in _KEEPERS:
             continue
         for statement in values_of(("Statement",), scope.properties(logical_id).get("AccessPolicy")):
             for one in statement if isinstance(statement, list) else [statement]:
