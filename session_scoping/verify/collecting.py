@@ -14,6 +14,7 @@ from session_scoping.verify.collecting_stores import ON_STORES, STORES, add_stor
 from session_scoping.verify.intrinsics import text_of
 from session_scoping.verify.macros import notice_macros
 from session_scoping.verify.model import Estate
+from session_scoping.verify.sam import made_by_sam
 from session_scoping.verify.scope import Scope
 from session_scoping.verify.statements import if_it_exists, parse_policy
 from session_scoping.verify.text import Text, Token, Unmodelled, join_text
@@ -24,6 +25,8 @@ from session_scoping.verify.workloads import add_workloads
 def collect(scopes: Iterable[Scope]) -> Estate:
     """Return everything in the templates that decides who may do what."""
     scopes = list(scopes)
+    for scope in scopes:
+        scope.template = made_by_sam(scope.template)
     estate = Estate(accounts=frozenset(scope.account for scope in scopes if scope.account))
     policies: Policies = {}
     groups: Groups = {}

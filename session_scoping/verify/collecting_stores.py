@@ -155,15 +155,17 @@ def _add_access_point(logical_id: str, scope: Scope, estate: Estate) -> None:
                 estate.stores[store.id] = store.with_policy((), problem)
 
 
-def _add_object_lambda(logical_id: str, scope: Scope, estate: Estate) -> None:
-    """Make the buckets UNKNOWN that an Object Lambda access point may lead to: any, by one that is not read."""
+def _add_point_beyond(logical_id: str, scope: Scope, estate: Estate) -> None:
+    """Make the buckets UNKNOWN that may be behind an access point which is not read: any."""
     where = f"{scope.name}.{logical_id}"
     behind = [one.rpartition(".")[2] for one in references(scope.properties(logical_id), scope)]
-    if any(scope.resources[one].get("Type") == "AWS::S3::AccessPoint" for one in behind):
+    if any(str(scope.resources[one].get("Type")) in _POINTS for one in behind):
         return  # The access point makes its bucket UNKNOWN.
-    for store in estate.of_kind("bucket"):
-        problem = f"{where}: the access point behind this one may be of any bucket"
-        estate.stores[store.id] = store.with_policy((), problem)
+    problem = f"{where}: the access point behind this one may be of any bucket"
+    estate.doubt(lambda store: store.kind == "bucket", lambda store: store.with_policy((), problem))
+
+
+_POINTS = {"AWS::S3::AccessPoint", "AWS::S3::MultiRegionAccessPoint", "AWS::S3ObjectLambda::AccessPoint"}
 
 
 def _add_replica(logical_id: str, scope: Scope, estate: Estate) -> None:
@@ -177,7 +179,9 @@ ON_STORES: dict[str, Callable[[str, Scope, Estate], None]] = {
     "AWS::S3::AccessPoint": _add_access_point,
     "AWS::S3::BucketPolicy": _add_bucket_policy,
     "AWS::S3::MultiRegionAccessPoint": _add_access_point,
-    "AWS::S3ObjectLambda::AccessPoint": _add_object_lambda,
+    "AWS::S3::MultiRegionAccessPointPolicy": _add_point_beyond,
+    "AWS::S3ObjectLambda::AccessPoint": _add_point_beyond,
+    "AWS::S3ObjectLambda::AccessPointPolicy": _add_point_beyond,
     "Custom::DynamoDBReplica": _add_replica,
 }
 """Resource types that say something about a store of their own -> what reads them."""

@@ -86,11 +86,18 @@ def _find_in_map(argument: Any, scope: Scope) -> Text | Unmodelled:
     values = mapped(argument, scope)
     if isinstance(values, Unmodelled):
         return values
-    if isinstance(values[0], str) and all(value == values[0] for value in values):
-        return lit(values[0])
+    if all(value == values[0] for value in values):
+        return text_of(values[0], scope)
     kind = kind_of_choices(values)
     if kind == "free":
         return Unmodelled(
             f"{scope.name}: an Fn::FindInMap that depends on where the stack deploys, and may hold a wildcard"
         )
     return (Token(f"{scope.name}.{json.dumps(argument, sort_keys=True)}", kind),)
+
+
+@handles("Fn::Length")
+def _length(argument: Any, scope: Scope) -> Text | Unmodelled:
+    """The number of items of a list, which the transform AWS::LanguageExtensions adds."""
+    items = items_of(argument, scope)
+    return items if isinstance(items, Unmodelled) else lit(str(len(items)))

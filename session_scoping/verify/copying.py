@@ -1,17 +1,19 @@
 """Where services take along what tables and buckets hold: integrations, pipes, backups, notifications."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 from session_scoping.verify.intrinsics import partition_of, text_of
-from session_scoping.verify.mentions import mentions, references
+from session_scoping.verify.mentions import ANYTHING, mentions, references
 from session_scoping.verify.model import Estate, Store
 from session_scoping.verify.naming import in_this_partition
 from session_scoping.verify.scope import Scope
 from session_scoping.verify.text import Text, Unmodelled, lit, plain
 
 _ACCOUNT_FIELD = 4
+_KEEPERS = ("AWS::Backup::BackupVault", "AWS::Backup::LogicallyAirGappedBackupVault")
 _VAULTS = ("DestinationBackupVaultArn", "TargetLogicallyAirGappedBackupVaultArn")
 # What runs with a role of its own: who reads what it is handed is said by that role's policies.
 _WORKLOADS = ("AWS::Lambda::", "AWS::ECS::", "AWS::StepFunctions::", "AWS::Batch::")
@@ -77,7 +79,7 @@ def notice_backup(logical_id: str, scope: Scope, estate: Estate) -> None:
     def touches(store: Store) -> bool:
         return store.kind != "key" and (everything or said.of(store))
 
-    for value in _vaults(properties.get("BackupPlanId"), scope):
+    for value in (*_vaults(properties.get("BackupPlanId"), scope), *_shared_vaults(scope)):
         estate.doubt(touches, lambda store, to=value: copied(store, to, scope))  # type: ignore[misc]
 
 
@@ -88,6 +90,21 @@ def _vaults(plan: Any, scope: Scope) -> Iterator[Any]:
         yield from values_of(_VAULTS, scope.properties(one))
     if not plans:
         yield plan
+
+
+def _shared_vaults(scope: Scope) -> Iterator[str]:
+    """Yield the vaults of a stack whose policy lets another account, or everybody, at what they keep."""
+    for logical_id, resource in scope.resources.items():
+        if str(resource.get("Type")) not in _KEEPERS:
+            continue
+        for statement in values_of(("Statement",), scope.properties(logical_id).get("AccessPolicy")):
+            for one in statement if isinstance(statement, list) else [statement]:
+                said = mentions(one.get("Principal") if isinstance(one, dict) else None, scope).text
+                others = set(re.findall(r"(?<!\d)\d{12}(?!\d)", said)) - {scope.account}
+                if '"Effect": "Deny"' not in mentions(one, scope).text and (
+                    others or '"*"' in said or ANYTHING in said
+                ):
+                    yield f"{scope.name}.{logical_id}"
 
 
 def values_of(names: tuple[str, ...], value: Any) -> Iterator[Any]:

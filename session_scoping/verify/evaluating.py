@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from session_scoping.verify.parameters import is_list, is_stored
 from session_scoping.verify.scope import NO_VALUE, Scope, choose, intrinsic
 from session_scoping.verify.text import Text, Token, Unmodelled, join_text, lit, plain
 
@@ -70,8 +71,8 @@ def items_of(value: Any, scope: Scope) -> list[Any] | Unmodelled:
             return _split(call[1], scope)
         if call and call[0] == "Fn::FindInMap":
             return _mapped_list(call[1], chosen, scope)
-        if call and call[0] == "Ref" and isinstance(call[1], str) and _is_list_parameter(call[1], scope):
-            return Unmodelled(f"{scope.name}: the list parameter {call[1]} is only known at deploy time")
+        if call and call[0] == "Ref" and is_list(scope.section("Parameters").get(str(call[1]))):
+            return _list_parameter(str(call[1]), scope)
         return [chosen]
     found: list[Any] = []
     for item in chosen:
@@ -85,16 +86,23 @@ def items_of(value: Any, scope: Scope) -> list[Any] | Unmodelled:
 
 def mapped(argument: Any, scope: Scope) -> list[Any] | Unmodelled:
     """Return what an Fn::FindInMap may yield: all of a level, where a key is only known at deploy time."""
-    if not (isinstance(argument, list) and len(argument) == 3):
+    default: list[Any] = []
+    if isinstance(argument, list) and len(argument) == 4 and isinstance(argument[3], dict):
+        # Source: CloudFormation guide, intrinsic-function-reference-findinmap-enhancements.
+        default, argument = [argument[3].get("DefaultValue")], argument[:3]
+    if not (isinstance(argument, list) and len(argument) == 3) or default == [None]:
         return Unmodelled(f"{scope.name}: a malformed Fn::FindInMap")
     found: list[Any] = [scope.section("Mappings")]
+    exact = True
     for item in argument:
         key = text_of(item, scope)
         if isinstance(key, Unmodelled):
             return key
         name = plain(key)
+        exact = exact and name is not None
         levels = [level for level in found if isinstance(level, dict)]
         found = [value for level in levels for at, value in level.items() if name is None or str(at) == name]
+    found += [] if found and exact else default
     return found or Unmodelled(f"{scope.name}: an Fn::FindInMap that finds nothing")
 
 
@@ -109,10 +117,30 @@ def _mapped_list(argument: Any, call: Any, scope: Scope) -> list[Any] | Unmodell
     return list(values[0])
 
 
-def _is_list_parameter(name: str, scope: Scope) -> bool:
-    declared = scope.section("Parameters").get(name)
-    kind = str(declared.get("Type", "")) if isinstance(declared, dict) else ""
-    return kind.startswith("List<") or kind == "CommaDelimitedList"
+def _list_parameter(name: str, scope: Scope) -> list[Any] | Unmodelled:
+    """Return what is given for a parameter that holds several values, separated by commas."""
+    if name not in scope.arguments or is_stored(scope.section("Parameters").get(name)):
+        return Unmodelled(f"{scope.name}: the list parameter {name} is only known at deploy time")
+    value, outer = scope.arguments[name]
+    call = intrinsic(value)
+    if isinstance(value, list) or (call and call[0] in {"Ref", "Fn::Split"}):
+        items = items_of(value, outer or scope)
+        if isinstance(items, Unmodelled) or value != items:
+            return items
+        texts = [item if isinstance(item, tuple) else text_of(item, outer or scope) for item in items]
+        return next((text for text in texts if isinstance(text, Unmodelled)), texts)
+    pieces = _split([",", value], outer or scope)
+    # Source: CloudFormation guide, CommaDelimitedList: each member is trimmed of spaces.
+    return pieces if isinstance(pieces, Unmodelled) else [_trimmed(piece) for piece in pieces]
+
+
+def _trimmed(text: Text) -> Text:
+    parts = list(text)
+    if parts and isinstance(parts[0], str):
+        parts[0] = parts[0].lstrip()
+    if parts and isinstance(parts[-1], str):
+        parts[-1] = parts[-1].rstrip()
+    return tuple(part for part in parts if part != "")
 
 
 def _split(argument: Any, scope: Scope) -> list[Any] | Unmodelled:

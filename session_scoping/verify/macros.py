@@ -1,8 +1,11 @@
 """What changes a template when it deploys, or deploys another one: macros, modules, stack sets, missing stacks."""
 
 import json
+from collections.abc import Iterator
+from typing import Any
 
 from session_scoping.verify.model import Estate
+from session_scoping.verify.sam import SAM, left_of_sam
 from session_scoping.verify.scope import Scope
 
 # Resource types that deploy another template.
@@ -16,9 +19,8 @@ _ELSEWHERE = {
 
 def notice_macros(scope: Scope, estate: Estate) -> None:
     """Add to the problems of an estate whatever changes a template when it deploys."""
-    transform = scope.template.get("Transform")
-    if transform:
-        estate.problems.append(f"{scope.name}: the transform {transform} may add roles and policies")
+    for transform in _transforms(scope.template.get("Transform")):
+        estate.problems += [f"{scope.name}: {problem}" for problem in _added_by(transform, scope)]
     for section, content in scope.template.items():
         if section != "Resources" and '"Fn::Transform"' in json.dumps(content, default=str):
             estate.problems.append(f"{scope.name}: what {section} holds when it deploys is not in the template")
@@ -33,3 +35,23 @@ def notice_macros(scope: Scope, estate: Estate) -> None:
     for logical_id in scope.template["Resources"]:
         if logical_id not in scope.resources or str(logical_id).startswith("Fn::"):
             estate.problems.append(f"{scope.name}: `{logical_id}` in Resources is not understood")
+
+
+def _transforms(value: Any) -> list[Any]:
+    return [] if not value else value if isinstance(value, list) else [value]
+
+
+def _added_by(transform: Any, scope: Scope) -> Iterator[str]:
+    """
+    Yield what a transform may add that is not in the template.
+
+    Source:
+        CloudFormation guide, transform-aws-languageextensions: it adds functions; `Fn::ForEach` makes resources.
+    """
+    if transform == "AWS::LanguageExtensions":
+        if '"Fn::ForEach' in json.dumps(scope.template, default=str):
+            yield "what Fn::ForEach makes is not in the template"
+    elif transform == SAM:
+        yield from left_of_sam(scope)
+    else:
+        yield f"the transform {transform} may add roles and policies"

@@ -51,10 +51,19 @@ class Mentions:
         """Whether a name stands in its text, not as a part of a longer one."""
         return re.search(f"(?<!{_NAME}){re.escape(name)}(?!{_NAME})", self.text) is not None
 
+    def _may_spell(self, name: str) -> bool:
+        """Whether a text of which a part is only known at deploy time may be a name, or end in it."""
+        for text in re.findall(rf'"([^"]*{ANYTHING}[^"]*)"', self.text):
+            last = re.split("[:/]", text)[-1]
+            pieces = re.split(r"\{[^{}]*\}" + f"{ANYTHING}?", last)
+            if any(pieces) and re.fullmatch(".*".join(map(re.escape, pieces)), name):
+                return True
+        return False
+
     def _names(self, name: Text, identifier: str) -> bool:
         literal = plain(name)
         if literal is not None:
-            return self.of_name(literal)
+            return self.of_name(literal) or self._may_spell(literal)
         if marked(name) in self.text:
             return True
         # CloudFormation makes names of the logical id and random characters; people copy them from the console.

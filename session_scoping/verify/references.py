@@ -6,8 +6,9 @@ from typing import Any
 from session_scoping.verify.evaluating import handles, text_of
 from session_scoping.verify.exports import Output, find, with_stack_name
 from session_scoping.verify.naming import CDK_EXPORT
+from session_scoping.verify.parameters import is_stored, kind_of
 from session_scoping.verify.scope import NO_VALUE, Scope, choose, conditions_used
-from session_scoping.verify.text import Text, Token, Unmodelled, join_text, kind_of_choices, lit, plain, show
+from session_scoping.verify.text import Text, Token, Unmodelled, join_text, lit, plain, show
 
 # What the value of Ref or GetAtt of an AWS resource looks like. Names and ARNs never hold `*`, `?` or `${`.
 _NAME_KIND = {
@@ -24,11 +25,6 @@ _NAME_KIND = {
 # The CDK's OpenIdConnectProvider is a custom resource of its own, with the same property and Ref.
 _OIDC_PROVIDER = {"AWS::IAM::OIDCProvider", "Custom::AWSCDKOpenIdConnectProvider"}
 _PSEUDO_KIND = {"AWS::Region": "region", "AWS::AccountId": "account", "AWS::Partition": "partition"}
-# Regular expressions that let in letters, digits, `-` and `_` only. CloudFormation matches the whole value.
-# Source: CloudFormation guide, parameters-section-structure, AllowedPattern.
-_LETTERS_ONLY = re.compile(
-    r"\^?(?:\[(?:[a-z]-[a-z]|[A-Z]-[A-Z]|[0-9]-[0-9]|\w)+-?\](?:[*+?]|\{\d+(?:,\d*)?\})?|[\w-])+\$?", re.ASCII
-)
 
 
 def _pseudo(name: str, scope: Scope) -> Text:
@@ -68,10 +64,7 @@ def _parameter(name: str, scope: Scope) -> Text | Unmodelled:
     if isinstance(allowed, list) and len(allowed) == 1 and isinstance(allowed[0], str):
         return lit(allowed[0])
     # A parameter may hold `*` at deploy time, whatever its default says, unless a resource is named by it.
-    kind = kind_of_choices(allowed) if isinstance(allowed, list) and allowed else "free"
-    pattern = declared.get("AllowedPattern") if isinstance(declared, dict) else None
-    kind = "word" if isinstance(pattern, str) and _LETTERS_ONLY.fullmatch(pattern) else kind
-    return (Token(f"{scope.name}.{name}", "part" if name in _naming(scope) else kind),)
+    return (Token(f"{scope.name}.{name}", "part" if name in _naming(scope) else kind_of(declared)),)
 
 
 def _naming(scope: Scope) -> frozenset[str]:
@@ -101,8 +94,7 @@ def _referred_to(value: Any) -> set[str]:
 def _stored(name: str, scope: Scope) -> Text | None:
     """Return what a parameter holds whose value is looked up in the parameter store by what is given for it."""
     declared = scope.section("Parameters").get(name)
-    kind = str(declared.get("Type", "")) if isinstance(declared, dict) else ""
-    return (Token(f"{scope.name}.{name}", "free"),) if kind.startswith("AWS::SSM::Parameter::Value") else None
+    return (Token(f"{scope.name}.{name}", kind_of(declared)),) if is_stored(declared) else None
 
 
 def name_of(logical_id: str, scope: Scope) -> Text | Unmodelled:

@@ -11,7 +11,7 @@ from session_scoping.verify.matching import split_fields
 from session_scoping.verify.model import Condition, Statement
 from session_scoping.verify.naming import in_this_partition, is_account, role_name_in
 from session_scoping.verify.scope import NO_VALUE, Given, Scope, choose, conditions_used, existence, intrinsic
-from session_scoping.verify.text import Text, Unmodelled, is_exact, join_text, lit, plain
+from session_scoping.verify.text import Text, Token, Unmodelled, is_exact, join_text, lit, plain
 
 # More template conditions in one statement than this would mean more variants than anyone reads.
 _CHOICES_MAX = 6
@@ -144,6 +144,9 @@ def _statement(body: dict[str, Any], scope: Scope, where: str, variables: bool, 
         if body[element] == []:
             return broken(f"its {element} is empty")
         texts = _texts(body[element], scope)
+        if isinstance(texts, Unmodelled) and allow and element == "Resource":
+            # No worse than what a parameter may hold: anything.
+            texts = ((Token(f"its Resource ({texts.reason})", "free"),),)
         if isinstance(texts, Unmodelled):
             return broken(texts.reason)
         texts = _as_deployed(texts, scope)

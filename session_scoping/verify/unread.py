@@ -83,8 +83,7 @@ def _notice_unlisted(one: _Resource) -> None:
     listed = reading_of(one.kind)
     problem = f"what {one.kind} does with it is not known"
     anything = not listed.listed and one.said.may_name_anything
-    if not listed.names:
-        one.doubt_roles(one.estate.principals if anything else one.roles(), problem)
+    one.doubt_roles(one.estate.principals if anything else one.roles(), problem)
     one.doubt_stores(lambda store: anything or one.said.of(store), problem)
 
 

@@ -111,7 +111,7 @@ def _access_keys(scope: Scope, estate: Estate) -> Iterator[tuple[str, str]]:
 
 def _keepers(scope: Scope, keys: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
     for logical_id, resource in scope.resources.items():
-        if resource.get("Type") in _KEPT:
+        if str(resource.get("Type")) in _KEPT:
             said = mentions(scope.properties(logical_id), scope)
             yield from ((f"{scope.name}.{logical_id}", user) for key, user in keys if _speaks_of(said, key))
 
@@ -123,10 +123,9 @@ def _holders(scope: Scope, keys: list[tuple[str, str]], estate: Estate) -> Itera
             continue
         where, said = f"{scope.name}.{logical_id}", mentions(scope.properties(logical_id), scope)
         roles: list[Text | None] = [one.role for one in estate.workloads if one.id == where]
-        roles = roles or [None]
         for key, user in keys:
             if _speaks_of(said, key):
-                yield from (Held(where, role, user) for role in roles)
+                yield from (Held(where, role, user) for role in roles or [None])
 
 
 def _speaks_of(said: Mentions, key: str) -> bool:

@@ -140,6 +140,17 @@ DOUBTS: dict[str, Body] = {
         GlobalTableSourceArn=f"arn:aws:dynamodb:x:{THERE}:table/t",
         KeySchema=[{"AttributeName": "task_id", "KeyType": "HASH"}],
     ),
+    "a vault for another account": resource(
+        "AWS::Backup::BackupVault",
+        AccessPolicy=document({**allow("backup:*", "*"), "Principal": {"AWS": f"arn:aws:iam::{THERE}:root"}}),
+    ),
+    # Automations and policies of what is not in the template
+    "an automation of AWS": resource("AWS::SSM::Association", Name="AWS-Any", Parameters={"B": [{"Ref": "Bucket"}]}),
+    "a remedy": resource("AWS::Config::RemediationConfiguration", Parameters={"Role": {"Ref": "Session"}}),
+    "a policy of an unknown access point": resource("AWS::S3::MultiRegionAccessPointPolicy", MrapName="p"),
+    "a policy for a role whose name is made of a parameter": custom(
+        Role={"Fn::Sub": "arn:aws:iam::111122223333:role/ours-${Which}"}, PolicyArns=[ADMIN]
+    ),
     # Types that nobody has listed
     "a new type with a table": resource("AWS::Newest::Thing", Table={"Ref": "Table"}),
     "a new type with a bucket's name": resource("AWS::Newest::Thing", Deep=[{"Url": {"Fn::Sub": "s3://${Bucket}/x"}}]),
@@ -168,7 +179,12 @@ EXTRA = {
 @pytest.mark.parametrize("case", DOUBTS)
 def test_what_nothing_reads_is_a_doubt_about_what_it_names(case: str) -> None:
     """It may change who reaches tenant data, or take it along; nothing else in the template says so."""
-    template = by_hand(**{"Extra": EXTRA, IN_PLACE_OF.get(case, "More"): DOUBTS[case]})
+    backed_up = resource(
+        "AWS::Backup::BackupSelection", BackupPlanId={"Ref": "Plan"}, BackupSelection={"Resources": [TABLE]}
+    )
+    plan = resource("AWS::Backup::BackupPlan", BackupPlan={"BackupPlanRule": [{"TargetBackupVault": "Default"}]})
+    template = by_hand(Extra=EXTRA, Plan=plan, Chosen=backed_up, **{IN_PLACE_OF.get(case, "More"): DOUBTS[case]})
+    template["Resources"]["Session"]["Properties"]["RoleName"] = "ours-sessions"
     assert Status.UNKNOWN in statuses(template)
 
 

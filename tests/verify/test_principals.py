@@ -116,6 +116,13 @@ def test_nobody_holds_a_key_that_stands_nowhere() -> None:
     assert estate_of(by_hand(**KEY, Task=task())).holds == []
 
 
+def test_a_type_that_is_no_text_is_no_workload() -> None:
+    """Nothing deploys it."""
+    estate = estate_of(by_hand(**KEY, Odd={"Type": ["AWS::Lambda::Function"], "Properties": {"Role": SECRET}}))
+    assert not estate.workloads
+    assert not estate.holds
+
+
 def roles_of(estate: Estate) -> dict[str, set[str]]:
     """Return the roles of each workload, as they are written."""
     found: dict[str, set[str]] = {}

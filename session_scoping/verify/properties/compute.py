@@ -111,6 +111,8 @@ def _anywhere(proof: Proof, statement: Statement, kinds: set[str]) -> Iterator[A
     reaching = [action for action in covered if any(reaches_whatever_is_named(action, kind) for kind in kinds)]
     wanted = classes(proof.role.statements, changing) + classes(proof.role.statements, reaching)
     objects = [action for action in acting_on("bucket", inside=True) if covers_action(statement, action)]
+    if not wanted and not objects:
+        return
     for text in statement.resources if statement.resources is not None else (lit("*"),):
         pattern = resource_pattern(text, statement)
         target, arn = entry_target(pattern, lookup), entry_arn(pattern)

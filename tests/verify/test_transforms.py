@@ -1,0 +1,132 @@
+"""Templates that name a transform: what it may add is a doubt, and what it is known to make is read."""
+
+from typing import Any
+
+import pytest
+
+from session_scoping.verify.report import Status
+from tests.support.verify.internals import estate_of
+from tests.support.verify.hand_written import SESSION, TABLE, allow, by_hand, document, judged, policy
+from tests.support.verify.mutations import Body, Template
+
+RULES = ("session-tags", "partition-isolation", "object-isolation", "compute-isolation", "no-external-access")
+SAM, EXTENSIONS = "AWS::Serverless-2016-10-31", "AWS::LanguageExtensions"
+
+
+def transformed(*names: Any, **more: Body) -> Template:
+    """Return a stack with transforms."""
+    return {**by_hand(**more), "Transform": list(names) if len(names) > 1 else names[0]}
+
+
+def statuses(template: Template) -> set[Status]:
+    """Return what is said of it."""
+    return {result.status for result in judged(template, *RULES)}
+
+
+def reading(name: Body) -> Template:
+    """Return a stack whose compute role may read the bucket of a name, beside the tenants' bucket."""
+    arn = {"Fn::Sub": ["arn:aws:s3:::${N}/*", {"N": name}]}
+    template = transformed(EXTENSIONS, More=policy("Compute", allow("s3:GetObject", arn)))
+    template["Resources"]["Bucket"]["Properties"]["BucketName"] = "tenant-data"
+    return template
+
+
+def function(**properties: Any) -> Body:
+    """Return a function of a serverless template."""
+    return {"Type": "AWS::Serverless::Function", "Properties": {"Handler": "a.b", **properties}}
+
+
+@pytest.mark.parametrize("names", [(EXTENSIONS,), (SAM,), (EXTENSIONS, SAM)])
+def test_a_transform_that_has_nothing_to_do_changes_nothing(names: tuple[str, ...]) -> None:
+    """The template is what is deployed."""
+    assert statuses(transformed(*names)) == {Status.PROVED}
+
+
+@pytest.mark.parametrize(
+    "names", [("Own",), (EXTENSIONS, "Own"), ({"Name": "AWS::Include"},), ("AWS::CodeDeployBlueGreen",)]
+)
+def test_another_transform_may_add_anything(names: tuple[Any, ...]) -> None:
+    """Its code is not in the template."""
+    assert Status.PROVED not in statuses(transformed(*names))
+
+
+def test_a_loop_may_make_anything() -> None:
+    """The resources of `Fn::ForEach` are not read."""
+    template = transformed(EXTENSIONS)
+    made = {"R${N}": {"Type": "AWS::SQS::Queue"}}
+    template["Resources"]["Fn::ForEach::Queues"] = ["N", ["a", "b"], made]
+    assert Status.PROVED not in statuses(template)
+
+
+@pytest.mark.parametrize(
+    ("default", "key", "status"),
+    [
+        ("logs", "there", Status.VIOLATED),
+        ("logs", "missing", Status.PROVED),
+        ("tenant-data", "missing", Status.VIOLATED),
+    ],
+)
+def test_the_default_of_a_mapping_counts_where_the_mapping_has_nothing(default: str, key: str, status: Status) -> None:
+    """What the mapping has comes first."""
+    found = {"Fn::FindInMap": ["Names", "main", key, {"DefaultValue": default}]}
+    template = reading(found)
+    template["Mappings"] = {"Names": {"main": {"there": "tenant-data"}}}
+    (result,) = judged(template, "compute-isolation")
+    assert result.status is status
+
+
+def test_a_default_counts_besides_where_the_key_is_only_known_at_deploy_time() -> None:
+    """Either may be what is deployed."""
+    found = {"Fn::FindInMap": ["Names", {"Ref": "AWS::Region"}, "n", {"DefaultValue": "tenant-data"}]}
+    template = reading(found)
+    template["Mappings"] = {"Names": {"eu-west-1": {"n": "logs"}}}
+    (result,) = judged(template, "compute-isolation")
+    assert result.status is not Status.PROVED
+
+
+FUNCTIONS: dict[str, tuple[Body, bool]] = {
+    "nothing of its own": (function(), True),
+    "a role of its own": (function(Role="arn:aws:iam::111122223333:role/mine"), True),
+    "a document": (function(Policies=[document(allow("dynamodb:Query", TABLE))]), True),
+    "a managed policy": (function(Policies="AmazonSQSFullAccess"), True),
+    "events of a table": (function(Events={"E": {"Type": "DynamoDB", "Properties": {}}}), True),
+    "a policy template": (function(Policies=[{"DynamoDBCrudPolicy": {"TableName": {"Ref": "Table"}}}]), False),
+    "a connector": (function(Connectors={"C": {"Properties": {"Destination": {"Id": "Table"}}}}), False),
+    "connecting others": ({"Type": "AWS::Serverless::Connector", "Properties": {"Source": {"Id": "Compute"}}}, False),
+    "an application": ({"Type": "AWS::Serverless::Application", "Properties": {"Location": "x"}}, False),
+}
+
+
+@pytest.mark.parametrize("case", FUNCTIONS)
+def test_what_a_serverless_template_makes_is_read(case: str) -> None:
+    """A function with a role and its policies, as ordinary templates have it; what is more is a doubt."""
+    body, known = FUNCTIONS[case]
+    assert (statuses(transformed(SAM, Made=body)) == {Status.PROVED}) is known
+
+
+def test_the_role_that_is_made_for_a_function_is_a_role_of_the_estate() -> None:
+    """With what its policies, its events and its tags say."""
+    more = {"Policies": [document(allow("sts:AssumeRole", SESSION))], "Tags": {"team": "a"}}
+    estate = estate_of(transformed(SAM, Made=function(**more, Events={"E": {"Type": "SQS"}})))
+    role = estate.roles["S.MadeRole"]
+    assert role.services == {"lambda.amazonaws.com"}
+    assert {"sts:AssumeRole", "sqs:ReceiveMessage"} <= {action for one in role.identity for action in one.actions or ()}
+    assert role.tags == {"team": ("a",)}
+
+
+def test_a_simple_table_is_a_table() -> None:
+    """Its key is called as the template says."""
+    table = {
+        "Type": "AWS::Serverless::SimpleTable",
+        "Properties": {"PrimaryKey": {"Name": "task_id", "Type": "String"}},
+    }
+    template = transformed(SAM, Table=table, More=policy("Compute", allow("dynamodb:Scan", TABLE)))
+    assert estate_of(template).stores["S.Table"].partition_key == "task_id"
+    assert Status.VIOLATED in statuses(template)
+
+
+@pytest.mark.parametrize(("shared", "known"), [({"Runtime": "python3.13"}, True), ({"Role": SESSION}, False)])
+def test_what_is_said_of_all_functions_at_once_may_be_a_role(shared: Body, known: bool) -> None:
+    """A runtime is no doubt."""
+    template = {**transformed(SAM, Made=function()), "Globals": {"Function": shared}}
+    assert (statuses(template) == {Status.PROVED}) is known
