@@ -108,7 +108,7 @@ def test_the_role_that_is_made_for_a_function_is_a_role_of_the_estate() -> None:
     """With what its policies, its events and its tags say."""
     more = {"Policies": [document(allow("sts:AssumeRole", SESSION))], "Tags": {"team": "a"}}
     estate = estate_of(transformed(SAM, Made=function(**more, Events={"E": {"Type": "SQS"}})))
-    role = estate.roles["S.MadeRole"]
+    role = estate.roles["Template.MadeRole"]
     assert role.services == {"lambda.amazonaws.com"}
     assert {"sts:AssumeRole", "sqs:ReceiveMessage"} <= {action for one in role.identity for action in one.actions or ()}
     assert role.tags == {"team": ("a",)}
@@ -121,7 +121,7 @@ def test_a_simple_table_is_a_table() -> None:
         "Properties": {"PrimaryKey": {"Name": "task_id", "Type": "String"}},
     }
     template = transformed(SAM, Table=table, More=policy("Compute", allow("dynamodb:Scan", TABLE)))
-    assert estate_of(template).stores["S.Table"].partition_key == "task_id"
+    assert estate_of(template).stores["Template.Table"].partition_key == "task_id"
     assert Status.VIOLATED in statuses(template)
 
 
