@@ -75,7 +75,7 @@ _INSIDE = {
 _ONE_OF = {"tables": "table", "buckets": "bucket"}
 _PRINCIPALS = ("iam:", "sts:")
 _CHANGING = frozenset({Effect.GRANT, Effect.TAG, Effect.BECOME})
-_OWN_ITEMS = frozenset({Effect.READ, Effect.WRITE, Effect.TAG})
+_OWN_ITEMS = frozenset({Effect.NAMES, Effect.READ, Effect.WRITE, Effect.TAG})
 
 
 def future(service: str) -> str:
@@ -113,9 +113,8 @@ def acting_on(kind: str, *, inside: bool = False) -> tuple[str, ...]:
 def on_objects() -> tuple[str, ...]:
     """Return the actions that a session may hold on its own objects: they read, change or tag these and no more."""
     effects = {name: judgement(name).where_named("s3:object") for name in acting_on("bucket", inside=True)}
-    names = ("s3:ListMultipartUploadParts",)  # the parts of an upload, by the key of the object
     own = (name for name, found in effects.items() if found and found <= _OWN_ITEMS and _of_today(name))
-    return tuple(name for name in dict.fromkeys((*own, *names)) if name not in _LIFTING)
+    return tuple(name for name in own if name not in _LIFTING)
 
 
 # A lock is there to withstand whoever writes the object, and replication writes for another bucket.
@@ -123,8 +122,6 @@ _LIFTING = {
     "s3:BypassGovernanceRetention",
     "s3:PutObjectLegalHold",
     "s3:PutObjectRetention",
-    "s3:GetObjectVersionForReplication",
-    "s3:GetObjectVersionAnnotationForReplication",
     "s3:ReplicateDelete",
     "s3:ReplicateObject",
     "s3:ReplicateObjectAnnotation",

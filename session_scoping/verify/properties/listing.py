@@ -8,7 +8,7 @@ from session_scoping.verify.matching import parsed
 from session_scoping.verify.model import Condition, Statement, Store
 from session_scoping.verify.properties.base import Proof
 from session_scoping.verify.symbolic.trust import tag_may_hold
-from session_scoping.verify.text import Pattern, Unmodelled, Variable, Wildcard
+from session_scoping.verify.text import Pattern, Unmodelled, Variable, Wildcard, plain
 
 # Source: service authorization reference, "Amazon S3": the actions with the condition key s3:prefix.
 _LISTING = {"s3:listbucket", "s3:listbucketversions"}
@@ -40,12 +40,20 @@ def _lists_its_own(statement: Statement, scoped: Scoped) -> bool:
 
 
 def _names_own(condition: Condition, statement: Statement, buckets: list[Store], scoped: Scoped) -> bool:
-    # The key has one value: ForAnyValue compares that one, and does not hold without it.
+    # The key has one value: ForAnyValue compares that one, and does not hold without it; ForAllValues may.
     operator = condition.operator.lower().removeprefix("foranyvalue:")
+    if operator.startswith("forallvalues:") and any(_demands(other) for other in statement.conditions):
+        operator = operator.removeprefix("forallvalues:")
     if condition.key.lower() != "s3:prefix" or operator not in _COMPARING or not condition.values:
         return False
     patterns = [parsed(value, statement.variables, operator == "stringlike") for value in condition.values]
     return all(_is_below(pattern, bucket, scoped) for pattern in patterns for bucket in buckets)
+
+
+def _demands(condition: Condition) -> bool:
+    """Whether a condition asks for a prefix, whichever it is."""
+    values = [plain(value) for value in condition.values]
+    return condition.key.lower() == "s3:prefix" and condition.operator.lower() == "null" and values == ["false"]
 
 
 def _is_below(pattern: Pattern | Unmodelled, bucket: Store, scoped: Scoped) -> bool:

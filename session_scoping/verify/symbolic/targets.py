@@ -24,7 +24,7 @@ from session_scoping.verify.symbolic.strings import (
     is_false,
     match_string,
 )
-from session_scoping.verify.symbolic.tokens import token_domain
+from session_scoping.verify.symbolic.tokens import token_domain, token_may_hold
 from session_scoping.verify.text import Pattern, Text, Token, Unmodelled, Variable, Wildcard, join_text
 
 Rest = Key | None
@@ -199,6 +199,8 @@ def _match_path(ours: Pattern, store: Store, rest: Rest, lookup: Lookup) -> Matc
     name, inner = _split_at_slash(named)
     if inner is None and any(isinstance(part, Wildcard) for part in name):
         return _match_open_name(name, store, rest, lookup)
+    if _heads_differ(name, store.name) or (rest is None and inner is not None and _has_no_slash(store.name)):
+        return NEVER
     # A variable in the name may hold a `/`, and then reaches into what follows.
     if any(isinstance(part, Wildcard | Variable) for part in name) and (rest is not None or inner is not None):
         return MAYBE
@@ -213,6 +215,21 @@ def _match_path(ours: Pattern, store: Store, rest: Rest, lookup: Lookup) -> Matc
         conjunction([same.under, follow.under]),
         conjunction([same.present, follow.present]),
     )
+
+
+def _heads_differ(one: Pattern, two: Pattern) -> bool:
+    """Whether two names begin with different letters."""
+    mine, theirs = (parts[0] if parts and isinstance(parts[0], str) else "" for parts in (one, two))
+    shared = min(len(mine), len(theirs))
+    return mine[:shared] != theirs[:shared]
+
+
+def _has_no_slash(name: Pattern) -> bool:
+    return all("/" not in part if isinstance(part, str) else _never_slashed(part) for part in name)
+
+
+def _never_slashed(part: object) -> bool:
+    return isinstance(part, Token) and not token_may_hold(part, "/")
 
 
 def _split_at_slash(parts: Pattern) -> tuple[Pattern, Pattern | None]:
