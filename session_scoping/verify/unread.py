@@ -1,5 +1,6 @@
 """Resources that no reader of their own reads: each touches nothing, or is a doubt about what it names."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -72,10 +73,16 @@ def notice_other_policies(scope: Scope, estate: Estate) -> None:
             _notice_custom(one, logical_id)
         elif reading.group == "copies":
             notice_copies(one.properties, reading.to, scope, estate, where)
-        elif reading.group == "doubt" or reading.names:
+        elif reading.group == "doubt" or reading.names or _runs_automation(one):
             _notice_unlisted(one)
         if kind.startswith("AWS::") and not only_takes_away(kind):
             _notice_policies(one, every=is_policy(kind))
+
+
+def _runs_automation(one: _Resource) -> bool:
+    """Whether something starts an automation of Systems Manager, whose steps need not be in the template."""
+    starts = re.search("automation-definition|startAutomationExecution|sendCommand", one.said.text, re.IGNORECASE)
+    return reading_of(one.kind).group == "calls" and starts is not None
 
 
 def _notice_unlisted(one: _Resource) -> None:

@@ -146,6 +146,15 @@ DOUBTS: dict[str, Body] = {
     ),
     # Automations and policies of what is not in the template
     "an automation of AWS": resource("AWS::SSM::Association", Name="AWS-Any", Parameters={"B": [{"Ref": "Bucket"}]}),
+    "a rule that starts an automation": resource(
+        "AWS::Events::Rule",
+        Targets=[
+            {
+                "Arn": "arn:aws:ssm:eu-west-1:111122223333:automation-definition/Own:$DEFAULT",
+                "Input": {"Fn::Sub": '{"Role":["${Session}"]}'},
+            }
+        ],
+    ),
     "a remedy": resource("AWS::Config::RemediationConfiguration", Parameters={"Role": {"Ref": "Session"}}),
     "a policy of an unknown access point": resource("AWS::S3::MultiRegionAccessPointPolicy", MrapName="p"),
     "a policy for a role whose name is made of a parameter": custom(

@@ -24,7 +24,11 @@ TOLD: dict[str, tuple[Body, tuple[str, str]]] = {
         {"Effect": "Allow", "Action": "s3:GetObject", "NotResource": "arn:aws:s3:::x/*"},
         ("s3:GetObject", "all but arn:"),
     ),
-    "what cannot be read": (allow("s3:GetObject", {"Fn::Nothing": "x"}), ("what cannot be read", "Fn::Nothing")),
+    "what cannot be read": (
+        {"Effect": "Allow", "Action": "s3:GetObject", "NotResource": {"Fn::Nothing": "x"}},
+        ("what cannot be read", "Fn::Nothing"),
+    ),
+    "a resource that cannot be read": (allow("s3:GetObject", {"Fn::Nothing": "x"}), ("GetObject", "every object")),
     "an index": (allow("dynamodb:Query", sub("${Table.Arn}/index/*"), Condition=keyed(TASK)), ("Query", "index")),
     "other partitions": (
         allow("dynamodb:Query", arn("Table"), Condition=OTHER_THAN),
