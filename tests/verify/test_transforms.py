@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from session_scoping.verify.report import Status
-from tests.support.verify.internals import estate_of
 from tests.support.verify.hand_written import SESSION, TABLE, allow, by_hand, document, judged, policy
+from tests.support.verify.internals import estate_of
 from tests.support.verify.mutations import Body, Template
 
 RULES = ("session-tags", "partition-isolation", "object-isolation", "compute-isolation", "no-external-access")

@@ -36,7 +36,9 @@ def admits(proof: Proof, tags: dict[str, str]) -> bool:
     for minter, context, action in product(minters(proof, binding), _ways(proof, tags), ASSUME):
         policies = PolicySet(resource=as_caller(trust, minter))
         names = [action, TAG_SESSION] if tags else [action]
-        if all(decide(Request(name, arn, context, principal=CALLER), policies).allowed for name in names):
+        # AWS says of the caller whose it is: the roles of the templates are of one account where nothing else is known.
+        asked = {**context, "aws:PrincipalAccount": CALLER.split(":")[4], "aws:PrincipalArn": minter[1]}
+        if all(decide(Request(name, arn, asked, principal=CALLER), policies).allowed for name in names):
             return True
     return False
 
