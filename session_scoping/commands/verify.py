@@ -28,6 +28,7 @@ _FLAGS = {
     "shared_by": "--shared-by",
     "allow": "--allow",
     "trusted": "--trusted",
+    "shared_data": "--shared-data",
     "parameters": "--parameter",
 }
 """Keyword of `verify` -> the option that says the same."""
@@ -48,6 +49,9 @@ def add_scope_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--trusted", action="append", default=[], metavar="PRINCIPAL", help="an outsider a store's policy may name"
+    )
+    parser.add_argument(
+        "--shared-data", action="append", default=[], metavar="ID[:KEYS]", help="what every session may read"
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="options in another file than session-scoping.toml")
     parser.add_argument("--masked-grants", action="store_true", help="pass grants that only a Deny holds back")

@@ -10,6 +10,9 @@ PREFIX = "session-scoping:"
 SHARED_BY = "session-scoping:shared-by"
 """The tags by which its sessions share data, such as `user_id` or `repo,user_id`."""
 
+SHARED_DATA = "session-scoping:shared-data"
+"""Of a table or bucket: `true`, or the keys in it, such as `config#*`, that every session may read."""
+
 REVOKED = "session-scoping:revoked"
 """Its revocations, each as `RevokedSessions.as_text` writes it."""
 

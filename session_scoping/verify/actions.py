@@ -190,6 +190,15 @@ def reaches_whatever_is_named(name: str, kind: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
+def only_reads(name: str) -> bool:
+    """Whether an action answers with what is there, or its names, and changes nothing."""
+    return judgement(name).effects <= _READING and tabled(name) is not None
+
+
+_READING = frozenset({Effect.NAMES, Effect.READ})
+
+
+@lru_cache(maxsize=4096)
 def gains_nothing(name: str) -> bool:
     """Whether an action tells settings at most: whoever is allowed it reaches nothing of anybody."""
     return name.lower() in NOTHING_GAINED or not judgement(name).effects

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from session_scoping.contract.metadata import SHARED_DATA
 from session_scoping.verify.copying import copied, copies_within, values_of
 from session_scoping.verify.intrinsics import arn_of, items_of, name_of, text_of
 from session_scoping.verify.mentions import mentions, references
@@ -48,9 +49,18 @@ def add_store(logical_id: str, kind: str, scope: Scope, estate: Estate) -> None:
     replicas = items_of(properties.get("Replicas", []), scope)
     store = replace(store, replicated=isinstance(replicas, Unmodelled) or len(replicas) > 1)
     store = replace(store, encrypted_with=tuple(_encryption_keys(properties, scope, where)))
+    store = replace(store, shared=_shared(scope.resources[logical_id].get("Metadata")))
     for value in copies_within(properties, scope):
         store = copied(store, value, scope)
     estate.stores[where] = store
+
+
+def _shared(metadata: Any) -> tuple[str, ...]:
+    """Return the keys that every session may read; what is not understood shares nothing."""
+    found = metadata.get(SHARED_DATA) if isinstance(metadata, dict) else None
+    if found is True or found == "true":
+        return ("*",)
+    return tuple(text for text in (found if isinstance(found, list) else [found]) if isinstance(text, str) and text)
 
 
 def _partition_key(schema: Any, scope: Scope) -> str | Unmodelled | None:

@@ -13,7 +13,12 @@ OWN, SHARED = "session-scoping.toml", "pyproject.toml"
 """A file of its own, whose keys stand at the top; and the project's, whose keys stand in `[tool.session-scoping]`."""
 
 _LISTS = {"session-roles": "session_roles", "compute-roles": "compute_roles", "stores": "stores", "tags": "tags"}
-_EXCEPTIONS = {"trusted": ("trusted", "principal"), "allow": ("allow", "action"), "shared": ("shared_by", "by")}
+_EXCEPTIONS = {
+    "trusted": ("trusted", "principal"),
+    "allow": ("allow", "action"),
+    "shared": ("shared_by", "by"),
+    "shared-data": ("shared_data", "data"),
+}
 _PARAMETERS = "parameters"
 _KEYS = (*_LISTS, *_EXCEPTIONS, _PARAMETERS)
 

@@ -18,7 +18,7 @@ from session_scoping.verify.reach import (
     uses_tags,
 )
 from session_scoping.verify.stores import named, stores_of_role, with_copies
-from session_scoping.verify.text import Pattern, Variable, plain
+from session_scoping.verify.text import Pattern, Unmodelled, Variable, Wildcard, lit, parse_pattern, plain
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,8 @@ class Options:
         session_policies: Session policies, as JSON, to hold against every session role. Default: none.
         trusted: Principals outside the templates that a policy of tenant data may name, as it spells them: an ARN or an
             account id. Default: none.
+        shared_data: Tables and buckets, or keys in them (`Files:models/*`), that every session may read. Default: what
+            their Metadata says.
         masked_grants: Whether a grant may reach too far as long as a Deny stops it. Default: it may not.
     """
 
@@ -48,6 +50,7 @@ class Options:
     allow: tuple[str, ...] = ()
     session_policies: tuple[str, ...] = ()
     trusted: tuple[str, ...] = ()
+    shared_data: tuple[str, ...] = ()
     masked_grants: bool = False
 
 
@@ -62,6 +65,8 @@ class Scoped:
         formats: Store id -> the keys that belong to one session, as patterns over its tags.
         identity: The tags that tell two sessions apart.
         shared_by: Sets of tags; sessions that agree in one of them are meant to share data.
+        shared: Tables and buckets that every session may read, and none may change.
+        shared_keys: Store id -> the keys in it of which that holds.
     """
 
     role: Role
@@ -71,6 +76,8 @@ class Scoped:
     formats: dict[str, list[Pattern]] = field(default_factory=dict)
     identity: frozenset[str] = frozenset()
     shared_by: frozenset[frozenset[str]] = frozenset()
+    shared: tuple[Store, ...] = ()
+    shared_keys: dict[str, list[Pattern]] = field(default_factory=dict)
 
     def spelled(self, tag: str) -> str:
         """Return a tag key as a reader knows it."""
@@ -96,14 +103,26 @@ def scope_of(role: Role, estate: Estate, options: Options) -> Scoped:
     declared = tuple(tag.lower() for tag in options.tags) or _declared(role)
     for tag in options.tags:
         spelling.setdefault(tag.lower(), tag)
-    stores = stores_of_role(role, estate, options.stores)
+    found = stores_of_role(role, estate, options.stores)
+    shared = {store.id: _shared_keys(store, options.shared_data) for store in found}
+    stores = [store for store in found if (Wildcard("*"),) not in shared[store.id]]
     scoped = Scoped(role, declared, {**spelling, OTHER_TAG: OTHER_TAG}, stores)
+    scoped.shared = tuple(store for store in found if store not in stores)
+    scoped.shared_keys = {store.id: shared[store.id] for store in stores}
     scoped.shared_by = role.shared_by | {parse_shared_by(text) for text in options.shared_by if text.strip(" ,")}
     for store in stores:
         scoped.formats[store.id] = [_spelled(pattern, scoped) for pattern in formats_of(store, role, declared)]
     scoped.identity = _identity(scoped)
     _follow_copies(scoped, estate)
     return scoped
+
+
+def _shared_keys(store: Store, words: tuple[str, ...]) -> list[Pattern]:
+    """Return the keys of a store that every session may read, as the user or its Metadata says; `*` for all."""
+    parts = (word.partition(":") for word in words)
+    stated = [keys or "*" for word, _, keys in parts if named([word], store.id, store.label)]
+    patterns = (parse_pattern(lit(text), variables=False, wildcards=True) for text in (*store.shared, *stated))
+    return [pattern for pattern in patterns if not isinstance(pattern, Unmodelled)]
 
 
 def _follow_copies(scoped: Scoped, estate: Estate) -> None:

@@ -126,6 +126,7 @@ class Store:
         made: Whether a template makes it; of others the templates only speak.
         names: Of `tables` and `buckets`: how their names, and what follows these, are made of tags.
         replicated: Whether it may have replicas in other Regions, each with an ARN of its own.
+        shared: The keys in it that every session may read, as its Metadata says; `*` for all.
     """
 
     kind: str
@@ -142,6 +143,7 @@ class Store:
     made: bool = False
     names: tuple[Pattern, ...] = ()
     replicated: bool = False
+    shared: tuple[str, ...] = ()
 
     @property
     def by_name(self) -> bool:

@@ -23,7 +23,7 @@ from session_scoping.verify.properties.compute_roles import ComputeRoles, find_c
 from session_scoping.verify.properties.derivation import RULE as DERIVATION
 from session_scoping.verify.properties.derivation import prove_derivation, tool_of
 from session_scoping.verify.properties.doors import door_of, prove_door
-from session_scoping.verify.properties.isolation import OBJECTS, PARTITION
+from session_scoping.verify.properties.isolation import OBJECTS, PARTITION, prove_shared
 from session_scoping.verify.properties.masked import RULE as MASKED
 from session_scoping.verify.properties.masked import prove_compute_grants, prove_session_grants
 from session_scoping.verify.properties.neighbours import neighbours_of, prove_beside
@@ -135,6 +135,10 @@ def _session_steps(estate: Estate, item: Scoped, scoped: Sequence[Scoped], optio
         attempt = partial(prove_beside, proof, beside[store.id], store)
         reads = (item, trusts, estate.of_kind("key"), [one.scoped for one in beside[store.id]])
         yield _step(estate, item.role, rule, attempt, reads, f"{item.role.label} → {store.label}")
+    for store in item.shared:
+        rule = PARTITION if store.kind in {"table", "tables"} else OBJECTS
+        subject = f"{item.role.label} → {store.label}"
+        yield _step(estate, item.role, rule, partial(prove_shared, proof, store), (estate,), subject)
     yield step(ACTIONS, partial(prove_allowed_actions, proof))
     yield step(CHAINING, partial(prove_no_chaining, proof))
     if not options.masked_grants:

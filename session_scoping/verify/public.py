@@ -25,6 +25,7 @@ def verify(
     shared_by: Iterable[str] = (),
     allow: Iterable[str] = (),
     trusted: Iterable[str] = (),
+    shared_data: Iterable[str] = (),
     session_policies: "SessionPolicy | Iterable[SessionPolicy]" = (),
     parameters: Mapping[str, str] | None = None,
     masked_grants: bool = False,
@@ -52,6 +53,8 @@ def verify(
         allow: Further action patterns a session role may hold. Default: none.
         trusted: Principals outside the templates that policies may name, spelled as the report spells them. Default:
             none.
+        shared_data: Tables and buckets that every session may read, or keys in them, such as `Files:models/*`. Default:
+            what their Metadata says.
         session_policies: Session policies to hold against every session role, each as text or `dict`. Default: none.
         parameters: Values of template parameters. Default: a parameter may hold anything.
         masked_grants: Whether a grant may reach too far as long as a Deny stops it. Default: it may not.
@@ -81,6 +84,7 @@ def verify(
         "shared_by": shared_by,
         "allow": allow,
         "trusted": trusted,
+        "shared_data": shared_data,
     }
     with no_traceback(source):
         stated = [

@@ -133,6 +133,7 @@ def options_of(stated: tuple[StatedOption, ...]) -> Options:
         shared_by=in_force(stated, "shared_by"),
         allow=in_force(stated, "allow"),
         trusted=in_force(stated, "trusted"),
+        shared_data=in_force(stated, "shared_data"),
         session_policies=in_force(stated, "session_policies"),
         masked_grants=bool(in_force(stated, "masked_grants")),
     )

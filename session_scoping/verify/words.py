@@ -12,7 +12,7 @@ from session_scoping.verify.infer import (
     tags_of_callers,
     tags_of_new_sessions,
 )
-from session_scoping.verify.model import Estate, Role, Statement, Store, parse_shared_by
+from session_scoping.verify.model import Estate, Role, Statement, Store, Workload, parse_shared_by
 from session_scoping.verify.properties.outsiders import is_trusted
 from session_scoping.verify.representatives import meet
 from session_scoping.verify.scope import Scope
@@ -87,7 +87,7 @@ def _demand_another_role(word: StatedOption, others: Sequence[Role]) -> None:
         )
 
 
-def _names_one(word: str, known: Iterable[Role | Store]) -> bool:
+def _names_one(word: str, known: Iterable[Role | Store | Workload]) -> bool:
     return any(named([word], item.id, item.label) for item in known)
 
 
@@ -97,6 +97,12 @@ def _is_role(word: str, estate: Estate, _scoped: Sequence[Scoped]) -> bool:
 
 def _is_store(word: str, estate: Estate, scoped: Sequence[Scoped]) -> bool:
     return _names_one(word, [store for store in (*estate.stores.values(), *stores_of(scoped)) if is_tenant_kind(store)])
+
+
+def _is_shared(word: str, _estate: Estate, scoped: Sequence[Scoped]) -> bool:
+    """Whether sessions are granted a table or bucket that a word names before its colon."""
+    stores = [store for item in scoped for store in (*item.stores, *item.shared)]
+    return _names_one(word.partition(":")[0], stores)
 
 
 def _is_spoken_of(word: str, estate: Estate, _scoped: Sequence[Scoped]) -> bool:
@@ -131,7 +137,8 @@ def _is_let_in(word: str, estate: Estate, _scoped: Sequence[Scoped]) -> bool:
     names += [text for s in asked for condition in s.conditions for text in condition.values]
     names += [text for store in estate.stores.values() for text in store.copies]
     unread = estate.problems or any(statement.problem for statement in asked)
-    return bool(unread) or any(is_trusted(text, [word]) for text in names)
+    ours = [*estate.principals, *estate.workloads]
+    return bool(unread) or any(is_trusted(text, [word]) for text in names) or _names_one(word, ours)
 
 
 def _is_written(word: str, scopes: Sequence[Scope]) -> bool:
@@ -162,6 +169,7 @@ _CHECKS: dict[str, tuple[str, Callable[[str, Estate, Sequence[Scoped]], bool]]] 
     "tags": ("a tag key that a policy, a trust policy or a partition key speaks of", _is_spoken_of),
     "shared_by": ("tag keys that the sessions of one session role carry", _is_carried),
     "allow": ("an action, or a pattern of actions, that a grant to a session role covers", _is_granted),
+    "shared_data": ("a table or bucket that sessions are granted, with or without `:` and keys in it", _is_shared),
     "trusted": ("a principal that a trust policy, a resource's policy or a copy names, spelled as there", _is_let_in),
 }
 

@@ -1,6 +1,6 @@
 """`allowed-actions`: a session role holds nothing beyond keyed items, its own objects, named models and keys."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from session_scoping.aws.token_vault import READ_SECRET, VENDING
 from session_scoping.verify.actions import (
@@ -14,8 +14,10 @@ from session_scoping.verify.actions import (
     gains_nothing,
     of_sessions,
     on_objects,
+    only_reads,
 )
 from session_scoping.verify.arns import is_open
+from session_scoping.verify.infer import Scoped
 from session_scoping.verify.matching import action_matches, split_fields
 from session_scoping.verify.model import Statement, Store
 from session_scoping.verify.properties.base import Proof, classes, name_items, relevant
@@ -69,7 +71,7 @@ def _attempts(proof: Proof) -> Iterator[Attempt]:
             if action in (*INVOKE, *KEY_USE) or _answered_elsewhere(action, statement):
                 continue
             for pattern in _entries(statement):
-                if not may_name(pattern, action) or _handled(action, pattern, proof.scoped.stores):
+                if not may_name(pattern, action) or _handled(action, pattern, proof.scoped):
                     continue
                 if action in BECOMING and pattern in tools:
                     continue
@@ -114,14 +116,15 @@ def _answered_elsewhere(action: str, statement: Statement) -> bool:
     return by_service and action == READ_SECRET
 
 
-def _handled(action: str, pattern: Pattern, stores: Sequence[Store]) -> bool:
+def _handled(action: str, pattern: Pattern, scoped: Scoped) -> bool:
     """Whether the isolation properties and the attempts on stores already answer for an action."""
     fields = split_fields(pattern)
     service = action.partition(":")[0].lower()
     if service not in {"dynamodb", "s3"}:
         return False
-    by_name = (store for store in stores if store.by_name and action in of_sessions(store.kind))
-    if any(begins_with(pattern, store) for store in by_name):
+    answered = [store for store in scoped.stores if store.by_name and action in of_sessions(store.kind)]
+    answered += scoped.shared if only_reads(action) else ()
+    if any(begins_with(pattern, store) for store in answered):
         return True
     wide = is_open(pattern) or len(fields) < 6
     item = action in KEYED or action in on_objects()

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import z3
 
-from session_scoping.verify.actions import SERVICE, acting_on, on_items
+from session_scoping.verify.actions import SERVICE, acting_on, on_items, only_reads
 from session_scoping.verify.arns import of_another_service, strip_loosely
 from session_scoping.verify.formats import tags_in
 from session_scoping.verify.matching import parsed, split_fields
@@ -16,9 +16,11 @@ from session_scoping.verify.properties.base import (
     confirm,
     elements_needed,
     items_named,
+    name_items,
     relevant,
 )
 from session_scoping.verify.properties.samples import sample_attempt, sample_crossing
+from session_scoping.verify.properties.search import Attempt, search
 from session_scoping.verify.properties.sharing import doubt_about_sharing, show_pattern, unused_tags
 from session_scoping.verify.reach import covers_action
 from session_scoping.verify.report import Counterexample, Result, Status
@@ -138,7 +140,7 @@ def _partition(proof: Proof, store: Store) -> _Outcome:
         model = solve(target.domain, bare.domain(), a.formula, reach)
         if model is not None:
             return _verdict(proof, bare, model, [Witness(action, place.arn)], summary, None, store)
-    patterns = leading_patterns(statements, proof, store)
+    patterns = [*leading_patterns(statements, proof, store), *proof.scoped.shared_keys.get(store.id, [])]
     keys = [own_key(proof, f"key{i}", patterns) for i in range(elements_needed(statements))]
     call, other = proof.call("A", a.session), proof.call("B", b.session)
     call.leading_keys = [(z3.Bool(f"A uses {i}") if i else TRUE, key) for i, key in enumerate(keys)]
@@ -152,7 +154,7 @@ def _partition(proof: Proof, store: Store) -> _Outcome:
             continue
         model = solve(
             target.domain, call.domain(), other.domain(), reach, a.formula, b.formula,
-            disjunction([theirs(a.session), shared(a.session)]),
+            disjunction([theirs(a.session), shared(a.session)]), not_shared(proof, store, keys[0], action, call),
         )  # fmt: skip
         if model is not None:
             used = items_named(call, model)
@@ -165,7 +167,8 @@ def _objects(proof: Proof, store: Store) -> _Outcome:
     statements = relevant(proof.role, store)
     a, b = proof.admission("A"), proof.admission("B")
     actions = classes(statements, _actions_inside(store))
-    key = own_key(proof, "key", object_patterns(statements, proof, store))
+    shared_keys = proof.scoped.shared_keys.get(store.id, [])
+    key = own_key(proof, "key", [*object_patterns(statements, proof, store), *shared_keys])
     call, other = proof.call("A", a.session), proof.call("B", b.session)
     target = store_target(store, key, call.lookup)
     theirs = _belongs(proof, store, key, b.session, other)
@@ -174,13 +177,23 @@ def _objects(proof: Proof, store: Store) -> _Outcome:
         reach = allowed(proof.role, call, action, target)
         if z3.is_false(reach):
             continue
-        crossing = disjunction([theirs(a.session), shared(a.session)])
+        crossing = conjunction([
+            disjunction([theirs(a.session), shared(a.session)]), not_shared(proof, store, key, action, call)
+        ])  # fmt: skip
         model = solve(target.domain, call.domain(), other.domain(), reach, a.formula, b.formula, crossing)
         if model is not None:
             summary = f"a session reaches an object of another session in {store.label}"
             witness = Witness(action, store.arn, store.before_key + key.read(model))
             return _verdict(proof, call, model, [witness], summary, b.session, store)
     return Status.PROVED, f"only objects {_formats(proof, store)}", None
+
+
+def not_shared(proof: Proof, store: Store, key: Key, action: str, call: Call) -> Bool:
+    """Return the formula that a key is none that every session may read, where an action does no more than read."""
+    shared = proof.scoped.shared_keys.get(store.id, [])
+    if not shared or not only_reads(action):
+        return TRUE
+    return conjunction([negation(key.match(pattern, call.lookup).under) for pattern in shared])
 
 
 def _verdict(
@@ -229,6 +242,29 @@ def _reached_too(
 def _formats(proof: Proof, store: Store) -> str:
     found = proof.scoped.formats[store.id]
     return ", ".join(show_pattern(pattern) for pattern in found) or "of its own"
+
+
+def prove_shared(proof: Proof, store: Store) -> Result:
+    """
+    Prove that sessions change nothing in a table or bucket that all of them may read.
+
+    Raises:
+        UnmodelledError: Something that decides it is not modelled, or the solver gave up.
+    """
+    rule = PARTITION if store.kind in {"table", "tables"} else OBJECTS
+    subject = f"{proof.role.label} → {store.label}"
+    statements, a = relevant(proof.role, store), proof.admission("A")
+    call = proof.call("A", a.session)
+    name_items(call, statements)
+    for deep in (False, True):
+        inside = Key(f"inside {store.id}", frozenset(), 0) if deep else None
+        changing = [action for action in acting_on(store.kind, inside=deep) if not only_reads(action)]
+        for action in classes(statements, changing):
+            what = f"every session may read {store.label}, and {action} changes it for all"
+            attempt = Attempt(action, store_target(store, inside, call.lookup), store.arn, what, inside)
+            if found := search(proof, call, attempt, a.formula):
+                return proof.result(rule, subject, Status.VIOLATED, what, counterexample=found)
+    return proof.result(rule, subject, Status.PROVED, "shared as stated: sessions read it and change nothing")
 
 
 def _assumptions(proof: Proof, store: Store) -> tuple[str, ...]:

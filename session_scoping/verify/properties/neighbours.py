@@ -24,6 +24,7 @@ from session_scoping.verify.properties.entries import disjoint
 from session_scoping.verify.properties.isolation import (
     leading_patterns,
     may_hold,
+    not_shared,
     object_patterns,
     prove_store,
 )
@@ -123,7 +124,8 @@ def crossing_between(proof: Proof, neighbour: Proof, store: Store) -> Counterexa
         if z3.is_false(reach):
             continue
         domains = [key.domain() for key in keys]
-        model = solve(target.domain, *domains, reach, a.formula, b.formula, theirs)
+        ours = not_shared(proof, store, keys[0], action, call)
+        model = solve(target.domain, *domains, reach, a.formula, b.formula, theirs, ours)
         if model is not None:
             return _confirmed(proof, neighbour, store, call, model, action, keys)
     return None
@@ -133,11 +135,11 @@ def _keys(proof: Proof, neighbour: Proof, store: Store) -> Iterator[Key]:
     def holds(variable: Variable, character: str) -> bool:
         return any(may_hold(one)(variable, character) for one in (proof, neighbour))
 
-    formats = neighbour.scoped.formats[store.id]
+    formats, shared = neighbour.scoped.formats[store.id], proof.scoped.shared_keys.get(store.id, [])
     if store.kind != "table":
-        yield key_for("key", [*object_patterns(relevant(proof.role, store), proof, store), *formats], holds)
+        yield key_for("key", [*object_patterns(relevant(proof.role, store), proof, store), *formats, *shared], holds)
         return
-    patterns = [*leading_patterns(relevant(proof.role, store), proof, store), *formats]
+    patterns = [*leading_patterns(relevant(proof.role, store), proof, store), *formats, *shared]
     for index in range(elements_needed(relevant(proof.role, store))):
         yield key_for(f"key{index}", patterns, holds)
 
