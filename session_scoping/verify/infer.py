@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from session_scoping.contract.key_formats import distinguishing_tags
+from session_scoping.contract.tags import POD_IDENTITY_TAGS
 from session_scoping.verify.actions import TAG_SESSION
 from session_scoping.verify.formats import formats_of, tags_in
 from session_scoping.verify.model import Estate, Role, Statement, Store, parse_shared_by
@@ -208,7 +209,9 @@ def _declared(role: Role) -> tuple[str, ...]:
             if key.startswith(REQUEST_TAG):
                 found.append(key.removeprefix(REQUEST_TAG))
             elif key == "aws:tagkeys" and condition.operator.lower() != "null":
-                found += [str(plain(value)).lower() for value in condition.values if plain(value)]
+                admitted = [str(plain(value)).lower() for value in condition.values if plain(value)]
+                # What a pod's own session hands on may come along, and no policy rests on it.
+                found += [tag for tag in admitted if tag not in POD_IDENTITY_TAGS]
     return tuple(sorted({key for key in found if key and "*" not in key and "?" not in key}))
 
 

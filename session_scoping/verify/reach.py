@@ -78,6 +78,7 @@ def uses_tags(role: Role) -> bool:
     return any(
         key.startswith(REQUEST_TAG) or key in TAG_LISTS
         for statement in role.trust
+        if any(kind != "Service" for kind, _ in statement.principals)  # a service passes tags of its own
         for key in (condition.key.lower() for condition in statement.conditions)
     )
 

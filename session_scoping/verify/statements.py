@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import product
 from typing import Any
 
+from session_scoping.contract import strict_json
 from session_scoping.verify.actions import spelled
 from session_scoping.verify.intrinsics import items_of, partition_of, text_of
 from session_scoping.verify.matching import split_fields
@@ -89,8 +90,16 @@ def _drop_equal(statements: list[Statement]) -> tuple[Statement, ...]:
     return tuple(found)
 
 
+def _parsed(document: Any) -> Any:
+    """Return a policy that is given as text, which CloudFormation takes as well; text that is no JSON as it is."""
+    try:
+        return strict_json.parse(document) if isinstance(document, str) else document
+    except ValueError:
+        return document
+
+
 def _document(document: Any, scope: Scope, where: str, trust: bool) -> Iterator[Statement]:
-    document = choose(document, scope)
+    document = _parsed(choose(document, scope))
     if document is NO_VALUE or document is None:
         return
     if not isinstance(document, dict) or intrinsic(document):

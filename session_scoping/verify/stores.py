@@ -1,5 +1,6 @@
 """Finds the tables and buckets a session role reaches, those that stand in no template included."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -20,6 +21,7 @@ from session_scoping.verify.text import (
     Wildcard,
     join_text,
     lit,
+    plain,
     show,
 )
 
@@ -77,8 +79,14 @@ def _granted(role: Role, estate: Estate) -> list[Store]:
 
 
 def with_copies(stores: Iterable[Store], estate: Estate) -> list[Store]:
-    """Return stores and those of the templates that what is in them is copied to: it is tenant data there, too."""
+    """
+    Return stores with those of the templates that are tenant data as well.
+
+    That is where what is in them is copied to, and each that has one of the names that tags make.
+    """
     found = {store.id: store for store in stores}
+    for store in [store for store in found.values() if store.by_name]:
+        found |= {one.id: one for one in estate.stores.values() if one.id not in found and _is_one_of(one, store)}
     left = list(found.values())
     while left:
         copies = left.pop().copies
@@ -117,7 +125,9 @@ def _reached(text: Text, kind: str, statement: Statement, known: list[Store]) ->
     if name and all(_is_tag(part) for part in name if isinstance(part, Wildcard | Variable)):
         free = tuple(Token("a tag", "free") if isinstance(part, Variable) else part for part in name)
         if free != name:
-            whose = [store for store in stores if may_be_named(free, store.name, store.id)]  # type: ignore[arg-type]
+            # Of one whose name is spelled out, the name says whose it is, as of all that is in no template.
+            unnamed = [store for store in stores if plain(store.name) is None]
+            whose = [store for store in unnamed if may_be_named(free, store.name, store.id)]  # type: ignore[arg-type]
             return [*whose, _named_by_tags(kind, pattern, fields)]
     if any(isinstance(part, Wildcard | Variable) for part in name):
         return [*stores, _another(kind)]
@@ -182,6 +192,17 @@ def _named_by_tags(kind: str, pattern: Pattern, fields: tuple[Pattern, ...]) -> 
     store = Store(by_name, f"{by_name} named by tags", f"{by_name} named by tags", arn or (), ())
     name = store.inside(left) if left is not None else None
     return replace(store, names=(name,)) if name else _another(kind)
+
+
+def _is_one_of(store: Store, named_by_tags: Store) -> bool:
+    """Whether a table or bucket whose name is spelled out has one that tags make."""
+    name = plain(store.name)
+    if name is None or _BY_NAME.get(store.kind) != named_by_tags.kind:
+        return False
+    shapes = (
+        "".join(".+" if not isinstance(part, str) else re.escape(part) for part in p) for p in named_by_tags.names
+    )
+    return any(re.match(shape, name) for shape in shapes)
 
 
 def _another(kind: str) -> Store:

@@ -141,6 +141,9 @@ def confirm(
     """
     Replay what the model proposes through `decide`.
 
+    Raises:
+        UnmodelledError: It is allowed where the resource has a tag that the templates do not give it.
+
     Returns:
         The counterexample of the first request that really is allowed; None when none is, so that the model
         owed its answer to an approximation.
@@ -164,6 +167,9 @@ def confirm(
             session_name="session",
         )
         decision = replay(proof.role, request, binding, tuple(policy), must=must)  # type: ignore[arg-type]
+        if decision.allowed and summary and (tag := next(filter(_says_the_resource, free), None)):
+            detail = f"{summary} if {tag} is {free[tag]}; which tags it has, and who may change them, is not in the"
+            raise UnmodelledError(f"{detail} templates")
         if decision.allowed:
             shown: dict[str, object] = {**free, **request_tags(call, model)}
             if witness.leading_keys:
@@ -179,6 +185,11 @@ def confirm(
                 values=dict(binding.used),
             )
     return None
+
+
+def _says_the_resource(key: str) -> bool:
+    """Whether a condition key is a tag of what a request acts on, which AWS reads from it."""
+    return key.startswith(("aws:resourcetag/", "s3:existingobjecttag/", "s3:buckettag/", "iam:resourcetag/"))
 
 
 def attempt(

@@ -18,6 +18,7 @@ from session_scoping.verify.properties.session_tags import CALLER, as_caller, mi
 from session_scoping.verify.reach import PRINCIPAL_TAG, covers_action
 from session_scoping.verify.report import Counterexample
 from session_scoping.verify.symbolic.replay import replay
+from session_scoping.verify.symbolic.trust import takes_pods_only
 from session_scoping.verify.text import Pattern, Text, Token, Variable, Wildcard, plain
 
 
@@ -109,6 +110,8 @@ def sessions(proof: Proof) -> list[dict[str, str]]:
         found += [{**found[0], key: value} for value in ("a/b", "a-b", "a.b", "ab")]
     found += [{key: value for key, value in found[0].items() if key != dropped} for dropped in used]
     found = [{key: fitting(proof.role, key.lower(), value) for key, value in tags.items()} for tags in found]
+    if any(map(takes_pods_only, proof.role.trust)):
+        return []  # what EKS passes is not the caller's choice
     return [tags for tags in found if admits(proof, tags)]
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import z3
 
+from session_scoping.contract.tags import POD_IDENTITY_TAGS
 from session_scoping.verify.actions import ASSUME, TAG_SESSION
 from session_scoping.verify.binding import Binding
 from session_scoping.verify.conditions import UnmodelledOperatorError
@@ -21,7 +22,7 @@ from session_scoping.verify.symbolic.conditions import UnmodelledError
 from session_scoping.verify.symbolic.replay import binding_of, free_context
 from session_scoping.verify.symbolic.solver import solve
 from session_scoping.verify.symbolic.strings import Bool
-from session_scoping.verify.symbolic.trust import must_carry
+from session_scoping.verify.symbolic.trust import must_carry, takes_pods_only
 from session_scoping.verify.text import Token, plain, show
 
 RULE = "session-tags"
@@ -73,8 +74,9 @@ def _questions(proof: Proof, session: Session) -> list[tuple[Bool, str]]:
     for key in proof.scoped.declared:
         found.append((must_carry(admission, key), f"a session can be made without a value for {spelling[key]}"))
     asked_for = _transitive_asked_for(proof)
+    handed_on = {key for key in POD_IDENTITY_TAGS if _admits(proof, key)}
     for key in spelling:
-        if key not in proof.scoped.declared:
+        if key not in proof.scoped.declared and key not in handed_on:
             found.append((session.carried(key), f"a session can be made with the undeclared tag {spelling[key]}"))
         if key in _path_tags(proof):
             value = session.value(key)
@@ -82,9 +84,15 @@ def _questions(proof: Proof, session: Session) -> list[tuple[Bool, str]]:
             summary = f"{spelling[key]} can be `.` or hold `..`, so that a reader that joins paths leaves the prefix"
             found.append((z3.And(session.carried(key), dotted), summary))
         # What a tool's session inherits stays transitive, whatever its role says.
-        if key not in asked_for and tool_of(proof.role) is None:
+        if key not in asked_for | handed_on and tool_of(proof.role) is None:
             found.append((session.transitive(key), f"the tag {spelling[key]} can be passed on to further sessions"))
     return found
+
+
+def _admits(proof: Proof, key: str) -> bool:
+    """Whether the trust policy names a tag among those that may be passed."""
+    lists = (c for s in proof.role.trust if s.allow for c in s.conditions if c.key.lower() == "aws:tagkeys")
+    return any(plain(value) == key for condition in lists for value in condition.values)
 
 
 def _path_tags(proof: Proof) -> frozenset[str]:
@@ -97,6 +105,7 @@ def _transitive_asked_for(proof: Proof) -> set[str]:
     """Return the tags the trust policy names as transitive on purpose."""
     found: set[str] = set()
     for statement in (s for s in proof.role.trust if s.allow):
+        found |= set(POD_IDENTITY_TAGS) if takes_pods_only(statement) else set()
         for condition in statement.conditions:
             if condition.key.lower() == "sts:transitivetagkeys" and condition.operator.lower() != "null":
                 found |= {str(plain(value)).lower() for value in condition.values}

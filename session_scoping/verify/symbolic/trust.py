@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import z3
 
-from session_scoping.contract.tags import is_tag_character
+from session_scoping.contract.tags import POD_IDENTITY_TAGS, is_tag_character
 from session_scoping.verify.actions import ASSUME, TAG_SESSION
 from session_scoping.verify.matching import parsed
 from session_scoping.verify.model import Role, Statement
@@ -14,7 +14,7 @@ from session_scoping.verify.symbolic.calls import Call, Session
 from session_scoping.verify.symbolic.policies import Target, encode_statement
 from session_scoping.verify.symbolic.strings import TRUE, Bool, Match, conjunction, disjunction, negation
 from session_scoping.verify.symbolic.tokens import token_may_hold
-from session_scoping.verify.text import Pattern, Text, Unmodelled, Variable, Wildcard
+from session_scoping.verify.text import Pattern, Text, Unmodelled, Variable, Wildcard, show
 
 _LIKE, _NOT_LIKE = {"stringlike"}, {"stringnotlike", "stringnotlikeifexists"}
 
@@ -52,9 +52,45 @@ def admit(role: Role, session: Session) -> Admission:
 
 def permits(role: Role, call: Call, action: str, target: Target) -> Bool:
     """Return when the trust policy lets an action through, whoever of its principals asks."""
-    grants = [encode_statement(s, call, action, target) for s in role.trust if s.allow]
+    grants = [
+        conjunction([encode_statement(s, call, action, target), *_set_by_service(s, call.minted)])
+        for s in role.trust
+        if s.allow
+    ]
     refusals = [encode_statement(s, call, action, target) for s in role.trust if not s.allow and _for_everybody(s)]
     return conjunction([disjunction(grants), negation(disjunction(refusals))])
+
+
+def _set_by_service(statement: Statement, session: Session | None) -> list[Bool]:
+    """
+    Return what the only principal of a statement says of the tags it passes.
+
+    Source: EKS guide, pod-id-abac: EKS Pod Identity adds six tags to each session, all transitive, and no other.
+    """
+    if session is None or not takes_pods_only(statement):
+        return []
+    found: list[Bool] = []
+    for key in session.keys:
+        signs = _SIGNS.get(key, z3.AllChar(z3.ReSort(z3.StringSort())))
+        named = z3.InRe(session.value(key), z3.Plus(signs))
+        found.append(conjunction([session.carried(key), named]) if key in _POD else negation(session.carried(key)))
+    return found
+
+
+def takes_pods_only(statement: Statement) -> bool:
+    """Whether a statement of a trust policy takes pods of EKS Pod Identity and nobody else."""
+    services = [show(text) for kind, text in statement.principals if kind == "Service"]
+    return len(services) == len(statement.principals) > 0 and set(services) == {"pods.eks.amazonaws.com"}
+
+
+_POD = frozenset(POD_IDENTITY_TAGS)
+_LETTERS = (z3.Range("a", "z"), z3.Range("0", "9"), z3.Re("-"))
+# Source: Kubernetes, "Object Names and IDs": a namespace is a DNS label, the others are DNS subdomains.
+_SIGNS = {
+    "kubernetes-namespace": z3.Union(*_LETTERS),
+    "kubernetes-pod-name": z3.Union(*_LETTERS, z3.Re(".")),
+    "kubernetes-service-account": z3.Union(*_LETTERS, z3.Re(".")),
+}
 
 
 def _for_everybody(statement: Statement) -> bool:
@@ -80,6 +116,9 @@ def tag_may_hold(role: Role, variable: Variable, character: str, inherited: Mapp
         return True
     if not is_tag_character(character):
         return False
+    entering = [s for s in role.trust if s.allow]
+    if entering and all(map(takes_pods_only, entering)) and variable.key.removeprefix(PRINCIPAL_TAG) in _SIGNS:
+        return character.isalnum() or character in "-."
     key = variable.key.removeprefix(PRINCIPAL_TAG)
     own = (role.tags if inherited is None else inherited).get(key, ())
     if any(character in part if isinstance(part, str) else token_may_hold(part, character) for part in own):
