@@ -102,7 +102,7 @@ class Role:
         """Sets of lower-case tag keys; sessions that agree in one of the sets are meant to share data."""
         found = self.promises.get(SHARED_BY)
         texts = [plain(text) for text in found if isinstance(text, tuple)] if isinstance(found, list) else []
-        return frozenset(parse_shared_by(text) for text in texts if text)
+        return frozenset(tags for text in texts if text and (tags := parse_shared_by(text)))
 
     def add(self, statements: tuple[Statement, ...]) -> None:
         """Attach an identity policy."""

@@ -202,7 +202,7 @@ def _compute_steps(estate: Estate, scoped: Sequence[Scoped], compute: ComputeRol
             reads = (role, stores, perhaps, judged, role.id in compute.by_service, options.trusted, estate.role_arns)
             yield _step(estate, role, rule, attempt, reads)
     for role in compute.escapes:
-        detail = "it mints sessions, and agent code that is denied to mint may become it"
+        detail = "it mints sessions, and agent code that is kept from minting may become it"
         yield _known(Result(COMPUTE, role.label, Status.UNKNOWN, detail, location=role.id))
     for role in compute.beside:
         detail = "it mints sessions while another role mints for agents, and may run agents itself"
@@ -248,7 +248,8 @@ def _stranger_steps(estate: Estate, scoped: Sequence[Scoped], options: Options) 
             attempt = partial(prove_door, door, role, estate, scoped, data, STRANGERS)
             yield _step(estate, role, STRANGERS, attempt, (estate,))
     if stores:
-        attempt = partial(prove_no_strangers, estate, stores, options.trusted)
+        keys = {store.id: [p for item in scoped for p in item.formats.get(store.id, ())] for store in stores}
+        attempt = partial(prove_no_strangers, estate, stores, options.trusted, keys)
         run = partial(_run, attempt, STRANGERS, TENANT_DATA, "", estate.problems)
         yield Step(STRANGERS, TENANT_DATA, run, (stores, estate.accounts, estate.problems))
 

@@ -11,6 +11,7 @@ from session_scoping.verify.model import Estate, Role, Store, Workload
 from session_scoping.verify.properties.becoming import makes_sessions, may_name, refers_to, runs_with
 from session_scoping.verify.properties.compute import RULE, prove_compute
 from session_scoping.verify.properties.outsiders import is_trusted
+from session_scoping.verify.reach import mode_of
 from session_scoping.verify.report import Result, Status
 from session_scoping.verify.stores import named
 from session_scoping.verify.text import Text
@@ -42,7 +43,7 @@ def asked(role: Role, estate: Estate, scoped: Sequence[Scoped], options: Options
 
 
 def _minting_functions(role: Role) -> list[Text]:
-    found = role.promises.get(MINTING_FUNCTIONS, [])
+    found = role.promises.get(MINTING_FUNCTIONS, []) if mode_of(role) else []
     return [text for text in (found if isinstance(found, list) else [found]) if isinstance(text, tuple)]
 
 

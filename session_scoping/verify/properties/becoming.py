@@ -6,12 +6,14 @@ from functools import cache
 
 from session_scoping.aws.effects import Effect, judgement
 from session_scoping.aws.table import service
-from session_scoping.verify.actions import BECOMING, all_covered, changes_principals
+from session_scoping.verify.actions import BECOMING, all_covered, changes_principals, gains_nothing
 from session_scoping.verify.infer import Scoped
+from session_scoping.verify.matching import parsed
 from session_scoping.verify.model import Estate, Role, Statement, Workload
 from session_scoping.verify.naming import is_account, role_name_in
+from session_scoping.verify.properties.entries import disjoint
 from session_scoping.verify.reach import covers_action, may_be_role
-from session_scoping.verify.text import Text, Token, is_exact, lit, plain
+from session_scoping.verify.text import Pattern, Text, Token, Unmodelled, is_exact, lit, plain
 
 
 def mints(role: Role, session_role: Role) -> bool:
@@ -56,7 +58,7 @@ def with_reachable(
 
 def _may_become(role: Role, other: Role, minters: set[str], estate: Estate) -> bool:
     passed = other.arn in _handed_on(role) and other.id not in minters
-    assumed = mints(role, other) or _lets_in(other, _may_assume(role, other))
+    assumed = mints(role, other) or _lets_in(other, _may_assume(role, other)) or _takes_the_same_token(role, other)
     return passed or assumed or _runs_code_as(role, other, estate)
 
 
@@ -86,7 +88,14 @@ def may_name(statement: Statement, workload: Workload, estate: Estate) -> bool:
     """Whether a statement may name something that runs: it refers to it, or to nothing else that runs."""
     others = {one.id for one in estate.workloads} - {workload.id}
     texts = statement.resources if statement.resources is not None else (lit("*"),)
-    return any(refers_to(text, workload.id) or not any(refers_to(text, one) for one in others) for text in texts)
+    return any(refers_to(text, workload.id) or not any(_is_only(text, one) for one in others) for text in texts)
+
+
+def _is_only(text: Text, identifier: str) -> bool:
+    """Whether a text is a resource, or what lies in it, and no other whose name goes on behind it."""
+    at = next((i for i, part in enumerate(text) if isinstance(part, Token) and refers_to((part,), identifier)), None)
+    after = "" if at is None else text[at + 1] if at + 1 < len(text) else ":"
+    return at is not None and isinstance(after, str) and after[:1] in {":", "/"}
 
 
 def _grants(role: Role, action: str) -> Iterator[Statement]:
@@ -111,6 +120,46 @@ def _lets_in(role: Role, assumes: bool) -> bool:
     return any(kind == "*" or (assumes and kind == "AWS" and _is_its_account(text, role)) for kind, text in pairs)
 
 
+def _takes_the_same_token(role: Role, other: Role) -> bool:
+    """Whether a role's trust policy may take the web identity token that code with another role has."""
+    return any(
+        _same_provider(mine, theirs) and _may_be_equal(subjects_of(mine), subjects_of(theirs))
+        for mine in _of_tokens(role)
+        for theirs in _of_tokens(other)
+    )
+
+
+def _of_tokens(role: Role) -> list[Statement]:
+    entering = (s for s in role.trust if s.allow and covers_action(s, "sts:AssumeRoleWithWebIdentity"))
+    return [s for s in entering if any(kind == "Federated" for kind, _ in s.principals)]
+
+
+def _same_provider(one: Statement, two: Statement) -> bool:
+    mine, theirs = ({text for kind, text in s.principals if kind == "Federated"} for s in (one, two))
+    return bool(mine & theirs) or any(plain(text) is None for text in mine | theirs)
+
+
+def subjects_of(statement: Statement) -> list[Pattern]:
+    """Return the subjects of tokens that a statement takes, as patterns; none where it takes any."""
+    found = [
+        c for c in statement.conditions if c.key.lower().endswith(":sub") and not c.operator.lower().startswith("null")
+    ]
+    values = [(value, "like" in c.operator.lower()) for c in found for value in c.values]
+    patterns = [parsed(value, statement.variables, wild) for value, wild in values]
+    return [pattern for pattern in patterns if not isinstance(pattern, Unmodelled)]
+
+
+def _may_be_equal(one: list[Pattern], two: list[Pattern]) -> bool:
+    if not one or not two:
+        return True
+    return any(not _differ(mine, theirs) for mine in one for theirs in two)
+
+
+def _differ(one: Pattern, two: Pattern) -> bool:
+    exact = all(isinstance(part, str) for part in (*one, *two))
+    return one != two if exact else disjoint(one, two)
+
+
 def _is_its_account(text: Text, role: Role) -> bool:
     written = "".join(re.findall(r"\d{12}", plain(text) or ""))
     return is_account(text) and (not written or not role.account or written == role.account)
@@ -121,7 +170,8 @@ def _runs_code_as(role: Role, other: Role, estate: Estate) -> bool:
     known = runs_with(other, estate)
     for statement in (s for s in role.identity if s.allow and not s.problem):
         wanted = _run_by(statement)
-        if not any(_named(principal) in wanted or principal.startswith("{") for principal in other.services):
+        anyone = ANY_SERVICE in wanted and other.services
+        if not anyone and not any(_named(one) in wanted or one.startswith("{") for one in other.services):
             continue
         if not known or any(may_name(statement, workload, estate) for workload in known):
             return True
@@ -137,12 +187,25 @@ def _run_by(statement: Statement) -> frozenset[str]:
     return _principals_run_by(statement.actions, statement.not_actions)
 
 
+ANY_SERVICE = "*"
+"""Stands for the services that a wildcard covers and that have no table."""
+
+
 @cache
 def _principals_run_by(actions: tuple[str, ...] | None, not_actions: tuple[str, ...]) -> frozenset[str]:
     """Return the service principals, in short, whose roles some actions let their caller run code as."""
-    return frozenset(
+    tabled = {
         principal
         for name in all_covered(actions, not_actions)
         if Effect.BECOME in judgement(name).effects and name not in BECOMING and not changes_principals(name)
         for principal in service(name.partition(":")[0]).roles
-    )
+    }
+    return frozenset(tabled | {principal for pattern in actions or ("*",) for principal in _of_untabled(pattern)})
+
+
+def _of_untabled(pattern: str) -> tuple[str, ...]:
+    """Return whose roles an action of a service without a table may run code as: nobody has judged its actions."""
+    prefix = pattern.partition(":")[0].lower()
+    if set(prefix) & set("*?"):
+        return (ANY_SERVICE,)
+    return () if service(prefix).tabled or gains_nothing(pattern) else service(prefix).roles

@@ -6,7 +6,7 @@ from typing import TypeGuard
 
 from session_scoping.verify.infer import Options, Scoped
 from session_scoping.verify.model import Estate, Role
-from session_scoping.verify.properties.becoming import makes_sessions, mints, with_reachable
+from session_scoping.verify.properties.becoming import makes_sessions, mints, subjects_of, with_reachable
 from session_scoping.verify.properties.outsiders import is_trusted, outsider_of
 from session_scoping.verify.reach import AGENT_RUNTIMES, covers_action, may_be_role
 from session_scoping.verify.stores import named
@@ -23,7 +23,7 @@ class ComputeRoles:
         perhaps_brokers: Ids of those that mint while other runtimes do not, so that they may be brokers.
         by_service: Ids of those that are taken for an agent's because of the service that assumes them alone.
         outside: Minters whose policies are not in the templates.
-        escapes: Minters that a role may become which is denied to mint.
+        escapes: Minters that a role may become while another role mints for agents.
         beside: Minters that may run agents while another role mints for them, so that agent code may choose the tags.
         notes: What was assumed.
     """
@@ -55,7 +55,7 @@ def find_compute_roles(estate: Estate, scoped: Sequence[Scoped], options: Option
         become = with_reachable(list(given), others, scoped, estate)
         return ComputeRoles(tuple(become), escapes=_escapes(given, become, scoped), notes=(note,))
     minters = [role for role in others if makes_sessions(role, scoped)]
-    runtimes = [role for role in others if scoped and any(map(_may_run_agents, role.services))]
+    runtimes = [role for role in others if scoped and (any(map(_may_run_agents, role.services)) or _is_a_pod_s(role))]
     kept_out = [role for role in others if any(_denied_to_mint(role, item.role) for item in scoped)]
     outside = _outside_minters(estate, scoped)
     idle = [role for role in runtimes if role not in (*minters, *kept_out)]
@@ -74,7 +74,7 @@ def find_compute_roles(estate: Estate, scoped: Sequence[Scoped], options: Option
         labels = [*(role.label for role in brokers), *(show(text) for text in outside if text not in strangers)]
         notes = tuple(f"{label} mints sessions and agent code does not run with it" for label in labels)
         roles = tuple(with_reachable(found, others, scoped, estate))
-        escapes = _escapes(kept_out, with_reachable(kept_out, others, scoped, estate), scoped)
+        escapes = _escapes(found, roles, scoped)
         beside = tuple(role for role in minters if role in runtimes or role in kept_out)
         beside = tuple(role for role in beside if not _surely_denied(role, scoped))
         return ComputeRoles(roles, perhaps, by_service, strangers, escapes, beside, notes)
@@ -95,6 +95,12 @@ def _escapes(named: Sequence[Role], become: Sequence[Role], scoped: Sequence[Sco
         return ()
     others = [role for role in become if role.id not in {one.id for one in named}]
     return tuple(role for role in others if makes_sessions(role, scoped))
+
+
+def _is_a_pod_s(role: Role) -> bool:
+    """Whether pods take a role with their service account's token."""
+    subjects = (pattern for s in role.trust if s.allow for pattern in subjects_of(s) if pattern)
+    return any(isinstance(first, str) and first.startswith("system:serviceaccount:") for first, *_ in subjects)
 
 
 def _may_run_agents(service: str) -> bool:

@@ -77,8 +77,11 @@ def _may_be_of(fields: tuple[Pattern, ...], arn: str) -> bool:
     theirs = arn.split(":", 5)
     if len(theirs) != 6:
         return True
-    if any(bool(fields[at]) != bool(theirs[at]) for at in (3, 4)):
-        return False  # a bucket's ARN has neither Region nor account, an access point's has both
+    for at in (3, 4):
+        # A bucket's ARN has neither Region nor account, an access point's has both; `*` stands for nothing as well.
+        fits = bool(fields[at]) if theirs[at] else all(part == Wildcard("*") for part in fields[at])
+        if not fits:
+            return False
     for at in (2, 5):
         ours = fields[at]
         mine = _begin(ours)

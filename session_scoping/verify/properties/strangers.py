@@ -1,6 +1,6 @@
 """`no-external-access`: the policies of tenant tables, buckets and keys let nobody in from outside."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import z3
@@ -19,18 +19,23 @@ from session_scoping.verify.symbolic.conditions import UnmodelledError
 from session_scoping.verify.symbolic.policies import Target, encode_statement
 from session_scoping.verify.symbolic.replay import binding_of, free_context
 from session_scoping.verify.symbolic.solver import solve
-from session_scoping.verify.symbolic.strings import Key, disjunction, negation
+from session_scoping.verify.symbolic.strings import TRUE, Bool, Key, disjunction, negation
 from session_scoping.verify.symbolic.targets import store_target
-from session_scoping.verify.text import show
+from session_scoping.verify.text import Pattern, Variable, show
 
 RULE = "no-external-access"
 TENANT_DATA = "tenant data"
-_DELIVERY = ("s3:PutObject", "s3:PutObjectAcl", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey")
+_DELIVERY = ("s3:PutObject", "s3:PutObjectAcl")
+_ENCRYPTING = ("kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey")
 _SERVING = {"cloudfront.amazonaws.com"}
 """Services that answer the public. Source: CloudFront guide, private-content-restricting-access-to-s3."""
 
 
-def prove_no_strangers(estate: Estate, stores: Sequence[Store], trusted: Sequence[str]) -> Result:
+Keys = Mapping[str, Sequence[Pattern]]
+"""Store id -> the keys in it that belong to sessions."""
+
+
+def prove_no_strangers(estate: Estate, stores: Sequence[Store], trusted: Sequence[str], keys: Keys) -> Result:
     """
     Prove that nobody outside these templates reaches tenant data by a policy on the data itself.
 
@@ -38,13 +43,14 @@ def prove_no_strangers(estate: Estate, stores: Sequence[Store], trusted: Sequenc
         estate: What the templates deploy.
         stores: Tenant tables and buckets, and the keys their sessions use.
         trusted: Principals the user lets in: ARNs, account ids or services as the policy spells them.
+        keys: The keys that belong to sessions: a service may deliver logs and reports under others.
 
     Raises:
         UnmodelledError: Something that decides it is not modelled, or the solver gave up.
     """
     notes: list[str] = []
     for store in stores:
-        found = _let_in(estate, store, stores, trusted, notes)
+        found = _let_in(estate, store, stores, trusted, notes, keys.get(store.id, ()))
         if found is not None:
             return found
     detail = f"no policy of the {len(stores)} tables, buckets and keys lets anybody in from outside"
@@ -52,7 +58,12 @@ def prove_no_strangers(estate: Estate, stores: Sequence[Store], trusted: Sequenc
 
 
 def _let_in(
-    estate: Estate, store: Store, stores: Sequence[Store], trusted: Sequence[str], notes: list[str]
+    estate: Estate,
+    store: Store,
+    stores: Sequence[Store],
+    trusted: Sequence[str],
+    notes: list[str],
+    owned: Sequence[Pattern],
 ) -> Result | None:
     """Look for somebody one table, bucket or key lets in; add to the notes who is of its own account."""
     problems = [*store.problems, *(statement.problem for statement in store.policy if statement.problem)]
@@ -64,7 +75,7 @@ def _let_in(
             return _result(Status.UNKNOWN, detail, None, store)
     known = replace(store, policy=tuple(_without_services(store.policy, trusted)))
     for stranger in strangers(known.policy):
-        if found := _entering(known, stranger):
+        if found := _entering(known, stranger, owned):
             # A service decrypts with a key what was handed to it, which it may have been for the owner.
             doubtful = stranger.service and store.kind == "key"
             return _result(Status.UNKNOWN if doubtful else Status.VIOLATED, found.summary, found, store)
@@ -112,7 +123,7 @@ def _on_data(statement: Statement, store: Store) -> bool:
     )
 
 
-def _entering(store: Store, stranger: Stranger) -> Counterexample | None:
+def _entering(store: Store, stranger: Stranger, owned: Sequence[Pattern]) -> Counterexample | None:
     """Look for a request of a stranger that the store's policy lets through."""
     seen = tuple(as_seen(store.policy, stranger))
     if not any(statement.allow for statement in seen):
@@ -122,7 +133,10 @@ def _entering(store: Store, stranger: Stranger) -> Counterexample | None:
         call = Call("stranger")
         name_items(call, seen)
         target = store_target(store, key if inside else None, call.lookup)
-        model = solve(target.domain, call.domain(), *_lets_through(seen, call, action, target))
+        wanted = (
+            disjunction([key.match(own, _anybody).over for own in owned]) if action in _DELIVERY and owned else TRUE
+        )
+        model = solve(target.domain, call.domain(), wanted, *_lets_through(seen, call, action, target))
         if model is None:
             continue
         end = store.before_key + key.read(model) if inside else ""
@@ -132,11 +146,15 @@ def _entering(store: Store, stranger: Stranger) -> Counterexample | None:
     return None
 
 
+def _anybody(variable: Variable) -> tuple[Bool, z3.SeqRef]:
+    return TRUE, z3.String(f"of anybody {variable.key}")
+
+
 def _attempts(store: Store, seen: Sequence[Statement], stranger: Stranger) -> Iterator[tuple[str, bool]]:
     for inside in (False, True):
         actions = _on(store, seen, inside=inside)
-        # Services deliver logs and reports by writing and encrypting, which shows them nothing.
-        wanted = [action for action in actions if not (stranger.service and action in _DELIVERY)]
+        # Services encrypt what they deliver, which shows them nothing.
+        wanted = [action for action in actions if not (stranger.service and action in _ENCRYPTING)]
         yield from ((action, inside) for action in classes(seen, wanted))
 
 

@@ -7,6 +7,7 @@ from session_scoping.verify.actions import ASSUME, INVOKE, TAG_SESSION
 from session_scoping.verify.infer import Options, Scoped
 from session_scoping.verify.matching import action_matches
 from session_scoping.verify.model import Estate, Role, Store
+from session_scoping.verify.naming import is_account
 from session_scoping.verify.properties.becoming import makes_sessions, mints
 from session_scoping.verify.properties.compute import RULE, prove_compute
 from session_scoping.verify.properties.compute_roles import ComputeRoles
@@ -14,7 +15,8 @@ from session_scoping.verify.properties.derivation import tool_of
 from session_scoping.verify.properties.outsiders import is_trusted
 from session_scoping.verify.reach import covers_action
 from session_scoping.verify.report import Result, Status
-from session_scoping.verify.stores import named
+from session_scoping.verify.selectors import named as names_it
+from session_scoping.verify.text import Text, show
 
 
 def unplaced(
@@ -30,11 +32,15 @@ def unplaced(
         options: What the user says: roles named as trusted are left out.
     """
     placed = {item.role.id for item in scoped} | {role.id for role in compute.roles}
-    minters = [role for role in estate.roles.values() if makes_sessions(role, scoped)]
+    minters = [role for role in estate.principals if makes_sessions(role, scoped)]
+    named = {
+        text for item in scoped for s in item.role.trust if s.allow for kind, text in s.principals if kind == "AWS"
+    }
+    outside = {text for text in named if not is_account(text)}
     for role in estate.roles.values():
         if role.id in placed or tool_of(role) is not None or _is_trusted(role, options):
             continue
-        if why := _why(role, minters, asked_for_agents=bool(options.compute_roles)):
+        if why := _why(role, minters, outside, asked_for_agents=bool(options.compute_roles)):
             yield role, why
     for user in (user for user in estate.users.values() if user.id not in placed and not _is_trusted(user, options)):
         if kept := next((held.holder for held in estate.holds if held.user == user.id and held.role is None), None):
@@ -42,10 +48,10 @@ def unplaced(
 
 
 def _is_trusted(role: Role, options: Options) -> bool:
-    return is_trusted(role.arn, options.trusted) or named(options.trusted, role.id, role.label)
+    return is_trusted(role.arn, options.trusted) or names_it(options.trusted, role.id, role.label)
 
 
-def _why(role: Role, minters: Sequence[Role], *, asked_for_agents: bool) -> str | None:
+def _why(role: Role, minters: Sequence[Role], outside: set[Text], *, asked_for_agents: bool) -> str | None:
     """Return why sessions or agent code may act as a role; None where nothing says so."""
     if key := next((key for key in (ATTRIBUTED_TO, BOUND_TO) if key in role.promises), None):
         return f"its sessions are those of agents ({key}), and no tag tells them apart"
@@ -56,6 +62,8 @@ def _why(role: Role, minters: Sequence[Role], *, asked_for_agents: bool) -> str 
     entering = [s for s in role.trust if s.allow and any(covers_action(s, action) for action in ASSUME)]
     if minter := next((one for one in minters if entering and mints(one, role)), None):
         return f"{minter.label}, which makes sessions, makes its sessions too, and no tag tells them apart"
+    if minting := next((text for s in entering for _, text in s.principals if text in outside), None):
+        return f"{show(minting)}, which makes sessions, makes its sessions too, and no tag tells them apart"
     named = [name for s in role.identity if s.allow for name in s.actions or () if name.lower().startswith("bedrock:")]
     models = any(action_matches(name, action) for name in named for action in INVOKE)
     if models and role not in minters and not asked_for_agents:
