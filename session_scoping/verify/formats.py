@@ -20,21 +20,25 @@ def formats_of(store: Store, role: Role, declared: tuple[str, ...]) -> list[Patt
             return [(Variable(f"{PRINCIPAL_TAG}{store.partition_key.lower()}"),)]
         granted = _leading_keys(store, role, allow=True)
         return granted or _leading_keys(store, role, allow=False)
+    granted = _inner_keys(store, role, allow=True)
+    # What a Deny leaves open says more where it names a tag that no grant does, and nothing where it names fewer.
+    left_open = [p for p in _inner_keys(store, role, allow=False) if not any(tags_in(p) <= tags_in(q) for q in granted)]
+    return list(dict.fromkeys([*granted, *left_open]))
+
+
+def _inner_keys(store: Store, role: Role, *, allow: bool) -> list[Pattern]:
+    """Return the keys that Allows name, or that Denies except."""
     found: list[Pattern] = []
-    for statement in role.identity:
-        texts = statement.resources if statement.resources is not None and statement.allow else ()
-        texts = statement.not_resources if not statement.allow and statement.not_resources else texts or ()
-        for text in texts:
+    for statement in (s for s in role.identity if s.allow == allow):
+        for text in (statement.resources or ()) if allow else statement.not_resources:
             pattern = parsed(text, True, True)
-            if isinstance(pattern, Unmodelled):
-                continue
-            left = strip_loosely(pattern, store)
+            left = None if isinstance(pattern, Unmodelled) else strip_loosely(pattern, store)
             inner = store.inside(left) if left is not None else None
             if inner is not None and tags_in(inner):
                 found.append(inner)
                 if store.by_name and not isinstance(inner[-1], Wildcard):
                     found.append((*inner, "/", Wildcard("*")))  # what lies in a table or bucket is its owner's too
-    return list(dict.fromkeys(found))
+    return found
 
 
 def _leading_keys(store: Store, role: Role, *, allow: bool) -> list[Pattern]:

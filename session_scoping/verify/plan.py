@@ -26,7 +26,7 @@ from session_scoping.verify.properties.doors import door_of, prove_door
 from session_scoping.verify.properties.isolation import OBJECTS, PARTITION, prove_shared
 from session_scoping.verify.properties.masked import RULE as MASKED
 from session_scoping.verify.properties.masked import prove_compute_grants, prove_session_grants
-from session_scoping.verify.properties.neighbours import neighbours_of, prove_beside
+from session_scoping.verify.properties.neighbours import named_alike, neighbours_of, prove_beside
 from session_scoping.verify.properties.revocation import RULE as REVOCATION
 from session_scoping.verify.properties.revocation import promises_revocation, prove_revocation
 from session_scoping.verify.properties.session_policy import RULE as POLICY
@@ -132,7 +132,8 @@ def _session_steps(estate: Estate, item: Scoped, scoped: Sequence[Scoped], optio
     near = [one.scoped for proofs in beside.values() for one in proofs]
     for store in item.stores:
         rule = PARTITION if store.kind in {"table", "tables"} else OBJECTS
-        attempt = partial(prove_beside, proof, beside[store.id], store)
+        alike = next(named_alike(item, scoped, store), None)
+        attempt = partial(prove_beside, proof, beside[store.id], store, alike)
         reads = (item, trusts, estate.of_kind("key"), [one.scoped for one in beside[store.id]])
         yield _step(estate, item.role, rule, attempt, reads, f"{item.role.label} → {store.label}")
     for store in item.shared:

@@ -1,5 +1,6 @@
 """Policy documents of a template, parsed into statements; what cannot be parsed says why."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import product
@@ -90,16 +91,35 @@ def _drop_equal(statements: list[Statement]) -> tuple[Statement, ...]:
     return tuple(found)
 
 
-def _parsed(document: Any) -> Any:
+def _parsed(document: Any, scope: Scope) -> Any:
     """Return a policy that is given as text, which CloudFormation takes as well; text that is no JSON as it is."""
+    text = text_of(document, scope) if isinstance(document, str) or intrinsic(document) else None
+    if not isinstance(text, tuple):
+        return document
+    tokens = [part for part in text if isinstance(part, Token)]
+    marks = (f"\ue000{number}\ue001" for number in range(len(tokens)))
     try:
-        return strict_json.parse(document) if isinstance(document, str) else document
+        return _with_tokens(
+            strict_json.parse("".join(part if isinstance(part, str) else next(marks) for part in text)), tokens
+        )
     except ValueError:
         return document
 
 
+def _with_tokens(value: Any, tokens: Sequence[Token]) -> Any:
+    """Return parsed JSON with what is only known at deploy time back in its texts; a key with such a part stays odd."""
+    if isinstance(value, dict):
+        return {key: _with_tokens(item, tokens) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_with_tokens(item, tokens) for item in value]
+    if not isinstance(value, str) or "\ue000" not in value:
+        return value
+    pieces = re.split("\ue000(\\d+)\ue001", value)
+    return join_text(*((tokens[int(piece)],) if at % 2 else lit(piece) for at, piece in enumerate(pieces)))
+
+
 def _document(document: Any, scope: Scope, where: str, trust: bool) -> Iterator[Statement]:
-    document = _parsed(choose(document, scope))
+    document = _parsed(choose(document, scope), scope)
     if document is NO_VALUE or document is None:
         return
     if not isinstance(document, dict) or intrinsic(document):

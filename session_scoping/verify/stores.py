@@ -194,15 +194,22 @@ def _named_by_tags(kind: str, pattern: Pattern, fields: tuple[Pattern, ...]) -> 
     return replace(store, names=(name,)) if name else _another(kind)
 
 
+def may_be_one_of(store: Store, named_by_tags: Store) -> bool:
+    """Whether a table or bucket has, or may have, a name that tags make."""
+    open_name = plain(store.name) is None
+    return _BY_NAME.get(store.kind) == named_by_tags.kind and (open_name or _is_one_of(store, named_by_tags))
+
+
 def _is_one_of(store: Store, named_by_tags: Store) -> bool:
     """Whether a table or bucket whose name is spelled out has one that tags make."""
     name = plain(store.name)
     if name is None or _BY_NAME.get(store.kind) != named_by_tags.kind:
         return False
-    shapes = (
-        "".join(".+" if not isinstance(part, str) else re.escape(part) for part in p) for p in named_by_tags.names
-    )
-    return any(re.match(shape, name) for shape in shapes)
+    for pattern in named_by_tags.names:
+        shape = "".join(re.escape(part) if isinstance(part, str) else ".+" for part in pattern)
+        if re.match(shape.partition("/")[0], name):
+            return True
+    return False
 
 
 def _another(kind: str) -> Store:

@@ -143,7 +143,8 @@ def _assumed_outside(proof: Proof, trusted: Sequence[str]) -> Counterexample | N
     reach = allowed(proof.role, call, _ASSUME, Target(match))
     if z3.is_false(reach):
         return None
-    model = solve(domain, call.domain(), reach)
+    ordinary = z3.StringVal("arn:aws:iam::111122223333:role/any-other-role")
+    model = solve(domain, call.domain(), reach, value == ordinary) or solve(domain, call.domain(), reach)
     if model is None:
         return None
     arn = string_value(model, value)

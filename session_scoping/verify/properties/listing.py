@@ -60,6 +60,8 @@ def _is_below(pattern: Pattern | Unmodelled, bucket: Store, scoped: Scoped) -> b
     """Whether a prefix begins with one that belongs to a session alone, up to a slash."""
     if isinstance(pattern, Unmodelled):
         return False
+    if any(_begins(pattern, shared) for shared in scoped.shared_keys.get(bucket.id, ())):
+        return True
     for own in (own for own in scoped.formats[bucket.id] if own[-1] == Wildcard("*")):
         *head, end = own[:-1]
         apart = scoped.identity <= tags_in(own) or scoped.shares(own)
@@ -71,3 +73,9 @@ def _is_below(pattern: Pattern | Unmodelled, bucket: Store, scoped: Scoped) -> b
         if list(pattern[: len(head)]) == head and isinstance(last, str) and last.startswith(end):
             return True
     return False
+
+
+def _begins(pattern: Pattern, shared: Pattern) -> bool:
+    """Whether a prefix lies within keys that every session may read."""
+    first, open_end = (pattern[0] if pattern else ""), shared[1:] == (Wildcard("*"),)
+    return open_end and isinstance(first, str) and isinstance(shared[0], str) and first.startswith(shared[0])

@@ -1,6 +1,6 @@
 """Sessions of two session roles that share a table or bucket: neither reaches what is the other's."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import z3
@@ -30,6 +30,7 @@ from session_scoping.verify.properties.isolation import (
 )
 from session_scoping.verify.reach import covers_action
 from session_scoping.verify.report import Counterexample, Result, Status
+from session_scoping.verify.stores import may_be_one_of
 from session_scoping.verify.symbolic.calls import Call, Session
 from session_scoping.verify.symbolic.conditions import UnmodelledError
 from session_scoping.verify.symbolic.policies import allowed, resource_pattern
@@ -55,6 +56,20 @@ def neighbours_of(item: Scoped, everybody: Sequence[Scoped], store: Store) -> li
     return list(found.values())
 
 
+def named_alike(item: Scoped, everybody: Iterable[Scoped], store: Store) -> Iterator[tuple[Scoped, Store]]:
+    """
+    Yield the stores that sessions have keys of their own in, and that may have a name made of this role's tags.
+
+    A session whose tag gives that name is granted all of it. This role's own are looked at by themselves.
+    """
+    if not store.by_name:
+        return
+    for other in everybody:
+        for one in (one for one in other.stores if not one.by_name and other.formats.get(one.id)):
+            if one.id not in item.formats and may_be_one_of(one, store):
+                yield other, one
+
+
 def _of_one_family(one: Role, two: Role) -> bool:
     return (tool_of(one) or one.arn) == (tool_of(two) or two.arn)
 
@@ -64,9 +79,25 @@ def _likeness(item: Scoped, store: Store) -> object:
     return frozenset(item.formats[store.id]), admitted
 
 
-def prove_beside(proof: Proof, neighbours: Sequence[Proof], store: Store) -> Result:
-    """Prove isolation in a table or bucket: of a role's sessions from one another, and from those of its neighbours."""
+def prove_beside(
+    proof: Proof, neighbours: Sequence[Proof], store: Store, alike: tuple[Scoped, Store] | None = None
+) -> Result:
+    """
+    Prove isolation in a table or bucket: of a role's sessions from one another, and from those of its neighbours.
+
+    Args:
+        proof: The role.
+        neighbours: The other roles with keys in it.
+        store: The table or bucket.
+        alike: One that may have a name made of this role's tags, and whose sessions have keys in it. Default: none.
+    """
     result = prove_store(proof, store)
+    if result.status is Status.PROVED and alike is not None:
+        other, one = alike
+        detail = f"a session whose tags make the name of {one.label} is granted all of it, and sessions of"
+        return replace(
+            result, status=Status.UNKNOWN, detail=f"{detail} {other.role.label} have keys of their own there"
+        )
     if result.status is not Status.PROVED or not neighbours:
         return result
     reached = _reached(proof, store)
