@@ -34,7 +34,7 @@ def add_store(logical_id: str, kind: str, scope: Scope, estate: Estate) -> None:
         estate.problems.append(f"{where}: the name of this {kind} is not understood")
         return
     properties = scope.properties(logical_id)
-    store = Store(kind, where, scope.label(logical_id), arn, name, env=scope.env, made=True)
+    store = Store(kind, where, scope.label(logical_id), arn, name, env=scope.env, made=True, stack=scope.deployed_as)
     key = _partition_key(properties.get("KeySchema"), scope)
     if isinstance(key, Unmodelled):
         store = store.with_policy((), f"{where}: its partition key is not understood: {key.reason}")

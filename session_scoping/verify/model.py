@@ -127,6 +127,7 @@ class Store:
         names: Of `tables` and `buckets`: how their names, and what follows these, are made of tags.
         replicated: Whether it may have replicas in other Regions, each with an ARN of its own.
         shared: The keys in it that every session may read, as its Metadata says; `*` for all.
+        stack: Name its stack is deployed under, which begins a name that CloudFormation makes; empty where not known.
     """
 
     kind: str
@@ -144,6 +145,7 @@ class Store:
     names: tuple[Pattern, ...] = ()
     replicated: bool = False
     shared: tuple[str, ...] = ()
+    stack: str = ""
 
     @property
     def by_name(self) -> bool:

@@ -255,5 +255,6 @@ def test_the_file_in_the_documentation_is_read(tmp_path: Path) -> None:
     words = read_configuration(written(tmp_path, example), today=date(2026, 1, 1))
     assert {word.option for word in words} == {
         "stores", "session_roles", "compute_roles", "tags", "parameters", "trusted", "allow", "shared_by",
+        "shared_data",
     }  # fmt: skip
-    assert all(word.reason for word in words if word.option in {"trusted", "allow", "shared_by"})
+    assert all(word.reason for word in words if word.option in {"trusted", "allow", "shared_by", "shared_data"})

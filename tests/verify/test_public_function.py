@@ -116,7 +116,9 @@ def test_one_text_is_one_word() -> None:
 
 
 @pytest.mark.parametrize("words", [3, [3], "", " ", [""], {"Table": 1}, b"Table", "two\nlines", [None], {1}], ids=repr)
-@pytest.mark.parametrize("option", ["session_roles", "stores", "tags", "shared_by", "allow", "trusted", "only"])
+@pytest.mark.parametrize(
+    "option", ["session_roles", "stores", "tags", "shared_by", "allow", "trusted", "shared_data", "only"]
+)
 def test_an_option_that_is_no_words_is_refused(option: str, words: Any) -> None:
     """Its name is in the error, and what was got."""
     options: dict[str, Any] = {option: words}

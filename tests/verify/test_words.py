@@ -44,6 +44,7 @@ WORDS = {
     "shared_by": ("--shared-by", "user_id,team"),
     "allow": ("--allow", "logs:PutLogEvents"),
     "trusted": ("--trusted", "arn:aws:iam::444455556666:root"),
+    "shared_data": ("--shared-data", "Missing:keys/*"),
     "parameters": ("--parameter", "Missing=x"),
 }
 """Keyword -> the option of the command, and a word that names nothing in the small stack."""

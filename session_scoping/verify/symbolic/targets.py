@@ -8,7 +8,7 @@ import z3
 from session_scoping.verify.arns import is_open, of_another_service, strip
 from session_scoping.verify.matching import parsed, split_fields
 from session_scoping.verify.model import Statement, Store
-from session_scoping.verify.naming import from_one_resource, is_import, is_made_up, may_be_named
+from session_scoping.verify.naming import from_one_resource, is_generated, is_import, is_made_up, may_be_named
 from session_scoping.verify.symbolic.policies import Target
 from session_scoping.verify.symbolic.strings import (
     FALSE,
@@ -197,6 +197,8 @@ def _match_path(ours: Pattern, store: Store, rest: Rest, lookup: Lookup) -> Matc
     if named is None:
         return MAYBE
     name, inner = _split_at_slash(named)
+    if _heads_differ(name, _made_up_name(name, store)):
+        return NEVER
     if inner is None and any(isinstance(part, Wildcard) for part in name):
         return _match_open_name(name, store, rest, lookup)
     if _heads_differ(name, store.name) or (rest is None and inner is not None and _has_no_slash(store.name)):
@@ -218,10 +220,34 @@ def _match_path(ours: Pattern, store: Store, rest: Rest, lookup: Lookup) -> Matc
 
 
 def _heads_differ(one: Pattern, two: Pattern) -> bool:
-    """Whether two names begin with different letters."""
+    """Whether two names begin with different letters, behind what they share."""
+    while one and two and one[0] == two[0]:
+        one, two = one[1:], two[1:]
     mine, theirs = (parts[0] if parts and isinstance(parts[0], str) else "" for parts in (one, two))
     shared = min(len(mine), len(theirs))
     return mine[:shared] != theirs[:shared]
+
+
+def _made_up_name(name: Pattern, store: Store) -> Pattern:
+    """
+    Return how the name begins that CloudFormation makes for a store, as far as a pattern can be compared with it.
+
+    Source: CloudFormation guide, "Name type": `stack-id-1ABCDEFGHIJKL`; longer names than the service takes are cut.
+    """
+    stack, _, logical_id = store.id.rpartition(".")
+    if not name or not is_generated(store.name, store.id):
+        return ()
+    behind = f"-{logical_id}-"
+    own = isinstance(name[0], Token) and name[0].name == f"{stack}.AWS::StackName"
+    longest = 63 if store.kind == "bucket" else 255
+    if own and len(behind) + _STACK_MAX < longest:
+        return (name[0], behind.lower() if store.kind == "bucket" else behind)
+    whole = f"{store.stack}{behind}" if store.stack else ""
+    return (whole.lower() if store.kind == "bucket" else whole,) if len(whole) + _RANDOM < longest else ()
+
+
+_STACK_MAX, _RANDOM = 128 + 13, 13
+"""Characters that a stack's name has at most, with the random ones at the end, and those alone."""
 
 
 def _has_no_slash(name: Pattern) -> bool:
