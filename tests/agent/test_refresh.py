@@ -566,6 +566,24 @@ def test_a_set_that_ends_sooner_does_not_replace_the_present_one(
     assert key_of(session) == "ASIATASKKEY000000003"
 
 
+def test_the_time_an_answer_takes_is_part_of_its_lifetime(make_session: Make, clock: MovableClock) -> None:
+    """A set that took ten minutes to come and ends before the present one does not replace it."""
+    first_ends = clock() + timedelta(minutes=60)
+
+    def provider() -> CredentialSet:
+        if clock() < first_ends - timedelta(minutes=30):
+            return CredentialSet("FIRST", "secret", "token", first_ends)
+        clock.move(minutes=10)
+        return CredentialSet("SECOND", "secret", "token", first_ends - timedelta(seconds=10))
+
+    session = make_session(credentials=provider)
+    assert key_of(session) == "FIRST"
+    clock.move(minutes=46)
+    assert key_of(session) == "FIRST"
+    assert clock() == first_ends - timedelta(minutes=4)
+    assert key_of(session) == "FIRST"
+
+
 def test_an_answer_with_the_compute_role_s_own_key_is_refused(session: TaskSession, sts: StandInSts) -> None:
     """Whatever else the answer says, the ambient key never becomes the task's."""
     sts.behave = lambda _: Reply(assume_role_xml(AMBIENT_KEY, IN_AN_HOUR, GOOD_ARN))

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from base64 import urlsafe_b64decode
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -100,6 +101,10 @@ def test_the_function_writes_takes_down_and_always_answers(
     handler.handler(_event("Create", url, key), CONTEXT)
     found = {name: json.loads(s3.get_object(Bucket="keys", Key=name)["Body"].read())
              for name in (handler.DISCOVERY, handler.KEY_SET)}  # fmt: skip
+    for name in found:
+        head = s3.head_object(Bucket="keys", Key=name)
+        # STS must see a rotated key within minutes.
+        assert (head["ContentType"], head["CacheControl"]) == ("application/json", "max-age=300")
     assert found[handler.DISCOVERY]["issuer"] == "https://tokens.example.com"
     assert found[handler.DISCOVERY]["jwks_uri"] == f"https://tokens.example.com/{handler.KEY_SET}"
     (jwk,) = found[handler.KEY_SET]["keys"]
@@ -111,6 +116,20 @@ def test_the_function_writes_takes_down_and_always_answers(
     assert {one["PhysicalResourceId"] for one in told} == {"key-set-of-keys"}
     assert told[1]["Reason"].endswith("see log stream stream")
     assert s3.list_objects_v2(Bucket="keys")["KeyCount"] == 0
+
+
+def test_the_answer_waits_for_cloudformation_ten_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The URL is signed for a PUT without a content type, and the function's own time is not spent on waiting."""
+    sent: list[tuple[Any, float]] = []
+
+    def take(request: Any, timeout: float) -> Any:
+        sent.append((request, timeout))
+        return nullcontext()
+
+    monkeypatch.setattr(handler, "urlopen", take)
+    handler._answer(_event("Create", "https://cloudformation.example.com/"), "SUCCESS", "")
+    ((request, timeout),) = sent
+    assert (request.method, request.headers, timeout) == ("PUT", {"Content-type": ""}, 10)
 
 
 def test_the_bundle_is_what_the_handler_imports(tmp_path: Path) -> None:
