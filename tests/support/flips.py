@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+from tests.support.mentions import bound
+
 # A boundary and a reversal for each: the first is what a careless edit makes of it, the second what a wrong one does.
 _COMPARED: dict[type[ast.cmpop], tuple[str, ...]] = {
     ast.Lt: ("<", "<=", ">="),
@@ -52,6 +54,7 @@ class Flip(NamedTuple):
         old: The replaced text, on one line.
         new: What takes its place.
         names: What the statement binds where it runs at import; empty in a function's body.
+        function: The name of the function around it, or of the class whose `__init__` or the like it is.
     """
 
     line: int
@@ -62,6 +65,7 @@ class Flip(NamedTuple):
     old: str
     new: str
     names: frozenset[str]
+    function: str
 
     def apply(self, source: bytes) -> bytes:
         """Return the source with the fault in it."""
@@ -90,6 +94,7 @@ class _Finder:
             self._starts.append(self._starts[-1] + len(line))
         self._names: frozenset[str] = frozenset()
         self._in_function = False
+        self._function = ""
         self._lines = (1, 1)
 
     def all(self) -> Iterator[Flip]:
@@ -99,9 +104,11 @@ class _Finder:
     def _visit(self, node: ast.AST, *, worded: bool) -> Iterator[Flip]:
         if _is_skipped(node):
             return
-        before = self._names, self._in_function, self._lines
+        before = self._names, self._in_function, self._lines, self._function
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("__"):
+            self._function = node.name
         self._lines = _lines(node) or self._lines
-        self._names = frozenset() if self._in_function else self._names | _bound(node)
+        self._names = frozenset() if self._in_function else self._names | bound(node)
         worded = worded or _is_read_by_people(node)
         if not (isinstance(node, ast.Constant | ast.JoinedStr) and (worded or _is_wording(node))):
             yield from self._of(node, worded=worded)
@@ -110,7 +117,7 @@ class _Finder:
             kept, self._in_function = self._in_function, self._in_function or in_body
             yield from self._visit(child, worded=worded)
             self._in_function = kept
-        self._names, self._in_function, self._lines = before
+        self._names, self._in_function, self._lines, self._function = before
 
     def _of(self, node: ast.AST, *, worded: bool) -> Iterator[Flip]:
         match node:
@@ -166,7 +173,7 @@ class _Finder:
     def _flip(self, node: ast.AST, start: int, end: int, new: str, old: str) -> Flip:
         line = next(number for number, first in enumerate(self._starts) if first > start)
         line = max(line, getattr(node, "lineno", line)) if not new else line
-        return Flip(line, *self._lines, start, end, " ".join(old.split()), new, self._names)
+        return Flip(line, *self._lines, start, end, " ".join(old.split()), new, self._names, self._function)
 
     def _start(self, node: Any) -> int:
         return int(self._starts[node.lineno - 1] + node.col_offset)
@@ -223,18 +230,6 @@ def _is_skipped(node: ast.AST) -> bool:
         case ast.Constant(value=str(text)):
             return text.startswith("_session_scoping_")  # an attribute that one module alone reads
     return False
-
-
-def _bound(node: ast.AST) -> set[str]:
-    """Return the names that hold what a statement makes."""
-    match node:
-        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
-            return {node.name}
-        case ast.Assign(targets=targets):
-            return {name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)}
-        case ast.AnnAssign(target=ast.Name(id=name)):
-            return {name}
-    return set()
 
 
 def _is_read_by_people(node: ast.AST) -> bool:
