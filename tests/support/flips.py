@@ -33,6 +33,8 @@ _COMBINED: dict[type[ast.operator], tuple[str, str]] = {
 }
 # Arguments that are read by people: their wording is not flipped.
 _WORDED = {"fault", "got", "expected", "why", "fix", "what", "description", "help", "reason", "epilog", "metavar"}
+# zip's own check of lengths, what is tested for all dataclasses at once, and how much a cache remembers.
+_LEFT = {"strict", "frozen", "maxsize"}
 _TYPES = {"str", "int", "float", "bytes", "list", "dict", "tuple", "set", "frozenset", "type"}
 # Two words are wording; a name, a path, an action or an operator of IAM holds no space.
 _WORDS = re.compile(r"[\w`'\"),.:;}] [\w`'\"({]|…")
@@ -144,7 +146,7 @@ class _Finder:
                 yield self._whole(node, "continue" if isinstance(node, ast.Break) else "break")
             case ast.Call() if not worded:
                 parts = [*node.args, *node.keywords]
-                named = [part for part in node.keywords if part.arg and part.arg not in {*_WORDED, "strict", "frozen"}]
+                named = [part for part in node.keywords if part.arg and part.arg not in {*_WORDED, *_LEFT}]
                 yield from (self._without(parts, part) for part in named)
             case ast.List(elts=[_, _, *_] as parts) | ast.Set(elts=[_, _, *_] as parts):
                 yield from (self._without(parts, part) for part in parts)
@@ -225,8 +227,8 @@ def _is_skipped(node: ast.AST) -> bool:
             return name[:1].isupper() or name in _TYPES
         case ast.Call(func=ast.Name(id=name)):
             return name in {"cast", "TypeVar", "NewType", "ParamSpec"}
-        case ast.keyword(arg="strict" | "frozen"):
-            return True  # zip's own check of lengths; that dataclasses are frozen is tested for all of them at once
+        case ast.keyword(arg=name):
+            return name in _LEFT
         case ast.Constant(value=str(text)):
             return text.startswith("_session_scoping_")  # an attribute that one module alone reads
     return False

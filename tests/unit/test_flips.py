@@ -55,6 +55,7 @@ LEFT_ALONE = {
     "an argument for readers": "f(fix='retry')",
     "the text of Python's own error": "raise ValueError('empty')",
     "text put together": "a = f'{b}' + c",
+    "the size of a cache": "@lru_cache(maxsize=64)\ndef f(): pass",
     "a union of types": "a = isinstance(b, Role | Policy)",
 }
 
