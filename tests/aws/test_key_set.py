@@ -18,7 +18,7 @@ from moto import mock_aws
 
 from session_scoping.lambdas.bundle import KEY_SET
 from session_scoping.lambdas.key_set import handler
-from session_scoping.lambdas.key_set.jwk import jwk_of
+from session_scoping.lambdas.key_set.jwk import _read, jwk_of
 from tests.support.loopback import Handler, serving
 
 
@@ -53,6 +53,19 @@ def test_what_is_no_rsa_key_is_refused() -> None:
     for wrong in (other, der[:-1], der + b"\x00", b"", b"\x30\x80", der[:30], b"\x30\x89" + b"\xff" * 9):
         with pytest.raises(ValueError, match=r"\w"):
             jwk_of(wrong, key_id="k")
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_a_length_may_take_one_to_four_bytes(count: int) -> None:
+    """DER writes a length of 128 and more behind the number of its bytes; none and five are refused."""
+    content = bytes(200)
+    for bytes_of_length, readable in ((count, True), (0, False), (5, False)):
+        head = bytes([0x30, 0x80 | bytes_of_length]) + len(content).to_bytes(max(bytes_of_length, 1), "big")
+        if readable:
+            assert _read(head + content + b"rest", 0x30) == (content, b"rest")
+        else:
+            with pytest.raises(ValueError, match="a length that cannot be read"):
+                _read(head + content, 0x30)
 
 
 @pytest.fixture

@@ -51,7 +51,7 @@ class Part(NamedTuple):
 HALVES = tuple(f"{PACKAGE}/{name}" for name in ("agent", "constructs", "verify"))
 BUILT = "tests/unit/test_package.py"  # a wheel, which no fault can be put into
 # They read the source itself, so that no line of it runs while they do.
-READERS = ("tests/agent/test_failures.py", "tests/unit/test_named_actions.py")
+READERS = tuple(f"tests/{name}.py" for name in ("agent/test_failures", "unit/test_contract", "unit/test_named_actions"))
 # What calls the commands, the lists of actions, the bundles and the classes of botocore's errors from another room.
 OF_REST = (
     *(f"tests/synth/test_{name}.py" for name in ("token_minting", "token_vault")),

@@ -139,7 +139,7 @@ def test_what_runs_with_which_role_is_read() -> None:
     compute, session = (show(estate.roles[f"Template.{one}"].arn) for one in ("Compute", "Session"))
     assert roles_of(estate) == {
         "Template.F": {compute}, "Template.Pods": {compute, session}, "Template.Nightly": {compute},
-        "Template.Host": {"{Template.Compute}"},        "Template.Chosen": {compute, session}, "Template.Rule": {compute},
+        "Template.Host": {"{Template.Compute}"}, "Template.Chosen": {compute, session}, "Template.Rule": {compute},
     }  # fmt: skip
     (function,) = [one for one in estate.workloads if one.id == "Template.F"]
     assert (function.service, [show(text) for text in function.environment]) == ("lambda", ["{S.Table}"])

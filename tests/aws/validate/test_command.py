@@ -288,6 +288,8 @@ def test_a_deployed_stack_is_asked_by_its_physical_names(
     binding = deployed(account, template)
     cases = matrix(template, binding)
     assert all("physical-" in case.resource for case in cases)
+    accounts = [case.context["aws:ResourceAccount"] for case in cases if "aws:ResourceAccount" in case.context]
+    assert accounts == [ACCOUNT] * 4
     account.simulates(cases, "simulate_principal_policy", as_expected)
     assert main(["validate", path, "--stack", "deployed", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)["results"]
