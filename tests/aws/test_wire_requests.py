@@ -34,7 +34,7 @@ def asked(
     found: list[IamCall] = []
 
     def keep(request: Any, event_name: str, **_: object) -> None:
-        _, name, called = event_name.split(".", 2)
+        name, called = event_name.split(".", 2)[1:]
         wire = Wire(lambda table: "task_id" if table == "Tasks" else None, "111122223333", "localhost")
         found.extend(iam_calls(name, called, request, wire))
         raise _Kept
