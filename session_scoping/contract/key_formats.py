@@ -167,14 +167,15 @@ def distinguishing_tags(rows: Sequence[frozenset[str]], objects: Sequence[frozen
         objects: The tags of each object key.
     """
     if rows:
-        return Counter(sorted(rows, key=sorted)).most_common(1)[0][0]
+        alike = Counter(sorted(rows, key=sorted))
+        return max(alike, key=alike.__getitem__)
     if not objects:
         return frozenset()
     common = frozenset.intersection(*objects)
     if common:
         return common
     count = Counter(tag for tags in objects for tag in sorted(tags))
-    return frozenset([count.most_common(1)[0][0]])
+    return frozenset([max(count, key=count.__getitem__)])
 
 
 def names_tags(attribute: str | None, tags: Collection[str]) -> bool:

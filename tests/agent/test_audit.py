@@ -225,6 +225,14 @@ def test_an_alias_from_another_module_is_found(use: str, tmp_path: Path) -> None
     assert [found.path.name for found in audit(tmp_path).problems] == ["two.py"]
 
 
+@pytest.mark.parametrize("maker", ["boto3.Session", "botocore.session.get_session"])
+def test_a_maker_that_another_module_names_makes_ambient_sessions(maker: str, tmp_path: Path) -> None:
+    """What it makes signs with the process's own credentials for certain."""
+    (tmp_path / "one.py").write_text(f"import boto3\nimport botocore.session\nmake = {maker}\n")
+    (tmp_path / "two.py").write_text('from one import make\nmake().create_client("s3")')
+    assert [found.credentials for found in audit(tmp_path).problems] == ["ambient"]
+
+
 def test_an_import_in_one_module_says_nothing_of_names_in_another(tmp_path: Path) -> None:
     """Only what a module makes goes by the same name elsewhere: another library's `client` is not boto3's."""
     (tmp_path / "one.py").write_text("from boto3 import client\n")
@@ -241,6 +249,12 @@ def test_a_factory_on_an_object_is_a_problem(tmp_path: Path) -> None:
 def test_a_broken_file_is_a_problem(tmp_path: Path) -> None:
     """What cannot be parsed was not audited, and says so."""
     assert of(tmp_path, "def (", head="").problems
+
+
+def test_a_broken_file_is_reported_where_it_is_broken(tmp_path: Path) -> None:
+    """The line is the one Python stops at, and the first one where it names none."""
+    assert [found.line for found in of(tmp_path, "a = 1\nb = 2\ndef (", head="").problems] == [3]
+    assert [found.line for found in of(tmp_path, "a = '\0'", head="").problems] == [1]
 
 
 def test_nothing_to_audit_is_an_error(tmp_path: Path) -> None:

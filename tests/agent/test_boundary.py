@@ -8,6 +8,8 @@ import sys
 from importlib import import_module
 from types import ModuleType
 
+import pytest
+
 import session_scoping
 import session_scoping.agent.audit as audit_package
 from session_scoping import agent
@@ -91,10 +93,15 @@ def test_the_audit_s_door_has_no_parts_of_the_command() -> None:
     assert not {"configure", "run"} & set(audit_package.__all__)
 
 
-def test_missing_boto3_names_the_extra() -> None:
-    """Without boto3 the error says which extra to install."""
+@pytest.mark.parametrize("missing", ["boto3", "botocore"])
+def test_missing_boto3_names_the_extra(missing: str) -> None:
+    """Without boto3, or the botocore that it stands on, the error says which extra to install."""
     code = (
-        "import sys; sys.modules['boto3'] = None\n"
+        "import sys\n"
+        "class Without:\n"
+        "    def find_spec(self, name, *_):\n"
+        f"        if name == '{missing}':\n            raise ModuleNotFoundError(name=name)\n"
+        "sys.meta_path.insert(0, Without())\n"
         "from session_scoping import MissingExtraError\n"
         "try:\n    from session_scoping.agent import TaskSession\n"
         "except MissingExtraError as error:\n    assert 'session-scoping[agent]' in str(error)\n"

@@ -160,6 +160,7 @@ INVOKE_HINTS = {
         "Throttling",
     ],
     "AGENT_CREDENTIAL_BROKER": ["ResourceNotFoundException"],
+    "enable Lambda for this Region": ["RegionDisabledException"],
 }
 
 

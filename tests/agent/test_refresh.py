@@ -144,10 +144,17 @@ def test_a_slow_sts_is_a_timeout(session: TaskSession, sts: StandInSts, monkeypa
     """An answer that does not come in time is a failure; the request is not sent again."""
     short = assume_role.STS_CONFIG.merge(Config(read_timeout=0.2))
     monkeypatch.setattr(assume_role, "STS_CONFIG", short)
-    sts.behave = lambda _: Reply(GOOD, delay=LONG)
+    asked = threading.Event()
+
+    def behave(_: Request) -> Reply:
+        asked.set()
+        return Reply(GOOD, delay=LONG)
+
+    sts.behave = behave
     with pytest.raises(TaskCredentialsError) as caught:
         key_of(session)
     assert caught.value.reason == "Timeout"
+    assert asked.wait(LONG)  # a busy machine's STS may read the request after the agent has given it up
     assert sts.count() == 1
 
 
@@ -564,6 +571,24 @@ def test_a_set_that_ends_sooner_does_not_replace_the_present_one(
     clock.move(minutes=1)
     sts.behave = lambda request: sts.assumed(request, lasts=13 * 60)
     assert key_of(session) == "ASIATASKKEY000000003"
+
+
+def test_the_time_an_answer_takes_is_part_of_its_lifetime(make_session: Make, clock: MovableClock) -> None:
+    """A set that took ten minutes to come and ends before the present one does not replace it."""
+    first_ends = clock() + timedelta(minutes=60)
+
+    def provider() -> CredentialSet:
+        if clock() < first_ends - timedelta(minutes=30):
+            return CredentialSet("FIRST", "secret", "token", first_ends)
+        clock.move(minutes=10)
+        return CredentialSet("SECOND", "secret", "token", first_ends - timedelta(seconds=10))
+
+    session = make_session(credentials=provider)
+    assert key_of(session) == "FIRST"
+    clock.move(minutes=46)
+    assert key_of(session) == "FIRST"
+    assert clock() == first_ends - timedelta(minutes=4)
+    assert key_of(session) == "FIRST"
 
 
 def test_an_answer_with_the_compute_role_s_own_key_is_refused(session: TaskSession, sts: StandInSts) -> None:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from base64 import urlsafe_b64decode
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +18,7 @@ from moto import mock_aws
 
 from session_scoping.lambdas.bundle import KEY_SET
 from session_scoping.lambdas.key_set import handler
-from session_scoping.lambdas.key_set.jwk import jwk_of
+from session_scoping.lambdas.key_set.jwk import _read, jwk_of
 from tests.support.loopback import Handler, serving
 
 
@@ -52,6 +53,19 @@ def test_what_is_no_rsa_key_is_refused() -> None:
     for wrong in (other, der[:-1], der + b"\x00", b"", b"\x30\x80", der[:30], b"\x30\x89" + b"\xff" * 9):
         with pytest.raises(ValueError, match=r"\w"):
             jwk_of(wrong, key_id="k")
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_a_length_may_take_one_to_four_bytes(count: int) -> None:
+    """DER writes a length of 128 and more behind the number of its bytes; none and five are refused."""
+    content = bytes(200)
+    for bytes_of_length, readable in ((count, True), (0, False), (5, False)):
+        head = bytes([0x30, 0x80 | bytes_of_length]) + len(content).to_bytes(max(bytes_of_length, 1), "big")
+        if readable:
+            assert _read(head + content + b"rest", 0x30) == (content, b"rest")
+        else:
+            with pytest.raises(ValueError, match="a length that cannot be read"):
+                _read(head + content, 0x30)
 
 
 @pytest.fixture
@@ -100,6 +114,10 @@ def test_the_function_writes_takes_down_and_always_answers(
     handler.handler(_event("Create", url, key), CONTEXT)
     found = {name: json.loads(s3.get_object(Bucket="keys", Key=name)["Body"].read())
              for name in (handler.DISCOVERY, handler.KEY_SET)}  # fmt: skip
+    for name in found:
+        head = s3.head_object(Bucket="keys", Key=name)
+        # STS must see a rotated key within minutes.
+        assert (head["ContentType"], head["CacheControl"]) == ("application/json", "max-age=300")
     assert found[handler.DISCOVERY]["issuer"] == "https://tokens.example.com"
     assert found[handler.DISCOVERY]["jwks_uri"] == f"https://tokens.example.com/{handler.KEY_SET}"
     (jwk,) = found[handler.KEY_SET]["keys"]
@@ -111,6 +129,20 @@ def test_the_function_writes_takes_down_and_always_answers(
     assert {one["PhysicalResourceId"] for one in told} == {"key-set-of-keys"}
     assert told[1]["Reason"].endswith("see log stream stream")
     assert s3.list_objects_v2(Bucket="keys")["KeyCount"] == 0
+
+
+def test_the_answer_waits_for_cloudformation_ten_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The URL is signed for a PUT without a content type, and the function's own time is not spent on waiting."""
+    sent: list[tuple[Any, float]] = []
+
+    def take(request: Any, timeout: float) -> Any:
+        sent.append((request, timeout))
+        return nullcontext()
+
+    monkeypatch.setattr(handler, "urlopen", take)
+    handler._answer(_event("Create", "https://cloudformation.example.com/"), "SUCCESS", "")
+    ((request, timeout),) = sent
+    assert (request.method, request.headers, timeout) == ("PUT", {"Content-type": ""}, 10)
 
 
 def test_the_bundle_is_what_the_handler_imports(tmp_path: Path) -> None:

@@ -124,11 +124,13 @@ class Covering:
     Attributes:
         seconds: How long each test takes; those that fail or are skipped without a fault are left out.
         failing: Those.
+        imported: The lines of each file that run while a module is imported.
     """
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
         self.failing: list[str] = []
+        self.imported: dict[str, set[int]] = defaultdict(set)
         self._lines: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
 
     def read(self, folder: Path, root: Path) -> None:
@@ -146,8 +148,10 @@ class Covering:
             data.read()
             # What a test copies elsewhere and runs there is no line of the tree.
             for file in filter(lambda name: Path(name).is_relative_to(root), data.measured_files()):
-                at = self._lines[Path(file).relative_to(root).as_posix()]
+                name = Path(file).relative_to(root).as_posix()
+                at = self._lines[name]
                 for number, contexts in data.contexts_by_lineno(file).items():
+                    self.imported[name].update([number] if "" in contexts else [])
                     at[number].update(test for context in contexts for test in users[context])
 
     def tests(self, places: Iterable[tuple[str, int]], file: str) -> list[str]:
@@ -170,13 +174,16 @@ class Covering:
             file: {line: sorted(numbers[test] for test in tests) for line, tests in at.items()}
             for file, at in self._lines.items()
         }
-        return {"seconds": self.seconds, "failing": self.failing, "lines": lines}
+        imported = {file: sorted(at) for file, at in self.imported.items()}
+        return {"seconds": self.seconds, "failing": self.failing, "imported": imported, "lines": lines}
 
     def add_json(self, kept: dict[str, Any], keep: Callable[[str], bool]) -> None:
         """Take in what `to_json` returned, of the tests that are to be kept."""
         tests = list(kept["seconds"])
         self.seconds |= {test: kept["seconds"][test] for test in filter(keep, tests)}
         self.failing += filter(keep, kept["failing"])
-        for file, at in kept["lines"].items():
-            for line, numbers in at.items():
+        for file, at in kept["imported"].items():
+            self.imported[file].update(at)
+        for file, lines in kept["lines"].items():
+            for line, numbers in lines.items():
                 self._lines[file][int(line)].update(filter(keep, (tests[number] for number in numbers)))

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+from tests.support.mentions import bound
+
 # A boundary and a reversal for each: the first is what a careless edit makes of it, the second what a wrong one does.
 _COMPARED: dict[type[ast.cmpop], tuple[str, ...]] = {
     ast.Lt: ("<", "<=", ">="),
@@ -31,6 +33,8 @@ _COMBINED: dict[type[ast.operator], tuple[str, str]] = {
 }
 # Arguments that are read by people: their wording is not flipped.
 _WORDED = {"fault", "got", "expected", "why", "fix", "what", "description", "help", "reason", "epilog", "metavar"}
+# zip's own check of lengths, what is tested for all dataclasses at once, and how much a cache remembers.
+_LEFT = {"strict", "frozen", "maxsize"}
 _TYPES = {"str", "int", "float", "bytes", "list", "dict", "tuple", "set", "frozenset", "type"}
 # Two words are wording; a name, a path, an action or an operator of IAM holds no space.
 _WORDS = re.compile(r"[\w`'\"),.:;}] [\w`'\"({]|…")
@@ -52,6 +56,7 @@ class Flip(NamedTuple):
         old: The replaced text, on one line.
         new: What takes its place.
         names: What the statement binds where it runs at import; empty in a function's body.
+        function: The name of the function around it, or of the class whose `__init__` or the like it is.
     """
 
     line: int
@@ -62,6 +67,7 @@ class Flip(NamedTuple):
     old: str
     new: str
     names: frozenset[str]
+    function: str
 
     def apply(self, source: bytes) -> bytes:
         """Return the source with the fault in it."""
@@ -90,6 +96,7 @@ class _Finder:
             self._starts.append(self._starts[-1] + len(line))
         self._names: frozenset[str] = frozenset()
         self._in_function = False
+        self._function = ""
         self._lines = (1, 1)
 
     def all(self) -> Iterator[Flip]:
@@ -99,9 +106,11 @@ class _Finder:
     def _visit(self, node: ast.AST, *, worded: bool) -> Iterator[Flip]:
         if _is_skipped(node):
             return
-        before = self._names, self._in_function, self._lines
+        before = self._names, self._in_function, self._lines, self._function
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("__"):
+            self._function = node.name
         self._lines = _lines(node) or self._lines
-        self._names = frozenset() if self._in_function else self._names | _bound(node)
+        self._names = frozenset() if self._in_function else self._names | bound(node)
         worded = worded or _is_read_by_people(node)
         if not (isinstance(node, ast.Constant | ast.JoinedStr) and (worded or _is_wording(node))):
             yield from self._of(node, worded=worded)
@@ -110,7 +119,7 @@ class _Finder:
             kept, self._in_function = self._in_function, self._in_function or in_body
             yield from self._visit(child, worded=worded)
             self._in_function = kept
-        self._names, self._in_function, self._lines = before
+        self._names, self._in_function, self._lines, self._function = before
 
     def _of(self, node: ast.AST, *, worded: bool) -> Iterator[Flip]:
         match node:
@@ -137,7 +146,7 @@ class _Finder:
                 yield self._whole(node, "continue" if isinstance(node, ast.Break) else "break")
             case ast.Call() if not worded:
                 parts = [*node.args, *node.keywords]
-                named = [part for part in node.keywords if part.arg and part.arg not in {*_WORDED, "strict", "frozen"}]
+                named = [part for part in node.keywords if part.arg and part.arg not in {*_WORDED, *_LEFT}]
                 yield from (self._without(parts, part) for part in named)
             case ast.List(elts=[_, _, *_] as parts) | ast.Set(elts=[_, _, *_] as parts):
                 yield from (self._without(parts, part) for part in parts)
@@ -166,7 +175,7 @@ class _Finder:
     def _flip(self, node: ast.AST, start: int, end: int, new: str, old: str) -> Flip:
         line = next(number for number, first in enumerate(self._starts) if first > start)
         line = max(line, getattr(node, "lineno", line)) if not new else line
-        return Flip(line, *self._lines, start, end, " ".join(old.split()), new, self._names)
+        return Flip(line, *self._lines, start, end, " ".join(old.split()), new, self._names, self._function)
 
     def _start(self, node: Any) -> int:
         return int(self._starts[node.lineno - 1] + node.col_offset)
@@ -218,23 +227,11 @@ def _is_skipped(node: ast.AST) -> bool:
             return name[:1].isupper() or name in _TYPES
         case ast.Call(func=ast.Name(id=name)):
             return name in {"cast", "TypeVar", "NewType", "ParamSpec"}
-        case ast.keyword(arg="strict" | "frozen"):
-            return True  # zip's own check of lengths; that dataclasses are frozen is tested for all of them at once
+        case ast.keyword(arg=name):
+            return name in _LEFT
         case ast.Constant(value=str(text)):
             return text.startswith("_session_scoping_")  # an attribute that one module alone reads
     return False
-
-
-def _bound(node: ast.AST) -> set[str]:
-    """Return the names that hold what a statement makes."""
-    match node:
-        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
-            return {node.name}
-        case ast.Assign(targets=targets):
-            return {name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)}
-        case ast.AnnAssign(target=ast.Name(id=name)):
-            return {name}
-    return set()
 
 
 def _is_read_by_people(node: ast.AST) -> bool:

@@ -7,7 +7,6 @@ could see are noted in equivalent_flips.toml, with the reason, and are not drawn
 """
 
 import argparse
-import ast
 import difflib
 import hashlib
 import json
@@ -33,10 +32,11 @@ from typing import NamedTuple
 from tests.support import ROOT, covering
 from tests.support.covering import NOTES, ORDER, PACKAGE, Covering
 from tests.support.flips import Flip, flips
+from tests.support.mentions import Mentions
 
 KEPT = ROOT / ".mutate"
 NOTED = ROOT / "tests" / "support" / "equivalent_flips.toml"
-OURS = {f"tests/support/{name}.py" for name in ("mutate", "flips", "covering")}
+OURS = {f"tests/support/{name}.py" for name in ("mutate", "flips", "covering", "mentions")}
 ENOUGH = 0.9
 
 
@@ -50,7 +50,19 @@ class Part(NamedTuple):
 
 HALVES = tuple(f"{PACKAGE}/{name}" for name in ("agent", "constructs", "verify"))
 BUILT = "tests/unit/test_package.py"  # a wheel, which no fault can be put into
-OF_REST = ("tests/verify/test_lost_tags.py", "tests/verify/test_rule_pack.py")
+# They read the source itself, so that no line of it runs while they do.
+READERS = tuple(f"tests/{name}.py" for name in ("agent/test_failures", "unit/test_contract", "unit/test_named_actions"))
+# What calls the commands, the lists of actions, the bundles and the classes of botocore's errors from another room.
+OF_REST = (
+    *(f"tests/synth/test_{name}.py" for name in ("token_minting", "token_vault")),
+    *(
+        f"tests/verify/test_{name}.py"
+        for name in (
+            *("configuration", "explain", "lost_tags", "odd_input", "public_function", "report_layout", "rule_pack"),
+            *("sarif", "templates"),
+        )
+    ),
+)
 PARTS = {
     "agent": Part((HALVES[0],), ("tests/agent", "tests/aws/broker")),
     "constructs": Part((HALVES[1],), ("tests/synth",)),
@@ -174,12 +186,16 @@ class Copy:
 def measured(name: str, copies: list[Copy]) -> Covering:
     """Return which tests of a part execute which line; only files that have changed since the last time are run."""
     part, kept = PARTS[name], KEPT / f"{name}.json"
-    wanted = sorted(files(part.tests, "test_*.py") - files(part.without, "test_*.py"))
+    wanted = sorted(files((*part.tests, *READERS), "test_*.py") - files(part.without, "test_*.py"))
     shared = sorted(files((PACKAGE, "tests"), "*.py") - files(("tests",), "test_*.py") - OURS)
     base = b"".join((ROOT / file).read_bytes() for file in shared)
     states = {file: hashlib.sha256(base + (ROOT / file).read_bytes()).hexdigest() for file in wanted}
     found = Covering()
-    known = json.loads(kept.read_text()) if kept.exists() else {"states": {}, "seconds": {}, "failing": [], "lines": {}}
+    known = (
+        json.loads(kept.read_text())
+        if kept.exists()
+        else {"states": {}, "seconds": {}, "failing": [], "imported": {}, "lines": {}}
+    )
     current = {file for file in wanted if known["states"].get(file) == states[file]}
     found.add_json(known, lambda test: test.partition("::")[0] in current)
     if stale := [file for file in wanted if file not in current]:
@@ -202,22 +218,13 @@ def _measure(found: Covering, copy: Copy, named: list[str]) -> None:
         found.read(Path(folder), copy.root)
 
 
-def mentions() -> dict[str, set[tuple[str, int]]]:
-    """Return the lines of the package and of its tests that name something, by the name."""
-    found: dict[str, set[tuple[str, int]]] = defaultdict(set)
-    for file in files((PACKAGE, "tests"), "*.py"):
-        for node in ast.walk(ast.parse((ROOT / file).read_bytes())):
-            if isinstance(node, ast.Name | ast.Attribute):
-                found[node.id if isinstance(node, ast.Name) else node.attr].add((file, node.lineno))
-    return found
-
-
 class Trial:
     """Tries faults in two copies at a time."""
 
     def __init__(self, name: str, folder: Path) -> None:
         copies = [Copy(folder / "one"), Copy(folder / "two")]
-        self._covering, self._mentions = measured(name, copies), mentions()
+        self._covering = measured(name, copies)
+        self._mentions = Mentions(ROOT, files((PACKAGE, "tests"), "*.py"))
         self._free: SimpleQueue[Copy] = SimpleQueue()
         for copy in copies:
             self._free.put(copy)
@@ -226,9 +233,11 @@ class Trial:
 
     def _places(self, fault: Fault) -> Iterator[tuple[str, int]]:
         """Yield the lines whose tests may notice: the statement's, and where it runs at import those that name it."""
-        yield from ((fault.file, line) for line in range(fault.flip.since, fault.flip.until + 1))
-        for name in fault.flip.names:
-            yield from self._mentions[name]
+        lines = range(fault.flip.since, fault.flip.until + 1)
+        yield from ((fault.file, line) for line in lines)
+        called = self._covering.imported[fault.file].intersection(lines) and not fault.flip.names
+        yield from self._mentions.of([fault.flip.function] if called else fault.flip.names)
+        yield from ((reader, 0) for reader in READERS)
 
     def notices(self, number: int, fault: Fault, seconds: float) -> tuple[bool, str]:
         """Try one fault with the best of its tests, as many as take so many seconds; return what they printed too."""
@@ -240,7 +249,9 @@ class Trial:
             by, printed = copy.notices(fault, tests, number, 60 + 5 * seconds) if tests else ("", "")
         finally:
             self._free.put(copy)
-        said = f"noticed by {by}" if by else f"NOT NOTICED by {len(tests)} tests of {len(known)} that execute it"
+        said = (
+            f"noticed by {by}" if by else f"NOT NOTICED by {len(tests)} tests of {len(known)} that execute or read it"
+        )
         print(f"{number:3} {fault}\n    {said}", flush=True)
         return bool(by), printed
 

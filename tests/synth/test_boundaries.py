@@ -22,6 +22,8 @@ from session_scoping.constructs.cdk.policy_series import PolicySeries, check_att
 from session_scoping.constructs.cdk.policy_sizes import PolicySizer
 from session_scoping.constructs.cdk.stack_context import StackContext
 from session_scoping.constructs.cdk.statements import allow
+from session_scoping.constructs.session.chaining import ChainingGuard
+from session_scoping.constructs.session.guards import chaining_sections
 from tests.support import stacks
 from tests.synth.test_token_minting import AUDIENCE, ISSUER, broker, issuer, provider
 
@@ -168,6 +170,24 @@ def test_two_of_them_are_left_for_the_role_s_owner() -> None:
     series.write([Section.whole(allow("S9", ["s3:GetObject"], ["*"]))], [role])
     with pytest.raises(QuotaExceededError, match="got 9, expected at most 8"):
         check_attachments(role, series.policies)
+
+
+@pytest.mark.parametrize(("size", "errors"), [(6144, 0), (6145, 1)])
+def test_a_policy_of_the_finished_tree_may_have_6144_characters(
+    size: int, errors: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names that others gave later can make a policy longer than it was when it was packed."""
+    stack, sizer = stacks.stack(), PolicySizer("Stack")
+    role = stacks.role(stack)
+    series = PolicySeries(stack, "P", StackContext.of(stack), sizer)
+    series.write(chaining_sections(), [role])
+    chaining = ChainingGuard(stack, series, role, sizer)
+    chaining.let_through("arn:aws:iam::111122223333:role/tool")
+    monkeypatch.setattr(PolicySizer, "document", lambda *_: size)
+    for (check,) in (series.finished(), chaining.finished()):
+        found = list(check.errors(document_of([allow("S", ["s3:GetObject"], ["arn:aws:s3:::bucket/key"])])))
+        assert len(found) == errors
+        assert all("got 6145 characters, expected at most 6144" in error for error in found)
 
 
 # --- what CloudFormation renders --------------------------------------------------------------------------------------

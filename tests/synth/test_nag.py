@@ -32,6 +32,7 @@ from session_scoping import (
     TenantTable,
     TenantTablePolicy,
 )
+from session_scoping.constructs.cdk.policy_series import flatten
 from tests.support import stacks
 
 OTHER_PACKS = (HIPAASecurityChecks, NIST80053R5Checks, PCIDSS321Checks, ServerlessChecks)
@@ -220,6 +221,22 @@ def test_a_renamed_logical_id_is_followed() -> None:
     resource.override_logical_id("RenamedBucket")
     app.synth()
     assert findings(AwsSolutionsChecks, made) == set()
+
+
+FLATTENED: list[tuple[Any, str]] = [
+    ("arn:${AWS::Partition}:s3:::b/*", "arn:<AWS::Partition>:s3:::b/*"),
+    ({"Fn::Join": ["", ["arn:", {"Ref": "AWS::Partition"}, ":s3:::b/*"]]}, "arn:<AWS::Partition>:s3:::b/*"),
+    ({"Fn::Join": ["/", [{"Fn::GetAtt": ["Bucket", "Arn"]}, "*"]]}, "<Bucket.Arn>/*"),
+    ({"Fn::ImportValue": "Data:Bucket"}, "Data:Bucket"),
+    ({"Fn::Sub": "${Bucket.Arn}/*"}, "<Bucket.Arn>/*"),
+    ({"Fn::Select": [0, ["a"]]}, '{"Fn::Select":[0,["a"]]}'),
+]
+
+
+@pytest.mark.parametrize(("value", "written"), FLATTENED)
+def test_a_resource_is_written_as_the_pack_writes_it(value: Any, written: str) -> None:
+    """Each function has the form in which cdk-nag shows it in a finding's id, which an acknowledgement must equal."""
+    assert flatten(value) == written
 
 
 # --- that these tests can fail ------------------------------------------------------------------------------------

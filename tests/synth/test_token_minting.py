@@ -301,6 +301,9 @@ REFUSED: list[tuple[str, Attempt]] = [
     ("a pattern", lambda s: Minting.by_web_identity(provider(s), issuer=ISSUER, audience="*")),
     ("`subject` of web identity", lambda s: Minting.by_web_identity(
         provider(s), issuer=ISSUER, audience="a", subject="task-*")),
+    ("subject of the task token", lambda s: Minting.by_web_identity(
+        provider(s), issuer=ISSUER, audience="a", subject="a b")),
+    ("audience of the task token", lambda s: Minting.by_web_identity(provider(s), issuer=ISSUER, audience="a b")),
     ("another issuer", lambda s: Minting.by_web_identity(
         iam.OpenIdConnectProvider.from_open_id_connect_provider_arn(
             s, "P", "arn:aws:iam::111122223333:oidc-provider/evil.example.com"), issuer=ISSUER, audience="a")),

@@ -14,6 +14,7 @@ from session_scoping import (
     Minting,
     ScopedComputeRole,
     SessionRole,
+    TenantObjects,
     TenantTable,
     ToolScopedRole,
 )
@@ -287,6 +288,18 @@ BAD: dict[str, tuple[Any, str]] = {
     "a number for a tool": (lambda s: with_tool(s, tool=7), "no usable name: got a int"),
     "a name tag nobody carries": (lambda s: with_tool(s, name_tag="team"), "a tag no session carries"),
     "a bare table": (lambda s: with_tool(s, tables=[stacks.table(s, "Bare")]), "`tables` is not what"),
+    "objects that meet the session's": (
+        lambda s: ToolScopedRole(
+            s,
+            "T",
+            session_role=stacks.session_role(
+                s, transitive_tag_keys=TAGS, objects=[TenantObjects(stacks.bucket(s), ["traces/{task_id}/"], "get")]
+            ),
+            tool="search",
+            objects=[TenantObjects(s.node.find_child("Objects"), ["{user_id}/{task_id}/"], "get")],
+        ),
+        "can name the same key",
+    ),
     "another stack without a name": (
         lambda s: ToolScopedRole(
             cdk.Stack(s.node.root, "Later"),

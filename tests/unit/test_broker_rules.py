@@ -16,6 +16,7 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 
 from session_scoping import SessionTags, orchestrator
+from session_scoping.contract import environment
 from session_scoping.contract.jws import UnverifiedToken
 from session_scoping.contract.names import RoleArn
 from session_scoping.contract.task_token import TaskToken
@@ -92,6 +93,27 @@ def test_the_later_of_both_beginnings_counts(name: str) -> None:
 def test_a_token_for_another_broker_is_refused_by_name(check: str, change: dict[str, Any]) -> None:
     """The log line says which check failed."""
     assert refused(TOKEN, NOW, replace(SETTINGS, **change)) == ("TokenRefused", check)
+
+
+@pytest.mark.parametrize(
+    ("change", "cause"), [({environment.BROKER_AUDIENCE: ""}, "InvalidInputError"), ({"left": "out"}, "KeyError")]
+)
+def test_a_broker_without_its_settings_says_that_its_environment_is_wrong(change: dict[str, str], cause: str) -> None:
+    """The log line names the environment, and the kind of the error in place of its text."""
+    whole = {
+        environment.BROKER_SIGNING_KEY_ARN: f"arn:aws:kms:eu-west-1:111122223333:key/mrk-{'a' * 32}",
+        environment.BROKER_TAG_KEYS: "task_id",
+        environment.BROKER_REVOCATION_TABLE: "table",
+        environment.BROKER_ISSUER: SETTINGS.issuer,
+        environment.BROKER_AUDIENCE: SETTINGS.audience,
+        environment.BROKER_SUBJECT: SETTINGS.subject,
+        environment.BROKER_SESSION_ROLE_ARN: SETTINGS.role.text,
+    }
+    assert Settings.read(whole).table == "table"
+    wrong = {**whole, **change} if "left" not in change else {}
+    with pytest.raises(RefusedError) as caught:
+        Settings.read(wrong)
+    assert (caught.value.code, caught.value.check, caught.value.cause) == ("Misconfigured", "environment", cause)
 
 
 class Context:

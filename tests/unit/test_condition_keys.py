@@ -68,6 +68,9 @@ def test_a_request_carries(action: str, key: str, presence: Presence) -> None:
         ("s3:ListBucket", "s3:max-keys", False, "Numeric"),
         ("s3:GetObject", "aws:SourceIp", False, "IPAddress"),
         ("s3:GetObject", "aws:PrincipalOrgPaths", True, "String"),
+        # Nobody says what these are.
+        ("sts:GetScopedCredentials", "sts:Anything", True, "String"),
+        ("s3:GetObject", "zz:anything", True, "String"),
     ],
 )
 def test_a_key_has_one_value_or_a_set(action: str, key: str, many: bool, kind: str) -> None:

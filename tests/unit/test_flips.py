@@ -7,6 +7,7 @@ import pytest
 
 from tests.support import ROOT
 from tests.support.flips import flips
+from tests.support.mentions import Mentions
 from tests.support.mutate import NOTED, PARTS, files
 
 
@@ -54,6 +55,7 @@ LEFT_ALONE = {
     "an argument for readers": "f(fix='retry')",
     "the text of Python's own error": "raise ValueError('empty')",
     "text put together": "a = f'{b}' + c",
+    "the size of a cache": "@lru_cache(maxsize=64)\ndef f(): pass",
     "a union of types": "a = isinstance(b, Role | Policy)",
 }
 
@@ -99,3 +101,10 @@ def test_a_statement_s_lines_are_known() -> None:
     )
     assert (number.line, number.since, number.until, number.names) == (2, 1, 3, frozenset({"A"}))
     assert (inner.line, inner.since, inner.until, inner.names) == (6, 5, 6, frozenset())
+    assert (number.function, inner.function) == ("", "f")
+
+
+def test_what_a_module_makes_of_a_function_leads_to_its_tests() -> None:
+    """A value that support makes at import is what the tests name, not the function that made it."""
+    found = Mentions(ROOT, files(("tests",), "*.py")).of(["session_tag"])
+    assert {file for file, _ in found} >= {"tests/support/vault_stack.py", "tests/synth/test_token_vault.py"}

@@ -2,7 +2,9 @@
 
 import base64
 import json
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -126,6 +128,37 @@ def test_a_claim_that_breaks_a_rule_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(InvalidInputError) as caught:
         token(**changes)
     assert "planted" not in str(caught.value)
+
+
+NAMED: list[tuple[str, dict[str, Any]]] = [
+    ("tags", {"tags": {"task_id": "T1"}}),
+    ("transitive_tag_keys", {"transitive_tag_keys": ("team",)}),
+    ("issuer", {"issuer": "http://t.example"}),
+    ("audience", {"audience": ""}),
+    ("subject", {"subject": ""}),
+    ("token_id", {"token_id": "short"}),
+    ("issued_at", {"issued_at": -1}),
+    ("not_before", {"not_before": -1}),
+    ("expires_at", {"expires_at": 1.5}),
+    ("expires_at", {"expires_at": 1_000_000}),
+]
+
+
+@pytest.mark.parametrize(("name", "change"), NAMED)
+def test_an_error_names_the_claim_that_is_wrong(name: str, change: dict[str, Any]) -> None:
+    """Whoever issues tokens need not guess which argument it was."""
+    with pytest.raises(InvalidInputError, match=f"^{name} of the task token is not acceptable"):
+        replace(token(), **change)
+
+
+def test_a_missing_claim_and_an_unknown_one_of_aws_are_named() -> None:
+    """A reader says which claim is missing, and that one under AWS's namespace is too many."""
+    claims = token().claims()
+    for name in claims:
+        with pytest.raises(InvalidInputError, match=f"^{re.escape(name)} of the task token is not acceptable"):
+            TaskToken.from_claims({other: value for other, value in claims.items() if other != name})
+    with pytest.raises(InvalidInputError, match=r"^claims of the task token is not acceptable"):
+        TaskToken.from_claims({**claims, "https://aws.amazon.com/more": "x"})
 
 
 def test_the_longest_lifetime_is_allowed() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from session_scoping.commands.explain import Reach, RoleStory
+from session_scoping.commands.explain import Fact, Maker, Reach, RoleStory, _print
 from session_scoping.commands.main import main
 from session_scoping.verify.picture import as_svg
 from session_scoping.verify.story import tell
@@ -147,6 +147,64 @@ def test_a_role_that_is_no_session_role_is_shown_with_what_it_reaches(
         (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("other")]
         assert "Reader" in line
         assert "Reading[0]" in line
+
+
+LAYOUT = """\
+Session
+  made by   Compute, Other
+  minting   open
+  tags      task_id, repo
+  identity  agent=acme=?*
+  revoked   FORTY-EIGHT
+            x
+  verdict   PROVED
+ may                              only where
+ dynamodb:GetItem,                Tasks
+ dynamodb:PutItem                   partition = {task_id}
+                                    more
+ s3:GetObjectVersionTagging,a, b  B
+                                    every object
+Session
+  made by   nobody
+  minting
+  tags      none
+  verdict   tenant-isolation VIOLATED
+ may                              only where
+No role here is assumed with session tags.
+"""
+
+
+def test_a_story_is_laid_out_in_two_columns(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Text is folded where the terminal ends, and what a session may do stands beside where."""
+    monkeypatch.setenv("COLUMNS", "60")
+    rows, full = ("dynamodb:GetItem", "dynamodb:PutItem"), "w" * 48
+    reaches = (
+        Reach(rows, "Tasks", "partition = `{task_id}`"),
+        Reach(rows, "Tasks", "more"),
+        Reach(("s3:GetObjectVersionTagging,a", "b"), "B", "every object"),
+    )
+    facts = (Fact("identity", "agent=acme=?*"), Fact("revoked", f"{full} x"))
+    makers = (Maker("Compute", "may choose any tags", is_open=True), Maker("Other", "a token"))
+    whole = RoleStory("Session", makers, "open", ("task_id", "repo"), reaches, facts, "PROVED")
+    _print([whole, RoleStory("Session", (), "", (), (), (), "tenant-isolation VIOLATED")])
+    _print([])
+    printed = "".join(f"{line.rstrip()}\n" for line in capsys.readouterr().out.splitlines())
+    assert printed == LAYOUT.replace("FORTY-EIGHT", full)
+
+
+def test_steps_are_shown_on_a_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing seems to hang; a pipe that reads JSON gets nothing else."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    file = tmp_path / "small.template.json"
+    file.write_text(json.dumps(example("small").template))
+    assert main(["explain", str(file)]) == 0
+    assert ": " in capsys.readouterr().err
+    main(["verify", str(file), "--json"])
+    assert capsys.readouterr().err == ""
 
 
 def test_progress_is_told(tmp_path: Path) -> None:

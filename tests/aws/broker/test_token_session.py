@@ -67,6 +67,13 @@ def answer_with(aws: StandInAws, old: str, new: str) -> None:
     aws.function = lambda event, context: json.loads(json.dumps(real(event, context)).replace(old, new))
 
 
+def test_a_web_identity_asks_once_for_each_attempt(federated: Make, sts: StandInSts) -> None:
+    """The refresh spaces attempts: botocore sends none again, however STS fails."""
+    sts.behave = lambda _: error("InternalFailure", 500)
+    assert fails(federated()).reason == "InternalFailure"
+    assert [request.action for request in sts.requests] == ["AssumeRoleWithWebIdentity"]
+
+
 # --- the broker -------------------------------------------------------------------------------------------------------
 
 

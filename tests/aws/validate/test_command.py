@@ -1,15 +1,18 @@
 """`session-scoping validate` asks AWS the template's own requests and reports every answer that is not expected."""
 
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.stub import ANY
+from rich.console import Console
 
 from session_scoping import Revocation
 from session_scoping.commands.main import main
 from session_scoping.commands.validate.matrix import FOREIGN, OWN, Case, boundary_of, cases_of, documents_of
+from session_scoping.commands.validate.render import LIMITS, print_table
 from session_scoping.commands.validate.simulation import Answer, PolicySimulator, context_entries
 from session_scoping.verify.binding import Binding
 from tests.support import simulator, stacks
@@ -260,6 +263,21 @@ def test_a_boundary_is_sent_with_the_policies() -> None:
     }
 
 
+def test_colours_say_what_agrees_and_what_does_not(template: Template) -> None:
+    """A reader sees what is wrong before reading; the words say it as well."""
+    case = matrix(template)[0]
+    printed = io.StringIO()
+    console = Console(file=printed, force_terminal=True, color_system="standard", width=200, no_color=False)
+    answers = [Answer(case, case.expected), Answer(case, not case.expected), Answer(case, None)]
+    print_table(answers, "AWS", everything=True, console=console)
+    print_table(answers[:1], "AWS", everything=False, console=console)
+    green, red = "\x1b[32m", "\x1b[1;31m"
+    text = printed.getvalue()
+    assert [text.count(f"{green}same"), text.count(f"{red}DIFFERENT")] == [1, 2]
+    assert [text.count(f"{red}NOT THE SAME"), text.count(f"{green}SAME")] == [1, 1]
+    assert text.count("\x1b[2m  - ") == 2 * len(LIMITS)
+
+
 # --- a deployed stack -----------------------------------------------------------------------------------------------
 
 
@@ -270,6 +288,8 @@ def test_a_deployed_stack_is_asked_by_its_physical_names(
     binding = deployed(account, template)
     cases = matrix(template, binding)
     assert all("physical-" in case.resource for case in cases)
+    accounts = [case.context["aws:ResourceAccount"] for case in cases if "aws:ResourceAccount" in case.context]
+    assert accounts == [ACCOUNT] * 4
     account.simulates(cases, "simulate_principal_policy", as_expected)
     assert main(["validate", path, "--stack", "deployed", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)["results"]

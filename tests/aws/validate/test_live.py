@@ -6,6 +6,7 @@ from typing import Any
 
 import boto3
 import pytest
+from aws_cdk import aws_dynamodb as dynamodb
 from botocore.stub import ANY
 
 from session_scoping import Revocation, TenantTable
@@ -160,6 +161,21 @@ def test_a_role_that_may_only_query_is_asked_by_query(account: Account) -> None:
     answers = _found(_probe(account, stacks.template(stack)))
     assert answers[1] == (OWN, "dynamodb:Query", True, True)
     assert answers[2][3]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"), [("STRING", {"S": "session-scoping-probe"}), ("NUMBER", {"N": "0"}), ("BINARY", {"B": b"0"})]
+)
+def test_a_row_with_a_sort_key_is_read_by_both_keys(account: Account, kind: str, value: dict[str, Any]) -> None:
+    """DynamoDB takes no key that lacks a part or has one of another type."""
+    stack = stacks.stack()
+    sort = dynamodb.Attribute(name="step", type=dynamodb.AttributeType[kind])
+    stacks.session_role(stack, tables=[TenantTable(stacks.table(stack, sort_key=sort))])
+    _mints(account)
+    own = {"TableName": ANY, "Key": {"task_id": {"S": "ssprobe-7-task-id"}, "step": value}}
+    account.stubs["dynamodb"].add_response("get_item", {}, own)
+    account.stubs["dynamodb"].add_client_error("get_item", "AccessDeniedException")
+    assert _found(_probe(account, stacks.template(stack)))[1] == (OWN, "dynamodb:GetItem", True, True)
 
 
 def test_a_revoked_time_ahead_is_expected_to_deny_the_probe(account: Account) -> None:

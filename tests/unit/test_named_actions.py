@@ -1,0 +1,45 @@
+"""The actions, condition keys and resource types that the source names are ones that AWS publishes."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from session_scoping.aws.actions import action, resource_types
+from session_scoping.aws.keys import is_defined
+from session_scoping.aws.table import read, service
+
+ROOT = Path(__file__).parents[2]
+_NAME = re.compile(r"([a-z0-9-]+):[A-Za-z][A-Za-z0-9]*/?")
+
+# Beginnings that the source completes, and the names of transactions, which IAM authorizes as their parts.
+BEGINNINGS = {"s3:Get", "s3:Put", "kms:encryptioncontext"}
+TRANSACTIONS = {"dynamodb:transactgetitems", "dynamodb:transactwriteitems"}
+
+
+def named() -> Iterator[tuple[str, str]]:
+    """Yield every text of the source that has the form of an action or a key, with its place."""
+    for path in sorted((ROOT / "session_scoping").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found = _NAME.fullmatch(node.value)
+                if found and (found[1] == "aws" or service(found[1]).tabled):
+                    yield node.value, f"{path.relative_to(ROOT)}:{node.lineno}"
+
+
+def is_published(name: str) -> bool:
+    """Whether AWS publishes an action, a condition key or a resource type of this name."""
+    prefix = name.split(":")[0]
+    if prefix == "aws":
+        return is_defined(f"{name}x" if name.endswith("/") else name)
+    kinds = {one.kind.lower() for one in resource_types(prefix)}
+    families = {key.rpartition("/")[0].lower() + "/" for key in read(prefix)["keys"]}
+    return action(name) is not None or is_defined(name) or name.lower() in kinds | families
+
+
+def test_what_the_source_names_is_published() -> None:
+    """A misspelled action allows and denies nothing, and a misspelled key is in no request."""
+    found = dict(named())
+    assert len(found) > 100
+    unknown = {name: place for name, place in found.items() if not is_published(name)}
+    assert {name: place for name, place in unknown.items() if name not in BEGINNINGS | TRANSACTIONS} == {}
