@@ -60,8 +60,8 @@ def on_whole(world: World, store: str) -> Iterator[Attack]:
         for action in _ON_TABLES:
             yield Attack("whole table", f"dynamodb:{action}", place)
         yield Attack("stream", "dynamodb:GetRecords", world.stream(store))
-        for action in ("Query", "Scan"):
-            yield Attack("index", f"dynamodb:{action}", f"{place}/index/by-state", {"dynamodb:LeadingKeys": ["open"]})
+        yield Attack("index", "dynamodb:Scan", f"{place}/index/by-state")
+        yield Attack("index", "dynamodb:Query", f"{place}/index/by-state", {"dynamodb:LeadingKeys": ["open"]})
         return
     for action in _ON_BUCKETS:
         yield Attack("whole bucket", f"s3:{action}", place)

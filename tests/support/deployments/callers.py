@@ -4,14 +4,14 @@ from dataclasses import replace
 from itertools import product
 from typing import Any
 
-from tests.support.deployments.design import SessionDesign, Tags
+from tests.support.deployments.design import Body, SessionDesign, Tags
 from tests.support.deployments.world import Principal, World, outsider
 from tests.support.simulator import ACCOUNT, ask, request
 
 OUTSIDERS = ("999988887777", "444455556666")
 """An account that nothing names, and the one that near misses name."""
-_FIRST = ("u", "a", "a/b", "u-t", "v")
-_LAST = ("t", "b", "b/c", "t-x", "c", "s")
+_FIRST = ("u", "a", "a/b", "u-t")
+_LAST = ("t", "b", "b/c", "t-x", "c")
 _OWN = {"aws:SecureTransport": "true", "aws:CurrentTime": "2026-11-01T10:00:00Z", "aws:RequestedRegion": "us-east-1",
         "aws:SourceIp": "10.0.0.1"}  # fmt: skip
 
@@ -39,8 +39,22 @@ def may_assume(world: World, who: Principal, role: str, tries: list[Tags]) -> li
         passing = {**context, "sts:ExternalId": "x", **passed, **({"aws:TagKeys": list(tags)} if tags else {})}
         actions = ["sts:AssumeRole", "sts:TagSession"] if tags else ["sts:AssumeRole"]
         asked += [request(action, world.arn(role), passing, who.caller) for action in actions]
-    verdicts = iter(ask(world.policies(who, world.trusts[role]), asked, checked=True) if asked else [])
-    return [tags for tags in tries if {next(verdicts) for _ in range(2 if tags else 1)} == {"Allowed"}]
+    verdicts = iter(allows(world, who, world.trusts[role], asked))
+    return [tags for tags in tries if {next(verdicts) for _ in range(2 if tags else 1)} == {True}]
+
+
+def allows(world: World, who: Principal, on: Body | None, asked: list[dict[str, Any]]) -> list[bool]:
+    """
+    Return whether the simulator allows each request of a caller.
+
+    It is asked without checks first, which is six times as fast, and once more with checks about what that allows.
+    """
+    policies = world.policies(who, on)
+    found = [verdict == "Allowed" for verdict in ask(policies, asked, checked=False)] if asked else []
+    sure = iter(
+        ask(policies, [one for one, hit in zip(asked, found, strict=True) if hit], checked=True) if any(found) else []
+    )
+    return [hit and next(sure) == "Allowed" for hit in found]
 
 
 def sessions(world: World, design: SessionDesign) -> list[Tags]:
@@ -79,7 +93,7 @@ def _edge(world: World, who: Principal, role: str) -> bool:
     running = ("lambda:CreateFunction", "lambda:InvokeFunction")
     asked = [request("iam:PassRole", world.arn(role), passing, who.caller)]
     asked += [request(action, function, context, who.caller) for action in running]
-    return set(ask(world.policies(who, None), asked, checked=True)) == {"Allowed"}
+    return all(allows(world, who, None, asked))
 
 
 def outsiders() -> list[Principal]:

@@ -38,8 +38,8 @@ def add_agents(dice: Dice, deployment: Deployment, stores: list[str]) -> None:
         for _ in range(2):
             if dice.slip() or dice.slip():
                 allowed.append(_reach(dice, stores, others))
-        if dice.chance(0.1):
-            allowed.append(statement("Deny", ["dynamodb:*", "s3:*"], "*"))
+        if deployment.masked and dice.chance(0.5):
+            allowed += [_reach(dice, stores, others), _guard(dice)]
         if dice.chance(0.15):
             limit = dice.choice(["*", ["logs:*", "xray:*", "sts:*"]])
             deployment.add(
@@ -90,6 +90,18 @@ def _reach(dice: Dice, stores: list[str], others: list[str]) -> Body:
         shapes += [statement("Allow", "sts:AssumeRole", arn(dice.choice(others)))] * 3
         shapes += [statement("Allow", ["iam:PassRole", "lambda:CreateFunction", "lambda:InvokeFunction"], "*")]
     return dice.choice(shapes)
+
+
+def _guard(dice: Dice) -> Body:
+    """Return a Deny of tenant data, which holds always, at times or never."""
+    conditions: list[Body] = [{}, {"DateGreaterThan": {"aws:CurrentTime": "2020-01-01T00:00:00Z"}},
+                              {"StringNotEqualsIfExists": {"aws:SourceVpc": "vpc-1"}},
+                              {"ArnNotLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/*"}},
+                              {"StringNotEqualsIgnoreCase": {"aws:PrincipalTag/store": "${aws:PrincipalTag/store}"}},
+                              {"ForAllValues:StringNotLike": {"dynamodb:LeadingKeys": "probe-*"}},
+                              {"StringEquals": {"aws:PrincipalTag/store": "scratch"}},
+                              {"Null": {"aws:PrincipalTag/store": "false"}}]  # fmt: skip
+    return statement("Deny", ["dynamodb:*", "s3:*"], "*", dice.choice(conditions))
 
 
 def add_others(dice: Dice, deployment: Deployment, stores: list[str]) -> None:
