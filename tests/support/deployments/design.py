@@ -44,15 +44,17 @@ def variables(pattern: str) -> str:
 
 
 class Dice(Random):
-    """Choices by seed; `slips` says how often one is a near miss."""
+    """Choices by seed, of which none, mostly one, or a share are near misses."""
 
     def __init__(self, seed: int) -> None:
         super().__init__(seed)
-        self.slips = self.choice([0.0, 0.0, 0.02, 0.06, 0.15])
+        self._share = self.choice([0.0, 0.0, 0.0, 0.0, 0.05])
+        self._until = self.choice([self.randrange(60), self.randrange(60), self.randrange(60), -1])
 
     def slip(self) -> bool:
         """Whether the next choice is a near miss."""
-        return self.random() < self.slips
+        self._until -= 1
+        return self._until == -1 or self.random() < self._share
 
     def chance(self, share: float) -> bool:
         """Whether something harmless happens."""

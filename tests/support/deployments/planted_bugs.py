@@ -6,19 +6,21 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
+from session_scoping.verify.conditions import split_operator
 from session_scoping.verify.properties import base, becoming, callers, compute, isolation, listing, neighbours
 from session_scoping.verify.properties import search as searching
 from session_scoping.verify.symbolic import conditions, policies
 from session_scoping.verify.symbolic.calls import Call, Session
 from session_scoping.verify.symbolic.strings import FALSE, TRUE
+from session_scoping.verify.symbolic.trust import tag_may_hold
 
 Patch = tuple[Any, str, Any]
 _encode_condition, _encode_resource = conditions.encode_condition, policies._encode_resource
 _encode_statement, _allowed = policies.encode_statement, policies.allowed
 _may_carry, _split, _may_hold, _classes = (
     Call.may_carry,
-    conditions.split_operator,
-    isolation.tag_may_hold,
+    split_operator,
+    tag_may_hold,
     base.classes,
 )
 # A few plain requests are tried before the solver, which spares a proof and would hide a bug in the encoding.

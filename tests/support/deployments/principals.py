@@ -33,10 +33,10 @@ def add_agents(dice: Dice, deployment: Deployment, stores: list[str]) -> None:
         elif dice.chance(0.9):
             allowed.append(statement("Deny", "sts:AssumeRole", sessions))
         more: Body = {}
-        if dice.chance(0.2):
+        if dice.chance(0.4):
             more["Tags"] = [{"Key": "store", "Value": dice.choice(["tasks", "scratch"])}]
         for _ in range(2):
-            if dice.slip() or dice.slip():
+            if any(tuple(dice.slip() for _ in range(5))):
                 allowed.append(_reach(dice, stores, others))
         if deployment.masked and dice.chance(0.5):
             allowed += [_reach(dice, stores, others), _guard(dice)]
@@ -61,6 +61,7 @@ def _reach(dice: Dice, stores: list[str], others: list[str]) -> Body:
     probe: Body = {"ForAnyValue:StringLike": {"dynamodb:LeadingKeys": "probe-*"}}
     conditions: list[Body] = [
         {"StringEquals": {"aws:SourceVpc": "vpc-1"}},
+        {"StringLike": {"aws:SourceVpc": "vpc-*"}},
         {"Null": {"aws:SourceVpc": "true"}},
         probe,
         {"DateLessThan": {"aws:CurrentTime": "2019-01-01T00:00:00Z"}},
@@ -71,8 +72,7 @@ def _reach(dice: Dice, stores: list[str], others: list[str]) -> Body:
     named: Body = {"Fn::Sub": "arn:aws:dynamodb:*:${AWS::AccountId}:table/${!aws:PrincipalTag/store}"}
     bucket: Body = {"Fn::Sub": "arn:aws:s3:::${!aws:PrincipalTag/store}/*"}
     shapes: list[Body] = [
-        statement("Allow", one, inside, dice.choice(conditions)),
-        statement("Allow", one, inside, dice.choice(conditions)),
+        *(statement("Allow", one, inside, dice.choice(conditions)) for _ in range(6)),
         statement("Allow", one, named if table else bucket),
         {"Effect": "Allow", "Action": f"{service}:*", "NotResource": arn(dice.choice(stores))},
         {"Effect": "Allow", "NotAction": ["iam:*", "sts:*", "kms:*", f"{service}:Get*"], "Resource": inside},

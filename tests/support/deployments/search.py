@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import permutations
 from random import Random
 from typing import Any
 
@@ -96,7 +97,7 @@ def _tries(world: World, dice: Random) -> Iterator[_Try]:
     if not victims:
         return
     for design in world.deployment.sessions:
-        for tags in _some(dice, admitted[design.role], _CALLERS):
+        for tags in _near(dice, design, admitted[design.role], _CALLERS):
             yield from _by_session(world, design, tags, victims)
     for agent in world.deployment.agents:
         for who in become(world, world.principals[agent]):
@@ -113,7 +114,7 @@ def _prefixed(who: Principal, agent: str) -> Principal:
 def _victims(world: World, admitted: dict[str, list[Tags]], dice: Random) -> Iterator[_Victim]:
     for design in world.deployment.sessions:
         full = [tags for tags in admitted[design.role] if set(tags) == set(design.tags) and all(tags.values())]
-        for tags in _some(dice, full, _VICTIMS):
+        for tags in _near(dice, design, full, _VICTIMS):
             who = with_tags(world.principals[design.role], tags)
             for store, pattern in design.formats.items():
                 own = [(who, attack, tags) for attack in on_own(world, store, pattern, tags)]
@@ -213,5 +214,16 @@ def _place(world: World, resource: str) -> str:
     return ""
 
 
-def _some(dice: Random, items: list[Tags], count: int) -> list[Tags]:
-    return dice.sample(items, min(count, len(items)))
+def _near(dice: Random, design: SessionDesign, admitted: list[Tags], count: int) -> list[Tags]:
+    """Return some sessions; first two of those whose keys begin alike, although they have no tag in common."""
+    full = [tags for tags in admitted if set(tags) == set(design.tags)]
+    pairs = [[one, two] for one, two in permutations(full, 2) if _begin_alike(design, one, two)]
+    first = dice.choice(pairs) if pairs else []
+    rest = [tags for tags in admitted if tags not in first]
+    return (first + dice.sample(rest, len(rest)))[:count]
+
+
+def _begin_alike(design: SessionDesign, one: Tags, two: Tags) -> bool:
+    if any(one[key] == two[key] for key in design.tags):
+        return False
+    return any(filled(text, two).startswith(filled(text, one)) for text in design.formats.values())

@@ -74,7 +74,7 @@ def _policy(dice: Dice, deployment: Deployment, store: str) -> list[Body]:
         )
     if dice.chance(0.08):
         found.append(_of_sessions(dice, deployment, store, inside))
-    if dice.slip() or dice.slip():
+    if any(tuple(dice.slip() for _ in range(4))):
         found.append(_of_others(dice, deployment, table, inside))
     return found
 
