@@ -43,16 +43,27 @@ def variables(pattern: str) -> str:
     return pattern.replace("{", "${aws:PrincipalTag/")
 
 
+_PARTS = {"formats": 3, "trust": 12, "grants": 12, "agents": 5, "others": 3, "stores": 5}
+"""Part of a deployment -> among how many of its choices the one near miss is."""
+
+
 class Dice(Random):
     """Choices by seed, of which none, mostly one, or a share are near misses."""
 
     def __init__(self, seed: int) -> None:
         super().__init__(seed)
         self._share = self.choice([0.0, 0.0, 0.0, 0.0, 0.05])
-        self._until = self.choice([self.randrange(60), self.randrange(60), self.randrange(60), -1])
+        self._part, self._chosen = "", self.choice(list(_PARTS))
+        self._until = self.choice([*(self.randrange(_PARTS[self._chosen]) for _ in range(4)), -1])
+
+    def begin(self, part: str) -> None:
+        """Say which part of a deployment is drawn next; the one near miss is in one of them."""
+        self._part = part
 
     def slip(self) -> bool:
         """Whether the next choice is a near miss."""
+        if self._part != self._chosen:
+            return self.random() < self._share
         self._until -= 1
         return self._until == -1 or self.random() < self._share
 

@@ -21,17 +21,23 @@ def random_deployment(seed: int) -> Deployment:
         stores.remove(dice.choice(["Table0", "Bucket0"]))
     found.agents = ["Agent0", *(["Agent1"] if dice.chance(0.25) else [])]
     found.brokers = ["Broker"] if dice.chance(0.3) else []
+    dice.begin("formats")
     found.sessions = _designs(dice, stores)
+    dice.begin("stores")
     key = add_key(dice, found) if dice.chance(0.15) else None
     for store in stores:
         add_store(dice, found, store, key)
     for design in found.sessions:
+        dice.begin("trust")
         trust = session_trust(dice, design, found.brokers or found.agents)
         more = {"Tags": [{"Key": dice.choice(design.tags), "Value": "own"}]} if dice.chance(0.08) else {}
         named = {"RoleName": f"named-{design.role.lower()}"} if dice.chance(0.2) else {}
         found.add(design.role, "AWS::IAM::Role", AssumeRolePolicyDocument=trust, **more, **named)
+        dice.begin("grants")
         grant_session(dice, found, design)
+    dice.begin("others")
     add_others(dice, found, stores)
+    dice.begin("agents")
     add_agents(dice, found, stores)
     _add_escape(dice, found)
     return found
