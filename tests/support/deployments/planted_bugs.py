@@ -35,7 +35,8 @@ _PLAIN_REQUESTS: tuple[Patch, ...] = tuple(
 
 
 def _condition_dropped(condition: Any, call: Any, action: str = "", *, over: bool, variables: bool) -> Any:
-    return _encode_condition(condition, call, action, over=over, variables=variables) if over else TRUE
+    kept = over or condition.operator == "Null" or condition.key == "dynamodb:LeadingKeys"
+    return _encode_condition(condition, call, action, over=over, variables=variables) if kept else TRUE
 
 
 def _condition_over(condition: Any, call: Any, action: str = "", **more: Any) -> Any:
