@@ -116,6 +116,10 @@ demo: setup ## Run two tasks of two users with real boto3 against the synthesize
 weakenings: setup ## Judge every weakening of every example, not a sample (over half an hour on two cores; ARGS="small" for one)
 	@$(BIN)/python -m tests.exhaustive.weakening_suite $(ARGS)
 
+.PHONY: soundness
+soundness: setup ## Attack random deployments with the simulator; none may be PROVED (a night; ARGS="--requests 20000 --seed 7")
+	@$(BIN)/python -m tests.exhaustive.soundness $(ARGS)
+
 .PHONY: bench
 bench: setup ## Measure and rewrite benchmarks/README.md (ARGS="constructs" for one group of its tables)
 	@$(BIN)/python -m benchmarks $(ARGS)
@@ -139,4 +143,4 @@ lock: setup ## Rewrite the lock files in requirements/ from pyproject.toml
 
 .PHONY: clean
 clean: ## Remove everything the other commands made
-	@rm -rf .venv .venv-lowest node_modules cdk.out dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .mutate
+	@rm -rf .venv .venv-lowest node_modules cdk.out dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .mutate .soundness

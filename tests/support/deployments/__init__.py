@@ -1,0 +1,1 @@
+"""Random deployments, attacked by the independent simulator alone: what the verifier calls PROVED must hold."""
