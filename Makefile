@@ -117,7 +117,7 @@ weakenings: setup ## Judge every weakening of every example, not a sample (over 
 	@$(BIN)/python -m tests.exhaustive.weakening_suite $(ARGS)
 
 .PHONY: soundness
-soundness: setup ## Attack random deployments with the simulator; none may be PROVED (a night; ARGS="--requests 20000 --seed 7")
+soundness: setup ## Attack random deployments with the simulator; none may be PROVED (hours; ARGS="--requests 20000 --seed 7")
 	@$(BIN)/python -m tests.exhaustive.soundness $(ARGS)
 
 .PHONY: bench

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
-from session_scoping.verify.conditions import split_operator
 from session_scoping.verify.properties import base, becoming, callers, compute, isolation, listing, neighbours
 from session_scoping.verify.properties import search as searching
 from session_scoping.verify.symbolic import conditions, policies
@@ -17,9 +16,8 @@ from session_scoping.verify.symbolic.trust import tag_may_hold
 Patch = tuple[Any, str, Any]
 _encode_condition, _encode_resource = conditions.encode_condition, policies._encode_resource
 _encode_statement, _allowed = policies.encode_statement, policies.allowed
-_may_carry, _split, _may_hold, _classes = (
+_may_carry, _may_hold, _classes = (
     Call.may_carry,
-    split_operator,
     tag_may_hold,
     base.classes,
 )
@@ -70,11 +68,6 @@ def _no_reads(statements: Any, actions: Any) -> list[str]:
     return _classes(statements, [one for one in actions if one not in {"dynamodb:GetItem", "s3:GetObject"}])
 
 
-def _without_if_exists(operator: str) -> Any:
-    quantifier, name, _ = _split(operator)
-    return quantifier, name, False
-
-
 def _never_carried(call: Call, key: str, action: str) -> bool:
     return key != "aws:sourcevpc" and _may_carry(call, key, action)
 
@@ -87,7 +80,6 @@ BUGS: dict[str, tuple[Patch, ...]] = {
     "a condition of a Deny is dropped": ((policies, "encode_condition", _condition_dropped),),
     "a Deny is over-approximated": ((policies, "encode_condition", _condition_over),),
     "a key is taken for absent": ((Call, "may_carry", _never_carried),),
-    "IfExists is ignored": ((conditions, "split_operator", _without_if_exists),),
     "NotResource is ignored": ((policies, "_encode_resource", _without_not_resource),),
     "a policy under one value of a condition is ignored": ((policies, "encode_statement", _under_one_value),),
     "an edge of becoming is missing": ((becoming, "_may_become", lambda *_: False),),

@@ -1,5 +1,6 @@
 """Random principals around the session roles: agents, brokers, other roles, users; and what each may do."""
 
+from random import Random
 from typing import Any
 
 from tests.support.deployments.design import Body, Deployment, Dice, arn, below, document, statement
@@ -37,7 +38,7 @@ def add_agents(dice: Dice, deployment: Deployment, stores: list[str]) -> None:
             more["Tags"] = [{"Key": "store", "Value": dice.choice(["tasks", "scratch"])}]
         for _ in range(2):
             if any(tuple(dice.slip() for _ in range(5))):
-                allowed.append(_reach(dice, stores, others))
+                allowed.append(_under(deployment.seed, _reach(dice, stores, others)))
         if deployment.masked and dice.chance(0.5):
             allowed += [_reach(dice, stores, others), _guard(dice)]
         if dice.chance(0.15):
@@ -49,6 +50,11 @@ def add_agents(dice: Dice, deployment: Deployment, stores: list[str]) -> None:
         add_role(deployment, agent, [service_trust(dice.choice(RUNTIMES))], allowed, **more)
     for broker in deployment.brokers:
         add_role(deployment, broker, [service_trust(FUNCTIONS)], [_AGENT_BASICS, mint])
+
+
+def _under(seed: int, one: Body) -> Body:
+    """Return a statement, in some deployments only where the stage is not production."""
+    return {"Fn::If": ["IsProduction", {"Ref": "AWS::NoValue"}, one]} if Random(-seed).random() < 0.15 else one
 
 
 def _reach(dice: Dice, stores: list[str], others: list[str]) -> Body:
