@@ -35,7 +35,7 @@ class _Credential:
 
     def is_in(self, said: Mentions) -> bool:
         """Whether a part of a template speaks of it."""
-        if any(one in said.ids or f"{{{one}." in said.text or f"{{{one}}}" in said.text for one in self.values):
+        if any(map(said.of_resource, self.values)):
             return True
         return bool(self.literal) and _bare(self.literal) in _bare(said.text)
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from session_scoping.verify.intrinsics import text_of
-from session_scoping.verify.model import Estate, Workload
+from session_scoping.verify.model import Estate, Role, Workload
+from session_scoping.verify.reach import may_be_role
 from session_scoping.verify.scope import NO_VALUE, Scope, choose, intrinsic
 from session_scoping.verify.statements import variants
 from session_scoping.verify.text import Text, Token, Unmodelled, show
@@ -27,6 +28,22 @@ def add_workloads(scopes: Iterable[Scope], estate: Estate) -> None:
         for logical_id, resource in scope.resources.items():
             if row := workload_types().get(str(resource.get("Type", ""))):
                 estate.workloads += _workloads(logical_id, row, scope)
+
+
+def runs_as(role: Role, text: Text) -> bool:
+    """Whether a role that something runs with is, or may be, this one."""
+    return text in (role.arn, role.name) or may_be_role(text, role)
+
+
+def without_own_role(value: Any) -> Any:
+    """Return properties without the role that a rule, a schedule or a state machine itself acts with."""
+    if isinstance(value, list):
+        return [without_own_role(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    kept = {name: item for name, item in value.items() if name != "RoleArn"}
+    own = {name: without_own_role(item) for name, item in kept.items() if name in {"Target", "Targets"}}
+    return {**kept, **own}
 
 
 def _workloads(logical_id: str, row: dict[str, Any], scope: Scope) -> Iterator[Workload]:

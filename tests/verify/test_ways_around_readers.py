@@ -114,6 +114,87 @@ def test_a_password_that_a_secret_makes_is_kept_there() -> None:
     assert Status.UNKNOWN in {result.status for result in found}
 
 
+AGENT = {"Agent": resource("AWS::Lambda::Function", Role=arn("Compute"))}
+WIDE = {
+    "Wide": role(trusts({"Service": "lambda.amazonaws.com"})),
+    "Scans": policy("Wide", allow("dynamodb:Scan", arn("Table"))),
+}
+UPDATES = '{"FunctionName":"${Agent}","Role":"${Wide.Arn}"}'
+WARMS = '{"FunctionName":"${Agent}","Timeout":30}'
+
+
+def machine(resource_arn: str, parameters: str, more: str = '"End":true') -> Body:
+    """Return a state machine that makes one call."""
+    task = f'{{"Type":"Task","Resource":"{resource_arn}","Parameters":{parameters},{more}}}'
+    text = sub(f'{{"StartAt":"A","States":{{"A":{task}}}}}')
+    return resource("AWS::StepFunctions::StateMachine", RoleArn=arn("Flow"), DefinitionString=text)
+
+
+def schedule(target: str, text: str) -> Body:
+    """Return a schedule that makes one call."""
+    return resource("AWS::Scheduler::Schedule", Target={"Arn": target, "RoleArn": arn("Flow"), "Input": sub(text)})
+
+
+def deployed(action: str, parameters: str) -> Body:
+    """Return a call that is made at deployment."""
+    call = sub(f'{{"service":"Lambda","action":"{action}","parameters":{parameters}}}')
+    return resource("Custom::AWS", ServiceToken=FUNCTION, Create=call)
+
+
+GIVING: dict[str, tuple[Body, bool]] = {
+    "a state machine": (machine("arn:aws:states:::aws-sdk:lambda:updateFunctionConfiguration", UPDATES), False),
+    "a schedule": (schedule("arn:aws:scheduler:::aws-sdk:lambda:updateFunctionConfiguration", UPDATES), False),
+    "a deployment": (deployed("updateFunctionConfiguration", UPDATES), False),
+    "a role of the caller's": (
+        machine(
+            "arn:aws:states:::aws-sdk:lambda:updateFunctionConfiguration", '{"FunctionName":"a","Role.$":"$.role"}'
+        ),
+        False,
+    ),
+    "a profile": (
+        machine("arn:aws:states:::aws-sdk:ec2:associateIamInstanceProfile", '{"IamInstanceProfile":{"Name":"p"}}'),
+        False,
+    ),
+    "an override": (
+        machine("arn:aws:states:::ecs:runTask", '{"Overrides":{"TaskRoleArn":"${Wide.Arn}"}}'),
+        False,
+    ),
+    "somebody's own resource": (
+        resource("Custom::Setup", ServiceToken=FUNCTION, Function={"Ref": "Agent"}, Role=arn("Wide")),
+        False,
+    ),
+    "a state machine that sets a timeout": (
+        machine("arn:aws:states:::aws-sdk:lambda:updateFunctionConfiguration", WARMS),
+        True,
+    ),
+    "a schedule that invokes": (schedule("arn:aws:scheduler:::aws-sdk:lambda:invoke", WARMS), True),
+    "a deployment that invokes": (deployed("invoke", WARMS), True),
+    "a task": (machine("arn:aws:states:::ecs:runTask.sync", '{"TaskDefinition":"t","LaunchType":"FARGATE"}'), True),
+    "a training job": (
+        machine("arn:aws:states:::sagemaker:createTrainingJob.sync", '{"RoleArn":"${Wide.Arn}"}'),
+        True,
+    ),
+    "somebody's own resource without a role": (
+        resource("Custom::Setup", ServiceToken=FUNCTION, Function={"Ref": "Agent"}),
+        True,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", GIVING)
+def test_a_call_that_gives_agent_code_a_role_is_noticed(case: str) -> None:
+    """What runs has the role from then on, whatever the template says of the function."""
+    body, proved = GIVING[case]
+    runs = {
+        "Task": resource("AWS::ECS::TaskDefinition", TaskRoleArn=arn("Compute")),
+        "Profile": resource("AWS::IAM::InstanceProfile", Roles=[{"Ref": "Compute"}]),
+        "Instance": resource("AWS::EC2::Instance", IamInstanceProfile={"Ref": "Profile"}),
+    }
+    found = failing(extended({**AGENT, **WIDE, **FLOW, **runs, "X": body}))
+    assert ("compute-isolation" not in found) is proved
+    assert proved is (not found)
+
+
 P = {"Ref": "P"}
 NAMES: dict[str, tuple[Any, bool]] = {
     "itself": (P, True),
