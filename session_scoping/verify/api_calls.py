@@ -1,4 +1,4 @@
-"""API calls that stand in a text: those that change who may do what, or copy what tables and buckets hold."""
+"""API calls that stand in a text: those that change who may do what, copy data, or give a workload another role."""
 
 import re
 from functools import cache
@@ -23,6 +23,8 @@ _SPELLINGS = {
     "dms": ("dms", "databasemigration", "databasemigrationservice"),
     "sso": ("sso", "ssoadmin"),
     "states": ("states", "sfn", "stepfunctions"),
+    "bedrock": ("bedrock", "bedrockagent"),
+    "bedrock-agentcore": ("bedrockagentcore", "bedrockagentcorecontrol"),
 }
 _VALUE = rf"\{{[^\"{{}}]*\}}{ANYTHING}"
 _OPEN_CALL = re.compile(
@@ -32,12 +34,18 @@ _OPEN_CALL = re.compile(
 _SPELLED_OUT = re.compile(
     r"sdk:(iam|kms):(\w+)|service\W+(?:\S*client-)?(iam|kms)\W+(?:action|api)\W+(\w+)", re.IGNORECASE
 )
+# A role or an instance profile among the parameters of a call, or parameters that are only known when it is made.
+_ROLE_GIVEN = re.compile(
+    r'(?:role|profile)\w*(?:\.\$)?\\*"\s*:|"(?:parameters|arguments|input|overrides)(?:\.\$\\*"|\\*"\s*:\s*\\*"\{%)',
+    re.IGNORECASE,
+)
+_NEITHER = ("create", "get", "list", "describe", "batchget", "delete")
+"""How calls begin that change nothing which is there already."""
 
 
 def changing_calls(text: str) -> dict[str, frozenset[str]]:
     """Return kinds of resources (`role`, `table`, `bucket`, `key`) with the services by which a text changes them."""
-    words = set(re.findall("[a-z0-9]+", re.sub("[-_]", "", re.sub(r"\{[^{}\"]*\}", " ", text)).lower()))
-    words |= {word.removesuffix("command") for word in words} | {word.removeprefix("client") for word in words}
+    words = _words(text)
     found = {kind: set[str]() for kind in _RESOURCES}
     for prefix in _spoken_of(words):
         heard = {_short(word, prefix) for word in words}
@@ -52,6 +60,18 @@ def changing_calls(text: str) -> dict[str, frozenset[str]]:
     if _OPEN_CALL.search(text):
         found = {kind: {*services, ""} for kind, services in found.items()}
     return {kind: frozenset(services) for kind, services in found.items() if services}
+
+
+def role_giving_calls(text: str) -> frozenset[str]:
+    """Return the services, as types spell them, that a text calls to run something with a role it names."""
+    words = _words(text)
+    found = [one for one in _spoken_of(words) if words & _becoming(one)] if _ROLE_GIVEN.search(text) else []
+    return frozenset(one.replace("-", "") for one in found)
+
+
+def _words(text: str) -> set[str]:
+    words = set(re.findall("[a-z0-9]+", re.sub("[-_]", "", re.sub(r"\{[^{}\"]*\}", " ", text)).lower()))
+    return words | {word.removesuffix("command") for word in words} | {word.removeprefix("client") for word in words}
 
 
 def _spoken_of(words: set[str]) -> list[str]:
@@ -78,3 +98,11 @@ def _changing(prefix: str) -> dict[str, tuple[str, ...]]:
         if service == prefix:
             found[_short(name, prefix)] = (kind,) if kind else ()
     return found
+
+
+@cache
+def _becoming(prefix: str) -> frozenset[str]:
+    """Return the operations of a service, in lower case, that run or change a workload of somebody's."""
+    known = actions_of(prefix) if prefix in tabled_services() else ()
+    names = (one.name for one in known if Effect.BECOME in judgement(one.name).effects)
+    return frozenset(name for name in (one.partition(":")[2].lower() for one in names) if not name.startswith(_NEITHER))

@@ -12,6 +12,7 @@ from session_scoping.verify.reading import read_json, read_template, template_in
 SUFFIXES = (".json", ".template", ".yaml", ".yml")
 _NESTED = ".nested.template.json"
 _STACK = "aws:cloudformation:stack"
+_STACK_TAGS = "aws:cdk:stack-tags"
 
 
 @dataclass(frozen=True)
@@ -96,8 +97,18 @@ def _listed(path: Path, name: str, artifact: dict[str, Any]) -> StackFile:
     """Return a stack of a manifest whose template is not read yet."""
     properties = artifact.get("properties", {})
     stack_name, environment = str(properties.get("stackName", name)), str(artifact.get("environment", ""))
-    tags = tuple({"Key": key, "Value": value} for key, value in properties.get("tags", {}).items())
+    tags = _tags(artifact)
     return StackFile("", stack_name, path / properties["templateFile"], {}, environment, name, stack_name, tags)
+
+
+def _tags(artifact: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+    """Return the tags of a stack: those of its metadata, as older CDKs write, if nothing else has any."""
+    tags = artifact.get("properties", {}).get("tags")
+    if tags is None:
+        entries = [entry for found in artifact.get("metadata", {}).values() for entry in found]
+        stated = [tag for entry in entries if entry.get("type") == _STACK_TAGS for tag in entry.get("data") or ()]
+        tags = {tag.get("Key", tag.get("key")): tag.get("Value", tag.get("value")) for tag in stated}
+    return tuple({"Key": key, "Value": value} for key, value in tags.items())
 
 
 def _stack(file: Path, template: dict[str, Any]) -> StackFile:

@@ -11,6 +11,7 @@ from session_scoping.verify.collecting_principals import (
     join_groups,
 )
 from session_scoping.verify.collecting_stores import ON_STORES, STORES, add_store
+from session_scoping.verify.credentials import add_credentials
 from session_scoping.verify.intrinsics import text_of
 from session_scoping.verify.macros import notice_macros
 from session_scoping.verify.model import Estate
@@ -48,10 +49,11 @@ def collect(scopes: Iterable[Scope]) -> Estate:
             elif kind in ON_STORES:
                 ON_STORES[kind](logical_id, scope, estate)
     join_groups(scopes, estate, groups)
+    add_workloads(scopes, estate)
+    add_credentials(scopes, estate)
     for scope in scopes:
         notice_other_policies(scope, estate)
         estate.notes |= scope.notes
-    add_workloads(scopes, estate)
     return estate
 
 

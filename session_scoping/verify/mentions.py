@@ -47,6 +47,10 @@ class Mentions:
         attached = {statement.where.partition("[")[0] for statement in one.identity} if isinstance(one, Role) else ()
         return any(policy in self.ids or f"{{{policy}}}" in self.text for policy in attached)
 
+    def of_resource(self, identifier: str) -> bool:
+        """Whether it refers to a resource, of this stack or another, by stack and logical id."""
+        return identifier in self.ids or f"{{{identifier}." in self.text or f"{{{identifier}}}" in self.text
+
     def of_name(self, name: str) -> bool:
         """Whether a name stands in its text, not as a part of a longer one."""
         return re.search(f"(?<!{_NAME}){re.escape(name)}(?!{_NAME})", self.text) is not None

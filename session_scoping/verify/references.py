@@ -7,7 +7,7 @@ from session_scoping.verify.evaluating import handles, text_of
 from session_scoping.verify.exports import Output, find, with_stack_name
 from session_scoping.verify.naming import CDK_EXPORT
 from session_scoping.verify.parameters import is_stored, kind_of
-from session_scoping.verify.scope import NO_VALUE, Scope, choose, conditions_used
+from session_scoping.verify.scope import NO_VALUE, Scope, choose, conditions_used, intrinsic
 from session_scoping.verify.text import Text, Token, Unmodelled, join_text, lit, plain, show
 
 # What the value of Ref or GetAtt of an AWS resource looks like. Names and ARNs never hold `*`, `?` or `${`.
@@ -80,15 +80,18 @@ def _naming(scope: Scope) -> frozenset[str]:
 
 
 def _referred_to(value: Any) -> set[str]:
-    """Return what a name refers to; one that depends on a template condition may not be used."""
-    if isinstance(value, list):
-        return set().union(*map(_referred_to, value))
-    if not isinstance(value, dict) or "Fn::If" in value:
-        return set()
-    text = value.get("Fn::Sub")
-    found = set(re.findall(r"\$\{(\w+)\}", text)) if isinstance(text, str) else set()
-    found |= {value["Ref"]} if isinstance(value.get("Ref"), str) else set()
-    return found.union(*map(_referred_to, value.values()))
+    """Return what a name surely contains: not what is chosen from several, looked up, or only handed to Fn::Sub."""
+    name, argument = intrinsic(value) or ("", None)
+    if name == "Ref" and isinstance(argument, str):
+        return {argument}
+    if name == "Fn::Sub":
+        text, given = (*argument, {})[:2] if isinstance(argument, list) and argument else (argument, {})
+        used = set(re.findall(r"\$\{(\w+)\}", text)) if isinstance(text, str) else set()
+        values = given if isinstance(given, dict) else {}
+        return (used - set(values)).union(*(_referred_to(item) for key, item in values.items() if key in used))
+    if name == "Fn::Join" and isinstance(argument, list) and isinstance(argument[-1], list):
+        return set().union(*map(_referred_to, argument[-1]))
+    return set()
 
 
 def _stored(name: str, scope: Scope) -> Text | None:

@@ -7,7 +7,7 @@ from functools import cached_property, partial
 from typing import Any
 
 from session_scoping.verify.access_grants import notice_access_grant
-from session_scoping.verify.api_calls import changing_calls
+from session_scoping.verify.api_calls import changing_calls, role_giving_calls
 from session_scoping.verify.copying import notice_backup, notice_copies
 from session_scoping.verify.custom_resources import (
     hands_on_data,
@@ -17,9 +17,10 @@ from session_scoping.verify.custom_resources import (
     without_token,
 )
 from session_scoping.verify.mentions import Mentions, mentions
-from session_scoping.verify.model import Estate, Role, Store
+from session_scoping.verify.model import Estate, Role, Store, Workload
 from session_scoping.verify.resource_types import is_policy, only_takes_away, policies_give_data, reading_of
 from session_scoping.verify.scope import Scope
+from session_scoping.verify.workloads import runs_as, without_own_role
 
 # The services whose calls name a role, table, bucket or key in one of their parameters, always.
 _OWN = {"role": "iam", "table": "dynamodb", "bucket": "s3", "key": "kms"}
@@ -46,6 +47,12 @@ class _Resource:
 
     def doubt_stores(self, touches: Callable[[Store], bool], problem: str) -> None:
         self.estate.doubt(touches, lambda store: store.with_policy((), f"{self.where}: {problem}"))
+
+    def doubt_workloads(self, concerns: Callable[[Workload], bool]) -> None:
+        """Make the roles UNKNOWN of what it may give another role: what runs has that from then on."""
+        roles = [one.role for one in self.estate.workloads if concerns(one)]
+        run = [role for role in self.estate.roles.values() if any(map(partial(runs_as, role), roles))]
+        self.doubt_roles(run, "what runs with it may be given another role")
 
     def roles(self) -> list[Role]:
         """Return the roles and users that it names."""
@@ -107,6 +114,8 @@ def _notice_custom(one: _Resource, logical_id: str) -> None:
     unclear = f"what {one.kind} does with it is not known"
     roles = one.estate.principals if policy and one.said.may_name_anything else one.roles()
     one.doubt_roles(roles, "it changes roles when it deploys" if policy else unclear)
+    if any(role.kind == "role" for role in roles):
+        one.doubt_workloads(lambda workload: one.said.of_resource(workload.id))
     if policy or hands_on_data(one.kind, one.said.text, one.scope.account):
         one.doubt_stores(one.said.of, unclear)
 
@@ -116,6 +125,8 @@ def _notice_calls(one: _Resource) -> None:
     if reading_of(one.kind).group not in {"calls", "doubt"} and not is_custom(one.kind):
         return
     calls = changing_calls(one.said.text)
+    giving = role_giving_calls(mentions(without_own_role(one.properties), one.scope).text)
+    one.doubt_workloads(lambda workload: workload.type.split("::")[1].lower() in giving)
     when = "when it deploys" if is_custom(one.kind) else "when it runs"
     for kind, services in calls.items():
         if kind == "role":

@@ -1,4 +1,4 @@
-"""What runs with which role, and which access keys of users it is handed."""
+"""What runs with which role, and what it is given."""
 
 import tomllib
 from collections.abc import Iterable, Iterator
@@ -7,35 +7,43 @@ from pathlib import Path
 from typing import Any
 
 from session_scoping.verify.intrinsics import text_of
-from session_scoping.verify.mentions import Mentions, mentions
-from session_scoping.verify.model import Estate, Held, Workload
-from session_scoping.verify.naming import may_be_named
+from session_scoping.verify.model import Estate, Role, Workload
+from session_scoping.verify.reach import may_be_role
 from session_scoping.verify.scope import NO_VALUE, Scope, choose, intrinsic
 from session_scoping.verify.statements import variants
 from session_scoping.verify.text import Text, Token, Unmodelled, show
 
 _DATA = Path(__file__).parent / "data" / "workloads.toml"
-# Where people put a key that a workload reads later.
-_KEPT = {"AWS::SecretsManager::Secret", "AWS::SSM::Parameter"}
 
 
 @cache
-def _types() -> dict[str, dict[str, Any]]:
+def workload_types() -> dict[str, dict[str, Any]]:
+    """Return the types of what runs with a role, each with where its properties say so."""
     return tomllib.loads(_DATA.read_text(encoding="utf-8"))
 
 
 def add_workloads(scopes: Iterable[Scope], estate: Estate) -> None:
-    """Add to an estate what runs with which role, and where keys of users stand."""
-    scopes = list(scopes)
+    """Add to an estate what runs with which role."""
     for scope in scopes:
         for logical_id, resource in scope.resources.items():
-            if row := _types().get(str(resource.get("Type", ""))):
+            if row := workload_types().get(str(resource.get("Type", ""))):
                 estate.workloads += _workloads(logical_id, row, scope)
-    keys = [one for scope in scopes for one in _access_keys(scope, estate)]
-    kept = [one for scope in scopes for one in _keepers(scope, keys)] if keys else []
-    estate.holds += [Held(holder, None, user) for holder, user in kept]
-    for scope in scopes if keys else ():
-        estate.holds += _holders(scope, [*keys, *kept], estate)
+
+
+def runs_as(role: Role, text: Text) -> bool:
+    """Whether a role that something runs with is, or may be, this one."""
+    return text in (role.arn, role.name) or may_be_role(text, role)
+
+
+def without_own_role(value: Any) -> Any:
+    """Return properties without the role that a rule, a schedule or a state machine itself acts with."""
+    if isinstance(value, list):
+        return [without_own_role(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    kept = {name: item for name, item in value.items() if name != "RoleArn"}
+    own = {name: without_own_role(item) for name, item in kept.items() if name in {"Target", "Targets"}}
+    return {**kept, **own}
 
 
 def _workloads(logical_id: str, row: dict[str, Any], scope: Scope) -> Iterator[Workload]:
@@ -45,10 +53,10 @@ def _workloads(logical_id: str, row: dict[str, Any], scope: Scope) -> Iterator[W
         text
         for path in row.get("environment", ())
         for value in _at(path.split("."), properties)
-        for text in _texts(value, scope)
+        for text in texts(value, scope)
     )
     named = [value for path in row["role"] for value in _at(path.split("."), properties)]
-    for role in dict.fromkeys(text for value in named for text in _texts(value, scope)):
+    for role in dict.fromkeys(text for value in named for text in texts(value, scope)):
         found = _behind_profile(role, scope) if row.get("profile") else [role]
         for one in found:
             yield Workload(where, scope.label(logical_id), kind, row["service"], one, environment)
@@ -70,7 +78,7 @@ def _at(path: list[str], value: Any) -> Iterator[Any]:
         yield from _at(path[1:], value[path[0]])
 
 
-def _texts(value: Any, scope: Scope) -> Iterator[Text]:
+def texts(value: Any, scope: Scope) -> Iterator[Text]:
     """Yield a value under each choice of the template's conditions; one that is not understood may be anything."""
     for chosen, _ in variants(value, scope):
         picked = choose(value, chosen)
@@ -90,43 +98,5 @@ def _behind_profile(profile: Text, scope: Scope) -> list[Text]:
         named = text_of(name, scope) if name is not None else ()
         if f"{{{scope.name}.{logical_id}" in said or (isinstance(named, tuple) and named and show(named) in said):
             roles = scope.properties(logical_id).get("Roles", [])
-            return [text for value in _at(["*"], roles) for text in _texts(value, scope)]
+            return [text for value in _at(["*"], roles) for text in texts(value, scope)]
     return [profile]
-
-
-def _access_keys(scope: Scope, estate: Estate) -> Iterator[tuple[str, str]]:
-    """Yield the access keys of a stack, each with its user."""
-    for logical_id, resource in scope.resources.items():
-        if resource.get("Type") != "AWS::IAM::AccessKey":
-            continue
-        name = text_of(scope.properties(logical_id).get("UserName", ""), scope)
-        known = [
-            user.id
-            for user in estate.users.values()
-            if isinstance(name, Unmodelled) or may_be_named(name, user.name, user.id)
-        ]
-        written = name.reason if isinstance(name, Unmodelled) else show(name)
-        yield from ((f"{scope.name}.{logical_id}", user) for user in known or [written])
-
-
-def _keepers(scope: Scope, keys: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    for logical_id, resource in scope.resources.items():
-        if str(resource.get("Type")) in _KEPT:
-            said = mentions(scope.properties(logical_id), scope)
-            yield from ((f"{scope.name}.{logical_id}", user) for key, user in keys if _speaks_of(said, key))
-
-
-def _holders(scope: Scope, keys: list[tuple[str, str]], estate: Estate) -> Iterator[Held]:
-    """Yield the workloads that are handed a key, or what keeps one."""
-    for logical_id, resource in scope.resources.items():
-        if str(resource.get("Type", "")) not in _types():
-            continue
-        where, said = f"{scope.name}.{logical_id}", mentions(scope.properties(logical_id), scope)
-        roles: list[Text | None] = [one.role for one in estate.workloads if one.id == where]
-        for key, user in keys:
-            if _speaks_of(said, key):
-                yield from (Held(where, role, user) for role in roles or [None])
-
-
-def _speaks_of(said: Mentions, key: str) -> bool:
-    return key in said.ids or f"{{{key}." in said.text or f"{{{key}}}" in said.text

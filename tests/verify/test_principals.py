@@ -108,7 +108,10 @@ def test_a_key_from_another_stack_is_held_too() -> None:
     """It comes by an export."""
     there = {"Resources": KEY, "Outputs": {"K": {"Value": SECRET, "Export": {"Name": "the-key"}}}}
     here = by_hand(Task=task(Environment=[{"Name": "K", "Value": {"Fn::ImportValue": "the-key"}}]))
-    assert [held.user for held in estate_of_stacks({"There": there, "Here": here}).holds] == ["There.User"]
+    holds = estate_of_stacks({"There": there, "Here": here}).holds
+    assert {(held.holder, held.user) for held in holds} == {
+        (one, "There.User") for one in ("Here.Task", "There.Outputs.K")
+    }
 
 
 def test_nobody_holds_a_key_that_stands_nowhere() -> None:

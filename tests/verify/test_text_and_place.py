@@ -91,6 +91,20 @@ def test_the_tags_of_a_stack_are_tags_of_its_roles(
     assert (of_compute_in(with_stack_tags(tmp_path, own=own, **tags)) is Status.PROVED) is proved
 
 
+@pytest.mark.parametrize(("team", "proved"), [("agents", False), ("people", True)])
+@pytest.mark.parametrize("keys", [("Key", "Value"), ("key", "value")])
+def test_tags_of_a_stack_in_its_metadata_count(keys: tuple[str, str], team: str, proved: bool, tmp_path: Path) -> None:
+    """A manifest of an older CDK has them there alone."""
+    manifest = with_stack_tags(tmp_path) / "manifest.json"
+    content = json.loads(manifest.read_text())
+    artifact = content["artifacts"]["Stack0"]
+    del artifact["properties"]["tags"]
+    tags = [dict(zip(keys, ("team", team), strict=True))]
+    artifact["metadata"] = {"/App": [{"type": "aws:cdk:stack-tags", "data": tags}]}
+    manifest.write_text(json.dumps(content))
+    assert (of_compute_in(tmp_path) is Status.PROVED) is proved
+
+
 def test_a_nested_stack_has_the_tags_of_the_stack_around_it(tmp_path: Path) -> None:
     """CloudFormation hands tags of a stack on to what is nested in it."""
     with_stack_tags(tmp_path, team="agents")

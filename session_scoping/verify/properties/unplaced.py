@@ -1,12 +1,13 @@
 """Roles and users that are neither sessions nor agent code, and might be: none of them may reach tenant data."""
 
 from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
 
 from session_scoping.contract.metadata import ATTRIBUTED_TO, BOUND_TO
 from session_scoping.verify.actions import ASSUME, INVOKE, TAG_SESSION
 from session_scoping.verify.infer import Options, Scoped
 from session_scoping.verify.matching import action_matches
-from session_scoping.verify.model import Estate, Role, Store
+from session_scoping.verify.model import Estate, Held, Role, Store
 from session_scoping.verify.naming import is_account
 from session_scoping.verify.properties.becoming import makes_sessions, mints
 from session_scoping.verify.properties.compute import RULE, prove_compute
@@ -43,12 +44,21 @@ def unplaced(
         if why := _why(role, minters, outside, asked_for_agents=bool(options.compute_roles)):
             yield role, why
     for user in (user for user in estate.users.values() if user.id not in placed and not _is_trusted(user, options)):
-        if kept := next((held.holder for held in estate.holds if held.user == user.id and held.role is None), None):
+        holds = (held for held in estate.holds if held.user == user.id)
+        if kept := next((held.holder for held in holds if held.role is None or _may_see(compute, held, estate)), None):
             yield user, f"its access key is kept in {kept}, and who reads that is not looked at"
 
 
 def _is_trusted(role: Role, options: Options) -> bool:
     return is_trusted(role.arn, options.trusted) or names_it(options.trusted, role.id, role.label)
+
+
+def _may_see(compute: ComputeRoles, held: Held, estate: Estate) -> bool:
+    """Whether agent code may call the service of the workload that has a key, which may answer with it."""
+    services = {one.type.split("::")[1].lower() for one in estate.workloads if one.id == held.holder}
+    granted = [s for role in compute.roles for s in role.identity if s.allow]
+    asked = {name.partition(":")[0].replace("-", "").lower() for s in granted for name in s.actions or ("*",)}
+    return any(fnmatchcase(service, name) for service in services for name in asked)
 
 
 def _why(role: Role, minters: Sequence[Role], outside: set[Text], *, asked_for_agents: bool) -> str | None:
