@@ -45,7 +45,7 @@ _NEITHER = ("create", "get", "list", "describe", "batchget", "delete")
 
 def changing_calls(text: str) -> dict[str, frozenset[str]]:
     """Return kinds of resources (`role`, `table`, `bucket`, `key`) with the services by which a text changes them."""
-    words = _words(text)
+    words = words_of(text)
     found = {kind: set[str]() for kind in _RESOURCES}
     for prefix in _spoken_of(words):
         heard = {_short(word, prefix) for word in words}
@@ -64,12 +64,13 @@ def changing_calls(text: str) -> dict[str, frozenset[str]]:
 
 def role_giving_calls(text: str) -> frozenset[str]:
     """Return the services, as types spell them, that a text calls to run something with a role it names."""
-    words = _words(text)
+    words = words_of(text)
     found = [one for one in _spoken_of(words) if words & _becoming(one)] if _ROLE_GIVEN.search(text) else []
     return frozenset(one.replace("-", "") for one in found)
 
 
-def _words(text: str) -> set[str]:
+def words_of(text: str) -> set[str]:
+    """Return the words of a text, and names of operations as SDKs spell them, in lower case."""
     words = set(re.findall("[a-z0-9]+", re.sub("[-_]", "", re.sub(r"\{[^{}\"]*\}", " ", text)).lower()))
     return words | {word.removesuffix("command") for word in words} | {word.removeprefix("client") for word in words}
 

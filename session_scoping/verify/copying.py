@@ -7,7 +7,7 @@ from typing import Any
 
 from session_scoping.verify.intrinsics import partition_of, text_of
 from session_scoping.verify.mentions import ANYTHING, mentions, references
-from session_scoping.verify.model import Estate, Store
+from session_scoping.verify.model import Estate, Handed, Store
 from session_scoping.verify.naming import in_this_partition
 from session_scoping.verify.scope import Scope
 from session_scoping.verify.text import Text, Unmodelled, lit, plain
@@ -28,6 +28,9 @@ def notice_copies(properties: dict[str, Any], to: tuple[str, ...], scope: Scope,
     def touches(store: Store) -> bool:
         return store.kind != "key" and (everything or source.of(store))
 
+    given = mentions({name: item for name, item in properties.items() if name not in {"Source", "RoleArn"}}, scope)
+    workloads = frozenset(one.id for one in estate.workloads if one.id != where and given.of_resource(one.id))
+    estate.handed.append(Handed(where, scope.label(where.rpartition(".")[2]), touches, workloads))
     for value in places:
         estate.doubt(touches, lambda store, to=value: copied(store, to, scope))  # type: ignore[misc]
 
@@ -54,6 +57,8 @@ def copies_within(properties: dict[str, Any], scope: Scope) -> Iterator[Any]:
     yield from values_of(("StreamArn", "GlobalTableSourceArn"), properties)
     yield from values_of(("BucketArn",), properties.get("InventoryConfigurations"))
     yield from values_of(("TableBucketArn",), properties.get("MetadataTableConfiguration"))
+    # Its journal holds keys and tags of all objects, in a table bucket of S3's that no template names.
+    yield from [properties["MetadataConfiguration"]] if "MetadataConfiguration" in properties else []
     # Notices hold keys of objects; a queue, topic or function of the own account is the deployment's.
     for value in values_of(("Queue", "Topic", "Function"), properties.get("NotificationConfiguration")):
         text = text_of(value, scope)

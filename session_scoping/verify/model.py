@@ -208,6 +208,23 @@ class Held:
     user: str
 
 
+@dataclass(frozen=True)
+class Handed:
+    """
+    Something that hands workloads of the templates what many sessions keep.
+
+    Attributes:
+        id: Stack and logical id of what hands it on.
+        touches: Whether it reads a table or a bucket.
+        workloads: Ids of the workloads that it hands it to.
+    """
+
+    id: str
+    label: str
+    touches: Callable[[Store], bool]
+    workloads: frozenset[str]
+
+
 @dataclass
 class Estate:
     """
@@ -218,6 +235,7 @@ class Estate:
         users: IAM users by id.
         workloads: What runs with which role, once for each role that it may have.
         holds: Where access keys of users stand.
+        handed: What hands workloads the rows of tables and the objects of buckets.
         problems: What was found and is not understood, and may touch any role.
         notes: Assumptions made while reading.
         accounts: Ids of the accounts it deploys to, as far as they are known.
@@ -230,6 +248,7 @@ class Estate:
     stores: dict[str, Store] = field(default_factory=dict)
     workloads: list[Workload] = field(default_factory=list)
     holds: list[Held] = field(default_factory=list)
+    handed: list[Handed] = field(default_factory=list, compare=False, repr=False)
     problems: list[str] = field(default_factory=list)
     notes: set[str] = field(default_factory=set)
     accounts: frozenset[str] = frozenset()

@@ -23,6 +23,7 @@ from session_scoping.verify.properties.compute_roles import ComputeRoles, find_c
 from session_scoping.verify.properties.derivation import RULE as DERIVATION
 from session_scoping.verify.properties.derivation import prove_derivation, tool_of
 from session_scoping.verify.properties.doors import door_of, prove_door
+from session_scoping.verify.properties.handing import handed_to
 from session_scoping.verify.properties.isolation import OBJECTS, PARTITION, prove_shared
 from session_scoping.verify.properties.masked import RULE as MASKED
 from session_scoping.verify.properties.masked import prove_compute_grants, prove_session_grants
@@ -231,6 +232,7 @@ def _asking_steps(estate: Estate, scoped: Sequence[Scoped], compute: ComputeRole
             if role.id not in agents:  # what runs with an agent's role is judged as agent code
                 attempt = partial(prove_asked, estate, workload, role, caller, scoped, stores)
                 yield _step(estate, caller, COMPUTE, attempt, (estate,))
+        yield from (_known(result) for result in handed_to(caller, estate, stores, options))
 
 
 def _by_service(attempt: Callable[[], Result]) -> Result:

@@ -16,6 +16,7 @@ from session_scoping.verify.custom_resources import (
     may_change_nothing,
     without_token,
 )
+from session_scoping.verify.handing_on import notice_handing_on
 from session_scoping.verify.mentions import Mentions, mentions
 from session_scoping.verify.model import Estate, Role, Store, Workload
 from session_scoping.verify.resource_types import is_policy, only_takes_away, policies_give_data, reading_of
@@ -124,6 +125,7 @@ def _notice_calls(one: _Resource) -> None:
     """Make UNKNOWN what a resource's API calls change or copy; everything of a kind where they may mean any."""
     if reading_of(one.kind).group not in {"calls", "doubt"} and not is_custom(one.kind):
         return
+    notice_handing_on(one.said, one.scope, one.estate, one.where)
     calls = changing_calls(one.said.text)
     giving = role_giving_calls(mentions(without_own_role(one.properties), one.scope).text)
     one.doubt_workloads(lambda workload: workload.type.split("::")[1].lower() in giving)

@@ -12,7 +12,7 @@ from session_scoping.verify.infer import (
     tags_of_callers,
     tags_of_new_sessions,
 )
-from session_scoping.verify.model import Estate, Role, Statement, Store, Workload, parse_shared_by
+from session_scoping.verify.model import Estate, Handed, Role, Statement, Store, Workload, parse_shared_by
 from session_scoping.verify.properties.outsiders import is_trusted
 from session_scoping.verify.representatives import meet
 from session_scoping.verify.scope import Scope
@@ -87,7 +87,7 @@ def _demand_another_role(word: StatedOption, others: Sequence[Role]) -> None:
         )
 
 
-def _names_one(word: str, known: Iterable[Role | Store | Workload]) -> bool:
+def _names_one(word: str, known: Iterable[Role | Store | Workload | Handed]) -> bool:
     return any(named([word], item.id, item.label) for item in known)
 
 
@@ -137,7 +137,7 @@ def _is_let_in(word: str, estate: Estate, _scoped: Sequence[Scoped]) -> bool:
     names += [text for s in asked for condition in s.conditions for text in condition.values]
     names += [text for store in estate.stores.values() for text in store.copies]
     unread = estate.problems or any(statement.problem for statement in asked)
-    ours = [*estate.principals, *estate.workloads]
+    ours: list[Role | Store | Workload | Handed] = [*estate.principals, *estate.workloads, *estate.handed]
     return bool(unread) or any(is_trusted(text, [word]) for text in names) or _names_one(word, ours)
 
 

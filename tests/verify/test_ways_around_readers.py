@@ -195,6 +195,86 @@ def test_a_call_that_gives_agent_code_a_role_is_noticed(case: str) -> None:
     assert proved is (not found)
 
 
+SCAN = ("arn:aws:states:::aws-sdk:dynamodb:scan", '{"TableName":"${Table}"}')
+GET = ("arn:aws:states:::dynamodb:getItem", '{"TableName":"${Table}","Key":{"task_id":{"S.$":"$.task"}}}')
+
+
+def two_calls(first: tuple[str, str], resource_arn: str, parameters: str = "{}") -> Body:
+    """Return a state machine that reads, and makes a call with what it read."""
+    task = f'"Type":"Task","Resource":"{resource_arn}","Parameters":{parameters},"End":true'
+    return machine(*first, more=f'"Next":"B"}},"B":{{{task}')
+
+
+FOREIGN = '{"QueueUrl":"https://sqs.us-east-1.amazonaws.com/444455556666/q","MessageBody.$":"$"}'
+WEB = '{"ApiEndpoint":"https://example.com/x","Method":"POST","RequestBody.$":"$"}'
+OWN = '{"QueueUrl":"${Queue}","MessageBody.$":"$.status"}'
+STREAM = {"Fn::GetAtt": ["Table", "StreamArn"]}
+ROW = {"EcsTaskParameters": {"TaskDefinitionArn": {"Ref": "Task"}}, "InputTemplate": "<$.dynamodb>"}
+HANDING: dict[str, tuple[Body, bool]] = {
+    "rows to another account": (two_calls(SCAN, "arn:aws:states:::sqs:sendMessage", FOREIGN), False),
+    "a row to another account": (two_calls(GET, "arn:aws:states:::sqs:sendMessage", FOREIGN), False),
+    "rows to an address": (two_calls(SCAN, "arn:aws:states:::http:invoke", WEB), False),
+    "rows to agent code": (two_calls(SCAN, "${Agent.Arn}"), False),
+    "rows to agent code by invoke": (
+        two_calls(SCAN, "arn:aws:states:::lambda:invoke", '{"FunctionName":"${Agent}","Payload.$":"$"}'),
+        False,
+    ),
+    "rows to a function by its name": (
+        two_calls(SCAN, "arn:aws:states:::lambda:invoke", '{"FunctionName":"agent","Payload.$":"$"}'),
+        False,
+    ),
+    "rows to a queue": (two_calls(SCAN, "arn:aws:states:::sqs:sendMessage", OWN), False),
+    "a stream to agent code": (resource("AWS::Pipes::Pipe", Source=STREAM, Target=arn("Agent")), False),
+    "a stream to tasks": (
+        resource("AWS::Pipes::Pipe", Source=STREAM, Target=arn("Cluster"), TargetParameters=ROW),
+        False,
+    ),
+    "a stream mapped to agent code": (
+        resource("AWS::Lambda::EventSourceMapping", EventSourceArn=STREAM, FunctionName={"Ref": "Agent"}),
+        False,
+    ),
+    "a stream to an address": (resource("AWS::Pipes::Pipe", Source=STREAM, Target=arn("Destination")), False),
+    "rows to another function": (two_calls(SCAN, "${Other.Arn}"), True),
+    "a task's own row to agent code": (two_calls(GET, "${Agent.Arn}"), True),
+    "a message about a row": (two_calls(GET, "arn:aws:states:::sqs:sendMessage", OWN), True),
+    "an address without rows": (machine("arn:aws:states:::http:invoke", WEB), True),
+    "a stream to another function": (resource("AWS::Pipes::Pipe", Source=STREAM, Target=arn("Other")), True),
+    "a queue to agent code": (resource("AWS::Pipes::Pipe", Source=arn("Queue"), Target=arn("Agent")), True),
+    "a queue mapped to agent code": (
+        resource("AWS::Lambda::EventSourceMapping", EventSourceArn=arn("Queue"), FunctionName={"Ref": "Agent"}),
+        True,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", HANDING)
+def test_rows_that_are_handed_on_are_noticed(case: str) -> None:
+    """Agent code and strangers need no permission for what a workload of the template hands them."""
+    body, proved = HANDING[case]
+    runs = {
+        "Task": resource("AWS::ECS::TaskDefinition", TaskRoleArn=arn("Compute")),
+        "Cluster": resource("AWS::ECS::Cluster"),
+        "Queue": resource("AWS::SQS::Queue"),
+        "Other": resource("AWS::Lambda::Function", Role=arn("Wide")),
+        "Destination": resource("AWS::Events::ApiDestination", InvocationEndpoint="https://example.com"),
+    }
+    assert (failing(extended({**AGENT, **WIDE, **FLOW, **runs, "X": body})) == set()) is proved
+
+
+def test_what_is_handed_to_agent_code_may_be_trusted() -> None:
+    """A user may know that it hands each task its own rows."""
+    template = extended({**AGENT, "X": resource("AWS::Pipes::Pipe", Source=STREAM, Target=arn("Agent"))})
+    assert failing(template) == {"compute-isolation"}
+    assert failing(template, trusted=("X",)) == set()
+
+
+def test_a_journal_of_all_objects_is_a_copy() -> None:
+    """S3 writes keys, tags and metadata of objects to a table bucket of its own."""
+    template = plain_template()
+    template["Resources"]["Bucket"]["Properties"]["MetadataConfiguration"] = {"JournalTableConfiguration": {}}
+    assert "object-isolation" in failing(template)
+
+
 P = {"Ref": "P"}
 NAMES: dict[str, tuple[Any, bool]] = {
     "itself": (P, True),
