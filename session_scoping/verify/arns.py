@@ -1,9 +1,11 @@
-"""ARNs as patterns: which is everything, and what of one is left behind another. Everything here works without z3."""
+"""ARNs as patterns: which is everything, which cover another, what of one is left behind another. Works without z3."""
+
+import re
 
 from session_scoping.verify.matching import split_fields
 from session_scoping.verify.model import Store
 from session_scoping.verify.naming import fields_may_agree
-from session_scoping.verify.text import Pattern, Text, Token, Wildcard
+from session_scoping.verify.text import Pattern, Text, Token, Variable, Wildcard
 
 
 def is_open(pattern: Pattern) -> bool:
@@ -54,3 +56,50 @@ def of_another_service(pattern: Pattern, service: str) -> bool:
         return False
     here = all(isinstance(part, str) or (isinstance(part, Token) and part.kind == "partition") for part in fields[1])
     return here and len(fields[2]) == 1 and isinstance(fields[2][0], str) and fields[2][0] != service
+
+
+_WILD = {"*": "\ue000", "?": "\ue001"}
+
+
+def _render(pattern: Pattern) -> str:
+    """Return a pattern as text in which wildcards and variables are characters of their own."""
+    pieces: list[str] = []
+    for part in pattern:
+        if isinstance(part, Wildcard):
+            pieces.append(_WILD[part.symbol])
+        elif isinstance(part, Variable):
+            pieces.append(f"\ue002{part.key}\ue003")
+        elif isinstance(part, Token):
+            pieces.append(f"\ue004{part.name}\ue005")
+        else:
+            pieces.append(part)
+    return "".join(pieces)
+
+
+def covers(wide: Pattern, narrow: Pattern) -> bool:
+    """Whether everything `narrow` matches is matched by `wide`, as far as the shapes tell."""
+    pieces: list[str] = []
+    for part in wide:
+        if isinstance(part, Wildcard):
+            pieces.append(".*" if part.symbol == "*" else "[^\ue000-\ue005]")
+        else:
+            pieces.append(re.escape(_render((part,))))
+    return re.fullmatch("".join(pieces), _render(narrow), re.DOTALL) is not None
+
+
+def disjoint(one: Pattern, two: Pattern) -> bool:
+    """Whether two patterns surely have no ARN in common, because their literal beginnings or ends differ."""
+    head = min(len(beginning(one)), len(beginning(two)))
+    tail = min(len(_end(one)), len(_end(two)))
+    if beginning(one)[:head] != beginning(two)[:head]:
+        return True
+    return tail > 0 and _end(one)[-tail:] != _end(two)[-tail:]
+
+
+def beginning(pattern: Pattern) -> str:
+    """Return the literal text a pattern begins with."""
+    return pattern[0] if pattern and isinstance(pattern[0], str) else ""
+
+
+def _end(pattern: Pattern) -> str:
+    return pattern[-1] if pattern and isinstance(pattern[-1], str) else ""

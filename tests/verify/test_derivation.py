@@ -11,7 +11,7 @@ import pytest
 from session_scoping import SessionRole, TenantObjects, TenantTable, ToolScopedRole
 from session_scoping.commands.main import main
 from session_scoping.verify import Result, Status, verify
-from tests.support import stacks as small
+from tests.support import stacks
 from tests.support.verify.corpus import results_of
 from tests.support.verify.mutations import without_guards
 
@@ -22,23 +22,23 @@ Template = dict[str, Any]
 @pytest.fixture(scope="module")
 def template() -> Template:
     """A session role with one tool, and a second session role of its own data; no guards hide a weakened Allow."""
-    stack = small.stack()
-    session = small.session_role(
+    stack = stacks.stack()
+    session = stacks.session_role(
         stack,
         transitive_tag_keys=TAGS,
-        tables=[TenantTable(small.table(stack), access=("get", "put"))],
-        objects=[TenantObjects.artifacts(small.bucket(stack))],
+        tables=[TenantTable(stacks.table(stack), access=("get", "put"))],
+        objects=[TenantObjects.artifacts(stacks.bucket(stack))],
     )
-    notes = TenantTable(small.table(stack, "Notes"), access="get")
+    notes = TenantTable(stacks.table(stack, "Notes"), access="get")
     ToolScopedRole(stack, "Tool", session_role=session, tool="search", tables=[notes])
-    other_table = TenantTable(small.table(stack, "Elsewhere"), access="get")
+    other_table = TenantTable(stacks.table(stack, "Elsewhere"), access="get")
     SessionRole(stack, "Other", minting=session._minting, tables=[other_table], deny_tenant_data_to_compute_roles=False)
-    return small.template(stack)
+    return stacks.template(stack)
 
 
 def logical(template: Template, prefix: str) -> str:
     """Return the logical id of a role."""
-    return small.ref(template, prefix)
+    return stacks.ref(template, prefix)
 
 
 def trust_of(template: Template, prefix: str) -> list[dict[str, Any]]:

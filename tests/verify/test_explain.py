@@ -12,6 +12,7 @@ import pytest
 
 from session_scoping.commands.explain import Fact, Maker, Reach, RoleStory, _print
 from session_scoping.commands.main import main
+from session_scoping.verify import verify
 from session_scoping.verify.picture import as_svg
 from session_scoping.verify.story import tell
 from tests.support.reference import synthesize_reference
@@ -188,8 +189,9 @@ def test_a_story_is_laid_out_in_two_columns(
     facts = (Fact("identity", "agent=acme=?*"), Fact("revoked", f"{full} x"))
     makers = (Maker("Compute", "may choose any tags", is_open=True), Maker("Other", "a token"))
     whole = RoleStory("Session", makers, "open", ("task_id", "repo"), reaches, facts, "PROVED")
-    _print([whole, RoleStory("Session", (), "", (), (), (), "tenant-isolation VIOLATED")])
-    _print([])
+    nobody = verify({"Resources": {}})
+    _print([whole, RoleStory("Session", (), "", (), (), (), "tenant-isolation VIOLATED")], nobody)
+    _print([], nobody)
     printed = "".join(f"{line.rstrip()}\n" for line in capsys.readouterr().out.splitlines())
     assert printed == LAYOUT.replace("FORTY-EIGHT", full)
 

@@ -10,7 +10,7 @@ from aws_cdk import aws_dynamodb as dynamodb
 from session_scoping import TenantObjects, TenantTable
 from session_scoping.contract.key_formats import names_tags
 from session_scoping.verify import Status
-from tests.support import stacks as small
+from tests.support import stacks
 from tests.support.verify.hand_written import allow, by_hand, judged, objects, policy, rows, table, tag
 from tests.support.verify.mutations import Body, Template, session_role
 
@@ -116,17 +116,17 @@ def test_a_name_means_tags_when_nothing_else_is_in_it(attribute: str | None, tag
 
 def made(attribute: str, leading_key: str, *, imported: bool = False) -> Template:
     """Return a stack of our constructs: a table by this attribute, and objects by user and task."""
-    stack = small.stack()
-    own = small.table(stack, partition_key=attribute)
+    stack = stacks.stack()
+    own = stacks.table(stack, partition_key=attribute)
     there = dynamodb.Table.from_table_name(stack, "There", "tasks") if imported else own
-    small.session_role(
+    stacks.session_role(
         stack,
         tables=[
             TenantTable(there, access="get", leading_key=leading_key, partition_key=None if imported else attribute)
         ],
-        objects=[TenantObjects(small.bucket(stack), ["traces/{user_id}/{task_id}/"], access=("put",))],
+        objects=[TenantObjects(stacks.bucket(stack), ["traces/{user_id}/{task_id}/"], access=("put",))],
     )
-    return small.template(stack)
+    return stacks.template(stack)
 
 
 @pytest.mark.parametrize(
@@ -157,12 +157,12 @@ def test_a_table_that_is_imported_is_declared() -> None:
 
 def test_a_table_of_another_stack_is_declared() -> None:
     """A template is proved by itself, too."""
-    stack = small.stack()
+    stack = stacks.stack()
     data = cdk.Stack(stack.node.root, "Data")  # type: ignore[arg-type]
-    own = TenantTable(small.table(data, table_name="tasks"), access="get")
-    traces = TenantObjects(small.bucket(stack), ["traces/{user_id}/{task_id}/"], access=("put",))
-    small.session_role(stack, tables=[own], objects=[traces])
-    assert status_of(small.template(stack)) == {Status.PROVED}
+    own = TenantTable(stacks.table(data, table_name="tasks"), access="get")
+    traces = TenantObjects(stacks.bucket(stack), ["traces/{user_id}/{task_id}/"], access=("put",))
+    stacks.session_role(stack, tables=[own], objects=[traces])
+    assert status_of(stacks.template(stack)) == {Status.PROVED}
 
 
 def test_what_the_constructs_made_and_somebody_weakened_is_not_proved() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from session_scoping.commands.main import main
 from session_scoping.testing.rule_pack import check_template
 from session_scoping.verify import verify
-from tests.support import stacks as small
+from tests.support import stacks
 from tests.support.verify.peers import peer
 
 JUNK: tuple[Any, ...] = (
@@ -50,9 +50,9 @@ def templates() -> list[dict[str, Any]]:
     """A small stack of ours with rows and objects, and one of another system."""
     from session_scoping import TenantObjects
 
-    stack = small.stack()
-    small.session_role(stack, objects=[TenantObjects.traces(small.bucket(stack))])
-    return [small.template(stack), peer(conditioned=True, per_task=True)]
+    stack = stacks.stack()
+    stacks.session_role(stack, objects=[TenantObjects.traces(stacks.bucket(stack))])
+    return [stacks.template(stack), peer(conditioned=True, per_task=True)]
 
 
 MANGLED = settings(

@@ -13,7 +13,7 @@ from aws_cdk import aws_s3 as s3
 from session_scoping import Minting, Models, SessionBrokerRole, TenantObjects, WebIdentity, WorkloadBinding
 from session_scoping.contract.tags import DEFAULT_TAG_KEYS
 from session_scoping.verify import Result, Status, verify
-from tests.support import stacks as small
+from tests.support import stacks
 from tests.support.verify.corpus import results_of
 
 Template = dict[str, Any]
@@ -24,34 +24,34 @@ ISSUER = "oidc.eks.us-east-1.amazonaws.com/id/ABC"
 @cache
 def attributed() -> Template:
     """A session broker with everything it can have, and no session role beside it."""
-    stack = small.stack()
+    stack = stacks.stack()
     SessionBrokerRole(
         stack,
         "Broker",
         tenant="acme",
-        callers=[small.role(stack, "Dispatcher"), WebIdentity(ISSUER, "system:serviceaccount:agents:runtime")],
+        callers=[stacks.role(stack, "Dispatcher"), WebIdentity(ISSUER, "system:serviceaccount:agents:runtime")],
         models=Models.profile("us", [SONNET]) + Models.in_region([SONNET]),
-        chain_to=[small.role(stack, "Next")],
+        chain_to=[stacks.role(stack, "Next")],
         pod_identity=True,
         restrictions=[WorkloadBinding(vpc="vpc-1")],
     )
-    return small.template(stack)
+    return stacks.template(stack)
 
 
 @cache
 def bound(*, pinned: bool = False) -> Template:
     """A session role with a table, objects and a model, bound to a VPC of the same template."""
-    stack = small.stack()
+    stack = stacks.stack()
     vpc = ec2.Vpc(stack, "Vpc", nat_gateways=0, max_azs=1, restrict_default_security_group=False)
     binding = WorkloadBinding(vpc=vpc, task_ip=pinned, endpoints_elsewhere=["sts", "s3", "dynamodb", "bedrock-runtime"])
-    small.session_role(
+    stacks.session_role(
         stack,
-        objects=[TenantObjects.artifacts(small.bucket(stack))],
+        objects=[TenantObjects.artifacts(stacks.bucket(stack))],
         models=Models.profile("us", [SONNET]),
         tag_keys=[*DEFAULT_TAG_KEYS, "task_ip"] if pinned else DEFAULT_TAG_KEYS,
         restrictions=[binding],
     )
-    return small.template(stack)
+    return stacks.template(stack)
 
 
 def result(of: Template, rule: str) -> Result:
@@ -276,14 +276,14 @@ def test_an_identity_nobody_may_set_is_no_proof() -> None:
 
 def test_a_bucket_policy_that_names_the_role_is_seen() -> None:
     """A resource policy opens what the role's own policies do not; without the guard that is a violation."""
-    stack = small.stack()
-    made = SessionBrokerRole(stack, "Broker", tenant="acme", callers=[small.role(stack)])
-    bucket: s3.IBucket = small.bucket(stack)
+    stack = stacks.stack()
+    made = SessionBrokerRole(stack, "Broker", tenant="acme", callers=[stacks.role(stack)])
+    bucket: s3.IBucket = stacks.bucket(stack)
     who = [iam.ArnPrincipal(made.role_arn)]
     bucket.add_to_resource_policy(
         iam.PolicyStatement(actions=["s3:GetObject"], principals=list(who), resources=[bucket.arn_for_objects("*")])
     )
-    template = small.template(stack)
+    template = stacks.template(stack)
     assert result(template, "attribution").status is Status.PROVED
     dropped("DenyUnattributed", allow=False)(template)
     assert result(template, "attribution").status is not Status.PROVED
@@ -300,10 +300,10 @@ def test_an_action_pattern_that_cannot_be_told_apart_is_unknown(pattern: str) ->
 
 def test_a_promise_in_the_metadata_opens_nothing() -> None:
     """A role that promises attribution and uses session tags is still proved by its tags."""
-    stack = small.stack()
-    small.session_role(stack, minting=Minting.by_orchestrator(small.role(stack)))
-    template = small.template(stack)
-    role = template["Resources"][small.ref(template, "SessionRole")]
+    stack = stacks.stack()
+    stacks.session_role(stack, minting=Minting.by_orchestrator(stacks.role(stack)))
+    template = stacks.template(stack)
+    role = template["Resources"][stacks.ref(template, "SessionRole")]
     role.setdefault("Metadata", {})["session-scoping:attributed-to"] = "*"
     rules = {one.rule for one in verify(template).results}
     assert {"session-tags", "partition-isolation", "attribution"} <= rules

@@ -28,17 +28,17 @@ Body = dict[str, Any]
 def revoked() -> Template:
     """A small stack that revokes by time, by tag, and by both, each in a statement of its own."""
     from session_scoping import Revocation
-    from tests.support import stacks as small
+    from tests.support import stacks
 
-    stack = small.stack()
+    stack = stacks.stack()
     restrictions = [
         Revocation.issued_before(WHEN),
         Revocation.of_sessions(task_id=["a", "b"]),
         Revocation.of_sessions(user_id="u", task_id="t"),
         Revocation.issued_before("2026-12-01T00:00:00Z", task_id="c"),
     ]
-    small.session_role(stack, restrictions=restrictions)
-    return small.template(stack)
+    stacks.session_role(stack, restrictions=restrictions)
+    return stacks.template(stack)
 
 
 def result_of(template: Template) -> Result:

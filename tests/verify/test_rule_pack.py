@@ -14,7 +14,7 @@ from aws_cdk import aws_s3 as s3
 from session_scoping import Minting, SessionRole, TenantObjects, TenantTable
 from session_scoping.testing.rule_pack import SessionScopingChecks, check_template
 from session_scoping.verify import verify
-from tests.support import stacks as small
+from tests.support import stacks
 from tests.support.verify.plain_template import allow, arn, document, keyed, plain_template, policy, sub
 
 UNSCOPED, TENANT_GRANT, TRUST, UNKEYED, RESERVED = (
@@ -28,7 +28,7 @@ SCOPED = {"ForAllValues:StringEquals": KEYS, "Null": {"dynamodb:LeadingKeys": "f
 @pytest.fixture
 def stack() -> cdk.Stack:
     """An empty stack."""
-    return small.stack()
+    return stacks.stack()
 
 
 def tasks(stack: cdk.Stack, name: str = "tasks", id: str = "Imported") -> dynamodb.ITable:
@@ -44,9 +44,9 @@ def objects(stack: cdk.Stack, name: str = "traces", id: str = "Bucket") -> s3.IB
 def with_broker(stack: cdk.Stack, table: dynamodb.ITable) -> tuple[iam.Role, iam.Role]:
     """Make a session role that a function mints, and return the function's role and the agent's."""
     broker = iam.Role(stack, "Broker", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
-    agent = small.role(stack, "Agent")
+    agent = stacks.role(stack, "Agent")
     minting = Minting.by_orchestrator(broker, compute_roles=[agent])
-    small.session_role(stack, minting=minting, tables=[TenantTable(table, access="get")])
+    stacks.session_role(stack, minting=minting, tables=[TenantTable(table, access="get")])
     return broker, agent
 
 
@@ -55,37 +55,37 @@ def with_broker(stack: cdk.Stack, table: dynamodb.ITable) -> tuple[iam.Role, iam
 
 def test_an_imported_table_granted_to_a_compute_role_is_found(stack: cdk.Stack) -> None:
     """A table that stands in no template is tenant data when a session role is granted it."""
-    agent = small.role(stack)
+    agent = stacks.role(stack)
     table = tasks(stack)
-    small.session_role(stack, minting=Minting.by_compute_roles(agent), tables=[TenantTable(table, access="get")])
-    assert check_template(small.template(stack)) == []
-    again = small.stack()
-    agent = small.role(again)
+    stacks.session_role(stack, minting=Minting.by_compute_roles(agent), tables=[TenantTable(table, access="get")])
+    assert check_template(stacks.template(stack)) == []
+    again = stacks.stack()
+    agent = stacks.role(again)
     table = tasks(again)
-    small.session_role(again, minting=Minting.by_compute_roles(agent), tables=[TenantTable(table, access="get")])
+    stacks.session_role(again, minting=Minting.by_compute_roles(agent), tables=[TenantTable(table, access="get")])
     table.grant_read_write_data(agent)
-    assert check_template(small.template(again)) == [TENANT_GRANT]
+    assert check_template(stacks.template(again)) == [TENANT_GRANT]
 
 
 def test_an_imported_bucket_granted_to_a_compute_role_is_found(stack: cdk.Stack) -> None:
     """The bucket is told by the ARN before the session's prefix, whatever prefix the compute role is granted."""
-    agent = small.role(stack)
+    agent = stacks.role(stack)
     bucket = objects(stack)
     minting = Minting.by_compute_roles(agent)
     SessionRole(stack, "Session", minting=minting, objects=[TenantObjects.traces(bucket)])
     bucket.grant_read(agent, "other/*")
-    assert set(check_template(small.template(stack))) == {TENANT_GRANT}
+    assert set(check_template(stacks.template(stack))) == {TENANT_GRANT}
 
 
 @pytest.mark.parametrize("exported", [True, False])
 def test_an_imported_table_is_told_by_its_whole_arn(exported: bool, stack: cdk.Stack) -> None:
     """An ARN that another stack exports is the same table in both grants; another export is another table."""
-    agent = small.role(stack)
+    agent = stacks.role(stack)
     arns = [cdk.Fn.import_value("TasksArn"), cdk.Fn.import_value("TasksArn" if exported else "OtherArn")]
-    role = small.session_role(stack, minting=Minting.by_compute_roles(agent)).role
+    role = stacks.session_role(stack, minting=Minting.by_compute_roles(agent)).role
     role.add_to_policy(iam.PolicyStatement(actions=["dynamodb:GetItem"], resources=[arns[0]], conditions=SCOPED))
     agent.add_to_policy(iam.PolicyStatement(actions=["dynamodb:GetItem"], resources=[f"{arns[1]}/index/*"]))
-    assert check_template(small.template(stack)) == ([TENANT_GRANT] if exported else [])
+    assert check_template(stacks.template(stack)) == ([TENANT_GRANT] if exported else [])
 
 
 def other_table(stack: cdk.Stack, agent: iam.Role) -> None:
@@ -120,30 +120,30 @@ def test_what_is_not_tenant_data_or_no_agents_is_let_be(
     grant: Callable[[cdk.Stack, iam.Role], None], stack: cdk.Stack
 ) -> None:
     """Neighbours by name, metadata, and roles agent code does not run with break no rule."""
-    agent = small.role(stack)
+    agent = stacks.role(stack)
     minting = Minting.by_compute_roles(agent)
     tables, traces = [TenantTable(tasks(stack), access="get")], [TenantObjects.traces(objects(stack))]
     made = SessionRole(stack, "Session", minting=minting, tables=tables, objects=traces)
     point = "arn:aws:s3:us-east-1:111122223333:accesspoint/ours/object/${aws:PrincipalTag/task_id}/*"
     made.role.add_to_policy(iam.PolicyStatement(actions=["s3:GetObject"], resources=[point]))
     grant(stack, agent)
-    assert check_template(small.template(stack)) == []
+    assert check_template(stacks.template(stack)) == []
 
 
 def test_a_broker_may_write_tenant_data_and_the_agent_it_keeps_out_may_not(stack: cdk.Stack) -> None:
     """Where agents are kept from minting, the minter is no compute role; the pack and the verifier agree on both."""
-    table = small.table(stack)
+    table = stacks.table(stack)
     broker, _ = with_broker(stack, table)
     table.grant(broker, "dynamodb:PutItem")
-    template = small.template(stack)
+    template = stacks.template(stack)
     assert check_template(template) == []
     assert verify(template).failures() == []
 
-    again = small.stack()
-    table = small.table(again)
+    again = stacks.stack()
+    table = stacks.table(again)
     _, agent = with_broker(again, table)
     table.grant(agent, "dynamodb:PutItem")
-    template = small.template(again)
+    template = stacks.template(again)
     assert check_template(template) == [TENANT_GRANT]
     # The library's guard on the agent's role stops the grant, which is why it is this property.
     assert {result.rule for result in verify(template).failures()} == {"no-masked-grants"}
@@ -152,11 +152,11 @@ def test_a_broker_may_write_tenant_data_and_the_agent_it_keeps_out_may_not(stack
 def test_a_minter_that_keeps_nobody_out_is_a_compute_role(stack: cdk.Stack) -> None:
     """Without a Deny on minting, agent code may run with whoever mints."""
     broker = iam.Role(stack, "Broker", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
-    table = small.table(stack)
+    table = stacks.table(stack)
     minting = Minting.by_compute_roles(broker)
-    small.session_role(stack, minting=minting, tables=[TenantTable(table, access="get")])
+    stacks.session_role(stack, minting=minting, tables=[TenantTable(table, access="get")])
     table.grant(broker, "dynamodb:PutItem")
-    assert check_template(small.template(stack)) == [TENANT_GRANT]
+    assert check_template(stacks.template(stack)) == [TENANT_GRANT]
 
 
 def test_the_reference_orchestrator_may_put_into_the_task_table(orchestrator_template: dict[str, Any]) -> None:
@@ -200,9 +200,9 @@ def test_a_grant_of_items_breaks_the_rule_it_should_and_no_other(
 ) -> None:
     """Keys need a leading-key condition on a tag; what has no keys is named, an index besides."""
     arn = f"arn:aws:dynamodb:us-east-1:111122223333:{resource}"
-    role = small.session_role(stack).role
+    role = stacks.session_role(stack).role
     role.add_to_policy(iam.PolicyStatement(actions=actions, resources=[arn], conditions=conditions))
-    assert check_template(small.template(stack)) == expected
+    assert check_template(stacks.template(stack)) == expected
 
 
 @pytest.mark.parametrize(
@@ -217,9 +217,9 @@ def test_a_grant_of_objects_needs_a_tag_without_a_default_in_its_key(
     key: str, expected: list[str], stack: cdk.Stack
 ) -> None:
     """A prefix without a tag, or with one that has a default, is everybody's."""
-    role = small.session_role(stack).role
+    role = stacks.session_role(stack).role
     role.add_to_policy(iam.PolicyStatement(actions=["s3:GetObject"], resources=[f"arn:aws:s3:::traces/{key}"]))
-    assert check_template(small.template(stack)) == expected
+    assert check_template(stacks.template(stack)) == expected
 
 
 @pytest.mark.parametrize(
@@ -234,19 +234,19 @@ def test_a_trust_statement_asks_for_session_tags(
     conditions: dict[str, Any], expected: list[str], stack: cdk.Stack
 ) -> None:
     """A caller's own tags say nothing of the session's."""
-    small.session_role(stack)
-    template = small.template(stack)
+    stacks.session_role(stack)
+    template = stacks.template(stack)
     principal = {"AWS": "arn:aws:iam::111122223333:role/Operator"}
     statement = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole", "Condition": conditions}
-    small.trust(template, "SessionRole").append(statement)
+    stacks.trust(template, "SessionRole").append(statement)
     assert check_template(template) == expected
 
 
 @pytest.mark.parametrize(("key", "expected"), [("task_id", [RESERVED]), ("TASK_ID", [RESERVED]), ("team", [])])
 def test_a_session_tag_on_the_role_itself_is_found(key: str, expected: list[str], stack: cdk.Stack) -> None:
     """Tag keys ignore case; a tag that no policy speaks of is no session tag."""
-    small.session_role(stack)
-    template = small.template(stack)
+    stacks.session_role(stack)
+    template = stacks.template(stack)
     role = next(name for name in template["Resources"] if name.startswith("SessionRole"))
     # In the template, since the construct refuses such a tag.
     template["Resources"][role]["Properties"]["Tags"] = [{"Key": key, "Value": "x"}]
@@ -258,8 +258,8 @@ def test_a_session_tag_on_the_role_itself_is_found(key: str, expected: list[str]
 
 def test_two_findings_of_one_rule_name_their_statements() -> None:
     """A reader of the report sees which statement each violation is about."""
-    stack = small.stack()
-    role = small.session_role(stack).role
+    stack = stacks.stack()
+    role = stacks.session_role(stack).role
     for sid in ("ScanOne", "ScanTwo"):
         there = [f"arn:aws:dynamodb:us-east-1:111122223333:table/{sid}"]
         statement = iam.PolicyStatement(sid=sid, actions=["dynamodb:Scan"], resources=there)

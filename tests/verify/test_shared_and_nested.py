@@ -13,7 +13,7 @@ from session_scoping import TenantObjects, TenantTable
 from session_scoping.commands.main import main
 from session_scoping.testing.rule_pack import SessionScopingChecks
 from session_scoping.verify import Status, verify
-from tests.support import stacks as small
+from tests.support import stacks
 
 
 def scan() -> iam.PolicyStatement:
@@ -24,13 +24,13 @@ def scan() -> iam.PolicyStatement:
 @pytest.fixture(scope="module")
 def shared() -> dict[str, Any]:
     """A session role with its own objects, and a grant on documents that every session reads."""
-    stack = small.stack()
+    stack = stacks.stack()
     documents = "arn:aws:s3:::shared-docs/*"
-    role = small.session_role(
-        stack, objects=[TenantObjects.traces(small.bucket(stack))], other_objects=[documents]
+    role = stacks.session_role(
+        stack, objects=[TenantObjects.traces(stacks.bucket(stack))], other_objects=[documents]
     ).role  # fmt: skip
     role.add_to_policy(iam.PolicyStatement(actions=["s3:GetObject"], resources=[documents]))
-    return small.template(stack)
+    return stacks.template(stack)
 
 
 def test_objects_that_all_sessions_read_are_a_violation_that_says_what_to_do(shared: dict[str, Any]) -> None:
@@ -56,8 +56,8 @@ def test_naming_the_tenant_stores_leaves_the_shared_ones_out(shared: dict[str, A
 def nested_policy(app: cdk.App) -> None:
     """The Scan stands in a nested stack, the session role in its parent."""
     parent = cdk.Stack(app, "Parent")
-    table = small.table(cdk.NestedStack(parent, "Data"))
-    role = small.session_role(parent, tables=[TenantTable(table, access="get")]).role
+    table = stacks.table(cdk.NestedStack(parent, "Data"))
+    role = stacks.session_role(parent, tables=[TenantTable(table, access="get")]).role
     iam.ManagedPolicy(
         cdk.NestedStack(parent, "Later"), "Extra", roles=[role], statements=[scan()]
     )  # fmt: skip
@@ -66,13 +66,13 @@ def nested_policy(app: cdk.App) -> None:
 def nested_role(app: cdk.App) -> None:
     """Both stand in a nested stack."""
     child = cdk.NestedStack(cdk.Stack(app, "Parent"), "Child")
-    small.session_role(child).role.add_to_policy(scan())
+    stacks.session_role(child).role.add_to_policy(scan())
 
 
 def staged(app: cdk.App) -> None:
     """A Stage with the role in one stack and the Scan in another."""
     stage = cdk.Stage(app, "Prod")
-    role = small.session_role(cdk.Stack(stage, "Sessions")).role
+    role = stacks.session_role(cdk.Stack(stage, "Sessions")).role
     statement = scan()
     iam.ManagedPolicy(cdk.Stack(stage, "Later"), "Extra", roles=[role], statements=[statement])
 
@@ -90,8 +90,8 @@ def test_the_rule_pack_sees_nested_stacks_and_stages(build: Callable[[cdk.App], 
 def test_the_rule_pack_passes_sound_roles_in_nested_stacks_and_stages() -> None:
     """Our own constructs break no rule there."""
     app = cdk.App()
-    small.session_role(cdk.NestedStack(cdk.Stack(app, "Parent"), "Child"))
-    small.session_role(cdk.Stack(cdk.Stage(app, "Prod"), "Sessions"))
+    stacks.session_role(cdk.NestedStack(cdk.Stack(app, "Parent"), "Child"))
+    stacks.session_role(cdk.Stack(cdk.Stage(app, "Prod"), "Sessions"))
     cdk.Validations.of(app).add_plugins(SessionScopingChecks())
     app.synth()  # raises on a finding
     report = json.loads((Path(app.outdir) / "validation-report.json").read_text())

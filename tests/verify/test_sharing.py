@@ -10,7 +10,7 @@ from session_scoping import TenantObjects, TenantTable, TenantTablePolicy
 from session_scoping.verify import Report, Status, verify
 from session_scoping.verify.model import Role
 from session_scoping.verify.text import Token
-from tests.support import stacks as small
+from tests.support import stacks
 from tests.support.verify.hand_written import allow, by_hand, judged, objects, policy
 from tests.support.verify.internals import estate_of
 from tests.support.verify.mutations import session_role
@@ -20,10 +20,10 @@ KEY = "session-scoping:shared-by"
 
 def template(*keys: str) -> dict[str, Any]:
     """Return a stack whose session role has a table by task and these objects."""
-    stack = small.stack()
-    objects = [TenantObjects(small.bucket(stack), keys, access=("put",))] if keys else []
-    small.session_role(stack, objects=objects)
-    return small.template(stack)
+    stack = stacks.stack()
+    objects = [TenantObjects(stacks.bucket(stack), keys, access=("put",))] if keys else []
+    stacks.session_role(stack, objects=objects)
+    return stacks.template(stack)
 
 
 def declared(of: dict[str, Any]) -> Any:
@@ -96,11 +96,11 @@ def test_sharing_by_one_tag_covers_keys_that_name_more() -> None:
 
 def test_a_table_added_later_is_declared_too() -> None:
     """TenantTablePolicy brings rows per user: the role's promise follows."""
-    stack = small.stack()
-    role = small.session_role(stack)
-    table = TenantTable(small.table(stack, "Quota", "user_id"), access="get", leading_key="{user_id}")
+    stack = stacks.stack()
+    role = stacks.session_role(stack)
+    table = TenantTable(stacks.table(stack, "Quota", "user_id"), access="get", leading_key="{user_id}")
     TenantTablePolicy(stack, "Later", tables=[table]).attach_to(role)
-    of = small.template(stack)
+    of = stacks.template(stack)
     assert declared(of) == ["user_id"]
     report = verify(of)
     assert report.proved, failed_rules(report)
@@ -150,9 +150,9 @@ def test_a_prefix_that_lost_a_tag_is_not_proved(lost: str) -> None:
 
 def objects_alone(*keys: str) -> dict[str, Any]:
     """Return a stack whose session role has objects and no table."""
-    stack = small.stack()
-    small.session_role(stack, tables=[], objects=[TenantObjects(small.bucket(stack), keys, access=("put",))])
-    return small.template(stack)
+    stack = stacks.stack()
+    stacks.session_role(stack, tables=[], objects=[TenantObjects(stacks.bucket(stack), keys, access=("put",))])
+    return stacks.template(stack)
 
 
 def test_a_prefix_that_lost_a_tag_is_not_proved_by_hand() -> None:

@@ -11,7 +11,7 @@ from aws_cdk import aws_s3 as s3
 from session_scoping import TenantObjects
 from session_scoping.commands.main import main
 from session_scoping.verify import Result, Status, verify
-from tests.support import stacks as small
+from tests.support import stacks
 from tests.support.verify.corpus import assembly, results_of
 from tests.support.verify.examples import example
 from tests.support.verify.mutations import Template, edit
@@ -189,9 +189,13 @@ def _key_of(template: Template, resource: Any) -> str:
 
 
 def test_delivery_by_a_service_shows_it_nothing() -> None:
-    """Log delivery writes into a bucket for any account without reading from it; listing it would be reading."""
+    """A service that writes for any account reads nothing; among the keys of sessions it would change their data."""
     logging = {"Service": "logging.s3.amazonaws.com"}
-    assert judged(on_bucket(logging, action="s3:PutObject")).status is Status.PROVED
+    logs = {"Fn::Join": ["", [bucket_arn(example("small").template), "/logs/*"]]}
+    ours = {"StringEquals": {"aws:SourceAccount": HERE}}
+    assert judged(on_bucket(logging, action="s3:PutObject", Resource=logs)).status is Status.PROVED
+    assert judged(on_bucket(logging, ours, action="s3:PutObject")).status is Status.PROVED
+    assert judged(on_bucket(logging, action="s3:PutObject")).status is Status.VIOLATED
     assert judged(on_bucket(logging, action="s3:Get*")).status is Status.VIOLATED
 
 
@@ -215,22 +219,22 @@ def test_a_table_s_policy_is_looked_at() -> None:
 )
 def test_the_policy_of_a_key_that_sessions_use_is_looked_at(condition: Any, status: Status) -> None:
     """A key everybody may decrypt with protects nothing, through S3 neither: strangers have buckets of their own."""
-    stack = small.stack()
+    stack = stacks.stack()
     key = kms.Key(stack, "Key")
-    bucket = small.bucket(stack, encryption=s3.BucketEncryption.KMS, encryption_key=key)
-    small.session_role(stack, objects=[TenantObjects.attachments(bucket)])
+    bucket = stacks.bucket(stack, encryption=s3.BucketEncryption.KMS, encryption_key=key)
+    stacks.session_role(stack, objects=[TenantObjects.attachments(bucket)])
     statement = {"Effect": "Allow", "Principal": "*", "Action": "kms:Decrypt", "Resource": "*", "Condition": condition}
-    template = edit(small.template(stack), "key", lambda t: _key_policy(t, statement)).template
+    template = edit(stacks.template(stack), "key", lambda t: _key_policy(t, statement)).template
     assert judged(template).status is status
 
 
 @pytest.mark.parametrize("action", ["kms:CreateGrant", "kms:PutKeyPolicy", "kms:*"])
 def test_whoever_may_grant_a_key_s_use_may_use_it(action: str) -> None:
     """A grant, or another policy, gives a stranger what the policy does not."""
-    stack = small.stack()
-    bucket = small.bucket(stack, encryption=s3.BucketEncryption.KMS, encryption_key=kms.Key(stack, "Key"))
-    small.session_role(stack, objects=[TenantObjects.attachments(bucket)])
-    base = small.template(stack)
+    stack = stacks.stack()
+    bucket = stacks.bucket(stack, encryption=s3.BucketEncryption.KMS, encryption_key=kms.Key(stack, "Key"))
+    stacks.session_role(stack, objects=[TenantObjects.attachments(bucket)])
+    base = stacks.template(stack)
     for principal, status in (("*", Status.VIOLATED), ({"AWS": "arn:aws:iam::444455556666:root"}, Status.UNKNOWN)):
         statement = {"Effect": "Allow", "Principal": principal, "Action": action, "Resource": "*"}
         assert judged(edit(base, "key", lambda t, s=statement: _key_policy(t, s)).template).status is status  # type: ignore[misc]
@@ -249,12 +253,12 @@ def test_an_access_point_of_a_bucket_spelt_another_way_is_seen() -> None:
 
 def test_a_service_may_decrypt_with_a_key_when_somebody_says_so() -> None:
     """Which data a service was handed is not in the template; a source or an encryption context of one's own tells."""
-    stack = small.stack()
-    bucket = small.bucket(stack, encryption=s3.BucketEncryption.KMS, encryption_key=kms.Key(stack, "Key"))
-    small.session_role(stack, objects=[TenantObjects.attachments(bucket)])
+    stack = stacks.stack()
+    bucket = stacks.bucket(stack, encryption=s3.BucketEncryption.KMS, encryption_key=kms.Key(stack, "Key"))
+    stacks.session_role(stack, objects=[TenantObjects.attachments(bucket)])
     service = {"Service": "logs.us-east-1.amazonaws.com"}
     statement = {"Effect": "Allow", "Principal": service, "Action": "kms:*", "Resource": "*"}
-    base = small.template(stack)
+    base = stacks.template(stack)
     open_to_all = edit(base, "key", lambda t: _key_policy(t, statement)).template
     assert judged(open_to_all).status is Status.UNKNOWN
     assert judged(open_to_all, trusted=(service["Service"],)).status is Status.PROVED

@@ -13,8 +13,7 @@ from aws_cdk import aws_lambda as lambda_
 from session_scoping import Minting, SessionRole, TenantObjects, TenantTable
 from session_scoping.commands.main import main
 from session_scoping.verify import Report, Status, verify
-from tests.support import RECOMMENDED_FLAGS
-from tests.support import stacks as small
+from tests.support import RECOMMENDED_FLAGS, stacks
 
 
 def synthesized(tmp_path: Path, build: Any) -> Path:
@@ -28,7 +27,7 @@ def synthesized(tmp_path: Path, build: Any) -> Path:
 def two_stacks(app: cdk.App) -> None:
     """Tables and compute in one stack, the session role in another."""
     storage = cdk.Stack(app, "Storage")
-    table, bucket, compute = small.table(storage), small.bucket(storage), small.role(storage)
+    table, bucket, compute = stacks.table(storage), stacks.bucket(storage), stacks.role(storage)
     sessions = cdk.Stack(app, "Sessions")
     SessionRole(
         sessions, "Session", minting=Minting.by_compute_roles(compute),
@@ -40,7 +39,7 @@ def nested(app: cdk.App) -> None:
     """The table in a nested stack, the session role in its parent."""
     parent = cdk.Stack(app, "Parent")
     child = cdk.NestedStack(parent, "Child")
-    small.session_role(parent, tables=[TenantTable(small.table(child), access="get")])
+    stacks.session_role(parent, tables=[TenantTable(stacks.table(child), access="get")])
 
 
 @pytest.mark.parametrize("build", [two_stacks, nested])
@@ -58,7 +57,7 @@ def test_a_policy_in_another_stack_is_seen(tmp_path: Path) -> None:
 
     def build(app: cdk.App) -> None:
         stack = cdk.Stack(app, "Sessions")
-        role = small.session_role(stack).role
+        role = stacks.session_role(stack).role
         table = dynamodb.Table.from_table_name(stack, "Other", "other")
         iam.ManagedPolicy(
             cdk.Stack(app, "Later"), "Extra", roles=[role],
@@ -81,20 +80,20 @@ def test_a_nested_stack_that_is_missing_makes_everything_unknown(tmp_path: Path)
 
 def ordinary() -> dict[str, Any]:
     """Return an ordinary app: a function that reads and writes a table and a bucket."""
-    stack = small.stack()
+    stack = stacks.stack()
     function = lambda_.Function(
         stack, "Api", code=lambda_.Code.from_inline("def handler(e, c): pass"), handler="index.handler",
         runtime=lambda_.Runtime.PYTHON_3_12,
     )  # fmt: skip
-    small.table(stack).grant_read_write_data(function)
-    small.bucket(stack, auto_delete_objects=True, removal_policy=cdk.RemovalPolicy.DESTROY).grant_read(function)
-    return small.template(stack)
+    stacks.table(stack).grant_read_write_data(function)
+    stacks.bucket(stack, auto_delete_objects=True, removal_policy=cdk.RemovalPolicy.DESTROY).grant_read(function)
+    return stacks.template(stack)
 
 
 def by_hand(*, trust: dict[str, Any] | None) -> dict[str, Any]:
     """Return a session role written without our constructs, with or without conditions on its trust."""
-    stack = small.stack()
-    table, bucket, compute = small.table(stack), small.bucket(stack), small.role(stack)
+    stack = stacks.stack()
+    table, bucket, compute = stacks.table(stack), stacks.bucket(stack), stacks.role(stack)
     principal = iam.ArnPrincipal(compute.role_arn)
     role = iam.Role(
         stack, "Session", assumed_by=(principal.with_conditions(trust) if trust else principal).with_session_tags()
@@ -107,7 +106,7 @@ def by_hand(*, trust: dict[str, Any] | None) -> dict[str, Any]:
     objects = bucket.arn_for_objects("traces/${aws:PrincipalTag/user_id}/${aws:PrincipalTag/task_id}/*")
     role.add_to_policy(iam.PolicyStatement(actions=["s3:PutObject"], resources=[objects]))
     role.grant_assume_role(compute)
-    return small.template(stack)
+    return stacks.template(stack)
 
 
 TRUST = {

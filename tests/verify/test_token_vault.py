@@ -9,7 +9,7 @@ import pytest
 from session_scoping import TokenFlow, UserBinding, grant_dispatch
 from session_scoping.contract.metadata import TOKEN_VAULT
 from session_scoping.verify import Result, Status, verify
-from tests.support import stacks as small
+from tests.support import stacks
 from tests.support.reference import synthesize_reference
 from tests.support.vault_stack import BY_JWT, DIRECTORY, PLACE, VAULT, Vault, session_stack
 from tests.support.verify.corpus import results_of
@@ -26,7 +26,7 @@ def results(template: dict[str, Any], rule: str = "token-vault") -> list[Result]
 
 def session_role(template: dict[str, Any]) -> str:
     """Return the logical id of the session role."""
-    return small.ref(template, "SessionRole")
+    return stacks.ref(template, "SessionRole")
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def good() -> dict[str, Any]:
 def bare(good: dict[str, Any]) -> dict[str, Any]:
     """The same without its guards."""
     template = copy.deepcopy(good)
-    del template["Resources"][small.ref(template, "VaultGuards")]
+    del template["Resources"][stacks.ref(template, "VaultGuards")]
     return template
 
 
@@ -89,10 +89,10 @@ def test_the_reference_stack_is_proved_with_its_callback() -> None:
 
 def test_a_dispatcher_takes_no_tokens() -> None:
     """Invoking a runtime is no vending, so nothing is said of the orchestrator."""
-    stack = small.stack()
-    small.session_role(stack)
-    grant_dispatch(small.role(stack, "Orchestrator"), f"{PLACE}runtime/agent-AbCdEfGhIj", for_user=True)
-    assert results(small.template(stack)) == []
+    stack = stacks.stack()
+    stacks.session_role(stack)
+    grant_dispatch(stacks.role(stack, "Orchestrator"), f"{PLACE}runtime/agent-AbCdEfGhIj", for_user=True)
+    assert results(stacks.template(stack)) == []
 
 
 @pytest.mark.parametrize(
@@ -197,12 +197,12 @@ def test_without_metadata_the_exact_arns_are_the_declaration(bare: dict[str, Any
 @pytest.mark.parametrize("binding", [UserBinding.identity_provider("cognito"), BY_JWT])
 def test_a_callback_that_takes_tokens_is_caught(binding: UserBinding) -> None:
     """It may speak for users, but a provider beyond its own is a violation there too."""
-    vault = Vault(small.stack())
-    grant = vault.grant(small.session_role(vault.stack))
-    grant.grant_consent_callback(small.role(vault.stack, "Callback", service="lambda"), user_binding=binding)
-    template = small.template(vault.stack)
+    vault = Vault(stacks.stack())
+    grant = vault.grant(stacks.session_role(vault.stack))
+    grant.grant_consent_callback(stacks.role(vault.stack, "Callback", service="lambda"), user_binding=binding)
+    template = stacks.template(vault.stack)
     assert [one.status for one in results(template)] == [Status.PROVED] * 2
-    del template["Resources"][small.ref(template, "VaultConsentGuards")]
+    del template["Resources"][stacks.ref(template, "VaultConsentGuards")]
     (policy,) = (one for one in template["Resources"].values() if one["Type"] == "AWS::IAM::Policy")
     policy["Properties"]["PolicyDocument"]["Statement"][0]["Resource"] = f"{VAULT}/*"
     assert sorted(one.status.name for one in results(template)) == ["PROVED", "VIOLATED"]

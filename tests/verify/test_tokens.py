@@ -20,15 +20,15 @@ AUD, SUB = "tokens.example.com:aud", "tokens.example.com:sub"
 def small_broker() -> Template:
     """Return a small stack with a credential broker and a compute role no runtime's name gives away."""
     from session_scoping import CredentialBroker, Minting, TaskTokenIssuer
-    from tests.support import stacks as small
+    from tests.support import stacks
 
-    stack = small.stack()
+    stack = stacks.stack()
     tokens = TaskTokenIssuer(stack, "Tokens", domain_name="tokens.example.com", audience="sessions")
     broker = CredentialBroker(
         stack, "Broker", signing_key=tokens.signing_key, issuer=tokens.issuer, audience=tokens.audience
     )
-    small.session_role(stack, minting=Minting.by_credential_broker(broker, compute_roles=[small.role(stack)]))
-    return small.template(stack)
+    stacks.session_role(stack, minting=Minting.by_credential_broker(broker, compute_roles=[stacks.role(stack)]))
+    return stacks.template(stack)
 
 
 def small_web() -> Template:
@@ -37,17 +37,17 @@ def small_web() -> Template:
     from aws_cdk import aws_route53 as route53
 
     from session_scoping import Minting, TaskTokenIssuer
-    from tests.support import stacks as small
+    from tests.support import stacks
 
-    stack = small.stack()
+    stack = stacks.stack()
     arn = "arn:aws:acm:us-east-1:111122223333:certificate/1"
     tokens = TaskTokenIssuer(
         stack, "Tokens", domain_name="tokens.example.com", audience="sessions",
         certificate=acm.Certificate.from_certificate_arn(stack, "Certificate", arn),
         hosted_zone=route53.PublicHostedZone(stack, "Zone", zone_name="example.com"),
     )  # fmt: skip
-    small.session_role(stack, minting=Minting.by_web_identity(tokens, compute_roles=[small.role(stack)]))
-    return small.template(stack)
+    stacks.session_role(stack, minting=Minting.by_web_identity(tokens, compute_roles=[stacks.role(stack)]))
+    return stacks.template(stack)
 
 
 @pytest.fixture(scope="module")

@@ -17,17 +17,16 @@ from session_scoping.testing.rule_pack import SessionScopingChecks, check_templa
 from session_scoping.verify import verify
 from session_scoping.verify.findings import NAG_RULES
 from session_scoping.verify.rules import RULES
-from tests.support import ROOT
-from tests.support import stacks as small
+from tests.support import ROOT, stacks
 from tests.support.verify.mutations import edit, session_role, statements, trust
 
 
 @pytest.fixture(scope="module")
 def sound() -> dict[str, Any]:
     """A small stack that is PROVED."""
-    stack = small.stack()
-    small.session_role(stack)
-    return small.template(stack)
+    stack = stacks.stack()
+    stacks.session_role(stack)
+    return stacks.template(stack)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +37,7 @@ def open_trust(sound: dict[str, Any]) -> dict[str, Any]:
 
 def written(template: dict[str, Any], folder: Path) -> str:
     """Write a template and return its path."""
-    file = folder / "small.template.json"
+    file = folder / "stacks.template.json"
     file.write_text(json.dumps(template))
     return str(file)
 
@@ -158,13 +157,13 @@ def test_each_rule_of_the_pack_finds_its_weakness(change: Any, rule: str, sound:
 
 def test_the_rule_pack_fails_a_synth() -> None:
     """A colleague's grant on the session role stops their synth."""
-    stack = small.stack()
-    role = small.session_role(stack)
-    small.table(stack, "More").grant_read_write_data(role.role)
+    stack = stacks.stack()
+    role = stacks.session_role(stack)
+    stacks.table(stack, "More").grant_read_write_data(role.role)
     plugin = SessionScopingChecks()
     cdk.Validations.of(stack.node.root).add_plugins(plugin)
     with pytest.raises(RuntimeError, match="UnkeyedAccess"):
-        small.template(stack)
+        stacks.template(stack)
     assert plugin.rule_ids == [rule.id for rule in NAG_RULES]
 
 

@@ -7,11 +7,11 @@ from functools import cache
 from session_scoping.aws.effects import Effect, judgement
 from session_scoping.aws.table import service
 from session_scoping.verify.actions import BECOMING, all_covered, changes_principals, gains_nothing
+from session_scoping.verify.arns import disjoint
 from session_scoping.verify.infer import Scoped
 from session_scoping.verify.matching import parsed
 from session_scoping.verify.model import Estate, Role, Statement, Workload
 from session_scoping.verify.naming import is_account, role_name_in
-from session_scoping.verify.properties.entries import disjoint
 from session_scoping.verify.reach import covers_action, may_be_role
 from session_scoping.verify.text import Pattern, Text, Token, Unmodelled, is_exact, lit, plain
 

@@ -1,9 +1,7 @@
 """A resource entry of a grant as the target of a call: some resource it covers, whatever others say of it."""
 
-import re
-
 from session_scoping.aws.actions import action as tabled
-from session_scoping.verify.arns import is_open
+from session_scoping.verify.arns import beginning, covers, disjoint, is_open
 from session_scoping.verify.matching import split_fields
 from session_scoping.verify.symbolic.policies import Target
 from session_scoping.verify.symbolic.strings import Lookup, Match, concat, match_string
@@ -84,55 +82,9 @@ def _may_be_of(fields: tuple[Pattern, ...], arn: str) -> bool:
             return False
     for at in (2, 5):
         ours = fields[at]
-        mine = _begin(ours)
+        mine = beginning(ours)
         other = theirs[at].partition("${")[0]
         shared = min(len(mine), len(other))
         if mine[:shared] != other[:shared] or (ours == (mine,) and not mine.startswith(other)):
             return False
     return True
-
-
-_WILD = {"*": "\ue000", "?": "\ue001"}
-
-
-def _render(pattern: Pattern) -> str:
-    """Return a pattern as text in which wildcards and variables are characters of their own."""
-    pieces: list[str] = []
-    for part in pattern:
-        if isinstance(part, Wildcard):
-            pieces.append(_WILD[part.symbol])
-        elif isinstance(part, Variable):
-            pieces.append(f"\ue002{part.key}\ue003")
-        elif isinstance(part, Token):
-            pieces.append(f"\ue004{part.name}\ue005")
-        else:
-            pieces.append(part)
-    return "".join(pieces)
-
-
-def covers(wide: Pattern, narrow: Pattern) -> bool:
-    """Whether everything `narrow` matches is matched by `wide`, as far as the shapes tell."""
-    pieces: list[str] = []
-    for part in wide:
-        if isinstance(part, Wildcard):
-            pieces.append(".*" if part.symbol == "*" else "[^\ue000-\ue005]")
-        else:
-            pieces.append(re.escape(_render((part,))))
-    return re.fullmatch("".join(pieces), _render(narrow), re.DOTALL) is not None
-
-
-def disjoint(one: Pattern, two: Pattern) -> bool:
-    """Whether two patterns surely have no ARN in common, because their literal beginnings or ends differ."""
-    head = min(len(_begin(one)), len(_begin(two)))
-    tail = min(len(_end(one)), len(_end(two)))
-    if _begin(one)[:head] != _begin(two)[:head]:
-        return True
-    return tail > 0 and _end(one)[-tail:] != _end(two)[-tail:]
-
-
-def _begin(pattern: Pattern) -> str:
-    return pattern[0] if pattern and isinstance(pattern[0], str) else ""
-
-
-def _end(pattern: Pattern) -> str:
-    return pattern[-1] if pattern and isinstance(pattern[-1], str) else ""

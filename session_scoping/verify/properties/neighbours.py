@@ -6,7 +6,7 @@ from dataclasses import replace
 import z3
 
 from session_scoping.verify.actions import on_items
-from session_scoping.verify.arns import strip_loosely
+from session_scoping.verify.arns import disjoint, strip_loosely
 from session_scoping.verify.formats import tags_in
 from session_scoping.verify.infer import Scoped
 from session_scoping.verify.model import Role, Store
@@ -20,7 +20,6 @@ from session_scoping.verify.properties.base import (
     relevant,
 )
 from session_scoping.verify.properties.derivation import tool_of
-from session_scoping.verify.properties.entries import disjoint
 from session_scoping.verify.properties.isolation import (
     leading_patterns,
     may_hold,

@@ -11,8 +11,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import cloudformation_include as include
 
-from tests.support import ROOT
-from tests.support import stacks as small
+from tests.support import ROOT, stacks
 
 
 def function(scope: cdk.Stack, id: str = "Handler") -> lambda_.Function:
@@ -25,7 +24,7 @@ def an_api(app: cdk.App) -> None:
     """A REST API, its function and its table."""
     stack = cdk.Stack(app, "Api")
     handler = function(stack)
-    small.table(stack).grant_read_write_data(handler)
+    stacks.table(stack).grant_read_write_data(handler)
     apigateway.LambdaRestApi(stack, "Rest", handler=handler)
 
 
@@ -46,7 +45,7 @@ def nested_and_crossing(app: cdk.App) -> None:
     """A table two stacks deep, a queue in another stack, a Stage."""
     stage = cdk.Stage(app, "Prod")
     data, web = cdk.Stack(stage, "Data"), cdk.Stack(stage, "Web")
-    table = small.table(cdk.NestedStack(cdk.NestedStack(data, "Outer"), "Inner"))
+    table = stacks.table(cdk.NestedStack(cdk.NestedStack(data, "Outer"), "Inner"))
     table.grant_full_access(function(data))
     sqs.Queue(data, "Queue").grant_send_messages(function(web))
 
@@ -78,7 +77,7 @@ def four_hundred_resources(app: cdk.App) -> None:
     stack = cdk.Stack(app, "Large")
     for number in range(67):
         handler = function(stack, f"Handler{number}")
-        small.table(stack, f"Table{number}").grant_read_write_data(handler)
+        stacks.table(stack, f"Table{number}").grant_read_write_data(handler)
         sqs.Queue(stack, f"Queue{number}").grant_consume_messages(handler)
 
 

@@ -52,12 +52,12 @@ def example(name: str) -> Example:
 def _small() -> dict[str, Template]:
     """Return one table, two buckets and one compute role that mints."""
     from session_scoping import TenantObjects
-    from tests.support import stacks as small
+    from tests.support import stacks
 
-    stack = small.stack()
-    objects = [TenantObjects.traces(small.bucket(stack)), TenantObjects.artifacts(small.bucket(stack, "Artifacts"))]
-    small.session_role(stack, objects=objects)
-    return {"Small": small.template(stack)}
+    stack = stacks.stack()
+    objects = [TenantObjects.traces(stacks.bucket(stack)), TenantObjects.artifacts(stacks.bucket(stack, "Artifacts"))]
+    stacks.session_role(stack, objects=objects)
+    return {"Small": stacks.template(stack)}
 
 
 def _reference(name: str) -> dict[str, Template]:

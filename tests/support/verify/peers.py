@@ -6,8 +6,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 
-from tests.support import RECOMMENDED_FLAGS
-from tests.support import stacks as small
+from tests.support import RECOMMENDED_FLAGS, stacks
 
 _TASK = "${aws:PrincipalTag/task_id}"
 _USER = "${aws:PrincipalTag/user_id}"
@@ -33,8 +32,8 @@ class PeerStack(cdk.Stack):
     def __init__(self, scope: cdk.App, id: str, *, conditioned: bool, per_task: bool) -> None:
         """Build it."""
         super().__init__(scope, id)
-        self.tables = {name: small.table(self, name) for name in ("TaskTable", "TaskEventsTable", "TaskNudgesTable")}
-        self.traces, self.attachments = small.bucket(self, "TraceBucket"), small.bucket(self, "AttachmentsBucket")
+        self.tables = {name: stacks.table(self, name) for name in ("TaskTable", "TaskEventsTable", "TaskNudgesTable")}
+        self.traces, self.attachments = stacks.bucket(self, "TraceBucket"), stacks.bucket(self, "AttachmentsBucket")
         self.runtime = self._service_role("RuntimeExecutionRole", "bedrock-agentcore.amazonaws.com")
         self.ecs = self._service_role("AgentClusterTaskRole", "ecs-tasks.amazonaws.com")
         self.session = iam.Role(
@@ -105,4 +104,4 @@ class PeerStack(cdk.Stack):
 def peer(*, conditioned: bool, per_task: bool) -> dict[str, Any]:
     """Return the template of another system."""
     app = cdk.App(context=RECOMMENDED_FLAGS)
-    return small.template(PeerStack(app, "agents-dev", conditioned=conditioned, per_task=per_task))
+    return stacks.template(PeerStack(app, "agents-dev", conditioned=conditioned, per_task=per_task))
