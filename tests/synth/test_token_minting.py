@@ -259,7 +259,7 @@ def test_alarms_are_made_when_asked_for() -> None:
     made = broker(stack)
     stacks.session_role(stack, minting=Minting.by_credential_broker(made))
     alarms = made.add_alarms()
-    assert len(alarms) == 3
+    assert [alarm.node.id for alarm in alarms] == ["ErrorsAlarm", "ThrottlesAlarm", "RefusalsAlarm"]
     resources = stacks.template(stack)["Resources"].values()
     metrics = {r["Properties"]["MetricName"] for r in resources if r["Type"] == "AWS::CloudWatch::Alarm"}
     (counted,) = (r["Properties"] for r in resources if r["Type"] == "AWS::Logs::MetricFilter")
