@@ -32,7 +32,8 @@ _COMBINED: dict[type[ast.operator], tuple[str, str]] = {
     ast.BitAnd: ("&", "|"),
 }
 # Arguments that are read by people: their wording is not flipped.
-_WORDED = {"fault", "got", "expected", "why", "fix", "what", "description", "help", "reason", "epilog", "metavar"}
+_WORDED = {"fault", "got", "expected", "why", "fix", "what", "help", "reason", "epilog", "metavar"}
+_WORDED |= {"comment", "description"}
 # zip's own check of lengths, what is tested for all dataclasses at once, and how much a cache remembers.
 _LEFT = {"strict", "frozen", "maxsize"}
 _TYPES = {"str", "int", "float", "bytes", "list", "dict", "tuple", "set", "frozenset", "type"}

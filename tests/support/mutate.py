@@ -191,11 +191,9 @@ def measured(name: str, copies: list[Copy]) -> Covering:
     base = b"".join((ROOT / file).read_bytes() for file in shared)
     states = {file: hashlib.sha256(base + (ROOT / file).read_bytes()).hexdigest() for file in wanted}
     found = Covering()
-    known = (
-        json.loads(kept.read_text())
-        if kept.exists()
-        else {"states": {}, "seconds": {}, "failing": [], "imported": {}, "lines": {}}
-    )
+    known = {"states": {}, **Covering().to_json()}
+    if kept.exists() and (read := json.loads(kept.read_text())).keys() == known.keys():
+        known = read
     current = {file for file in wanted if known["states"].get(file) == states[file]}
     found.add_json(known, lambda test: test.partition("::")[0] in current)
     if stale := [file for file in wanted if file not in current]:

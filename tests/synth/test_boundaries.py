@@ -24,6 +24,7 @@ from session_scoping.constructs.cdk.stack_context import StackContext
 from session_scoping.constructs.cdk.statements import allow
 from session_scoping.constructs.session.chaining import ChainingGuard
 from session_scoping.constructs.session.guards import chaining_sections
+from session_scoping.constructs.session.trust_checks import trust_too_large
 from tests.support import stacks
 from tests.synth.test_token_minting import AUDIENCE, ISSUER, broker, issuer, provider
 
@@ -139,13 +140,16 @@ def test_what_is_too_large_alone_is_refused() -> None:
         pack([whole], lambda _: 6145 - AROUND, "policy")
 
 
+@pytest.mark.parametrize("error_of", [too_large, trust_too_large])
 @pytest.mark.parametrize(("left", "refused"), [(0, False), (-1, True)])
-def test_a_trust_policy_may_have_2048_characters(left: int, refused: bool) -> None:
+def test_a_trust_policy_may_have_2048_characters(
+    error_of: Callable[[Any, PolicySizer], str | None], left: int, refused: bool
+) -> None:
     """The quota that nobody needs to have raised."""
     empty = {"Version": "2012-10-17", "Statement": [{"Sid": ""}]}
     sizer = PolicySizer("Stack")
     document = {**empty, "Statement": [{"Sid": "x" * (2048 - sizer.document(empty) - left)}]}
-    found = too_large(document, sizer)
+    found = error_of(document, sizer)
     assert (found is not None) == refused
     assert found is None or "got 2049 characters, expected at most 2048" in found
 
@@ -219,6 +223,7 @@ RENDERED: dict[str, tuple[Any, str]] = {
         f"{IDENTITY}Stack-Runtime-1A2B3C4D5E6F7",
     ),
     "text put together": ({"Fn::Join": ["/", ["a", {"Ref": "AWS::AccountId"}, "b"]]}, "a/111122223333/b"),
+    "no text at all": ({"Fn::Join": ["/", []]}, ""),
     "one piece of text": ({"Fn::Join": ["/", ["a"]]}, "a"),
     "an exported ARN": (
         {"Fn::ImportValue": "Other:ExportsOutputFnGetAttTasks1234ABCDArn1234ABCD"},

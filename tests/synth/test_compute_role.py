@@ -13,7 +13,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_secretsmanager as secretsmanager
 
-from session_scoping import ComputeBackend, Models, ScopedComputeRole
+from session_scoping import ComputeBackend, Minting, Models, ScopedComputeRole
 from tests.support import stacks
 
 INVOKE = ["bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"]
@@ -300,3 +300,12 @@ def test_models_can_be_replaced_by_context(given: Any) -> None:
     stack = cdk.Stack(stacks.new_app("no-flags", bedrockModels=given, bedrockGeo="jp"), "Small")
     models = Models.from_context(stack, model_ids=[SONNET], geography="us")
     assert models == Models.profile("jp", ["a.b", "c.d"])
+
+
+@pytest.mark.parametrize("by", [Minting.by_compute_roles, Minting.by_orchestrator])
+def test_the_inner_role_of_a_compute_role_counts_as_the_compute_role(by: Callable[..., Minting]) -> None:
+    """Whoever passes `.policy_role` loses none of its guards."""
+    agent = ScopedComputeRole(stacks.stack(), "Agent", backend=ComputeBackend.ECS)
+    minting = by(agent.policy_role)
+    assert minting.minters == (agent,)
+    assert minting.compute_roles == ((agent,) if minting.compute_roles_mint else ())

@@ -259,11 +259,12 @@ def test_alarms_are_made_when_asked_for() -> None:
     made = broker(stack)
     stacks.session_role(stack, minting=Minting.by_credential_broker(made))
     alarms = made.add_alarms()
-    assert len(alarms) == 3
+    assert [alarm.node.id for alarm in alarms] == ["ErrorsAlarm", "ThrottlesAlarm", "RefusalsAlarm"]
     resources = stacks.template(stack)["Resources"].values()
     metrics = {r["Properties"]["MetricName"] for r in resources if r["Type"] == "AWS::CloudWatch::Alarm"}
     (counted,) = (r["Properties"] for r in resources if r["Type"] == "AWS::Logs::MetricFilter")
     assert metrics == {"Errors", "Throttles", counted["MetricTransformations"][0]["MetricName"]}
+    assert counted["MetricTransformations"][0]["MetricNamespace"] == "SessionScoping"  # dashboards name it
     assert counted["FilterPattern"] == '{ $.event = "task_token" && $.code != "Issued" }'
 
 
@@ -520,6 +521,9 @@ def test_the_hosted_issuer_is_private_and_speaks_https_only() -> None:
     assert site["DistributionConfig"]["DefaultCacheBehavior"]["ViewerProtocolPolicy"] == "https-only"
     assert oidc == {"Url": ISSUER, "ClientIdList": [AUDIENCE]}
     (documents,) = by_type["Custom::TaskTokenKeySet"]
+    # What the function reads of the request, by name.
+    assert set(documents) == {"ServiceToken", "Bucket", "Issuer", "Keys"}
+    assert stacks.resources(template, "AWS::S3::Bucket").keys() == {documents["Bucket"]["Ref"]}
     assert documents["Issuer"] == ISSUER
     assert len(documents["Keys"]) == 1
 

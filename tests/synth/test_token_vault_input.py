@@ -175,6 +175,30 @@ def test_a_dispatcher_without_for_user_may_name_no_user() -> None:
     }
 
 
+def test_a_dispatcher_may_be_given_the_runtime_s_construct() -> None:
+    """A CfnRuntime is named by its attribute."""
+    stack = stacks.stack()
+    runtime = agentcore.CfnRuntime(
+        stack, "Runtime", agent_runtime_name="agent", role_arn="arn:aws:iam::111122223333:role/agent",
+        agent_runtime_artifact={}, network_configuration={"networkMode": "PUBLIC"},
+    )  # fmt: skip
+    grant_dispatch(stacks.role(stack), runtime, endpoints=[f"{RUNTIME}/runtime-endpoint/b"])
+    (policy,) = stacks.resources(stacks.template(stack), "AWS::IAM::Policy").values()
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    assert {"Fn::GetAtt": ["Runtime", "AgentRuntimeArn"]} in statement["Resource"]
+
+
+def test_each_consent_callback_has_guards_of_its_own() -> None:
+    """The first one's logical id has no number, and a second one does not change it."""
+    vault = Vault(stacks.stack())
+    grant = vault.grant(stacks.session_role(vault.stack))
+    for name in ("One", "Two"):
+        grant.grant_consent_callback(stacks.role(vault.stack, name), user_binding=BY_JWT)
+    policies = stacks.resources(stacks.template(vault.stack), "AWS::IAM::ManagedPolicy")
+    made = sorted(key[:-8] for key in policies if "Consent" in key)
+    assert made == ["VaultConsentGuards", "VaultConsentGuardsOfRole2"]
+
+
 def test_a_user_id_names_its_identity_provider() -> None:
     """Built and parsed, the same value fits a session tag, an object key and the vault."""
     assert user_id_for("cognito", "7d1f-22") == "cognito+7d1f-22"

@@ -269,6 +269,17 @@ def test_another_value_of_the_switch_is_refused() -> None:
         ReferenceStack(stacks.new_app(tools="yes"), "Reference")
 
 
+def test_a_tool_with_a_name_and_a_path_is_excepted_under_both() -> None:
+    """The session's guard names the ARN that IAM makes of them."""
+    stack = stacks.stack()
+    with_tool(stack, role_name="acme-search", path="/tools/")
+    template = stacks.template(stack)
+    role = template["Resources"][stacks.ref(template, "ToolRole")]["Properties"]
+    assert (role["RoleName"], role["Path"]) == ("acme-search", "/tools/")
+    (others,) = stacks.policy(template, "SessionToolsGuard")
+    assert stacks.deployed(others["NotResource"]).endswith(":role/tools/acme-search")
+
+
 BAD: dict[str, tuple[Any, str]] = {
     "tags that are not handed on": (
         lambda s: ToolScopedRole(s, "T", session_role=stacks.session_role(s), tool="search"),
