@@ -266,3 +266,12 @@ def test_a_document_counts_without_white_space() -> None:
     assert PolicySizer("Stack").document(document) == len(text)
     assert PolicySizer("Stack").document({"Ref": "AWS::AccountId"}) == len('"111122223333"')
     assert PolicySizer("Stack").document([]) == len("[]")
+
+
+def test_a_context_remembers_what_text_resolved_to() -> None:
+    """A token is looked up, and text without one is itself."""
+    stack = stacks.stack()
+    context, arn = StackContext.of(stack), stacks.role(stack).role_arn
+    assert context.resolve([arn]) == []
+    assert context.resolved_value(arn) == {"Fn::GetAtt": [stacks.ref(stacks.template(stack), "Compute"), "Arn"]}
+    assert context.resolved_value("arn:aws:iam::111122223333:role/agent") == "arn:aws:iam::111122223333:role/agent"
