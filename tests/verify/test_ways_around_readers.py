@@ -300,3 +300,38 @@ def test_a_parameter_is_a_name_if_a_name_surely_contains_it(case: str) -> None:
     sections = {"Parameters": {"P": {"Type": "String"}}, "Conditions": {"C": {"Fn::Equals": [P, "a"]}}}
     template = extended(more, **sections, Mappings={"M": {"a": {"name": "b"}}})
     assert failing(template) == (set() if proved else {"compute-isolation"})
+
+
+CALLED = ("apigateway", "appsync", "credentials.iot", "iot", "rolesanywhere", "transfer")
+
+
+@pytest.mark.parametrize("service", CALLED)
+def test_a_role_for_callers_of_a_service_is_asked_about(service: str) -> None:
+    """Such a service answers, or gives the role to, callers that no policy of the templates names."""
+    front = {"Front": role(trusts({"Service": f"{service}.amazonaws.com"}))}
+    reads = policy("Front", allow("dynamodb:Query", arn("Table")))
+    logs = policy("Front", allow("logs:PutLogEvents", "*"))
+    assert failing(extended({**front, "Reads": reads})) == {"compute-isolation"}
+    assert failing(extended({**front, "Reads": reads}), trusted=("Front",)) == set()
+    assert failing(extended({**front, "Reads": logs})) == set()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        resource("AWS::ApiGateway::Method", Integration={"Credentials": arn("Front")}),
+        resource("AWS::ApiGatewayV2::Integration", CredentialsArn=arn("Front")),
+    ],
+    ids=["v1", "v2"],
+)
+def test_an_api_that_agent_code_may_call_acts_with_its_own_role(body: Body) -> None:
+    """A role that is named as trusted may still be asked by agent code."""
+    front = {
+        "Front": role(trusts({"Service": "apigateway.amazonaws.com"})),
+        "Reads": policy("Front", allow("dynamodb:Query", arn("Table"))),
+        "X": body,
+    }
+    calls = policy("Compute", allow("execute-api:Invoke", "*"))
+    assert failing(extended({**front, "Calls": calls})) == {"compute-isolation"}
+    results = results_of(extended({**front, "Calls": calls}), "compute-isolation")
+    assert Status.UNKNOWN in {one.status for one in results if one.location.endswith("Compute")}

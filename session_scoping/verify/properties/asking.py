@@ -16,8 +16,10 @@ from session_scoping.verify.report import Result, Status
 from session_scoping.verify.stores import named
 from session_scoping.verify.text import Text
 
-_ON_WORKLOADS = frozenset({"batch", "bedrock", "codebuild", "ecs", "glue", "lambda", "sagemaker", "states"})
-"""Services whose workloads answer or act for whoever starts them. AgentCore's runtimes are agent code themselves."""
+_AGENTS = "bedrock-agentcore"
+"""The service whose workloads are agent code themselves."""
+_PRINCIPALS = {"execute-api": "apigateway"}
+"""Services whose actions ask workloads of another one."""
 
 
 def asked(role: Role, estate: Estate, scoped: Sequence[Scoped], options: Options) -> Iterator[tuple[Workload, Role]]:
@@ -36,7 +38,7 @@ def asked(role: Role, estate: Estate, scoped: Sequence[Scoped], options: Options
         for workload in runs_with(other, estate):
             told = is_trusted(workload.role, options.trusted) or named(options.trusted, workload.id, workload.label)
             service = workload.service.partition(".")[0]
-            if told or service not in _ON_WORKLOADS or any(refers_to(text, workload.id) for text in brokers):
+            if told or service == _AGENTS or any(refers_to(text, workload.id) for text in brokers):
                 continue
             if any(service in _asks(s.actions, s.not_actions) and may_name(s, workload, estate) for s in grants):
                 yield workload, other
@@ -51,7 +53,8 @@ def _minting_functions(role: Role) -> list[Text]:
 def _asks(actions: tuple[str, ...] | None, not_actions: tuple[str, ...]) -> frozenset[str]:
     """Return the services whose workloads some actions make act on what their caller sends."""
     names = all_covered(actions, not_actions)
-    return frozenset(name.partition(":")[0] for name in names if Effect.ASK in judgement(name).effects)
+    services = {name.partition(":")[0] for name in names if Effect.ASK in judgement(name).effects}
+    return frozenset(_PRINCIPALS.get(service, service) for service in services)
 
 
 def prove_asked(

@@ -171,14 +171,14 @@ def _runs_code_as(role: Role, other: Role, estate: Estate) -> bool:
     for statement in (s for s in role.identity if s.allow and not s.problem):
         wanted = _run_by(statement)
         anyone = ANY_SERVICE in wanted and other.services
-        if not anyone and not any(_named(one) in wanted or one.startswith("{") for one in other.services):
+        if not anyone and not any(service_of(one) in wanted or one.startswith("{") for one in other.services):
             continue
         if not known or any(may_name(statement, workload, estate) for workload in known):
             return True
     return False
 
 
-def _named(principal: str) -> str:
+def service_of(principal: str) -> str:
     """Return a service principal without its domain and Region: `states.us-east-1.amazonaws.com` is `states`."""
     return re.sub(r"(\.[a-z]{2}(-[a-z]+)+-\d+)?\.amazonaws\.com(\.cn)?$", "", principal)
 

@@ -9,7 +9,7 @@ from session_scoping.verify.infer import Options, Scoped
 from session_scoping.verify.matching import action_matches
 from session_scoping.verify.model import Estate, Held, Role, Store
 from session_scoping.verify.naming import is_account
-from session_scoping.verify.properties.becoming import makes_sessions, mints
+from session_scoping.verify.properties.becoming import makes_sessions, mints, service_of
 from session_scoping.verify.properties.compute import RULE, prove_compute
 from session_scoping.verify.properties.compute_roles import ComputeRoles
 from session_scoping.verify.properties.derivation import tool_of
@@ -18,6 +18,9 @@ from session_scoping.verify.reach import covers_action
 from session_scoping.verify.report import Result, Status
 from session_scoping.verify.selectors import named as names_it
 from session_scoping.verify.text import Text, show
+
+_FOR_CALLERS = frozenset({"apigateway", "appsync", "credentials.iot", "iot", "rolesanywhere", "transfer"})
+"""Services that answer, act for or give a role to callers whom IAM's policies do not name."""
 
 
 def unplaced(
@@ -74,6 +77,8 @@ def _why(role: Role, minters: Sequence[Role], outside: set[Text], *, asked_for_a
         return f"{minter.label}, which makes sessions, makes its sessions too, and no tag tells them apart"
     if minting := next((text for s in entering for _, text in s.principals if text in outside), None):
         return f"{show(minting)}, which makes sessions, makes its sessions too, and no tag tells them apart"
+    if service := next((one for one in sorted(role.services) if service_of(one) in _FOR_CALLERS), None):
+        return f"{service} acts with it for its own callers, and who they are is not looked at"
     named = [name for s in role.identity if s.allow for name in s.actions or () if name.lower().startswith("bedrock:")]
     models = any(action_matches(name, action) for name in named for action in INVOKE)
     if models and role not in minters and not asked_for_agents:
