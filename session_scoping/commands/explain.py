@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 from textwrap import wrap
@@ -16,75 +15,13 @@ from session_scoping.commands.verify import (
     write,
 )
 from session_scoping.verify.public import no_traceback, require_extra
+from session_scoping.verify.role_story import RoleStory
 
 if TYPE_CHECKING:
     from session_scoping.verify.report import Report
 
-EVERY_PARTITION, EVERY_OBJECT = "every partition", "every object"
-BESIDES = "besides, on"
-"""The place of what is allowed beyond items, objects, models and keys: its scope is the resource as it is written."""
-UNLIMITED = frozenset({EVERY_PARTITION, EVERY_OBJECT})
-"""Scopes of a session that reaches all there is."""
-
 _MAY = 31
 """Columns for what a session may do, before where."""
-
-
-@dataclass(frozen=True)
-class Reach:
-    """One kind of access of one role: the actions, and on what."""
-
-    actions: tuple[str, ...]
-    store: str
-    scope: str
-
-
-@dataclass(frozen=True)
-class Maker:
-    """One who may make sessions: a caption for it, and whether agent code chooses the tags that way."""
-
-    name: str
-    caption: str
-    is_open: bool = False
-
-
-@dataclass(frozen=True)
-class Fact:
-    """One thing sessions are held to: its kind (`identity`, `tool of`, `bound to`, `revoked`), and the rest of it."""
-
-    kind: str
-    text: str
-
-
-@dataclass(frozen=True)
-class RoleStory:
-    """
-    What is said of a session role.
-
-    Attributes:
-        name: The role.
-        minters: Who may make its sessions.
-        minting: How they are made, in a line.
-        tags: The tags a session must carry.
-        reaches: What a session may do.
-        facts: What else its sessions are held to.
-        verdict: `PROVED`, or the properties that are not.
-    """
-
-    name: str
-    minters: tuple[Maker, ...]
-    minting: str
-    tags: tuple[str, ...]
-    reaches: tuple[Reach, ...]
-    facts: tuple[Fact, ...]
-    verdict: str
-
-    def grouped(self) -> dict[tuple[str, tuple[str, ...]], list[str]]:
-        """Return where the same actions are allowed in one store: store and actions -> scopes, without code marks."""
-        found: dict[tuple[str, tuple[str, ...]], list[str]] = {}
-        for reach in self.reaches:
-            found.setdefault((reach.store, reach.actions), []).append(reach.scope.replace("`", ""))
-        return found
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from session_scoping.aws.token_vault import API_KEY, OAUTH2_TOKEN
-from session_scoping.commands.explain import Fact, Maker, Reach
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.metadata import ATTRIBUTED_TO, BOUND_TO, PINNED_BY, REVOKED, TOKEN_VAULT_USER
 from session_scoping.contract.revocations import RevokedSessions, from_text
@@ -14,6 +13,7 @@ from session_scoping.verify.properties.compute_roles import ComputeRoles
 from session_scoping.verify.properties.derivation import tool_of, tools_of
 from session_scoping.verify.properties.doors import door_of
 from session_scoping.verify.reach import covers_action, mode_of
+from session_scoping.verify.role_story import Fact, Maker, Reach
 from session_scoping.verify.text import Text, plain, show, without_hash
 
 _ASSUME, _WEB_TOKEN = "sts:AssumeRole", "sts:GetWebIdentityToken"

@@ -3,7 +3,7 @@
 from html import escape
 from textwrap import wrap
 
-from session_scoping.commands.explain import UNLIMITED, RoleStory
+from session_scoping.verify.role_story import UNLIMITED, RoleStory
 
 _WIDTH, _ROW, _PAD = 1120, 46, 28
 _LEFT, _MIDDLE, _RIGHT = 28, 350, 660

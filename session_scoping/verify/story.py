@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from session_scoping.commands.explain import BESIDES, EVERY_OBJECT, EVERY_PARTITION, Reach, RoleStory
 from session_scoping.contract.metadata import ATTRIBUTED_TO
 from session_scoping.verify.actions import INVOKE, KEY_USE, KEYED, of_sessions, on_objects
 from session_scoping.verify.arns import is_open, strip_loosely
@@ -17,6 +16,7 @@ from session_scoping.verify.properties.sharing import show_pattern
 from session_scoping.verify.proving import Progress, prove, read_subject
 from session_scoping.verify.reach import covers_action
 from session_scoping.verify.report import Report, Status
+from session_scoping.verify.role_story import BESIDES, EVERY_OBJECT, EVERY_PARTITION, Reach, RoleStory
 from session_scoping.verify.source import Source
 from session_scoping.verify.stated import StatedOption
 from session_scoping.verify.text import Pattern, Unmodelled, show

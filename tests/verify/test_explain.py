@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from session_scoping.commands.explain import Fact, Maker, Reach, RoleStory, _print
+from session_scoping.commands.explain import _print
 from session_scoping.commands.main import main
 from session_scoping.verify import verify
 from session_scoping.verify.picture import as_svg
+from session_scoping.verify.role_story import Fact, Maker, Reach, RoleStory
 from session_scoping.verify.story import tell
 from tests.support.reference import synthesize_reference
 from tests.support.verify.examples import example
