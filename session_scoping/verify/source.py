@@ -6,7 +6,8 @@ from typing import Any, Protocol
 
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.verify.links import link
-from session_scoping.verify.reading import OddInputError, ordinary, template_from_text
+from session_scoping.verify.odd_input import OddInputError, ordinary
+from session_scoping.verify.reading import template_from_text
 from session_scoping.verify.scope import Scope
 from session_scoping.verify.template import load
 

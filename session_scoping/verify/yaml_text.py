@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from session_scoping.verify.reading import OddInputError, twice
+from session_scoping.verify.odd_input import OddInputError, twice
 
 
 class _Loader(yaml.SafeLoader):
