@@ -88,7 +88,15 @@ def test_a_request_to_aws_is_an_error_and_is_not_sent(
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", "LOCALHOST", "bucket.localhost"])
 def test_loopback_is_let_through(host: str) -> None:
     """Every spelling of loopback is the machine itself, a bucket's name before it included."""
-    refuse_aws(f"http://{host}:5000/x")
+    assert not _is_refused(f"http://{host}:5000/x")
+
+
+def _is_refused(url: str) -> bool:
+    try:
+        refuse_aws(url)
+    except InvalidInputError:
+        return True
+    return False
 
 
 @pytest.mark.parametrize(
