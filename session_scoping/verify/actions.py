@@ -38,7 +38,7 @@ KEY_USE = (
     "kms:ReEncryptFrom",
     "kms:ReEncryptTo",
 )
-"""What services do with a key on behalf of whoever reads and writes what it encrypts."""
+"""What services do with a key for the principals that read and write what it encrypts."""
 ASSUME = ("sts:AssumeRole", "sts:AssumeRoleWithWebIdentity", "sts:AssumeRoleWithSAML")
 TAG_SESSION = "sts:TagSession"
 BECOMING = (*ASSUME, "sts:SetSourceIdentity", "sts:SetContext", TAG_SESSION)
@@ -79,7 +79,7 @@ _OWN_ITEMS = frozenset({Effect.NAMES, Effect.READ, Effect.WRITE, Effect.TAG})
 
 
 def future(service: str) -> str:
-    """Return the name that stands for the actions of a service that the table lacks."""
+    """Return a made-up name for all actions of a service that the table lacks."""
     return f"{service}:ZzFutureAction"
 
 
@@ -94,7 +94,7 @@ def _acts(judged: Judgement, kinds: Iterable[str], wanted: frozenset[Effect] = E
 @cache
 def acting_on(kind: str, *, inside: bool = False) -> tuple[str, ...]:
     """
-    Return the actions that do anything to a store that they name, with the one that stands for later actions.
+    Return the actions that do anything to a store that they name, and a made-up one for actions AWS adds later.
 
     Args:
         kind: `table`, `bucket` or `key`; `tables` and `buckets` are what lies inside all of these.
@@ -117,7 +117,7 @@ def on_objects() -> tuple[str, ...]:
     return tuple(name for name in own if name not in _LIFTING)
 
 
-# A lock is there to withstand whoever writes the object, and replication writes for another bucket.
+# A lock holds against those who write the object too, and replication writes for another bucket.
 _LIFTING = {
     "s3:BypassGovernanceRetention",
     "s3:PutObjectLegalHold",
@@ -137,7 +137,7 @@ def _of_today(name: str) -> bool:
 
 @cache
 def on_items(kind: str) -> tuple[str, ...]:
-    """Return the actions whose keys say whose item or object it is, with the one that stands for later actions."""
+    """Return the actions whose keys say whose item or object it is, and a made-up one for actions AWS adds later."""
     return (*of_sessions(kind), future(SERVICE[kind]))
 
 

@@ -16,7 +16,7 @@ from session_scoping.constructs.cdk.synth_checks import Check
 @dataclass(frozen=True)
 class RestrictedRole:
     """
-    The role a restriction stands on, as the finished tree shows it.
+    The role that a restriction limits, as the finished tree shows it.
 
     Attributes:
         owner: The construct that made the role.
