@@ -15,10 +15,10 @@ from session_scoping.commands.verify import (
     write,
 )
 from session_scoping.verify.public import no_traceback, require_extra
-from session_scoping.verify.role_story import RoleStory
+from session_scoping.verify.reports.role_story import RoleStory
 
 if TYPE_CHECKING:
-    from session_scoping.verify.report import Report
+    from session_scoping.verify.reports.report import Report
 
 _MAY = 31
 """Columns for what a session may do, before where."""
@@ -34,8 +34,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Explain a path: print the table, write the picture."""
     require_extra("rich")
-    from session_scoping.verify.picture import as_html, as_svg
-    from session_scoping.verify.story import tell
+    from session_scoping.verify.reports.summary import tell
+    from session_scoping.verify.reports.svg import as_html, as_svg
 
     stated = stated_by(arguments)
     for file in filter(None, (arguments.html, arguments.svg)):
@@ -53,8 +53,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _print(stories: list[RoleStory], report: "Report") -> None:
     from rich.text import Text
 
-    from session_scoping.verify.labels import labels_of
-    from session_scoping.verify.terminal import print_principals, print_text, standard_output
+    from session_scoping.verify.reports.labels import labels_of
+    from session_scoping.verify.reports.terminal import print_principals, print_text, standard_output
 
     console = standard_output()
     if not stories:

@@ -14,8 +14,8 @@ from session_scoping.verify import verify
 from session_scoping.verify.public import require_extra
 
 if TYPE_CHECKING:
+    from session_scoping.verify.options.stated import StatedOption
     from session_scoping.verify.proving import Progress
-    from session_scoping.verify.stated import StatedOption
 
 PASSED, FAILED = 0, 1
 """Exit codes: 0 when all is PROVED, 1 when anything is not. 2 is for input that cannot be read."""
@@ -83,8 +83,8 @@ def stated_by(arguments: argparse.Namespace) -> "tuple[StatedOption, ...]":
     Raises:
         InvalidInputError: The file cannot be read, a parameter is not NAME=VALUE, or a word is blank.
     """
-    from session_scoping.verify.configuration import find_configuration, read_configuration
-    from session_scoping.verify.stated import StatedOption, stated_words
+    from session_scoping.verify.options.configuration import find_configuration, read_configuration
+    from session_scoping.verify.options.stated import StatedOption, stated_words
 
     file = arguments.config or find_configuration(Path())
     found = list(read_configuration(file)) if file else []
@@ -109,8 +109,8 @@ def stated_by(arguments: argparse.Namespace) -> "tuple[StatedOption, ...]":
 def run(arguments: argparse.Namespace) -> int:
     """Verify a path, print the report, return the exit code."""
     require_extra("rich")
-    from session_scoping.verify.sarif import as_sarif
-    from session_scoping.verify.terminal import print_table
+    from session_scoping.verify.reports.sarif import as_sarif
+    from session_scoping.verify.reports.terminal import print_table
 
     stated = stated_by(arguments)
     policies = [_read_policy(path) for path in arguments.session_policy]

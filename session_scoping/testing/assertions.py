@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from session_scoping.verify import verify
 
 if TYPE_CHECKING:
-    from session_scoping.verify.source import Source
+    from session_scoping.verify.files.source import Source
 
 
 def assert_sessions_isolated(source: "Source", **options: Any) -> None:

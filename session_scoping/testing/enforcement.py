@@ -29,12 +29,12 @@ from session_scoping.testing.moto_deploy import Deployment
 from session_scoping.testing.moto_server import MISLEADING, configured_url, empty, moto_server, refuse_aws, settings
 from session_scoping.testing.sts_sessions import Caller, refuse_not_held, session_made
 from session_scoping.testing.wire_requests import IamCall, Wire, access_key_of, form_of, iam_calls
-from session_scoping.verify.binding import Binding
-from session_scoping.verify.collecting import collect
-from session_scoping.verify.decision import Decision, Request
-from session_scoping.verify.model import Role, Store
-from session_scoping.verify.selectors import the_one
-from session_scoping.verify.source import Source, scopes_of
+from session_scoping.verify.deployment.collecting import collect
+from session_scoping.verify.files.source import Source, scopes_of
+from session_scoping.verify.policies.binding import Binding
+from session_scoping.verify.policies.decision import Decision, Request
+from session_scoping.verify.policies.model import Role, Store
+from session_scoping.verify.scoping.selectors import the_one
 
 __all__ = ["Decided", "EnforcedPolicies", "enforced_policies"]
 
@@ -69,7 +69,7 @@ class EnforcedPolicies:
 
     def __init__(self, template: Source, *, region: str = _REGION, account: str = MOTO_ACCOUNT) -> None:
         scopes = scopes_of(template)
-        self.estate = collect(scopes)
+        self.deployment = collect(scopes)
         given = {
             f"AWS::{name}{s.env}": value for s in scopes for name, value in (("Region", region), ("AccountId", account))
         }
@@ -107,7 +107,7 @@ class EnforcedPolicies:
         return self._binding.text(the_one(word, arns, "role, table, bucket or key"))
 
     def _roles_and_stores(self) -> list[Role | Store]:
-        return [*self.estate.roles.values(), *self.estate.stores.values()]
+        return [*self.deployment.roles.values(), *self.deployment.stores.values()]
 
     def deploy(self, session: Any) -> None:
         """Make tables, buckets, log groups and secrets, as the owner of the account. `session` is a boto3 Session."""
@@ -121,7 +121,7 @@ class EnforcedPolicies:
         Raises:
             InvalidInputError: `word`, as in `name`, names no role, or more than one equally well.
         """
-        roles = {role.id: (role.label, role) for role in self.estate.roles.values()}
+        roles = {role.id: (role.label, role) for role in self.deployment.roles.values()}
         role, before = the_one(word, roles, "role"), self.ambient
         self.ambient = Caller(role)
         try:
@@ -160,7 +160,9 @@ class EnforcedPolicies:
             refuse_not_held(operation)
         denied = self._denied(caller, service, operation, request, host) if caller else None
         if denied is None and (service, operation) == ("sts", "AssumeRole"):
-            self._pending.session = session_made(form_of(request), self.estate.roles.values(), self._binding, caller)
+            self._pending.session = session_made(
+                form_of(request), self.deployment.roles.values(), self._binding, caller
+            )
         return denied
 
     def _denied(
@@ -183,7 +185,7 @@ class EnforcedPolicies:
         context |= {f"aws:{kind}Account": self._account for kind in ("Principal", "Resource")}
         principal = self._binding.text(caller.role.arn)
         request = Request(call.action, call.resource, context, principal, caller.session_name)
-        roles, stores = self.estate.roles.values(), self.estate.stores.values()
+        roles, stores = self.deployment.roles.values(), self.deployment.stores.values()
         trusted = next((role for role in roles if self._binding.text(role.arn) == call.resource), None)
         store = next((store for store in stores if _inside(call.resource, self._binding.text(store.arn))), None)
         policy = trusted.trust if trusted else store.policy if store else ()
@@ -194,7 +196,7 @@ class EnforcedPolicies:
             self._sessions[parsed["Credentials"]["AccessKeyId"]] = self._pending.session
 
     def _partition_key(self, table: str) -> str | None:
-        found = [s for s in self.estate.of_kind("table") if self._binding.text(s.name) == table]
+        found = [s for s in self.deployment.of_kind("table") if self._binding.text(s.name) == table]
         return found[0].partition_key if found else None
 
 

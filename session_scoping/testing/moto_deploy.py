@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from session_scoping.verify.binding import Binding
 from session_scoping.verify.intrinsics import name_of
-from session_scoping.verify.scope import Scope
-from session_scoping.verify.text import Text
+from session_scoping.verify.intrinsics.scope import Scope
+from session_scoping.verify.patterns.text import Text
+from session_scoping.verify.policies.binding import Binding
 
 _Made = Mapping[str, str]
 """What only the service can know of a resource: `.Attribute`, or nothing for its Ref -> value."""

@@ -8,10 +8,10 @@ from typing import Any
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.revocations import ISSUE_TIME
 from session_scoping.testing.wire_requests import form_tags
-from session_scoping.verify.binding import Binding, tag_context
-from session_scoping.verify.decision import Decision, PolicySet, Request, decide
-from session_scoping.verify.documents import session_policy_of
-from session_scoping.verify.model import Role, Statement
+from session_scoping.verify.policies.binding import Binding, tag_context
+from session_scoping.verify.policies.decision import Decision, PolicySet, Request, decide
+from session_scoping.verify.policies.documents import session_policy_of
+from session_scoping.verify.policies.model import Role, Statement
 
 NOT_HELD = {"AssumeRoleWithSAML", "AssumeRoleWithWebIdentity", "AssumeRoot", "GetFederationToken", "GetSessionToken"}
 """Operations of STS that hand out keys nobody's policies here are known to hold for."""

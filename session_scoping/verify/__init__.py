@@ -11,37 +11,37 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from session_scoping.verify.configuration import read_configuration as read_configuration
-    from session_scoping.verify.decision import Decision as Decision
-    from session_scoping.verify.decision import PolicySet as PolicySet
-    from session_scoping.verify.decision import Request as Request
-    from session_scoping.verify.decision import decide as decide
-    from session_scoping.verify.documents import statements_of as statements_of
-    from session_scoping.verify.principals import Principal as Principal
-    from session_scoping.verify.principals import Reach as Reach
+    from session_scoping.verify.options.configuration import read_configuration as read_configuration
+    from session_scoping.verify.options.stated import StatedOption as StatedOption
+    from session_scoping.verify.policies.decision import Decision as Decision
+    from session_scoping.verify.policies.decision import PolicySet as PolicySet
+    from session_scoping.verify.policies.decision import Request as Request
+    from session_scoping.verify.policies.decision import decide as decide
+    from session_scoping.verify.policies.documents import statements_of as statements_of
     from session_scoping.verify.public import verify as verify
-    from session_scoping.verify.report import ActionData as ActionData
-    from session_scoping.verify.report import Counterexample as Counterexample
-    from session_scoping.verify.report import Report as Report
-    from session_scoping.verify.report import Result as Result
-    from session_scoping.verify.report import Status as Status
-    from session_scoping.verify.stated import StatedOption as StatedOption
+    from session_scoping.verify.reports.report import ActionData as ActionData
+    from session_scoping.verify.reports.report import Counterexample as Counterexample
+    from session_scoping.verify.reports.report import Report as Report
+    from session_scoping.verify.reports.report import Result as Result
+    from session_scoping.verify.reports.report import Status as Status
+    from session_scoping.verify.scoping.principals import Principal as Principal
+    from session_scoping.verify.scoping.principals import Reach as Reach
 
 _HOMES = {
-    "ActionData": "report",
-    "Counterexample": "report",
-    "Decision": "decision",
-    "PolicySet": "decision",
-    "Principal": "principals",
-    "Reach": "principals",
-    "Report": "report",
-    "Request": "decision",
-    "Result": "report",
-    "StatedOption": "stated",
-    "Status": "report",
-    "decide": "decision",
-    "read_configuration": "configuration",
-    "statements_of": "documents",
+    "ActionData": "reports.report",
+    "Counterexample": "reports.report",
+    "Decision": "policies.decision",
+    "PolicySet": "policies.decision",
+    "Principal": "scoping.principals",
+    "Reach": "scoping.principals",
+    "Report": "reports.report",
+    "Request": "policies.decision",
+    "Result": "reports.report",
+    "StatedOption": "options.stated",
+    "Status": "reports.report",
+    "decide": "policies.decision",
+    "read_configuration": "options.configuration",
+    "statements_of": "policies.documents",
     "verify": "public",
 }
 

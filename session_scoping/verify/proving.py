@@ -4,18 +4,18 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from session_scoping.contract.errors import InvalidInputError
-from session_scoping.verify.collecting import collect
-from session_scoping.verify.infer import Options
-from session_scoping.verify.model import Estate
+from session_scoping.verify.deployment.collecting import collect
+from session_scoping.verify.files.source import Source, scopes_of
+from session_scoping.verify.intrinsics.scope import Scope
+from session_scoping.verify.options.stated import StatedOption, options_of, parameters_of
+from session_scoping.verify.options.words import demand_declared, demand_known, left_out
 from session_scoping.verify.plan import Plan, plan
-from session_scoping.verify.principals import principals_of
-from session_scoping.verify.properties.compute_roles import find_compute_roles
-from session_scoping.verify.report import Report, Result, Status
-from session_scoping.verify.rules import RULES
-from session_scoping.verify.scope import Scope
-from session_scoping.verify.source import Source, scopes_of
-from session_scoping.verify.stated import StatedOption, options_of, parameters_of
-from session_scoping.verify.words import demand_declared, demand_known, left_out
+from session_scoping.verify.policies.model import Deployment
+from session_scoping.verify.properties.agents.compute_roles import find_compute_roles
+from session_scoping.verify.reports.report import Report, Result, Status
+from session_scoping.verify.reports.rules import RULES
+from session_scoping.verify.scoping.infer import Options
+from session_scoping.verify.scoping.principals import principals_of
 
 ASSUMPTIONS = (
     "no policy outside these templates attaches to the roles in them",
@@ -37,13 +37,13 @@ class Subject:
 
     Attributes:
         scopes: The stacks.
-        estate: What they deploy.
+        deployment: What they deploy.
         stated: The user's words.
         options: Those that count, as the proof takes them.
     """
 
     scopes: list[Scope]
-    estate: Estate
+    deployment: Deployment
     stated: tuple[StatedOption, ...]
     options: Options
 
@@ -77,16 +77,16 @@ def prove(
         Without a session role one result that is VACUOUS: there is nothing to prove.
     """
     _demand_rules(only)
-    estate, options = subject.estate, subject.options
-    planned = plan(estate, options)
-    demand_known(subject.scopes, estate, planned.scoped, subject.stated)
-    results = _results(planned, estate, progress or (lambda _step: None), only, stop_at_first)
-    notes = (*sorted(estate.notes), *planned.notes, *left_out(estate, planned.scoped, options))
-    compute = find_compute_roles(estate, planned.scoped, options).roles
+    deployment, options = subject.deployment, subject.options
+    planned = plan(deployment, options)
+    demand_known(subject.scopes, deployment, planned.scoped, subject.stated)
+    results = _results(planned, deployment, progress or (lambda _step: None), only, stop_at_first)
+    notes = (*sorted(deployment.notes), *planned.notes, *left_out(deployment, planned.scoped, options))
+    compute = find_compute_roles(deployment, planned.scoped, options).roles
     return Report(
         results,
         (*ASSUMPTIONS, *notes),
-        principals_of(estate, planned.scoped, compute),
+        principals_of(deployment, planned.scoped, compute),
         subject.stated,
         partial=_partial(len(planned.steps) - len(results), only),
         files={scope.name: scope.file for scope in subject.scopes if scope.file},
@@ -107,12 +107,12 @@ def _demand_rules(only: Iterable[str]) -> None:
 
 
 def _results(
-    planned: Plan, estate: Estate, tell: Progress, only: tuple[str, ...], stop_at_first: bool
+    planned: Plan, deployment: Deployment, tell: Progress, only: tuple[str, ...], stop_at_first: bool
 ) -> tuple[Result, ...]:
     results: list[Result] = []
     for step in (step for step in planned.steps if not only or step.rule in only):
         tell(f"{step.rule}: {step.subject}")
-        results.append(_with_unread(step.run(), estate))
+        results.append(_with_unread(step.run(), deployment))
         if stop_at_first and results[-1].status is not Status.PROVED:
             break
     return tuple(results)
@@ -125,8 +125,8 @@ def _partial(left: int, only: tuple[str, ...]) -> str:
     return f"{asked}; properties not asked: {left}"
 
 
-def _with_unread(result: Result, estate: Estate) -> Result:
+def _with_unread(result: Result, deployment: Deployment) -> Result:
     """Say beside "nothing to prove" what was not read: the session roles may be there."""
-    if result.rule != "session-roles" or not estate.problems:
+    if result.rule != "session-roles" or not deployment.problems:
         return result
-    return replace(result, detail=f"{result.detail}; not read: {'; '.join(estate.problems)}")
+    return replace(result, detail=f"{result.detail}; not read: {'; '.join(deployment.problems)}")

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from session_scoping.contract.errors import InvalidInputError, MissingExtraError, SessionScopingError
 
 if TYPE_CHECKING:
+    from session_scoping.verify.files.source import Source
+    from session_scoping.verify.options.stated import SessionPolicy, StatedOption
     from session_scoping.verify.proving import Progress
-    from session_scoping.verify.report import Report
-    from session_scoping.verify.source import Source
-    from session_scoping.verify.stated import SessionPolicy, StatedOption
+    from session_scoping.verify.reports.report import Report
 
 
 def verify(
@@ -73,8 +73,8 @@ def verify(
         MissingExtraError: The extra `verify` is not installed.
     """
     require_extra()
+    from session_scoping.verify.options.stated import StatedOption, stated_parameters, stated_policies, stated_words
     from session_scoping.verify.proving import prove, read_subject
-    from session_scoping.verify.stated import StatedOption, stated_parameters, stated_policies, stated_words
 
     lists = {
         "session_roles": session_roles,
@@ -99,7 +99,7 @@ def verify(
 
 
 def _configured(configuration: "Path | str | bool | Iterable[StatedOption] | None") -> "Iterable[StatedOption]":
-    from session_scoping.verify.configuration import OWN, SHARED, find_configuration, read_configuration
+    from session_scoping.verify.options.configuration import OWN, SHARED, find_configuration, read_configuration
 
     if configuration is None or configuration is False:
         return ()
@@ -119,7 +119,7 @@ def _configured(configuration: "Path | str | bool | Iterable[StatedOption] | Non
 
 
 def _as_words(configuration: "Iterable[StatedOption]") -> "list[StatedOption]":
-    from session_scoping.verify.stated import StatedOption
+    from session_scoping.verify.options.stated import StatedOption
 
     found = list(configuration) if isinstance(configuration, Iterable) else [configuration]
     if all(isinstance(word, StatedOption) for word in found):

@@ -52,9 +52,9 @@ def _reads(policies: EnforcedPolicies, session: boto3.Session, task: str) -> boo
 
 def _revoke(policies: EnforcedPolicies, *restrictions: Revocation) -> None:
     """Deploy the same stack with revocations: existing sessions are checked against its policies from here on."""
-    policies.estate = _enforced(*restrictions).estate
+    policies.deployment = _enforced(*restrictions).deployment
     for key, caller in policies._sessions.items():
-        (role,) = (role for role in policies.estate.roles.values() if role.id == caller.role.id)
+        (role,) = (role for role in policies.deployment.roles.values() if role.id == caller.role.id)
         policies._sessions[key] = type(caller)(role, caller.tags, caller.session_name, caller.issued)
 
 

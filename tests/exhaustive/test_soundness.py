@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from session_scoping.verify import PolicySet, Request, Status, decide, statements_of, verify
-from session_scoping.verify.binding import Binding
-from session_scoping.verify.infer import Options, scope_of
-from session_scoping.verify.model import Estate, Role, Store
-from tests.support.verify.internals import estate_of
+from session_scoping.verify.policies.binding import Binding
+from session_scoping.verify.policies.model import Deployment, Role, Store
+from session_scoping.verify.scoping.infer import Options, scope_of
+from tests.support.verify.internals import deployment_of
 
 EXAMPLES = int(os.environ.get("SOUNDNESS_EXAMPLES", "60"))
 TASK, USER = "${aws:PrincipalTag/task_id}", "${aws:PrincipalTag/user_id}"
@@ -168,11 +168,11 @@ def crossing(
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(template=template())
 def _hold(template: dict[str, Any]) -> None:
-    estate: Estate = estate_of(template)
-    (role,) = estate.roles.values()
-    identity = scope_of(role, estate, Options()).identity
+    deployment: Deployment = deployment_of(template)
+    (role,) = deployment.roles.values()
+    identity = scope_of(role, deployment, Options()).identity
     admitted = [tags for tags in SESSIONS if admits(template, tags)]
-    stores = {store.label: store for store in estate.stores.values()}
+    stores = {store.label: store for store in deployment.stores.values()}
     for result in verify(template, only=("partition-isolation", "object-isolation")).results:
         store = stores.get(result.subject.partition(" → ")[2])
         if store is None:

@@ -7,21 +7,21 @@ import boto3
 from botocore.stub import Stubber
 
 from session_scoping.commands.validate.matrix import Case, cases_of
-from session_scoping.verify.binding import Binding
-from session_scoping.verify.infer import Options, Scoped, find_session_roles, scope_of
-from session_scoping.verify.model import Estate
-from tests.support.verify.internals import estate_of
+from session_scoping.verify.policies.binding import Binding
+from session_scoping.verify.policies.model import Deployment
+from session_scoping.verify.scoping.infer import Options, SessionScope, find_session_roles, scope_of
+from tests.support.verify.internals import deployment_of
 
 ACCOUNT = "123456789012"
 STACK = "Small"
 Template = dict[str, Any]
 
 
-def role_of(template: Template) -> tuple[Scoped, Estate]:
+def role_of(template: Template) -> tuple[SessionScope, Deployment]:
     """Return the one session role of a template, and everything else."""
-    estate = estate_of(template)
-    (role,) = find_session_roles(estate, Options())
-    return scope_of(role, estate, Options()), estate
+    deployment = deployment_of(template)
+    (role,) = find_session_roles(deployment, Options())
+    return scope_of(role, deployment, Options()), deployment
 
 
 def cases(template: Template, binding: Binding | None = None) -> list[Case]:
@@ -95,5 +95,5 @@ def deployed(account: Account, template: Template) -> Binding:
         asked = {"StackName": "deployed", **({} if more else {"NextToken": "more"})}
         cloudformation.add_response("list_stack_resources", {"StackResourceSummaries": page, **more}, asked)
     place = {"AWS::AccountId": ACCOUNT, "AWS::Region": "eu-west-1", "AWS::Partition": "aws-cn"}
-    # The tests' estate calls the template `S`, the command by its file.
+    # The tests' deployment calls the template `S`, the command by its file.
     return Binding({**place, **{f"Template.{key}": name for key, name in names.items()}})

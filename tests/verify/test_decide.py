@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from session_scoping.verify import PolicySet, Request, decide, statements_of
-from session_scoping.verify.conditions import UnmodelledOperatorError
+from session_scoping.verify.policies.conditions import UnmodelledOperatorError
 
 TABLE = "arn:aws:dynamodb:us-east-1:111122223333:table/Tasks"
 ROLE = "arn:aws:iam::111122223333:role/session"

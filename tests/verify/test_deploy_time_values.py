@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from session_scoping.verify import Status, verify
-from session_scoping.verify.text import kind_of_choices
+from session_scoping.verify.patterns.text import kind_of_choices
 from tests.support.verify.hand_written import allow, by_hand, judged, policy
 from tests.support.verify.mutations import Template
 

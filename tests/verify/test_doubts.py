@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from session_scoping.verify.report import Status
-from session_scoping.verify.resource_types import reading_of, reviewed
+from session_scoping.verify.deployment.resource_types import reading_of, reviewed
+from session_scoping.verify.reports.report import Status
 from tests.support.verify.hand_written import (
     BUCKET,
     COMPUTE,

@@ -13,9 +13,9 @@ import pytest
 from session_scoping.commands.explain import _print
 from session_scoping.commands.main import main
 from session_scoping.verify import verify
-from session_scoping.verify.picture import as_svg
-from session_scoping.verify.role_story import Fact, Maker, Reach, RoleStory
-from session_scoping.verify.story import tell
+from session_scoping.verify.reports.role_story import Fact, Maker, Reach, RoleStory
+from session_scoping.verify.reports.summary import tell
+from session_scoping.verify.reports.svg import as_svg
 from tests.support.reference import synthesize_reference
 from tests.support.verify.examples import example
 from tests.support.verify.hand_written import TABLE, allow, by_hand, policy, role

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from session_scoping.verify.story import tell
+from session_scoping.verify.reports.summary import tell
 from tests.support.verify.mutations import Body
 from tests.support.verify.plain_template import TASK, allow, arn, keyed, plain_template, policy, sub
 

@@ -8,7 +8,7 @@ import pytest
 
 from session_scoping.commands.main import main
 from session_scoping.verify import Report, Status, verify
-from session_scoping.verify.text import PARTITIONS
+from session_scoping.verify.patterns.text import PARTITIONS
 from tests.support.verify.corpus import assembly
 from tests.support.verify.hand_written import COMPUTE, TABLE, allow, by_hand, document, judged, policy, role
 from tests.support.verify.mutations import Template

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from session_scoping.verify import Status
-from session_scoping.verify.properties.fitting import fitting
+from session_scoping.verify.properties.trust_samples import fitting
 from tests.support.verify.hand_written import allow, by_hand, judged, objects, policy, rows, tag
-from tests.support.verify.internals import estate_of
+from tests.support.verify.internals import deployment_of
 from tests.support.verify.mutations import Template
 
 UUID = "????????-????-????-????-????????????"
@@ -79,13 +79,15 @@ def test_a_shape_no_tag_can_have_admits_nobody() -> None:
 )
 def test_a_value_is_made_after_the_pattern_it_must_fit(like: Any, wanted: str, value: str) -> None:
     """The one wanted where it fits, else the pattern filled with its last letter."""
-    (role,) = (role for role in estate_of(shaped(like)).roles.values() if role.id == "Template.Session")
+    (role,) = (role for role in deployment_of(shaped(like)).roles.values() if role.id == "Template.Session")
     assert fitting(role, "user_id", wanted) == value
 
 
 def test_of_tenants_that_are_listed_two_letters_are_two() -> None:
     """A crossing needs two sessions."""
-    (role,) = (role for role in estate_of(shaped(["acme", "globex"])).roles.values() if role.id == "Template.Session")
+    (role,) = (
+        role for role in deployment_of(shaped(["acme", "globex"])).roles.values() if role.id == "Template.Session"
+    )
     assert {fitting(role, "user_id", letter) for letter in "ab"} == {"acme", "globex"}
 
 

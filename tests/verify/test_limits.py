@@ -8,11 +8,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from session_scoping.verify import PolicySet, Request, Status, decide
-from session_scoping.verify.binding import Binding
-from session_scoping.verify.model import Estate
-from session_scoping.verify.representatives import meet
+from session_scoping.verify.policies.action_samples import meet
+from session_scoping.verify.policies.binding import Binding
+from session_scoping.verify.policies.model import Deployment
 from tests.support.verify.corpus import results_of
-from tests.support.verify.internals import estate_of
+from tests.support.verify.internals import deployment_of
 from tests.support.verify.mutations import Body, Template
 from tests.support.verify.plain_template import allow, arn, document, plain_template, policy, sub
 
@@ -128,7 +128,7 @@ NAMES = ("sqs:SendMessage", "sqs:SendMessageBatch", "sqs:ReceiveMessage", "sns:P
 @pytest.mark.parametrize("other", [*PATTERNS, *NAMES])
 def test_two_patterns_meet_in_an_action_both_cover(one: str, other: str) -> None:
     """What `meet` returns both match; where a known action matches both, it returns something."""
-    from session_scoping.verify.matching import action_matches
+    from session_scoping.verify.patterns.matching import action_matches
 
     found = meet(one, other)
     if found is not None:
@@ -161,13 +161,13 @@ def statements(draw: st.DrawFn, effects: tuple[str, ...] = ("Allow", "Deny")) ->
 COUNT: Counter[str] = Counter()
 
 
-def reached(estate: Estate) -> list[str]:
+def reached(deployment: Deployment) -> list[str]:
     """Return what `decide` lets the compute role do to tenant data, or to roles."""
     binding = Binding()
-    role = next(role for role in estate.roles.values() if role.id.endswith("Compute"))
+    role = next(role for role in deployment.roles.values() if role.id.endswith("Compute"))
     boundary = None if role.boundary is None else binding.statements(role.boundary)
     policies = PolicySet(binding.statements(role.identity), boundary)
-    arns = [binding.text(store.arn) for store in estate.stores.values()]
+    arns = [binding.text(store.arn) for store in deployment.stores.values()]
     places = [*arns, *(f"{text}/x" for text in arns), "arn:aws:iam::111122223333:role/x"]
     found = []
     for action, place in ((action, place) for action in TRIED for place in places):
@@ -188,7 +188,7 @@ def _hold(own: list[Body], bound: list[Body]) -> None:
     status = outcome(template, "compute-isolation", masked_grants=True)
     COUNT[status.value] += 1
     if status is Status.PROVED:
-        assert reached(estate_of(template)) == []
+        assert reached(deployment_of(template)) == []
 
 
 def test_what_decide_lets_a_compute_role_do_under_a_boundary_is_never_proved() -> None:

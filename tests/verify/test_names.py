@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from session_scoping.verify import Status, verify
-from session_scoping.verify.naming import may_be_named
-from session_scoping.verify.text import Text, Token
+from session_scoping.verify.patterns.naming import may_be_named
+from session_scoping.verify.patterns.text import Text, Token
 from tests.support.verify.corpus import assembly
 from tests.support.verify.hand_written import TABLE, allow, by_hand, document, judged, policy
 from tests.support.verify.mutations import Body

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from session_scoping.verify.collecting import collect
-from session_scoping.verify.infer import Options
-from session_scoping.verify.links import link
+from session_scoping.verify.deployment.collecting import collect
+from session_scoping.verify.intrinsics.scope import Scope
+from session_scoping.verify.intrinsics.stack_outputs import link
 from session_scoping.verify.plan import plan
-from session_scoping.verify.report import Status
-from session_scoping.verify.scope import Scope
+from session_scoping.verify.reports.report import Status
+from session_scoping.verify.scoping.infer import Options
 from tests.support.verify.hand_written import allow, by_hand, judged, policy
 from tests.support.verify.mutations import Body
 

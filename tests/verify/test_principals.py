@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from session_scoping.verify.model import Estate, Held
-from session_scoping.verify.text import show
+from session_scoping.verify.patterns.text import show
+from session_scoping.verify.policies.model import Deployment, Held
 from tests.support.verify.hand_written import COMPUTE, SESSION, allow, by_hand, document
-from tests.support.verify.internals import estate_of, estate_of_stacks
+from tests.support.verify.internals import deployment_of, deployment_of_stacks
 from tests.support.verify.mutations import Body
 
 READ = {"PolicyName": "read", "PolicyDocument": document(allow("s3:GetObject", "*"))}
@@ -49,27 +49,27 @@ GRANTED: dict[str, dict[str, Body]] = {
 @pytest.mark.parametrize("case", GRANTED)
 def test_what_a_user_may_is_read(case: str) -> None:
     """Whatever attaches it; a role of the templates has nothing of it."""
-    estate = estate_of(by_hand(**GRANTED[case]))
-    (found,) = estate.users.values()
+    deployment = deployment_of(by_hand(**GRANTED[case]))
+    (found,) = deployment.users.values()
     assert found.kind == "user"
     assert not found.problems
     assert any("s3:Get" in action for one in found.identity for action in one.actions or ())
-    assert {role.kind for role in estate.roles.values()} == {"role"}
-    assert not any("read" in one.where or "More" in one.where for r in estate.roles.values() for one in r.identity)
+    assert {role.kind for role in deployment.roles.values()} == {"role"}
+    assert not any("read" in one.where or "More" in one.where for r in deployment.roles.values() for one in r.identity)
 
 
 @pytest.mark.parametrize("groups", [["somebody-elses"], {"Ref": "Missing"}, [{"Fn::Nothing": "x"}]])
 def test_a_group_that_no_template_makes_is_a_problem_of_its_users(groups: Any) -> None:
     """What its policies allow is not in the template."""
-    estate = estate_of(by_hand(User=user(Groups=groups)))
-    assert estate.users["Template.User"].problems
+    deployment = deployment_of(by_hand(User=user(Groups=groups)))
+    assert deployment.users["Template.User"].problems
 
 
 def test_a_user_that_something_else_changes_is_a_doubt() -> None:
     """As a role is."""
     call = '{"service":"iam","action":"attachUserPolicy","UserName":"ci"}'
     mine = resource("Custom::AWS", ServiceToken="f", Create=call)
-    assert estate_of(by_hand(User=user(UserName="ci"), Mine=mine)).users["Template.User"].problems
+    assert deployment_of(by_hand(User=user(UserName="ci"), Mine=mine)).users["Template.User"].problems
 
 
 SECRET = {"Fn::GetAtt": ["Key", "SecretAccessKey"]}
@@ -98,17 +98,17 @@ HELD: dict[str, dict[str, Body]] = {
 @pytest.mark.parametrize("case", HELD)
 def test_who_holds_a_users_key_is_read(case: str) -> None:
     """Code in a container signs with the key, whatever its own role may."""
-    estate = estate_of(by_hand(**KEY, **HELD[case]))
-    compute = estate.roles["Template.Compute"].arn
-    assert Held("Template.Task", compute, "Template.User") in estate.holds
-    assert (Held("Template.Kept", None, "Template.User") in estate.holds) is ("Kept" in HELD[case])
+    deployment = deployment_of(by_hand(**KEY, **HELD[case]))
+    compute = deployment.roles["Template.Compute"].arn
+    assert Held("Template.Task", compute, "Template.User") in deployment.holds
+    assert (Held("Template.Kept", None, "Template.User") in deployment.holds) is ("Kept" in HELD[case])
 
 
 def test_a_key_from_another_stack_is_held_too() -> None:
     """It comes by an export."""
     there = {"Resources": KEY, "Outputs": {"K": {"Value": SECRET, "Export": {"Name": "the-key"}}}}
     here = by_hand(Task=task(Environment=[{"Name": "K", "Value": {"Fn::ImportValue": "the-key"}}]))
-    holds = estate_of_stacks({"There": there, "Here": here}).holds
+    holds = deployment_of_stacks({"There": there, "Here": here}).holds
     assert {(held.holder, held.user) for held in holds} == {
         (one, "There.User") for one in ("Here.Task", "There.Outputs.K")
     }
@@ -116,20 +116,20 @@ def test_a_key_from_another_stack_is_held_too() -> None:
 
 def test_nobody_holds_a_key_that_stands_nowhere() -> None:
     """A user with a key is no danger to what has not got the key."""
-    assert estate_of(by_hand(**KEY, Task=task())).holds == []
+    assert deployment_of(by_hand(**KEY, Task=task())).holds == []
 
 
 def test_a_type_that_is_no_text_is_no_workload() -> None:
     """Nothing deploys it."""
-    estate = estate_of(by_hand(**KEY, Odd={"Type": ["AWS::Lambda::Function"], "Properties": {"Role": SECRET}}))
-    assert not estate.workloads
-    assert not estate.holds
+    deployment = deployment_of(by_hand(**KEY, Odd={"Type": ["AWS::Lambda::Function"], "Properties": {"Role": SECRET}}))
+    assert not deployment.workloads
+    assert not deployment.holds
 
 
-def roles_of(estate: Estate) -> dict[str, set[str]]:
+def roles_of(deployment: Deployment) -> dict[str, set[str]]:
     """Return the roles of each workload, as they are written."""
     found: dict[str, set[str]] = {}
-    for one in estate.workloads:
+    for one in deployment.workloads:
         found.setdefault(one.id, set()).add(show(one.role))
     return found
 
@@ -145,13 +145,13 @@ def test_what_runs_with_which_role_is_read() -> None:
         "Chosen": resource("AWS::CodeBuild::Project", ServiceRole={"Fn::If": ["C", COMPUTE, SESSION]}),
         "Rule": resource("AWS::Events::Rule", Targets=[{"Arn": "x", "RoleArn": COMPUTE}, {"Arn": "y"}]),
     }
-    estate = estate_of(by_hand(**more))
-    compute, session = (show(estate.roles[f"Template.{one}"].arn) for one in ("Compute", "Session"))
-    assert roles_of(estate) == {
+    deployment = deployment_of(by_hand(**more))
+    compute, session = (show(deployment.roles[f"Template.{one}"].arn) for one in ("Compute", "Session"))
+    assert roles_of(deployment) == {
         "Template.F": {compute}, "Template.Pods": {compute, session}, "Template.Nightly": {compute},
         "Template.Host": {"{Template.Compute}"}, "Template.Chosen": {compute, session},
         "Template.Rule": {compute},
     }  # fmt: skip
-    (function,) = [one for one in estate.workloads if one.id == "Template.F"]
+    (function,) = [one for one in deployment.workloads if one.id == "Template.F"]
     assert (function.service, [show(text) for text in function.environment]) == ("lambda", ["{Template.Table}"])
-    assert all(estate.role_by_arn(one.role) for one in estate.workloads)
+    assert all(deployment.role_by_arn(one.role) for one in deployment.workloads)

@@ -17,7 +17,7 @@ from session_scoping.commands.main import main
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.testing import assert_sessions_isolated
 from session_scoping.verify import Counterexample, Principal, Reach, Report, Status, verify
-from session_scoping.verify.rules import RULES
+from session_scoping.verify.reports.rules import RULES
 from tests.support.verify.mutations import Template
 from tests.support.verify.plain_template import allow, arn, plain_template, policy
 

@@ -7,8 +7,8 @@ import pytest
 from rich.console import Console
 
 from session_scoping.verify import Counterexample, Report, Result, Status, verify
-from session_scoping.verify.labels import Labels
-from session_scoping.verify.terminal import print_table, standard_output
+from session_scoping.verify.reports.labels import Labels
+from session_scoping.verify.reports.terminal import print_table, standard_output
 from tests.support.verify.examples import example
 
 LONG = "arn:aws:s3:::" + "b" * 80 + "/traces/a/x"

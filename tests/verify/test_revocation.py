@@ -9,12 +9,12 @@ import z3
 
 from session_scoping.contract.metadata import REVOKED
 from session_scoping.verify import Request, Result, Status, verify
-from session_scoping.verify.conditions import condition_holds
-from session_scoping.verify.model import Condition
+from session_scoping.verify.patterns.text import lit
+from session_scoping.verify.policies.conditions import condition_holds
+from session_scoping.verify.policies.model import Condition
 from session_scoping.verify.symbolic.calls import Call
 from session_scoping.verify.symbolic.conditions import encode_condition
 from session_scoping.verify.symbolic.solver import solve
-from session_scoping.verify.text import lit
 from tests.support import simulator
 from tests.support.simulator import Policies, request
 from tests.support.verify.corpus import results_of

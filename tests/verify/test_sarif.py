@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from session_scoping.commands.main import main
-from session_scoping.verify import proving, story
+from session_scoping.verify import proving
+from session_scoping.verify.reports import summary
 from tests.support.verify.examples import example
 from tests.support.verify.mutations import edit, trust
 
@@ -68,7 +69,7 @@ def test_a_file_that_cannot_be_written_stops_before_the_proof(
         raise AssertionError("the proof ran")
 
     # Both are loaded first: a module that loads under the patch would keep it.
-    monkeypatch.setattr(story, "prove", proved)
+    monkeypatch.setattr(summary, "prove", proved)
     monkeypatch.setattr(proving, "prove", proved)
     assert main([command, str(_assembly(tmp_path)), option, str(tmp_path / "none" / "x")]) == 2
     assert "cannot write" in capsys.readouterr().err

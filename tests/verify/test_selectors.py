@@ -5,7 +5,7 @@ import pytest
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.testing.enforcement import EnforcedPolicies
 from session_scoping.verify import verify
-from session_scoping.verify.selectors import named, the_one
+from session_scoping.verify.scoping.selectors import named, the_one
 from tests.support.verify.mutations import Body, Template
 from tests.support.verify.plain_template import plain_template
 

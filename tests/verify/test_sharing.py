@@ -8,11 +8,11 @@ import pytest
 
 from session_scoping import TenantObjects, TenantTable, TenantTablePolicy
 from session_scoping.verify import Report, Status, verify
-from session_scoping.verify.model import Role
-from session_scoping.verify.text import Token
+from session_scoping.verify.patterns.text import Token
+from session_scoping.verify.policies.model import Role
 from tests.support import stacks
 from tests.support.verify.hand_written import allow, by_hand, judged, objects, policy
-from tests.support.verify.internals import estate_of
+from tests.support.verify.internals import deployment_of
 from tests.support.verify.mutations import session_role
 
 KEY = "session-scoping:shared-by"
@@ -114,9 +114,9 @@ def test_every_promise_of_a_role_is_read() -> None:
         "aws:cdk:path": "App/Role",
     }
     role = {"Type": "AWS::IAM::Role", "Metadata": metadata, "Properties": {"AssumeRolePolicyDocument": {}}}
-    (found,) = estate_of({"Resources": {"Role": role}}).roles.values()
+    (found,) = deployment_of({"Resources": {"Role": role}}).roles.values()
     assert isinstance(found, Role)
-    assert found.promises == {
+    assert found.metadata == {
         "session-scoping:audience": ("broker-", Token("AWS::Region", "region")),
         "session-scoping:shared-by": [("User_ID",), (Token("AWS::AccountId", "account"),)],
     }

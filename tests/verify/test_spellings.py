@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from session_scoping.verify import Report, verify
-from session_scoping.verify.text import Token, apart
+from session_scoping.verify.patterns.text import Token, never_equal
 from tests.support.verify.mutations import Template, edit
 from tests.support.verify.plain_template import (
     OWN_OBJECTS,
@@ -248,4 +248,4 @@ A, B, FREE = Token("S.A", "plain"), Token("S.B", "plain"), Token("S.P", "free")
 )
 def test_texts_are_apart_when_a_literal_end_tells(one: Any, two: Any, expected: bool) -> None:
     """Never when they might be equal; often when they cannot."""
-    assert apart(one, two) is apart(two, one) is expected
+    assert never_equal(one, two) is never_equal(two, one) is expected

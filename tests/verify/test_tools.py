@@ -15,8 +15,8 @@ from session_scoping.contract.errors import InvalidInputError
 from session_scoping.testing import assert_sessions_isolated
 from session_scoping.testing.rule_pack import SessionScopingChecks, check_template
 from session_scoping.verify import verify
-from session_scoping.verify.findings import NAG_RULES
-from session_scoping.verify.rules import RULES
+from session_scoping.verify.reports.findings import NAG_RULES
+from session_scoping.verify.reports.rules import RULES
 from tests.support import ROOT, stacks
 from tests.support.verify.mutations import edit, session_role, statements, trust
 
@@ -182,7 +182,7 @@ def test_the_rule_pack_passes_the_reference_stack(
         "session_scoping.testing.rule_pack",
         "session_scoping.testing.assertions",
         "session_scoping.commands.main",
-        "session_scoping.verify.decision",
+        "session_scoping.verify.policies.decision",
     ],
 )
 def test_z3_loads_for_a_proof_only(module: str) -> None:
@@ -227,6 +227,6 @@ def test_what_nobody_foresaw_is_a_sentence(
 
     path = tmp_path / "t.template.json"
     path.write_text('{"Resources": {}}')
-    monkeypatch.setattr("session_scoping.verify.source.load", broken)
+    monkeypatch.setattr("session_scoping.verify.files.source.load", broken)
     assert main([command, str(path)]) == 2
     assert "got RecursionError on the way" in capsys.readouterr().err

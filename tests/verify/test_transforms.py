@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from session_scoping.verify.report import Status
+from session_scoping.verify.reports.report import Status
 from tests.support.verify.hand_written import SESSION, TABLE, allow, by_hand, document, judged, policy
-from tests.support.verify.internals import estate_of
+from tests.support.verify.internals import deployment_of
 from tests.support.verify.mutations import Body, Template
 
 RULES = ("session-tags", "partition-isolation", "object-isolation", "compute-isolation", "no-external-access")
@@ -107,8 +107,8 @@ def test_what_a_serverless_template_makes_is_read(case: str) -> None:
 def test_the_role_that_is_made_for_a_function_is_a_role_of_the_estate() -> None:
     """With what its policies, its events and its tags say."""
     more = {"Policies": [document(allow("sts:AssumeRole", SESSION))], "Tags": {"team": "a"}}
-    estate = estate_of(transformed(SAM, Made=function(**more, Events={"E": {"Type": "SQS"}})))
-    role = estate.roles["Template.MadeRole"]
+    deployment = deployment_of(transformed(SAM, Made=function(**more, Events={"E": {"Type": "SQS"}})))
+    role = deployment.roles["Template.MadeRole"]
     assert role.services == {"lambda.amazonaws.com"}
     assert {"sts:AssumeRole", "sqs:ReceiveMessage"} <= {action for one in role.identity for action in one.actions or ()}
     assert role.tags == {"team": ("a",)}
@@ -121,7 +121,7 @@ def test_a_simple_table_is_a_table() -> None:
         "Properties": {"PrimaryKey": {"Name": "task_id", "Type": "String"}},
     }
     template = transformed(SAM, Table=table, More=policy("Compute", allow("dynamodb:Scan", TABLE)))
-    assert estate_of(template).stores["Template.Table"].partition_key == "task_id"
+    assert deployment_of(template).stores["Template.Table"].partition_key == "task_id"
     assert Status.VIOLATED in statuses(template)
 
 

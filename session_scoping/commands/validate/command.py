@@ -20,10 +20,10 @@ from session_scoping.verify.public import require_extra
 
 if TYPE_CHECKING:
     from session_scoping.commands.validate.simulation import Answer
-    from session_scoping.verify.binding import Binding
-    from session_scoping.verify.infer import Scoped
-    from session_scoping.verify.model import Estate
-    from session_scoping.verify.scope import Scope
+    from session_scoping.verify.intrinsics.scope import Scope
+    from session_scoping.verify.policies.binding import Binding
+    from session_scoping.verify.policies.model import Deployment
+    from session_scoping.verify.scoping.infer import SessionScope
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -90,19 +90,19 @@ def _validate(arguments: argparse.Namespace) -> int:
     import boto3
 
     from session_scoping.commands.validate.render import as_json, print_table
-    from session_scoping.verify.infer import find_session_roles, scope_of
+    from session_scoping.verify.options.words import demand_known
     from session_scoping.verify.proving import read_subject
-    from session_scoping.verify.words import demand_known
+    from session_scoping.verify.scoping.infer import find_session_roles, scope_of
 
     subject = read_subject(arguments.path, stated_by(arguments))
-    scopes, estate = subject.scopes, subject.estate
-    scoped = [scope_of(role, estate, subject.options) for role in find_session_roles(estate, subject.options)]
+    scopes, deployment = subject.scopes, subject.deployment
+    scoped = [scope_of(role, deployment, subject.options) for role in find_session_roles(deployment, subject.options)]
     _check_roles(scoped, arguments)
-    demand_known(scopes, estate, scoped, subject.stated)
+    demand_known(scopes, deployment, scoped, subject.stated)
     session = boto3.Session(profile_name=arguments.profile, region_name=arguments.region)
     binding = _binding(session, scopes, arguments.stack)
     with progress(quiet=arguments.json) as tell:
-        answers = _simulated(session, estate, scoped, binding, arguments, tell)
+        answers = _simulated(session, deployment, scoped, binding, arguments, tell)
         if arguments.live:
             answers += _live(session, scopes, scoped, binding, arguments, tell)
     asked = ("the deployed role" if arguments.stack else "AWS") + (" (simulated and live)" if arguments.live else "")
@@ -113,7 +113,7 @@ def _validate(arguments: argparse.Namespace) -> int:
     return PASSED if answers and all(answer.agrees for answer in answers) else FAILED
 
 
-def _check_roles(scoped: "Sequence[Scoped]", arguments: argparse.Namespace) -> None:
+def _check_roles(scoped: "Sequence[SessionScope]", arguments: argparse.Namespace) -> None:
     if not scoped:
         raise InvalidInputError(
             "there is no session role in the templates",
@@ -135,7 +135,7 @@ def _check_roles(scoped: "Sequence[Scoped]", arguments: argparse.Namespace) -> N
 def _binding(session: Any, scopes: "Sequence[Scope]", stacks: Sequence[str]) -> "Binding":
     """Return physical names: those of the deployed stacks, or made-up ones for the simulator."""
     from session_scoping.commands.validate.deployed import environment_of, physical_names, stack_names
-    from session_scoping.verify.binding import Binding
+    from session_scoping.verify.policies.binding import Binding
 
     if not stacks:
         return Binding()
@@ -147,7 +147,12 @@ def _binding(session: Any, scopes: "Sequence[Scope]", stacks: Sequence[str]) -> 
 
 
 def _simulated(
-    session: Any, estate: "Estate", scoped: "Sequence[Scoped]", binding: "Binding", arguments: Any, tell: Any
+    session: Any,
+    deployment: "Deployment",
+    scoped: "Sequence[SessionScope]",
+    binding: "Binding",
+    arguments: Any,
+    tell: Any,
 ) -> "list[Answer]":
     from botocore.config import Config
 
@@ -157,12 +162,17 @@ def _simulated(
     # The simulator's rate is not published: back off as long as it takes.
     iam = session.client("iam", config=Config(retries={"mode": "adaptive", "max_attempts": 10}))
     arn = (lambda role: arguments.role_arn or binding.text(role.arn)) if arguments.stack else None
-    cases = [case for item in scoped for case in cases_of(item, estate, binding)]
+    cases = [case for item in scoped for case in cases_of(item, deployment, binding)]
     return PolicySimulator(iam, binding, arn).ask(cases, tell)
 
 
 def _live(
-    session: Any, scopes: "Sequence[Scope]", scoped: "Sequence[Scoped]", binding: "Binding", arguments: Any, tell: Any
+    session: Any,
+    scopes: "Sequence[Scope]",
+    scoped: "Sequence[SessionScope]",
+    binding: "Binding",
+    arguments: Any,
+    tell: Any,
 ) -> "list[Answer]":
     import boto3
 

@@ -6,7 +6,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from session_scoping.contract.errors import InvalidInputError
-from session_scoping.verify.scope import Scope
+from session_scoping.verify.intrinsics.scope import Scope
 
 
 def stack_names(scopes: Sequence[Scope], given: Sequence[str]) -> dict[str, str]:

@@ -16,11 +16,11 @@ from session_scoping.commands.validate.matrix import FOREIGN, OWN, Case, Context
 from session_scoping.commands.validate.simulation import Answer, Tell
 from session_scoping.contract.arns import field_of
 from session_scoping.contract.revocations import ISSUE_TIME
-from session_scoping.verify.binding import Binding, tag_context
-from session_scoping.verify.decision import PolicySet, Request, decide
-from session_scoping.verify.infer import Scoped
-from session_scoping.verify.model import Store
+from session_scoping.verify.policies.binding import Binding, tag_context
+from session_scoping.verify.policies.decision import PolicySet, Request, decide
+from session_scoping.verify.policies.model import Store
 from session_scoping.verify.properties.samples import own_key
+from session_scoping.verify.scoping.infer import SessionScope
 
 _DENIED = {"AccessDenied", "AccessDeniedException", "AllAccessDisabled", "Forbidden"}
 _FOUND_NOTHING = {"NoSuchKey", "404"}
@@ -59,7 +59,7 @@ class LiveProbe:
         self._sts, self._make_session, self._binding, self._keys = session.client("sts"), make_session, binding, keys
         self._suffix = suffix or secrets.token_hex(8)
 
-    def ask(self, scoped: Scoped, role_arn: str, tell: Tell = lambda _: None) -> list[Answer]:
+    def ask(self, scoped: SessionScope, role_arn: str, tell: Tell = lambda _: None) -> list[Answer]:
         """
         Return the answers of one role.
 
@@ -82,7 +82,7 @@ class LiveProbe:
             answers.append(self._table(task, case, store) if store.kind == "table" else self._object(task, case))
         return answers
 
-    def _untagged(self, scoped: Scoped, role_arn: str) -> Answer:
+    def _untagged(self, scoped: SessionScope, role_arn: str) -> Answer:
         case = Case(scoped.role, "itself", "minting without tags", "sts:AssumeRole", role_arn, {})
         try:
             self._sts.assume_role(RoleArn=role_arn, RoleSessionName="session-scoping-probe", DurationSeconds=900)
@@ -90,7 +90,9 @@ class LiveProbe:
             return _refused(case, error)
         return Answer(case, allowed=True)
 
-    def _cases(self, scoped: Scoped, own: Mapping[str, str], other: Mapping[str, str]) -> Iterator[tuple[Case, Store]]:
+    def _cases(
+        self, scoped: SessionScope, own: Mapping[str, str], other: Mapping[str, str]
+    ) -> Iterator[tuple[Case, Store]]:
         for store in scoped.stores:
             for pattern in scoped.formats[store.id]:
                 mine, theirs = (own_key(pattern, dict(tags), self._binding) for tags in (own, other))
@@ -99,7 +101,7 @@ class LiveProbe:
                 for title, key in ((OWN, mine), (FOREIGN, theirs)):
                     yield self._case(scoped, store, title, key, own), store
 
-    def _case(self, scoped: Scoped, store: Store, title: str, key: str, own: Mapping[str, str]) -> Case:
+    def _case(self, scoped: SessionScope, store: Store, title: str, key: str, own: Mapping[str, str]) -> Case:
         arn = self._binding.text(store.arn)
         issued = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         context: Context = {**tag_context("aws:PrincipalTag/", own), "aws:SecureTransport": "true", ISSUE_TIME: issued}

@@ -9,16 +9,16 @@ from session_scoping.contract.arns import Arn
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.metadata import REVOKED
 from session_scoping.contract.revocations import ISSUE_TIME, from_text
-from session_scoping.verify.actions import KEYED, SERVICE, acting_on
-from session_scoping.verify.binding import Binding, tag_context
-from session_scoping.verify.conditions import UnmodelledOperatorError, is_negated, split_operator
-from session_scoping.verify.decision import PolicySet, Request, decide
-from session_scoping.verify.infer import Scoped
-from session_scoping.verify.matching import parsed, split_fields
-from session_scoping.verify.model import Condition, Estate, Role, Statement, Store
+from session_scoping.verify.patterns.matching import parsed, split_fields
+from session_scoping.verify.patterns.text import Part, Text, Token, Unmodelled, Variable, Wildcard, lit, plain
+from session_scoping.verify.policies.actions import KEYED, SERVICE, acting_on
+from session_scoping.verify.policies.binding import Binding, tag_context
+from session_scoping.verify.policies.conditions import UnmodelledOperatorError, is_negated, split_operator
+from session_scoping.verify.policies.decision import PolicySet, Request, decide
+from session_scoping.verify.policies.model import Condition, Deployment, Role, Statement, Store
+from session_scoping.verify.policies.statement_queries import PRINCIPAL_TAG, covers_action
 from session_scoping.verify.properties.samples import own_key
-from session_scoping.verify.reach import PRINCIPAL_TAG, covers_action
-from session_scoping.verify.text import Part, Text, Token, Unmodelled, Variable, Wildcard, lit, plain
+from session_scoping.verify.scoping.infer import SessionScope
 
 Tags = Mapping[str, str]
 Context = dict[str, str | list[str]]
@@ -46,12 +46,12 @@ class Case:
     expected: bool = False
 
 
-def probe_tags(scoped: Scoped, name: Callable[[str], str]) -> dict[str, str]:
+def probe_tags(scoped: SessionScope, name: Callable[[str], str]) -> dict[str, str]:
     """Return the tags of a session that no tenant has."""
     return {scoped.spelling[key]: name(key) for key in scoped.declared}
 
 
-def cases_of(scoped: Scoped, estate: Estate, binding: Binding) -> list[Case]:
+def cases_of(scoped: SessionScope, deployment: Deployment, binding: Binding) -> list[Case]:
     """
     Return the matrix of one session role, decided by the verifier.
 
@@ -64,7 +64,7 @@ def cases_of(scoped: Scoped, estate: Estate, binding: Binding) -> list[Case]:
     policies = identity_of(role, binding)
     principal = binding.text(role.arn)
     asked: dict[object, Case] = {}
-    for case in _cases(scoped, estate, binding, own, other):
+    for case in _cases(scoped, deployment, binding, own, other):
         mark = (case.action, case.resource, str(sorted(case.context.items())))
         if mark not in asked:
             request = Request(case.action, case.resource, case.context, principal, "probe")
@@ -91,18 +91,18 @@ def identity_of(role: Role, binding: Binding) -> PolicySet:
     return PolicySet(binding.statements(role.identity), boundary)
 
 
-def _cases(scoped: Scoped, estate: Estate, binding: Binding, own: Tags, other: Tags) -> Iterator[Case]:
+def _cases(scoped: SessionScope, deployment: Deployment, binding: Binding, own: Tags, other: Tags) -> Iterator[Case]:
     for statement in scoped.role.identity:
         if statement.allow and not statement.problem and statement.resources is not None:
             yield from _granted(scoped, statement, binding, own, other)
     for store in scoped.stores:
-        if store.id in estate.stores:
+        if store.id in deployment.stores:
             yield from _beside(scoped, store, binding, own)
-    yield from _onward(scoped, estate, binding, own)
+    yield from _onward(scoped, deployment, binding, own)
     yield from _revoked(scoped, binding, own)
 
 
-def _granted(scoped: Scoped, statement: Statement, binding: Binding, own: Tags, other: Tags) -> Iterator[Case]:
+def _granted(scoped: SessionScope, statement: Statement, binding: Binding, own: Tags, other: Tags) -> Iterator[Case]:
     """Yield what a grant is for, and the requests that differ from it in one thing."""
     tags = tag_context("aws:PrincipalTag/", own)
     for text in statement.resources or ():
@@ -185,7 +185,7 @@ def _part(part: Part, field: int, binding: Binding, tags: Tags) -> str | None:
     return part
 
 
-def _beside(scoped: Scoped, store: Store, binding: Binding, own: Tags) -> Iterator[Case]:
+def _beside(scoped: SessionScope, store: Store, binding: Binding, own: Tags) -> Iterator[Case]:
     """Yield requests on a tenant's table or bucket that no grant should cover."""
     arn, tags = binding.text(store.arn), tag_context("aws:PrincipalTag/", own)
 
@@ -208,19 +208,19 @@ def _beside(scoped: Scoped, store: Store, binding: Binding, own: Tags) -> Iterat
         yield case("a listing", "s3:ListBucket", arn, {**account, "s3:prefix": "probe"})
 
 
-def _onward(scoped: Scoped, estate: Estate, binding: Binding, own: Tags) -> Iterator[Case]:
+def _onward(scoped: SessionScope, deployment: Deployment, binding: Binding, own: Tags) -> Iterator[Case]:
     """Yield the ways from a session to more than it has; trust policies are out of the simulator's sight."""
     tags: Context = {**tag_context("aws:PrincipalTag/", own)}
-    for role in estate.roles.values():
+    for role in deployment.roles.values():
         name = "itself" if role is scoped.role else role.label.rpartition("/")[2]
         yield Case(scoped.role, name, "becoming a role", "sts:AssumeRole", binding.text(role.arn), tags)
     arn = binding.text(scoped.role.arn)
     yield Case(scoped.role, "itself", "changing its own policies", "iam:PutRolePolicy", arn, tags)
 
 
-def _revoked(scoped: Scoped, binding: Binding, own: Tags) -> Iterator[Case]:
+def _revoked(scoped: SessionScope, binding: Binding, own: Tags) -> Iterator[Case]:
     """Yield what revoked sessions would otherwise be allowed."""
-    texts = scoped.role.promises.get(REVOKED)
+    texts = scoped.role.metadata.get(REVOKED)
     for text in texts if isinstance(texts, list) else ():
         revoked = from_text((plain(text) if isinstance(text, tuple) else None) or "")
         tags = {**own, **{key: values[0] for key, values in revoked.tags.items()}}
@@ -234,7 +234,7 @@ def _revoked(scoped: Scoped, binding: Binding, own: Tags) -> Iterator[Case]:
                     yield Case(scoped.role, subject, "a revoked session", action, asked[0], context)
 
 
-def _subject(scoped: Scoped, arn: str, binding: Binding) -> str:
+def _subject(scoped: SessionScope, arn: str, binding: Binding) -> str:
     for store in scoped.stores:
         known = binding.text(store.arn)
         if arn == known or arn.startswith(f"{known}/"):

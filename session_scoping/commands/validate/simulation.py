@@ -8,8 +8,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from session_scoping.commands.validate.matrix import Case, boundary_of, documents_of
-from session_scoping.verify.binding import Binding
-from session_scoping.verify.model import Role
+from session_scoping.verify.policies.binding import Binding
+from session_scoping.verify.policies.model import Role
 
 _DATES = {"aws:currenttime", "aws:tokenissuetime"}
 _BOOLEANS = {"aws:securetransport", "aws:viaawsservice", "aws:multifactorauthpresent"}

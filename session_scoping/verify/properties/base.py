@@ -6,20 +6,20 @@ from dataclasses import dataclass, field
 import z3
 
 from session_scoping.aws.keys import carried
-from session_scoping.verify.binding import Binding, tag_context
-from session_scoping.verify.conditions import UnmodelledOperatorError
-from session_scoping.verify.decision import Request
-from session_scoping.verify.infer import Scoped
-from session_scoping.verify.model import Estate, Role, Statement, Store
-from session_scoping.verify.reach import covers_action
-from session_scoping.verify.report import Counterexample, Result, Status
+from session_scoping.verify.patterns.text import Text
+from session_scoping.verify.policies.binding import Binding, tag_context
+from session_scoping.verify.policies.conditions import UnmodelledOperatorError
+from session_scoping.verify.policies.decision import Request
+from session_scoping.verify.policies.model import Deployment, Role, Statement, Store
+from session_scoping.verify.policies.statement_queries import covers_action
+from session_scoping.verify.reports.report import Counterexample, Result, Status
+from session_scoping.verify.scoping.infer import SessionScope
 from session_scoping.verify.symbolic.calls import Call, Session
 from session_scoping.verify.symbolic.conditions import LEADING_KEYS, UnmodelledError
 from session_scoping.verify.symbolic.replay import binding_of, free_context, replay
 from session_scoping.verify.symbolic.solver import solve
 from session_scoping.verify.symbolic.strings import TRUE, Bool, Key, negation
 from session_scoping.verify.symbolic.trust import Admission, admit
-from session_scoping.verify.text import Text
 
 
 @dataclass
@@ -28,13 +28,13 @@ class Proof:
     One session role under proof.
 
     Attributes:
-        estate: Everything the templates deploy.
+        deployment: Everything the templates deploy.
         scoped: The role and what it protects.
         allow: Action patterns the user permits on top.
     """
 
-    estate: Estate
-    scoped: Scoped
+    deployment: Deployment
+    scoped: SessionScope
     allow: tuple[str, ...] = ()
     _admissions: dict[str, Admission] = field(default_factory=dict)
     _inherited: dict[str, Text] | None = None
@@ -244,12 +244,12 @@ def request_tags(call: Call, model: z3.ModelRef) -> dict[str, str | list[str]]:
     return context | ({"sts:TransitiveTagKeys": passed_on} if passed_on else {})
 
 
-def relevant(role: Role, store: Store) -> list[Statement]:
+def deciding_statements(role: Role, store: Store) -> list[Statement]:
     """Return the statements that decide over requests of a role's sessions on a store."""
     return [*role.statements, *store.policy]
 
 
-def classes(statements: Sequence[Statement], actions: Sequence[str]) -> list[str]:
+def representative_actions(statements: Sequence[Statement], actions: Sequence[str]) -> list[str]:
     """
     Return one action for each set of actions that the same statements cover, and whose requests carry the same keys.
 

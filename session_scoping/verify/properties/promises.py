@@ -6,20 +6,29 @@ from dataclasses import replace
 import z3
 
 from session_scoping.aws.keys import is_list
-from session_scoping.verify.actions import ASSUME
-from session_scoping.verify.arns import is_open
-from session_scoping.verify.model import Role, Statement
-from session_scoping.verify.properties.base import Proof, Witness, classes, confirm
-from session_scoping.verify.properties.session_tags import replay_mint
-from session_scoping.verify.reach import PRINCIPAL_TAG, covers_action
-from session_scoping.verify.report import Counterexample
+from session_scoping.verify.patterns.arns import is_open
+from session_scoping.verify.patterns.text import (
+    Pattern,
+    Text,
+    Token,
+    Unmodelled,
+    Variable,
+    Wildcard,
+    lit,
+    parse_pattern,
+)
+from session_scoping.verify.policies.actions import ASSUME
+from session_scoping.verify.policies.model import Role, Statement
+from session_scoping.verify.policies.statement_queries import PRINCIPAL_TAG, covers_action
+from session_scoping.verify.properties.base import Proof, Witness, confirm, representative_actions
+from session_scoping.verify.properties.sessions.session_tags import replay_mint
+from session_scoping.verify.reports.report import Counterexample
+from session_scoping.verify.symbolic.access import Target, access, caller_of, resource_pattern
 from session_scoping.verify.symbolic.calls import Call
 from session_scoping.verify.symbolic.conditions import UnmodelledError
-from session_scoping.verify.symbolic.policies import Target, allowed, caller_of, resource_pattern
 from session_scoping.verify.symbolic.solver import solve
 from session_scoping.verify.symbolic.strings import Bool, match_string
 from session_scoping.verify.symbolic.targets import ALWAYS, MAYBE
-from session_scoping.verify.text import Pattern, Text, Token, Unmodelled, Variable, Wildcard, lit, parse_pattern
 
 Broken = Callable[[Call, str], Bool]
 """When a call of an action breaks a promise."""
@@ -57,7 +66,7 @@ def breaking_request(proof: Proof, broken: Broken, summary: str) -> Counterexamp
     for action in _probes(role):
         call = proof.call("A", proof.admission("A").session)
         target = Target(lambda pattern: ALWAYS if is_open(pattern) else MAYBE)
-        model = solve(allowed(role, call, action, target), broken(call, action))
+        model = solve(access(role, call, action, target), broken(call, action))
         if model is None:
             continue
         tags = call.session.read(model) if call.session else {}
@@ -92,7 +101,7 @@ def _loosened(proof: Proof) -> Role:
     """
     denies = (*proof.role.identity, *(proof.role.boundary or ()))
     kept = [s for s in denies if not s.allow and not any(is_list(c.key.lower()) for c in s.conditions)]
-    direct = [s for store in proof.estate.stores.values() for s in store.policy if s.allow]
+    direct = [s for store in proof.deployment.stores.values() for s in store.policy if s.allow]
     named = [s for s in direct if not z3.is_false(caller_of(proof.role).may(s))]
     grants = [_without_lists(s) for s in (*proof.role.identity, *named) if s.allow]
     return replace(proof.role, identity=(*grants, *kept), boundary=None)
@@ -121,7 +130,7 @@ def _probes(role: Role) -> list[str]:
             raise UnmodelledError(f"the action pattern {pattern} has a wildcard elsewhere than at its end")
         found.append(pattern if head == pattern else f"{head}{'' if ':' in head else 'zz:'}{_FRESH}")
     granted = [action for action in found if any(s.allow and covers_action(s, action) for s in role.identity)]
-    return classes(role.statements, granted)
+    return representative_actions(role.statements, granted)
 
 
 def _witnesses(role: Role, action: str, tags: dict[str, str]) -> Iterator[Witness]:

@@ -4,22 +4,29 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import product
 
-from session_scoping.verify.actions import ASSUME, TAG_SESSION, of_sessions
-from session_scoping.verify.binding import Binding, tag_context
-from session_scoping.verify.conditions import UnmodelledOperatorError
-from session_scoping.verify.decision import Decision, PolicySet, Request, decide
-from session_scoping.verify.formats import tags_in
-from session_scoping.verify.model import Store
-from session_scoping.verify.promised import keeping
-from session_scoping.verify.properties.base import Proof, Witness, attempt, caller_keys, classes, relevant
-from session_scoping.verify.properties.derivation import name_tag
-from session_scoping.verify.properties.fitting import fitting
-from session_scoping.verify.properties.session_tags import CALLER, as_caller, minters
-from session_scoping.verify.reach import PRINCIPAL_TAG, covers_action
-from session_scoping.verify.report import Counterexample
+from session_scoping.verify.patterns.text import Pattern, Text, Token, Variable, Wildcard, plain
+from session_scoping.verify.policies.actions import ASSUME, TAG_SESSION, of_sessions
+from session_scoping.verify.policies.binding import Binding, tag_context
+from session_scoping.verify.policies.conditions import UnmodelledOperatorError
+from session_scoping.verify.policies.decision import Decision, PolicySet, Request, decide
+from session_scoping.verify.policies.model import Store
+from session_scoping.verify.policies.statement_queries import PRINCIPAL_TAG, covers_action
+from session_scoping.verify.properties.base import (
+    Proof,
+    Witness,
+    attempt,
+    caller_keys,
+    deciding_statements,
+    representative_actions,
+)
+from session_scoping.verify.properties.sessions.derivation import name_tag
+from session_scoping.verify.properties.sessions.session_tags import CALLER, as_caller, minters
+from session_scoping.verify.properties.trust_samples import fitting
+from session_scoping.verify.reports.report import Counterexample
+from session_scoping.verify.scoping.formats import tags_in
+from session_scoping.verify.scoping.metadata_context import keeping
 from session_scoping.verify.symbolic.replay import replay
 from session_scoping.verify.symbolic.trust import takes_pods_only
-from session_scoping.verify.text import Pattern, Text, Token, Variable, Wildcard, plain
 
 
 def sample_tags(proof: Proof) -> dict[str, str]:
@@ -149,7 +156,7 @@ def _crossing(proof: Proof, store: Store, apart: Callable[[Pattern], frozenset[s
     callers = candidates[:4]
     identity, resource = binding.statements(proof.role.identity), binding.statements(store.policy)
     boundary = None if proof.role.boundary is None else binding.statements(proof.role.boundary)
-    for action in classes([*identity, *(boundary or ()), *resource], of_sessions(store.kind)):
+    for action in representative_actions([*identity, *(boundary or ()), *resource], of_sessions(store.kind)):
         policies = PolicySet(
             tuple(s for s in identity if covers_action(s, action)),
             None if boundary is None else tuple(s for s in boundary if covers_action(s, action)),
@@ -177,7 +184,7 @@ def _shared_by_all(proof: Proof, store: Store) -> Counterexample | None:
     other = next((tags for tags in candidates if differ(candidates[0], tags, proof.scoped.identity)), None)
     if other is None:
         return None
-    for action in classes(relevant(proof.role, store), of_sessions(store.kind)):
+    for action in representative_actions(deciding_statements(proof.role, store), of_sessions(store.kind)):
         witness = Witness(action, store.arn, suffix, keys)
         found = attempt(proof, candidates[0], witness, summary, store.policy)
         if found and attempt(proof, other, witness, summary, store.policy):

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 import z3
 from z3 import z3util
 
-from session_scoping.verify.model import Statement
+from session_scoping.verify.patterns.text import Text
+from session_scoping.verify.policies.model import Statement
 from session_scoping.verify.properties.base import Proof, Witness, confirm, items_named
 from session_scoping.verify.properties.samples import sample_attempt
-from session_scoping.verify.report import Counterexample
+from session_scoping.verify.reports.report import Counterexample
+from session_scoping.verify.symbolic.access import Target, access
 from session_scoping.verify.symbolic.calls import Call
 from session_scoping.verify.symbolic.conditions import UnmodelledError
-from session_scoping.verify.symbolic.policies import Target, allowed
 from session_scoping.verify.symbolic.solver import solve
 from session_scoping.verify.symbolic.strings import TRUE, Bool, Key
-from session_scoping.verify.text import Text
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def search(
         UnmodelledError: There may be one, as far as an over-approximation can tell; `decide` does not confirm it.
     """
     action, target, store = attempt.action, attempt.target, attempt.target.store
-    reach = allowed(proof.role, call, action, target)
+    reach = access(proof.role, call, action, target)
     if z3.is_false(reach):
         return None
     inside = attempt.inside is not None

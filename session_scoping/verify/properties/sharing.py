@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 from session_scoping.contract.key_formats import names_tags
 from session_scoping.contract.tags import POD_IDENTITY_TAGS
-from session_scoping.verify.formats import tags_in
-from session_scoping.verify.infer import Scoped
-from session_scoping.verify.model import Store
-from session_scoping.verify.text import Pattern, Text, Variable, Wildcard, show
+from session_scoping.verify.patterns.text import Pattern, Text, Variable, Wildcard, show
+from session_scoping.verify.policies.model import Store
+from session_scoping.verify.scoping.formats import tags_in
+from session_scoping.verify.scoping.infer import SessionScope
 
 
-def doubt_about_sharing(scoped: Scoped, store: Store) -> str | None:
+def doubt_about_sharing(scoped: SessionScope, store: Store) -> str | None:
     """
     Return why a store's keys may be shared by sessions that were meant to be apart; None when nothing says so.
 
@@ -33,7 +33,7 @@ def doubt_about_sharing(scoped: Scoped, store: Store) -> str | None:
     return _tag_of_another_store(scoped, store, meant)
 
 
-def _tag_of_another_store(scoped: Scoped, store: Store, meant: Sequence[Pattern]) -> str | None:
+def _tag_of_another_store(scoped: SessionScope, store: Store, meant: Sequence[Pattern]) -> str | None:
     others = [pattern for formats in scoped.formats.values() for pattern in formats]
     for pattern in (p for p in meant if not _is_named(store, p)):
         wider = next((p for p in others if tags_in(pattern) < tags_in(p) <= set(scoped.declared)), None)
@@ -55,7 +55,7 @@ def _called(store: Store) -> str:
     return f"the table's partition key `{store.partition_key}` does not say that these are all"
 
 
-def _tag_left_out(scoped: Scoped, meant: Sequence[Pattern]) -> str | None:
+def _tag_left_out(scoped: SessionScope, meant: Sequence[Pattern]) -> str | None:
     for pattern in meant:
         # A pod's session carries these whatever they are meant for.
         if left_out := sorted(set(scoped.declared) - tags_in(pattern) - set(POD_IDENTITY_TAGS)):
@@ -65,18 +65,18 @@ def _tag_left_out(scoped: Scoped, meant: Sequence[Pattern]) -> str | None:
     return None
 
 
-def unused_tags(scoped: Scoped) -> list[str]:
+def unused_tags(scoped: SessionScope) -> list[str]:
     """Return the declared tags that are in no key: sessions that differ in one of them alone are taken for the same."""
     used = {tag for formats in scoped.formats.values() for pattern in formats for tag in tags_in(pattern)}
     return sorted(set(scoped.declared) - used)
 
 
-def _fix(pattern: Pattern, scoped: Scoped) -> str:
+def _fix(pattern: Pattern, scoped: SessionScope) -> str:
     tags = ",".join(scoped.spelled(tag) for tag in sorted(tags_in(pattern)))
     return f"if sessions are to share it, say so with --shared-by {tags}"
 
 
-def _declared_shared(scoped: Scoped, tags: frozenset[str]) -> bool:
+def _declared_shared(scoped: SessionScope, tags: frozenset[str]) -> bool:
     return any(agreed <= tags for agreed in scoped.shared_by)
 
 

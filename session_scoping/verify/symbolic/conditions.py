@@ -9,10 +9,11 @@ import z3
 
 from session_scoping.aws.keys import is_list
 from session_scoping.aws.table import tabled_services
-from session_scoping.verify.conditions import UnmodelledOperatorError, is_negated, moment, split_operator
-from session_scoping.verify.matching import parsed, pattern_regex
-from session_scoping.verify.model import Condition
-from session_scoping.verify.reach import OTHER_TAG, PRINCIPAL_TAG, REQUEST_TAG
+from session_scoping.verify.patterns.matching import parsed, pattern_regex
+from session_scoping.verify.patterns.text import Pattern, Text, Token, Unmodelled, Variable, Wildcard, plain
+from session_scoping.verify.policies.conditions import UnmodelledOperatorError, is_negated, moment, split_operator
+from session_scoping.verify.policies.model import Condition
+from session_scoping.verify.policies.statement_queries import OTHER_TAG, PRINCIPAL_TAG, REQUEST_TAG
 from session_scoping.verify.symbolic.calls import Call, Session
 from session_scoping.verify.symbolic.strings import (
     FALSE,
@@ -26,7 +27,6 @@ from session_scoping.verify.symbolic.strings import (
     match_string,
     negation,
 )
-from session_scoping.verify.text import Pattern, Text, Token, Unmodelled, Variable, Wildcard, plain
 
 LEADING_KEYS = "dynamodb:leadingkeys"
 _TAG_LISTS = {"aws:tagkeys", "sts:transitivetagkeys"}

@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 import z3
 
 from session_scoping.aws.keys import is_list
-from session_scoping.verify.binding import Binding
-from session_scoping.verify.decision import Decision, PolicySet, Request, decide
-from session_scoping.verify.model import Condition, Role, Statement
+from session_scoping.verify.patterns.text import Token
+from session_scoping.verify.policies.binding import Binding
+from session_scoping.verify.policies.decision import Decision, PolicySet, Request, decide
+from session_scoping.verify.policies.model import Condition, Role, Statement
 from session_scoping.verify.symbolic.calls import Call
 from session_scoping.verify.symbolic.strings import string_value
-from session_scoping.verify.text import Token
 
 
 def free_context(call: Call, model: z3.ModelRef) -> dict[str, str | list[str]]:

@@ -13,8 +13,8 @@ from typing import TypeAlias
 
 import z3
 
+from session_scoping.verify.patterns.text import Part, Pattern, Token, Variable, Wildcard
 from session_scoping.verify.symbolic.tokens import constant, token_constant, token_may_hold
-from session_scoping.verify.text import Part, Pattern, Token, Variable, Wildcard
 
 Bool: TypeAlias = "z3.BoolRef"
 TRUE, FALSE = z3.BoolVal(True), z3.BoolVal(False)

@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import z3
 
-from session_scoping.verify.arns import is_open, of_another_service, strip
-from session_scoping.verify.matching import parsed, split_fields
-from session_scoping.verify.model import Statement, Store
-from session_scoping.verify.naming import from_one_resource, is_generated, is_import, is_made_up, may_be_named
-from session_scoping.verify.symbolic.policies import Target
+from session_scoping.verify.patterns.arns import is_open, of_another_service, strip
+from session_scoping.verify.patterns.matching import parsed, split_fields
+from session_scoping.verify.patterns.naming import from_one_resource, is_generated, is_import, is_made_up, may_be_named
+from session_scoping.verify.patterns.text import Pattern, Text, Token, Unmodelled, Variable, Wildcard, join_text
+from session_scoping.verify.policies.model import Statement, Store
+from session_scoping.verify.symbolic.access import Target
 from session_scoping.verify.symbolic.strings import (
     FALSE,
     TRUE,
@@ -25,7 +26,6 @@ from session_scoping.verify.symbolic.strings import (
     match_string,
 )
 from session_scoping.verify.symbolic.tokens import token_domain, token_may_hold
-from session_scoping.verify.text import Pattern, Text, Token, Unmodelled, Variable, Wildcard, join_text
 
 Rest = Key | None
 """What follows the store's name in the resource: nothing, or `/` and a key."""

@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import z3
 
-from session_scoping.verify.text import PARTITIONS, TYPED_IN, Token
+from session_scoping.verify.patterns.text import PARTITIONS, TYPED_IN, Token
 
 _CHARS = {
     "region": "abcdefghijklmnopqrstuvwxyz0123456789-",

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 import z3
 
 from session_scoping.contract.tags import POD_IDENTITY_TAGS, is_tag_character
-from session_scoping.verify.actions import ASSUME, TAG_SESSION
-from session_scoping.verify.matching import parsed
-from session_scoping.verify.model import Role, Statement
-from session_scoping.verify.reach import PRINCIPAL_TAG, REQUEST_TAG, covers_action
+from session_scoping.verify.patterns.matching import parsed
+from session_scoping.verify.patterns.text import Pattern, Text, Unmodelled, Variable, Wildcard, show
+from session_scoping.verify.policies.actions import ASSUME, TAG_SESSION
+from session_scoping.verify.policies.model import Role, Statement
+from session_scoping.verify.policies.statement_queries import PRINCIPAL_TAG, REQUEST_TAG, covers_action
+from session_scoping.verify.symbolic.access import Target, encode_statement
 from session_scoping.verify.symbolic.calls import Call, Session
-from session_scoping.verify.symbolic.policies import Target, encode_statement
 from session_scoping.verify.symbolic.strings import TRUE, Bool, Match, conjunction, disjunction, negation
 from session_scoping.verify.symbolic.tokens import token_may_hold
-from session_scoping.verify.text import Pattern, Text, Unmodelled, Variable, Wildcard, show
 
 _LIKE, _NOT_LIKE = {"stringlike"}, {"stringnotlike", "stringnotlikeifexists"}
 
@@ -170,7 +170,7 @@ def _width(pattern: Pattern) -> int:
 def _refuses(statement: Statement, key: str, character: str, ways: Sequence[str]) -> bool:
     """Whether a Deny keeps every session out whose tag holds a character, whichever way in is open, and no less."""
     actions = covers_action(statement, TAG_SESSION) or all(covers_action(statement, action) for action in ways)
-    if statement.problem or statement.given or not (actions and _for_everybody(statement)):
+    if statement.problem or statement.template_conditions or not (actions and _for_everybody(statement)):
         return False
     return len(statement.conditions) == 1 and _compares(statement, key, character, _LIKE)
 
@@ -192,7 +192,7 @@ def _compares(statement: Statement, key: str, character: str, operators: set[str
     return False
 
 
-def must_carry(admission: Admission, key: str) -> Bool:
+def lacks_tag(admission: Admission, key: str) -> Bool:
     """Return the formula that a session lacks a usable value for a tag."""
     session = admission.session
     return z3.Or(z3.Not(session.carried(key)), session.value(key) == z3.StringVal(""))

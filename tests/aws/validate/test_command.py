@@ -14,7 +14,7 @@ from session_scoping.commands.main import main
 from session_scoping.commands.validate.matrix import FOREIGN, OWN, Case, boundary_of, cases_of, documents_of
 from session_scoping.commands.validate.render import LIMITS, print_table
 from session_scoping.commands.validate.simulation import Answer, PolicySimulator, context_entries
-from session_scoping.verify.binding import Binding
+from session_scoping.verify.policies.binding import Binding
 from tests.support import simulator, stacks
 from tests.support.account import ACCOUNT, STACK, Account, Template, as_expected, deployed, result, role_of
 from tests.support.account import cases as matrix
@@ -33,8 +33,8 @@ def test_the_independent_simulator_agrees_with_every_expectation(context: dict[s
     """What the command expects of the reference stack is what an independent simulator says of its documents."""
     from tests.support.reference import synthesize_reference
 
-    scoped, estate = role_of(synthesize_reference(**context))
-    cases, documents = cases_of(scoped, estate, Binding()), documents_of(scoped.role, Binding())
+    scoped, deployment = role_of(synthesize_reference(**context))
+    cases, documents = cases_of(scoped, deployment, Binding()), documents_of(scoped.role, Binding())
     asked = [request(case.action, case.resource, dict(case.context)) for case in cases]
     answers = simulator.ask(Policies(documents), asked, checked=True)
     wrong = [

@@ -14,12 +14,12 @@ from session_scoping.commands.main import main
 from session_scoping.commands.validate.live import LiveProbe, TableKeys, table_keys
 from session_scoping.commands.validate.matrix import FOREIGN, OWN
 from session_scoping.commands.validate.simulation import Answer
-from session_scoping.verify.binding import Binding
-from session_scoping.verify.infer import Options, Scoped, find_session_roles, scope_of
+from session_scoping.verify.policies.binding import Binding
+from session_scoping.verify.scoping.infer import Options, SessionScope, find_session_roles, scope_of
 from tests.support import stacks
 from tests.support.account import Account, as_expected, deployed
 from tests.support.account import cases as matrix
-from tests.support.verify.internals import estate_of
+from tests.support.verify.internals import deployment_of
 
 Output = pytest.CaptureFixture[str]
 ARN = "arn:aws:iam::123456789012:role/Session"
@@ -36,10 +36,10 @@ NO_LIST = "User: x is not authorized to perform: s3:ListBucket on resource: y"
 NO_GET = "User: x is not authorized to perform: s3:GetObject on resource: y"
 
 
-def _scoped(template: dict[str, Any]) -> Scoped:
-    estate = estate_of(template)
-    (role,) = find_session_roles(estate, Options())
-    return scope_of(role, estate, Options())
+def _scoped(template: dict[str, Any]) -> SessionScope:
+    deployment = deployment_of(template)
+    (role,) = find_session_roles(deployment, Options())
+    return scope_of(role, deployment, Options())
 
 
 def _probe(account: Account, template: dict[str, Any]) -> list[Answer]:

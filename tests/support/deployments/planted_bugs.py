@@ -6,20 +6,23 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
-from session_scoping.verify.properties import base, becoming, callers, compute, isolation, listing, neighbours
+from session_scoping.verify.properties import base
 from session_scoping.verify.properties import search as searching
-from session_scoping.verify.symbolic import conditions, policies
+from session_scoping.verify.properties.agents import becoming, compute
+from session_scoping.verify.properties.outside import external_callers
+from session_scoping.verify.properties.sessions import cross_role, isolation, listing
+from session_scoping.verify.symbolic import access, conditions
 from session_scoping.verify.symbolic.calls import Call, Session
 from session_scoping.verify.symbolic.strings import FALSE, TRUE
 from session_scoping.verify.symbolic.trust import tag_may_hold
 
 Patch = tuple[Any, str, Any]
-_encode_condition, _encode_resource = conditions.encode_condition, policies._encode_resource
-_encode_statement, _allowed = policies.encode_statement, policies.allowed
+_encode_condition, _encode_resource = conditions.encode_condition, access._encode_resource
+_encode_statement, _allowed = access.encode_statement, access.access
 _may_carry, _may_hold, _classes = (
     Call.may_carry,
     tag_may_hold,
-    base.classes,
+    base.representative_actions,
 )
 # A few plain requests are tried before the solver, which spares a proof and would hide a bug in the encoding.
 _PLAIN_REQUESTS: tuple[Patch, ...] = tuple(
@@ -47,7 +50,7 @@ def _without_not_resource(statement: Any, target: Any, over: bool) -> Any:
 
 
 def _under_one_value(statement: Any, call: Any, action: str, target: Any) -> Any:
-    if any(not value for _, value in statement.given):
+    if any(not value for _, value in statement.template_conditions):
         return FALSE
     return _encode_statement(statement, call, action, target)
 
@@ -77,23 +80,21 @@ def _one(_: Any) -> int:
 
 
 BUGS: dict[str, tuple[Patch, ...]] = {
-    "a condition of a Deny is dropped": ((policies, "encode_condition", _condition_dropped),),
-    "a Deny is over-approximated": ((policies, "encode_condition", _condition_over),),
+    "a condition of a Deny is dropped": ((access, "encode_condition", _condition_dropped),),
+    "a Deny is over-approximated": ((access, "encode_condition", _condition_over),),
     "a key is taken for absent": ((Call, "may_carry", _never_carried),),
-    "NotResource is ignored": ((policies, "_encode_resource", _without_not_resource),),
-    "a policy under one value of a condition is ignored": ((policies, "encode_statement", _under_one_value),),
+    "NotResource is ignored": ((access, "_encode_resource", _without_not_resource),),
+    "a policy under one value of a condition is ignored": ((access, "encode_statement", _under_one_value),),
     "an edge of becoming is missing": ((becoming, "_may_become", lambda *_: False),),
-    "leading keys have one element": tuple((one, "elements_needed", _one) for one in (base, isolation, neighbours)),
+    "leading keys have one element": tuple((one, "elements_needed", _one) for one in (base, isolation, cross_role)),
     "role tags are ignored": ((Session, "principal_tag", _without_role_tags),),
-    "resource policies are ignored": ((policies, "_resource_policy", lambda *_: (FALSE, FALSE)),),
+    "resource policies are ignored": ((access, "_resource_policy", lambda *_: (FALSE, FALSE)),),
     "tags of outsiders are taken for AWS's": (
-        (callers, "_STRANGERS", tuple(replace(one, tagged=False) for one in callers._STRANGERS)),
+        (external_callers, "_STRANGERS", tuple(replace(one, tagged=False) for one in external_callers._STRANGERS)),
     ),
-    "a boundary is taken for a Deny": tuple(
-        (one, "allowed", _shut_boundary) for one in (compute, isolation, searching)
-    ),
+    "a boundary is taken for a Deny": tuple((one, "access", _shut_boundary) for one in (compute, isolation, searching)),
     "a slash in tags is ignored": tuple((one, "tag_may_hold", _no_slash) for one in (isolation, listing)),
-    "actions are missing from a class": ((compute, "classes", _no_reads),),
+    "actions are missing from a class": ((compute, "representative_actions", _no_reads),),
 }
 """What is wrong -> where, and what is there instead."""
 

@@ -3,18 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
-from session_scoping.verify.collecting import collect
-from session_scoping.verify.links import link
-from session_scoping.verify.model import Estate
+from session_scoping.verify.deployment.collecting import collect
+from session_scoping.verify.intrinsics.scope import Scope
+from session_scoping.verify.intrinsics.stack_outputs import link
+from session_scoping.verify.policies.model import Deployment
 from session_scoping.verify.proving import read_subject
-from session_scoping.verify.scope import Scope
 
 
-def estate_of(template: dict[str, Any]) -> Estate:
+def deployment_of(template: dict[str, Any]) -> Deployment:
     """Return what a template deploys."""
-    return read_subject(template, ()).estate
+    return read_subject(template, ()).deployment
 
 
-def estate_of_stacks(stacks: Mapping[str, dict[str, Any]]) -> Estate:
-    """Return the estate of several stacks, by their names."""
+def deployment_of_stacks(stacks: Mapping[str, dict[str, Any]]) -> Deployment:
+    """Return the deployment of several stacks, by their names."""
     return collect(link([Scope(name, template) for name, template in stacks.items()]))

@@ -1,0 +1,1 @@
+"""What the templates deploy: principals, stores, workloads, and what is not read."""

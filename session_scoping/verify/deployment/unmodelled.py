@@ -1,0 +1,186 @@
+"""Resources that no reader of their own reads: each touches nothing, or is a doubt about what it names."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
+
+from session_scoping.verify.deployment.access_grants import notice_access_grant
+from session_scoping.verify.deployment.api_calls import changing_calls, role_giving_calls
+from session_scoping.verify.deployment.copying import notice_backup, notice_copies
+from session_scoping.verify.deployment.custom_resources import (
+    hands_on_data,
+    hands_on_policy,
+    is_custom,
+    may_change_nothing,
+    without_token,
+)
+from session_scoping.verify.deployment.handing_on import notice_handing_on
+from session_scoping.verify.deployment.resource_types import is_policy, only_takes_away, policies_give_data, reading_of
+from session_scoping.verify.deployment.workloads import runs_as, without_own_role
+from session_scoping.verify.intrinsics.mentions import Mentions, mentions
+from session_scoping.verify.intrinsics.scope import Scope
+from session_scoping.verify.policies.model import Deployment, Role, Store, Workload
+
+# The services whose calls name a role, table, bucket or key in one of their parameters, always.
+_OWN = {"role": "iam", "table": "dynamodb", "bucket": "s3", "key": "kms"}
+
+
+@dataclass(frozen=True)
+class _Resource:
+    """One resource, and everything that it may touch."""
+
+    kind: str
+    where: str
+    properties: dict[str, Any]
+    scope: Scope
+    deployment: Deployment
+
+    @cached_property
+    def said(self) -> Mentions:
+        """What its properties speak of."""
+        return mentions(self.properties, self.scope)
+
+    def doubt_roles(self, roles: list[Role], problem: str) -> None:
+        for role in roles:
+            role.problems += (f"{self.where}: {problem}",)
+
+    def doubt_stores(self, touches: Callable[[Store], bool], problem: str) -> None:
+        self.deployment.doubt(touches, lambda store: store.with_policy((), f"{self.where}: {problem}"))
+
+    def doubt_workloads(self, concerns: Callable[[Workload], bool]) -> None:
+        """Make the roles UNKNOWN of what it may give another role: what runs has that from then on."""
+        roles = [one.role for one in self.deployment.workloads if concerns(one)]
+        run = [role for role in self.deployment.roles.values() if any(map(partial(runs_as, role), roles))]
+        self.doubt_roles(run, "what runs with it may be given another role")
+
+    def roles(self) -> list[Role]:
+        """Return the roles and users that it names."""
+        return [role for role in self.deployment.principals if self.said.of(role)]
+
+
+def notice_other_policies(scope: Scope, deployment: Deployment) -> None:
+    """Make a role or a store UNKNOWN that a resource may touch which nothing else reads."""
+    for logical_id, body in scope.resources.items():
+        kind = str(body.get("Type", ""))
+        where = f"{scope.name}.{logical_id}"
+        reading = reading_of(kind)
+        if kind == "AWS::S3::AccessGrant":
+            notice_access_grant(scope.properties(logical_id), scope, deployment, where)
+        if kind == "AWS::Backup::BackupSelection":
+            notice_backup(logical_id, scope, deployment)
+            continue
+        if reading.group == "read":
+            if kind == "AWS::S3::AccessGrant":
+                _notice_policies(_Resource(kind, where, scope.properties(logical_id), scope, deployment), every=True)
+            continue
+        one = _Resource(kind, where, without_token(scope.properties(logical_id)), scope, deployment)
+        _notice_calls(one)
+        if is_custom(kind):
+            _notice_custom(one, logical_id)
+        elif reading.group == "copies":
+            notice_copies(one.properties, reading.to, scope, deployment, where)
+        elif reading.group == "doubt" or reading.names or _runs_automation(one):
+            _notice_unlisted(one)
+        if kind.startswith("AWS::") and not only_takes_away(kind):
+            _notice_policies(one, every=is_policy(kind))
+
+
+def _runs_automation(one: _Resource) -> bool:
+    """Whether something starts an automation of Systems Manager, whose steps need not be in the template."""
+    starts = re.search("automation-definition|startAutomationExecution|sendCommand", one.said.text, re.IGNORECASE)
+    return reading_of(one.kind).group == "calls" and starts is not None
+
+
+def _notice_unlisted(one: _Resource) -> None:
+    """Make UNKNOWN what a type names that nobody has reviewed; everything, where a name may be any."""
+    listed = reading_of(one.kind)
+    problem = f"what {one.kind} does with it is not known"
+    anything = not listed.listed and one.said.may_name_anything
+    one.doubt_roles(one.deployment.principals if anything else one.roles(), problem)
+    one.doubt_stores(lambda store: anything or one.said.of(store), problem)
+
+
+def _notice_custom(one: _Resource, logical_id: str) -> None:
+    """
+    Make UNKNOWN the roles that a custom resource is handed, and the stores that it is handed for a policy or a copy.
+
+    One that is known for what it does, or whose function may change nothing, is handed what it likes.
+    """
+    policy = hands_on_policy(one.said.text)
+    known = reading_of(one.kind).group in {"harmless", "calls"} and not policy
+    if known or may_change_nothing(logical_id, one.scope, one.deployment):
+        return
+    unclear = f"what {one.kind} does with it is not known"
+    roles = one.deployment.principals if policy and one.said.may_name_anything else one.roles()
+    one.doubt_roles(roles, "it changes roles when it deploys" if policy else unclear)
+    if any(role.kind == "role" for role in roles):
+        one.doubt_workloads(lambda workload: one.said.of_resource(workload.id))
+    if policy or hands_on_data(one.kind, one.said.text, one.scope.account):
+        one.doubt_stores(one.said.of, unclear)
+
+
+def _notice_calls(one: _Resource) -> None:
+    """Make UNKNOWN what a resource's API calls change or copy; everything of a kind where they may mean any."""
+    if reading_of(one.kind).group not in {"calls", "doubt"} and not is_custom(one.kind):
+        return
+    notice_handing_on(one.said, one.scope, one.deployment, one.where)
+    calls = changing_calls(one.said.text)
+    giving = role_giving_calls(mentions(without_own_role(one.properties), one.scope).text)
+    one.doubt_workloads(lambda workload: workload.type.split("::")[1].lower() in giving)
+    when = "when it deploys" if is_custom(one.kind) else "when it runs"
+    for kind, services in calls.items():
+        if kind == "role":
+            meant = one.deployment.principals if "iam" in services and one.said.is_open else one.roles()
+            one.doubt_roles(meant, f"it changes roles {when}")
+            continue
+        own = _OWN[kind] in services
+        any_of_kind = own and (one.said.is_open or not any(map(one.said.of, one.deployment.of_kind(kind))))
+        touches = partial(_touches, kind, None if any_of_kind else one.said)
+        one.doubt_stores(touches, f"it changes who may use this {kind}, or copies it, {when}")
+
+
+def _touches(kind: str, said: Mentions | None, store: Store) -> bool:
+    return store.kind == kind and (said is None or said.of(store))
+
+
+def _notice_policies(one: _Resource, *, every: bool) -> None:
+    """Make a role UNKNOWN that a policy of another service names; note a policy that lets everybody in."""
+    for name, written in one.properties.items():
+        if not every and "polic" not in name.lower():
+            continue
+        value = _without_denies(written)
+        if _lets_everybody_in(value):
+            one.scope.notes.add(
+                f"{one.where} ({one.kind}) lets everybody in, sessions too: no tenant data is behind it"
+            )
+        said, problem = mentions(value, one.scope), f"{one.where}: policies of {one.kind} are not modelled"
+        for role in (role for role in one.deployment.principals if said.of(role)):
+            if policies_give_data(one.kind):
+                role.problems += (problem,)
+            else:
+                role.unmodelled_grants += (problem,)
+
+
+def _without_denies(value: Any) -> Any:
+    """Return a policy without the statements that only take away."""
+    if not isinstance(value, dict) or value.get("Effect") == "Deny":
+        return {} if isinstance(value, dict) else value
+    statements = value.get("Statement")
+    if isinstance(statements, dict):
+        return {**value, "Statement": _without_denies(statements)}
+    if not isinstance(statements, list):
+        return value
+    kept = [one for one in statements if not (isinstance(one, dict) and one.get("Effect") == "Deny")]
+    return {**value, "Statement": kept}
+
+
+def _lets_everybody_in(value: Any) -> bool:
+    """Whether an Allow for everybody stands anywhere in a part of a template."""
+    if isinstance(value, list):
+        return any(map(_lets_everybody_in, value))
+    if not isinstance(value, dict):
+        return False
+    everybody = value.get("Principal") in ("*", {"AWS": "*"}, {"AWS": ["*"]})
+    return (everybody and value.get("Effect") == "Allow") or any(map(_lets_everybody_in, value.values()))

@@ -1,0 +1,1 @@
+"""From a path, a text or a dictionary to templates."""

@@ -1,0 +1,161 @@
+"""Whether names and ARNs that are spelled differently may still be the same, or are so for sure."""
+
+import re
+
+from session_scoping.verify.patterns.matching import split_fields
+from session_scoping.verify.patterns.text import (
+    OPEN,
+    PARTITIONS,
+    Pattern,
+    Text,
+    Token,
+    Wildcard,
+    join_text,
+    lit,
+    never_equal,
+)
+
+CDK_EXPORT = re.compile(r"[:.](ExportsOutput|PublishOutput)(Ref|FnGetAtt)")
+"""An export that CDK itself makes for a cross-stack reference: the Ref or an attribute of one resource."""
+_GENERATED = {"table", "bucket", "role", "key", "function"}
+"""Kinds of tokens that are names CloudFormation makes up. Two resources never share one."""
+_PLACES = {"account", "region", "partition"}
+"""Kinds of tokens no generated name ends in."""
+_SHARED_LENGTH = 20
+"""How much of its logical id a generated name holds at least; CloudFormation cuts both off."""
+_RANDOM = "[a-z0-9]{8,}"
+"""How a generated name ends, in lower case. Source: CloudFormation guide, "Name type": `stack-id-1ABCDEFGHIJKL`."""
+
+
+def is_generated(name: Text, identifier: str) -> bool:
+    """Whether a resource's name is the one CloudFormation makes up for it, which holds its logical id."""
+    return len(name) == 1 and isinstance(name[0], Token) and name[0].name == identifier
+
+
+def may_be_named(text: Text, name: Text, identifier: str) -> bool:
+    """
+    Whether a text may be the name of a resource.
+
+    Args:
+        text: What is written where a name stands.
+        name: The resource's name.
+        identifier: Stack and logical id of the resource.
+    """
+    text, name = _folded(text), _folded(name)
+    if text == name:
+        return True
+    if is_bucket_by_condition(text) and is_bucket_by_condition(name):
+        return False  # the name of another bucket, whichever of its names each has: no two have one name
+    if any(isinstance(part, Token) and part.kind in OPEN for part in text):
+        return not never_equal(text, name)
+    if len(text) == 1 and is_made_up(text):
+        return False  # the name of another resource
+    if is_generated(name, identifier):
+        return _may_be_made_up_from(text, identifier.rpartition(".")[2][:_SHARED_LENGTH].lower())
+    return not never_equal(text, name)
+
+
+def is_bucket_by_condition(name: Text) -> bool:
+    """Whether a name is that of one bucket of a template, which has one of several names."""
+    first = name[0] if len(name) == 1 else ""
+    return isinstance(first, Token) and first.kind == "chosen" and first.name.endswith(".BucketName")
+
+
+def _may_be_made_up_from(text: Text, logical_id: str) -> bool:
+    """Whether a text may be a name CloudFormation made up, which holds the logical id and ends in random letters."""
+    last = text[-1] if text else ""
+    if isinstance(last, str):
+        return re.search(f"{re.escape(logical_id)}[a-z0-9]*-{_RANDOM}$", last) is not None
+    return last.kind not in _PLACES and any(logical_id in part for part in text if isinstance(part, str))
+
+
+def same_account(one: str, two: str) -> bool | None:
+    """
+    Whether two stacks deploy to one account; None when that is open.
+
+    Args:
+        one: Name of the account and Region of a stack, as in its scope.
+        two: That of the other.
+    """
+    ours, theirs = (name.rpartition("/")[0] for name in (one, two))
+    known = ours[-1:].isdigit() and theirs[-1:].isdigit()
+    if one == two or (known and ours == theirs):
+        return True
+    return False if known else None
+
+
+def _folded(text: Text) -> Text:
+    # Two roles may not differ in letter case alone. Source: IAM guide, reference_iam-quotas, "IAM name requirements".
+    return tuple(part.lower() if isinstance(part, str) else part for part in text)
+
+
+def is_made_up(text: Pattern) -> bool:
+    """Whether a part of a text is a name that CloudFormation makes up in a stack that is read."""
+    return any(isinstance(part, Token) and part.kind in _GENERATED for part in text)
+
+
+def is_import(text: Pattern) -> bool:
+    """Whether a text is, or begins with, what another stack exports, one value that says nothing of its parts."""
+    ends = len(text) == 1 or (len(text) > 1 and isinstance(text[1], str) and text[1].startswith("/"))
+    return ends and isinstance(text[0], Token) and CDK_EXPORT.search(text[0].name) is not None
+
+
+def from_one_resource(one: Pattern, two: Pattern) -> bool:
+    """Whether two imports are attributes of one resource: CDK's exports hold its id, the attribute and a hash."""
+    return is_import(one) and is_import(two) and _exporting(one[0]) == _exporting(two[0])
+
+
+def _exporting(token: object) -> str:
+    name = token.name if isinstance(token, Token) else ""
+    return re.sub(r"(StreamArn|Arn)?[0-9A-F]{8}$", "", CDK_EXPORT.sub(":", name.partition("@")[0]))
+
+
+def in_this_partition(text: Text, partition: Token) -> Text:
+    """
+    Return an ARN with its literal partition as the one that is deployed to.
+
+    Source:
+        IAM refuses a policy whose ARNs name another partition with `MalformedPolicyDocument`.
+    """
+    head = text[0] if text and isinstance(text[0], str) else ""
+    name = head.removeprefix("arn:").partition(":")[0]
+    if name not in PARTITIONS or not head.startswith(f"arn:{name}:"):
+        return text
+    return join_text(lit("arn:"), (partition,), lit(head.removeprefix(f"arn:{name}")), text[1:])
+
+
+def fields_may_agree(one: Pattern, two: Pattern) -> bool:
+    """Whether partition, Region or account of a pattern and of an ARN may be the same."""
+    if one == two or any(isinstance(part, Wildcard) for part in one):
+        return True
+    return not all(isinstance(part, str) for part in (*one, *two))
+
+
+def is_account(text: Text) -> bool:
+    """Whether a principal is a whole account, by its id or its root."""
+    literal = "".join(part for part in text if isinstance(part, str))
+    only_account = len(text) == 1 and isinstance(text[0], Token) and text[0].kind == "account"
+    return literal.endswith(":root") or literal.isdigit() or only_account
+
+
+def role_name_in(arn: Text) -> Text | None:
+    """Return the name of the role whose ARN, or whose session's ARN, this is; None when it is neither."""
+    fields = split_fields(arn)
+    if len(fields) != 6 or not fields[5] or not isinstance(fields[5][0], str):
+        return None
+    kind, slash, rest = fields[5][0].partition("/")
+    if not slash or kind not in {"role", "assumed-role"}:
+        return None
+    path = _pieces((rest, *fields[5][1:]))
+    return path[-1] if kind == "role" else path[0]
+
+
+def _pieces(parts: Pattern) -> list[Text]:
+    """Split text at its literal slashes."""
+    found: list[list[str | Token]] = [[]]
+    for part in parts:
+        first, *more = part.split("/") if isinstance(part, str) else (part,)
+        found[-1] += [first] if first != "" and isinstance(first, str | Token) else []
+        for piece in more:
+            found.append([piece] if piece else [])
+    return [tuple(piece) for piece in found]

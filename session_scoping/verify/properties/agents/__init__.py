@@ -1,0 +1,1 @@
+"""What the roles agent code runs with may and may not do."""

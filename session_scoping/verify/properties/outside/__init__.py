@@ -1,0 +1,1 @@
+"""What somebody from outside may and may not do."""

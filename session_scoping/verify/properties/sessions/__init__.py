@@ -1,0 +1,1 @@
+"""What a session may and may not do."""

@@ -1,0 +1,209 @@
+"""Sessions of two session roles that share a table or bucket: neither reaches what is the other's."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+import z3
+
+from session_scoping.verify.patterns.arns import disjoint, suffix_after_arn
+from session_scoping.verify.patterns.text import Pattern, Variable, lit
+from session_scoping.verify.policies.actions import on_items
+from session_scoping.verify.policies.model import Role, Store
+from session_scoping.verify.policies.statement_queries import covers_action
+from session_scoping.verify.properties.base import (
+    Proof,
+    Witness,
+    confirm,
+    deciding_statements,
+    elements_needed,
+    items_named,
+    representative_actions,
+)
+from session_scoping.verify.properties.sessions.derivation import tool_of
+from session_scoping.verify.properties.sessions.isolation import (
+    leading_patterns,
+    may_hold,
+    not_shared,
+    object_patterns,
+    prove_store,
+)
+from session_scoping.verify.reports.report import Counterexample, Result, Status
+from session_scoping.verify.scoping.formats import tags_in
+from session_scoping.verify.scoping.infer import SessionScope
+from session_scoping.verify.scoping.stores import may_be_one_of
+from session_scoping.verify.symbolic.access import access, resource_pattern
+from session_scoping.verify.symbolic.calls import Call, Session
+from session_scoping.verify.symbolic.conditions import UnmodelledError
+from session_scoping.verify.symbolic.solver import solve
+from session_scoping.verify.symbolic.strings import TRUE, Bool, Key, conjunction, disjunction, key_for
+from session_scoping.verify.symbolic.targets import store_target, where_granted
+
+
+def neighbours_of(item: SessionScope, everybody: Sequence[SessionScope], store: Store) -> list[SessionScope]:
+    """
+    Return the session roles whose sessions have keys of their own in a store, other keys than this role's sessions.
+
+    Where keys and trust are the same, what is proved of one role's sessions is proved of both. A role and its tools are
+    left to `derivation`. Of several that are alike one is enough: fifty roles on one bucket are not 2,450 pairs.
+    """
+    found: dict[object, SessionScope] = {}
+    for other in everybody:
+        if other is item or store.id not in other.formats or _of_one_family(item.role, other.role):
+            continue
+        if _likeness(other, store) != _likeness(item, store):
+            found.setdefault(_likeness(other, store), other)
+    return list(found.values())
+
+
+def named_alike(
+    item: SessionScope, everybody: Iterable[SessionScope], store: Store
+) -> Iterator[tuple[SessionScope, Store]]:
+    """
+    Yield the stores that sessions have keys of their own in, and that may have a name made of this role's tags.
+
+    A session whose tag gives that name is granted all of it. This role's own are looked at by themselves.
+    """
+    if not store.by_name:
+        return
+    for other in everybody:
+        for one in (one for one in other.stores if not one.by_name and other.formats.get(one.id)):
+            if one.id not in item.formats and may_be_one_of(one, store):
+                yield other, one
+
+
+def _of_one_family(one: Role, two: Role) -> bool:
+    return (tool_of(one) or one.arn) == (tool_of(two) or two.arn)
+
+
+def _likeness(item: SessionScope, store: Store) -> object:
+    admitted = frozenset(statement.conditions for statement in item.role.trust if statement.allow)
+    return frozenset(item.formats[store.id]), admitted
+
+
+def prove_beside(
+    proof: Proof, neighbours: Sequence[Proof], store: Store, alike: tuple[SessionScope, Store] | None = None
+) -> Result:
+    """
+    Prove isolation in a table or bucket: of a role's sessions from one another, and from those of its neighbours.
+
+    Args:
+        proof: The role.
+        neighbours: The other roles with keys in it.
+        store: The table or bucket.
+        alike: One that may have a name made of this role's tags, and whose sessions have keys in it. Default: none.
+    """
+    result = prove_store(proof, store)
+    if result.status is Status.PROVED and alike is not None:
+        other, one = alike
+        detail = f"a session whose tags make the name of {one.label} is granted all of it, and sessions of"
+        return replace(
+            result, status=Status.UNKNOWN, detail=f"{detail} {other.role.label} have keys of their own there"
+        )
+    if result.status is not Status.PROVED or not neighbours:
+        return result
+    reached = _reached(proof, store)
+    for neighbour in neighbours:
+        if reached is not None and all(disjoint(p, q) for p in reached for q in neighbour.scoped.formats[store.id]):
+            continue
+        if found := crossing_between(proof, neighbour, store):
+            return replace(result, status=Status.VIOLATED, detail=found.summary, counterexample=found)
+    return result
+
+
+def _reached(proof: Proof, store: Store) -> list[Pattern] | None:
+    """Return the object keys a role is granted in a bucket, as patterns; None where that is not plain to see."""
+    found: list[Pattern] = []
+    lookup = proof.call("A", proof.admission("A").session).lookup
+    target = store_target(store, Key("any", frozenset(), 0), lookup)
+    touching = (
+        s for s in deciding_statements(proof.role, store) if any(covers_action(s, a) for a in on_items(store.kind))
+    )
+    grants = [statement for statement in touching if statement.allow]
+    for statement in grants if store.kind != "table" else ():
+        for text in statement.resources or (lit("*"),):
+            pattern = resource_pattern(text, statement)
+            left = suffix_after_arn(pattern, store)
+            inner = store.inside(left) if left is not None else None
+            if inner is not None:
+                found.append(inner)
+            elif not z3.is_false(target.match(pattern).over):
+                return None
+    return found if store.kind != "table" else None
+
+
+def crossing_between(proof: Proof, neighbour: Proof, store: Store) -> Counterexample | None:
+    """
+    Look for a session that reaches a key of another role's session, and has not all the tags of that key.
+
+    Args:
+        proof: The role whose session asks.
+        neighbour: The role whose session the key belongs to.
+        store: The table or bucket both have keys in.
+
+    Raises:
+        UnmodelledError: There may be one, as far as an over-approximation can tell.
+    """
+    statements = [*deciding_statements(proof.role, store), *neighbour.role.identity]
+    a, b = proof.admission("A"), neighbour.admission("B")
+    call, other = proof.call("A", a.session), neighbour.call("B", b.session)
+    keys = list(_keys(proof, neighbour, store))
+    if store.kind == "table":
+        call.leading_keys = [(z3.Bool(f"A uses {i}") if i else TRUE, key) for i, key in enumerate(keys)]
+    theirs = _theirs(neighbour, store, keys[0], a.session, b.session, other)
+    place = where_granted(store, statements)
+    actions = on_items(store.kind)
+    for action in representative_actions(deciding_statements(proof.role, store), actions):
+        target = store_target(place, None if store.kind == "table" else keys[0], call.lookup)
+        reach = access(proof.role, call, action, target)
+        if z3.is_false(reach):
+            continue
+        domains = [key.domain() for key in keys]
+        ours = not_shared(proof, store, keys[0], action, call)
+        model = solve(target.domain, *domains, reach, a.formula, b.formula, theirs, ours)
+        if model is not None:
+            return _confirmed(proof, neighbour, store, call, model, action, keys)
+    return None
+
+
+def _keys(proof: Proof, neighbour: Proof, store: Store) -> Iterator[Key]:
+    def holds(variable: Variable, character: str) -> bool:
+        return any(may_hold(one)(variable, character) for one in (proof, neighbour))
+
+    formats, shared = neighbour.scoped.formats[store.id], proof.scoped.shared_keys.get(store.id, [])
+    if store.kind != "table":
+        yield key_for(
+            "key", [*object_patterns(deciding_statements(proof.role, store), proof, store), *formats, *shared], holds
+        )
+        return
+    patterns = [*leading_patterns(deciding_statements(proof.role, store), proof, store), *formats, *shared]
+    for index in range(elements_needed(deciding_statements(proof.role, store))):
+        yield key_for(f"key{index}", patterns, holds)
+
+
+def _theirs(neighbour: Proof, store: Store, key: Key, mine: Session, owner: Session, call: Call) -> Bool:
+    """Return the formula that a key is the owner's, and that the caller differs from the owner in one of its tags."""
+    ways: list[Bool] = []
+    for pattern in neighbour.scoped.formats[store.id]:
+        same = [_same(mine, owner, tag) for tag in sorted(tags_in(pattern))]
+        ways.append(conjunction([key.match(pattern, call.lookup).over, z3.Not(conjunction(same))]))
+    return disjunction(ways)
+
+
+def _same(one: Session, two: Session, tag: str) -> Bool:
+    (here, mine), (there, theirs) = one.principal_tag(tag), two.principal_tag(tag)
+    return conjunction([here, there, mine == theirs])
+
+
+def _confirmed(
+    proof: Proof, neighbour: Proof, store: Store, call: Call, model: z3.ModelRef, action: str, keys: list[Key]
+) -> Counterexample:
+    summary = f"a session reaches what belongs to a session of {neighbour.role.label} in {store.label}"
+    if store.kind != "table":
+        witness = Witness(action, store.arn, store.before_key + keys[0].read(model))
+    else:
+        witness = Witness(action, store.arn, "", items_named(call, model))
+    victim = neighbour.admission("B").session
+    found = confirm(proof, call, model, [witness], summary, victim=victim, policy=store.policy)
+    if found is None:
+        raise UnmodelledError(f"{summary}, as far as an over-approximation can tell; `decide` does not confirm it")
+    return found

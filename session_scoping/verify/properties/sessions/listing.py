@@ -1,0 +1,81 @@
+"""Listing of a bucket by prefix: a session may see the names of its own objects."""
+
+from dataclasses import replace
+
+from session_scoping.verify.patterns.matching import parsed
+from session_scoping.verify.patterns.text import Pattern, Unmodelled, Variable, Wildcard, plain
+from session_scoping.verify.policies.model import Condition, Statement, Store
+from session_scoping.verify.properties.base import Proof
+from session_scoping.verify.scoping.formats import tags_in
+from session_scoping.verify.scoping.infer import SessionScope
+from session_scoping.verify.symbolic.trust import tag_may_hold
+
+# Source: service authorization reference, "Amazon S3": the actions with the condition key s3:prefix.
+_LISTING = {"s3:listbucket", "s3:listbucketversions"}
+_COMPARING = {"stringequals", "stringlike"}
+
+
+def without_own_listing(proof: Proof) -> Proof:
+    """
+    Return the proof without the statements that list a session's own prefixes and nothing else.
+
+    What is listed under a prefix lies inside it, and `object-isolation` proves that the prefix is one session's.
+    """
+    role = proof.role
+    kept = tuple(statement for statement in role.identity if not _lists_its_own(statement, proof.scoped))
+    return replace(
+        proof, scoped=replace(proof.scoped, role=replace(role, identity=kept)), _admissions={}, _samples=None
+    )
+
+
+def _lists_its_own(statement: Statement, scoped: SessionScope) -> bool:
+    if not statement.allow or statement.problem or not statement.resources:
+        return False
+    if not statement.actions or not {action.lower() for action in statement.actions} <= _LISTING:
+        return False
+    buckets = [store for store in scoped.stores if store.kind == "bucket" and store.arn in statement.resources]
+    if {store.arn for store in buckets} != set(statement.resources):
+        return False
+    return any(_names_own(condition, statement, buckets, scoped) for condition in statement.conditions)
+
+
+def _names_own(condition: Condition, statement: Statement, buckets: list[Store], scoped: SessionScope) -> bool:
+    # The key has one value: ForAnyValue compares that one, and does not hold without it; ForAllValues may.
+    operator = condition.operator.lower().removeprefix("foranyvalue:")
+    if operator.startswith("forallvalues:") and any(_demands(other) for other in statement.conditions):
+        operator = operator.removeprefix("forallvalues:")
+    if condition.key.lower() != "s3:prefix" or operator not in _COMPARING or not condition.values:
+        return False
+    patterns = [parsed(value, statement.variables, operator == "stringlike") for value in condition.values]
+    return all(_is_below(pattern, bucket, scoped) for pattern in patterns for bucket in buckets)
+
+
+def _demands(condition: Condition) -> bool:
+    """Whether a condition asks for a prefix, whichever it is."""
+    values = [plain(value) for value in condition.values]
+    return condition.key.lower() == "s3:prefix" and condition.operator.lower() == "null" and values == ["false"]
+
+
+def _is_below(pattern: Pattern | Unmodelled, bucket: Store, scoped: SessionScope) -> bool:
+    """Whether a prefix begins with one that belongs to a session alone, up to a slash."""
+    if isinstance(pattern, Unmodelled):
+        return False
+    if any(_begins(pattern, shared) for shared in scoped.shared_keys.get(bucket.id, ())):
+        return True
+    for own in (own for own in scoped.formats[bucket.id] if own[-1] == Wildcard("*")):
+        *head, end = own[:-1]
+        apart = scoped.identity <= tags_in(own) or scoped.shares(own)
+        # `a/b` in a tag would lie below the prefix of `a`.
+        apart = apart and not any(tag_may_hold(scoped.role, part, "/") for part in own if isinstance(part, Variable))
+        if not (apart and head and isinstance(end, str) and end.endswith("/")):
+            continue
+        last = pattern[len(head)] if len(pattern) > len(head) else ""
+        if list(pattern[: len(head)]) == head and isinstance(last, str) and last.startswith(end):
+            return True
+    return False
+
+
+def _begins(pattern: Pattern, shared: Pattern) -> bool:
+    """Whether a prefix lies within keys that every session may read."""
+    first, open_end = (pattern[0] if pattern else ""), shared[1:] == (Wildcard("*"),)
+    return open_end and isinstance(first, str) and isinstance(shared[0], str) and first.startswith(shared[0])

@@ -1,0 +1,1 @@
+"""The outcome as data, and how people and machines are shown it."""

@@ -1,0 +1,1 @@
+"""What a deployment means to isolate: session roles, their tags, their keys."""
