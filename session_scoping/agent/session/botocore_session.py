@@ -10,6 +10,7 @@ from botocore.tokens import TokenProviderChain
 
 from session_scoping.agent.errors import Failure, TaskCredentialsError
 from session_scoping.agent.region import set_region
+from session_scoping.agent.service_models import share_models
 from session_scoping.agent.session.fork_lock import ForkSafeLock
 from session_scoping.agent.session.refresh import METHOD, TaskCredentials
 from session_scoping.contract.errors import InvalidInputError
@@ -84,6 +85,7 @@ def session_with_one_provider(credentials: TaskCredentials, region_name: str | N
         region_name: Default Region. Default: AWS_DEFAULT_REGION, AWS_REGION, then the profile's.
     """
     session = _LockedSession()
+    share_models(session)
     session.register_component("credential_provider", CredentialResolver([OneProvider(credentials)]))
     session.register_component("token_provider", TokenProviderChain([]))
     set_region(session, region_name)

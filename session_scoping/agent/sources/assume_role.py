@@ -14,6 +14,7 @@ from session_scoping.agent.errors import AnswerRefusedError, Failure
 from session_scoping.agent.failures import REDIRECT
 from session_scoping.agent.names import RoleArn
 from session_scoping.agent.region import set_region
+from session_scoping.agent.service_models import share_models
 from session_scoping.agent.session.credential_set import CredentialSet
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.tags import SessionTags
@@ -124,6 +125,7 @@ class AssumeRole:
 
 
 def _prepared(compute: botocore.session.Session, region_name: str | None) -> botocore.session.Session:
+    share_models(compute)
     # Its own calls (web identity, role_arn of a profile, SSO) are part of the attempt: one request each.
     compute.set_default_client_config(STS_CONFIG)
     # set_region also makes STS regional: the global endpoint is one Region far away, and its quota is shared.

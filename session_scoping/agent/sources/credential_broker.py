@@ -10,6 +10,7 @@ from botocore.config import Config
 from session_scoping.agent.errors import AnswerRefusedError, Failure
 from session_scoping.agent.names import RoleArn
 from session_scoping.agent.region import set_region
+from session_scoping.agent.service_models import share_models
 from session_scoping.agent.session.credential_set import CredentialSet
 from session_scoping.agent.sources.token_failures import BROKER_FAILED, BROKER_MALFORMED, REFUSALS, of_invoke
 from session_scoping.agent.sources.token_source import TokenSource
@@ -66,6 +67,7 @@ class BrokeredRole:
         self._session_name = session_name
         self._compute = botocore.session.Session()
         self._compute.set_default_client_config(_CONFIG)
+        share_models(self._compute)
         set_region(self._compute, match["region"] or region_name)
 
     def __call__(self) -> CredentialSet:

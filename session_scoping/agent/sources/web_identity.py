@@ -11,6 +11,7 @@ from botocore.credentials import AssumeRoleWithWebIdentityCredentialFetcher, Cre
 from session_scoping.agent.errors import AnswerRefusedError, Failure
 from session_scoping.agent.names import RoleArn
 from session_scoping.agent.region import set_region
+from session_scoping.agent.service_models import share_models
 from session_scoping.agent.session.credential_set import CredentialSet
 from session_scoping.agent.sources.assume_role import STS_CONFIG, check_answer, refuse_redirect
 from session_scoping.agent.sources.token_failures import of_web_identity
@@ -73,6 +74,7 @@ class WebIdentityRole:
         self._unsigned = botocore.session.Session()
         # Nothing here may sign, so there is nothing to look up either.
         self._unsigned.register_component("credential_provider", CredentialResolver([]))
+        share_models(self._unsigned)
         set_region(self._unsigned, region_name)
 
     def __call__(self) -> CredentialSet:
