@@ -8,7 +8,7 @@ session's own tags, so that the two cannot disagree.
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.tags import SessionTags, is_tag_character, leaves_prefix, require_policy_text
@@ -48,13 +48,25 @@ class KeyFormat:
     @classmethod
     def leading_key(cls, text: str, tag_keys: Collection[str]) -> "KeyFormat":
         """
-        Parse the format of a DynamoDB partition key.
+        Parse the format of a DynamoDB partition key, or of all keys that begin alike when it ends in `*`.
+
+        Example: `{user_id}#*` is every key that begins with the user's id and `#`.
 
         Raises:
-            InvalidInputError: No tag, an unknown tag, a wildcard, or two tags separated only by characters that
-                a tag value may hold.
+            InvalidInputError: No tag, an unknown tag, another wildcard, or tags separated from each other or from
+                the `*` only by characters that a tag value may hold.
         """
-        return cls._parse("leading key format", text, tag_keys, is_path=False)
+        stem = text.removesuffix("*")
+        parsed = cls._parse("leading key format", stem, tag_keys, is_path=False)
+        if stem != text and all(map(is_tag_character, _PLACEHOLDER.split(stem)[-1])):
+            raise InvalidInputError(
+                f"leading key format `{text}` leaves open where its last tag ends",
+                got=f"`{_PLACEHOLDER.split(stem)[-1]}*` behind it",
+                expected="a separator no tag value can hold before the `*`, such as `#*`",
+                why="the keys of tenant `ab` begin like those of tenant `a`",
+                fix=f"write the key as `{stem}#*`, or leave the `*` out",
+            )
+        return replace(parsed, text=text)
 
     @classmethod
     def object_key(cls, text: str, tag_keys: Collection[str]) -> "KeyFormat":
@@ -119,8 +131,13 @@ class KeyFormat:
 
     @property
     def is_prefix(self) -> bool:
-        """Whether the format names everything under it (it ends in `/`) rather than one key."""
-        return self.text.endswith("/")
+        """Whether the format names everything that begins with it (a path ends in `/`, a leading key in `*`)."""
+        return self.text.endswith("/" if self.is_path else "*")
+
+    @property
+    def operator(self) -> str:
+        """How a condition compares with it: `Like` heeds its `*`, and no tag can hold another wildcard."""
+        return "Like" if self.is_prefix else "Equals"
 
     def policy_variables(self) -> str:
         """Return the format with IAM policy variables: `{task_id}` becomes `${aws:PrincipalTag/task_id}`."""
@@ -128,14 +145,14 @@ class KeyFormat:
 
     def fill(self, tags: SessionTags) -> str:
         """
-        Return the key or prefix of one session.
+        Return the key of one session, or what all its keys begin with.
 
         Raises:
             InvalidInputError: The session lacks a tag, or an object key would leave its prefix by a tag's value.
         """
         for tag in self.tags:
             self._check_value(tag, tags.get(tag))
-        return _PLACEHOLDER.sub(lambda match: tags[match[1]], self.text)
+        return _PLACEHOLDER.sub(lambda match: tags[match[1]], self.text.removesuffix("*"))
 
     def _check_value(self, tag: str, value: str | None) -> None:
         if value is None:
@@ -211,7 +228,8 @@ def shared_on_purpose(
 
     Without a table only the formats say which tags distinguish tasks, and one that lost a tag would be wrong:
     then every format that leaves out one of `tag_keys` is declared. So is a leading key with fewer tags than
-    another key, unless the name of the table's partition key says that it is meant.
+    another key, unless the name of the table's partition key says that it is meant; and a leading key that leaves its
+    end open, where some tag of a session is in no format.
 
     Args:
         rows: The formats of leading keys.
@@ -219,6 +237,7 @@ def shared_on_purpose(
         tag_keys: The tags of a session.
         unnamed: Those of `rows` whose table's partition key is not called like their tags, as far as the template says.
     """
+    rows, tag_keys = list(rows), list(tag_keys)
     of_rows, of_objects, doubtful = (
         [frozenset(key_format.tags) for key_format in formats] for formats in (rows, objects, unnamed)
     )
@@ -226,4 +245,6 @@ def shared_on_purpose(
     task = distinguishing_tags(of_rows, of_objects) if of_rows else frozenset(tag_keys)
     shared = [tags for tags in everything if not task <= tags]
     shared += [tags for tags in doubtful if any(tags < others for others in everything)]
+    if not set(tag_keys) <= frozenset().union(*everything):
+        shared += [frozenset(key_format.tags) for key_format in rows if key_format.is_prefix]
     return sorted({",".join(sorted(tags)) for tags in shared})

@@ -101,7 +101,14 @@ def test_bad_tag_keys_are_refused(keys: list[str]) -> None:
         ("{a}-{b}", "an ambiguous boundary"),
         ("{a}/{b}", "an ambiguous boundary"),
         ("{a}: {b}", "an ambiguous boundary"),
-        ("{a}*", "wildcard"),
+        ("{a}*", "leaves open where its last tag ends"),
+        ("{a}-*", "leaves open where its last tag ends"),
+        ("{a}: *", "leaves open where its last tag ends"),
+        ("{a}{b}#*", "an ambiguous boundary"),
+        ("#*", "names no session tag"),
+        ("{a}#**", "wildcard"),
+        ("{a}#*#", "wildcard"),
+        ("*#{a}", "wildcard"),
         ("{a}?", "wildcard"),
         ("${a}", "wildcard"),
         ("{a}}", "wildcard"),
@@ -130,6 +137,8 @@ def test_bad_object_keys_are_refused(text: str) -> None:
         ("TENANT#{a}", "TENANT#${aws:PrincipalTag/a}"),
         ("{a}#{b}", "${aws:PrincipalTag/a}#${aws:PrincipalTag/b}"),
         ("{a}-#-{b}", "${aws:PrincipalTag/a}-#-${aws:PrincipalTag/b}"),
+        ("{a}#*", "${aws:PrincipalTag/a}#*"),
+        ("CHECKPOINT_{a}-|{b}x#*", "CHECKPOINT_${aws:PrincipalTag/a}-|${aws:PrincipalTag/b}x#*"),
     ],
 )
 def test_good_leading_keys_become_policy_variables(text: str, expected: str) -> None:
@@ -148,6 +157,14 @@ def test_accepted_formats_never_give_two_sessions_one_key(a: str, b: str, c: str
     key_format = KeyFormat.leading_key(text, KEYS)
     same_key = key_format.fill(SessionTags(a=a, b=b)) == key_format.fill(SessionTags(a=c, b=d))
     assert same_key == ((a, b) == (c, d))
+
+
+@given(tag_value, tag_value, st.sampled_from(["{a}#*", "x_{a}-#*", "{a}.|more*"]))
+def test_no_two_sessions_have_keys_that_begin_alike(a: str, b: str, text: str) -> None:
+    """What all keys of a session begin with is the beginning of no other session's."""
+    key_format = KeyFormat.leading_key(text, KEYS)
+    one, two = key_format.fill(SessionTags(a=a)), key_format.fill(SessionTags(a=b))
+    assert one.startswith(two) == (a == b)
 
 
 @pytest.mark.parametrize("value", ["planted/b", "/planted", "planted/", "..planted", "planted..", ".", ".."])

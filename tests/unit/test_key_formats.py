@@ -49,6 +49,9 @@ def formats(*texts: str, path: bool = False) -> list[KeyFormat]:
         (["{task_id}", "{task_id}#{user_id}"], [], [], []),
         (["{task_id}", "{task_id}#{user_id}"], [], ["{task_id}"], ["task_id"]),
         (["{task_id}"], [], ["{task_id}"], []),
+        (["{task_id}#*"], [], [], ["task_id"]),
+        (["{task_id}#*"], ["a/{user_id}/{repo}/{task_id}/"], [], []),
+        (["{user_id}#*", "{task_id}#*"], [], [], ["task_id", "user_id"]),
     ],
 )
 def test_what_does_not_distinguish_tasks_is_shared_on_purpose(
@@ -68,6 +71,9 @@ def test_a_format_is_filled_with_the_session_s_own_tags() -> None:
     (row,) = formats("{repo}#{task_id}#{repo}")
     assert row.fill(SessionTags(repo="o/n", task_id="T1")) == "o/n#T1#o/n"
     assert (row.tags, row.is_prefix, row.is_path) == (("repo", "task_id"), False, False)
+    (rows,) = formats("{repo}#*")
+    assert rows.fill(SessionTags(repo="o/n")) == "o/n#"
+    assert (rows.tags, rows.is_prefix, rows.operator, row.operator) == (("repo",), True, "Like", "Equals")
 
 
 @pytest.mark.parametrize(

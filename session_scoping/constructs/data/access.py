@@ -24,12 +24,16 @@ TABLE_ACCESS: Mapping[str, tuple[str, ...]] = {
     "append-only": ("dynamodb:PutItem",),
 }
 
-# Deleting, listing and ACLs are absent: listing a bucket shows other tenants' keys.
+LIST_OBJECTS = "s3:ListBucket"
+
+# Deleting and ACLs are absent. A list is limited by s3:prefix; uploads in progress carry no such key.
+# Source: service authorization reference, list_amazons3.
 OBJECT_ACCESS: Mapping[str, tuple[str, ...]] = {
     "get": ("s3:GetObject",),
     "get-version": ("s3:GetObjectVersion",),
     "put": ("s3:PutObject",),
     "multipart": ("s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"),
+    "list": (LIST_OBJECTS,),
 }
 
 

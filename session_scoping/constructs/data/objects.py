@@ -11,7 +11,13 @@ import aws_cdk as cdk
 from session_scoping.constructs.cdk.documents import Section
 from session_scoping.constructs.cdk.stack_context import StackContext, asked_once, is_token
 from session_scoping.constructs.cdk.statements import Conditions, Statement, allow, alnum, deny
-from session_scoping.constructs.data.access import OBJECT_ACCESS, actions_for, as_words, require_attribute
+from session_scoping.constructs.data.access import (
+    LIST_OBJECTS,
+    OBJECT_ACCESS,
+    actions_for,
+    as_words,
+    require_attribute,
+)
 from session_scoping.contract import key_formats
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.key_formats import KeyFormat
@@ -27,7 +33,8 @@ class TenantObjects:
     Args:
         bucket: The bucket, created here or imported.
         keys: Key formats: a prefix when it ends in `/`, else one exact key. Every format names a session tag.
-        access: Access words, see `access.OBJECT_ACCESS`.
+        access: Access words, see `access.OBJECT_ACCESS`. `list` names the objects under these prefixes, to a request
+            that asks for such a prefix.
         encryption_key: Customer-managed key of the bucket. Default: the key found on the bucket.
     """
 
@@ -72,7 +79,8 @@ class TenantObjects:
         Check the entry against the tag keys and what was read of its bucket.
 
         Raises:
-            InvalidInputError: Unknown access word, no key format, or a format that cannot isolate.
+            InvalidInputError: Unknown access word, no key format, a format that cannot isolate, or a `list` of an
+                exact key.
         """
         if isinstance(self.keys, str) or not self.keys:
             raise InvalidInputError(
@@ -84,11 +92,22 @@ class TenantObjects:
             )
         formats = tuple(KeyFormat.object_key(key, tag_keys) for key in self.keys)
         key = self.encryption_key or bucket.encryption_key
+        actions = actions_for(self.access, OBJECT_ACCESS, "tenant objects")
+        lists = LIST_OBJECTS in actions
+        if lists and (exact := [one.text for one in formats if not one.is_prefix]):
+            raise InvalidInputError(
+                "`list` is given for an exact object key",
+                got=", ".join(f"`{text}`" for text in exact),
+                expected="prefixes, which end in `/`",
+                why="S3 lists every key that begins with the text, so task `T1` would see the keys of task `T10`",
+                fix="give the exact keys an entry of their own, without `list`",
+            )
         return BoundObjects(
             bucket_arn=bucket.arn,
             arns=tuple(_object_arn(bucket.arn, key_format) for key_format in formats),
             formats=formats,
-            actions=actions_for(self.access, OBJECT_ACCESS, "tenant objects"),
+            actions=tuple(action for action in actions if action != LIST_OBJECTS),
+            lists=lists,
             kms_key_arn=key.key_arn if key else None,
             bucket_key=self._may_use_bucket_key() if key else False,
             account=bucket.account,
@@ -150,12 +169,19 @@ class BucketFacts:
 
 @dataclass(frozen=True)
 class BoundObjects:
-    """Tenant objects as the statements need them: plain strings, some of them CDK tokens."""
+    """
+    Tenant objects as the statements need them: plain strings, some of them CDK tokens.
+
+    Attributes:
+        actions: What a session may do with the objects themselves.
+        lists: Whether it may list them.
+    """
 
     bucket_arn: str
     arns: tuple[str, ...]
     formats: tuple[KeyFormat, ...]
     actions: tuple[str, ...]
+    lists: bool
     kms_key_arn: str | None
     bucket_key: bool
     account: str | None
@@ -170,7 +196,7 @@ class BoundObjects:
 def allow_sections(objects: Sequence[BoundObjects], base: Conditions) -> list[Section]:
     """Return the Allows, one statement for all keys with the same actions."""
     groups: dict[tuple[str, ...], list[str]] = {}
-    for entry in objects:
+    for entry in (entry for entry in objects if entry.actions):
         groups.setdefault(entry.actions, []).extend(entry.arns)
     return [
         Section.by_resource(allow(f"Objects{_words(actions)}", actions, arns, base)) for actions, arns in groups.items()
@@ -191,14 +217,15 @@ def guard_sections(objects: Sequence[BoundObjects], others: Sequence[str], conte
     if not objects:
         return []
     own = [arn for entry in objects for arn in entry.arns]
-    outside = deny("DenyOtherObjects", {"Action": ["s3:*"], "NotResource": [*own, *others]})
+    listed = dict.fromkeys(entry.bucket_arn for entry in objects if entry.lists)
+    outside = deny("DenyOtherObjects", {"Action": ["s3:*"], "NotResource": [*own, *listed, *others]})
     # A deleted bucket's name can be taken by another account.
     accounts = dict.fromkeys([context.account, *(entry.account for entry in objects if entry.account)])
     foreign: Conditions = {
         "StringNotEquals": {"aws:ResourceAccount": list(accounts)},
         "Null": {"aws:ResourceAccount": "false"},
     }
-    buckets = dict.fromkeys(f"{entry.bucket_arn}/*" for entry in objects)
+    buckets = dict.fromkeys([*(f"{entry.bucket_arn}/*" for entry in objects), *listed])
     elsewhere = deny("DenyForeignBuckets", {"Action": ["s3:*"], "Resource": [*buckets]}, foreign)
     return [Section.whole(outside, elsewhere, *_foreign_key_guard(objects))]
 

@@ -28,8 +28,8 @@ class TenantTable:
     Args:
         table: The table, created here or imported.
         access: Access words, see `access.TABLE_ACCESS`. Default: `read-only`.
-        leading_key: What the partition key of the session's own rows looks like, such as `TENANT#{tenant_id}`.
-            Default: the `task_id` tag alone.
+        leading_key: What the partition key of the session's own rows looks like, such as `TENANT#{tenant_id}`, or
+            begins with, such as `CHECKPOINT_{task_id}#*`. Default: the `task_id` tag alone.
         partition_key: Name of the table's partition key attribute. Default: where the leading key is one bare
             tag, the attribute must be called like the tag; otherwise the name is not checked.
         encryption_key: Customer-managed key of the table. Default: the key found on the table.
@@ -215,7 +215,7 @@ def allow_sections(tables: Sequence[BoundTable], base: Conditions) -> list[Secti
         conditions: Conditions = {
             # ForAllValues is true where the key is absent, hence the Null.
             # Source: IAM guide, reference_policies_condition-single-vs-multi-valued-context-keys.
-            "ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [key_format.policy_variables()]},
+            f"ForAllValues:String{key_format.operator}": {"dynamodb:LeadingKeys": [key_format.policy_variables()]},
             "Null": {"dynamodb:LeadingKeys": "false"},
         }
         sid = f"{names}By{alnum(key_format.text.title())}"
@@ -233,7 +233,8 @@ def guard_sections(tables: Sequence[BoundTable]) -> list[Section]:
     sections = []
     for key_format, group in _grouped(tables, lambda table: table.key_format):
         by = alnum(key_format.text.title())
-        foreign: Conditions = {"ForAnyValue:StringNotEquals": {"dynamodb:LeadingKeys": [key_format.policy_variables()]}}
+        own = {"dynamodb:LeadingKeys": [key_format.policy_variables()]}
+        foreign: Conditions = {f"ForAnyValue:StringNot{key_format.operator}": own}
         sections.append(Section.by_resource(deny(f"DenyForeignRowsBy{by}", _whole(group), foreign)))
     no_key: Conditions = {"Null": {"dynamodb:LeadingKeys": "true"}}
     sections.append(Section.by_resource(deny("DenyRequestsWithoutRows", _whole(tables), no_key)))

@@ -7,6 +7,7 @@ from session_scoping.constructs.cdk.documents import Section
 from session_scoping.constructs.cdk.policy_sizes import PolicySizer
 from session_scoping.constructs.cdk.stack_context import StackContext, is_token
 from session_scoping.constructs.cdk.statements import Conditions, deny
+from session_scoping.constructs.data import object_lists
 from session_scoping.constructs.data import objects as tenant_objects
 from session_scoping.constructs.data import tables as tenant_tables
 from session_scoping.constructs.data.object_overlap import check_disjoint
@@ -111,7 +112,9 @@ class TenantData:
         """Return by which tags tasks share data, because a key format that was asked for does not name the task."""
         objects = [key_format for entry in self.objects for key_format in entry.formats]
         unnamed = [
-            table.key_format for table in self.tables if not names_tags(table.partition_key, table.key_format.tags)
+            table.key_format
+            for table in self.tables
+            if table.key_format.is_prefix or not names_tags(table.partition_key, table.key_format.tags)
         ]
         return shared_on_purpose([table.key_format for table in self.tables], objects, tag_keys, unnamed)
 
@@ -120,6 +123,7 @@ class TenantData:
         return [
             *tenant_tables.allow_sections(self.tables, base),
             *tenant_objects.allow_sections(self.objects, base),
+            *object_lists.allow_sections(self.objects),
             *tenant_tables.key_sections(self.tables, self.context, base),
             *tenant_objects.key_sections(self.objects, self.context, base),
         ]
@@ -129,6 +133,7 @@ class TenantData:
         return [
             *(tenant_tables.guard_sections(self.tables) if self.tables else []),
             *tenant_objects.guard_sections(self.objects, other_objects, self.context),
+            *object_lists.guard_sections(self.objects),
             *self._key_guard(),
         ]
 

@@ -100,6 +100,8 @@ def own_requests(proof: Proof, store: Store, tags: dict[str, str]) -> Iterator[R
         key = own_key(pattern, tags, binding)
         if key is None:
             continue
+        if store.kind == "bucket":
+            yield Request("s3:ListBucket", arn, {**context, "s3:prefix": key}, principal, "session")
         for action in of_sessions(store.kind):
             if store.kind == "table":
                 yield Request(action, arn, {**context, "dynamodb:LeadingKeys": [key]}, principal, "session")
