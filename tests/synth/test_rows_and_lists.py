@@ -22,7 +22,8 @@ OWN = {"Checkpoints": "CHECKPOINT_T1#", "Users": "u1#"}
 @cache
 def template() -> Template:
     """Two tables whose keys begin with a session's tag, and one bucket that a session may list."""
-    return shared("rows and lists", _synthesize)  # type: ignore[no-any-return]
+    made: Template = shared("rows and lists", _synthesize)
+    return made
 
 
 def _synthesize() -> Template:
@@ -97,8 +98,8 @@ def _lists(world: World) -> Iterator[Case]:
         "up/u10/",
         "up/T1/",
     )
-    for prefix in (None, *foreign, "artifacts/u1/", "Artifacts/T1/", "T1/", "T1/payload.json", "*"):
-        yield _list(bucket, prefix, allowed=False)
+    for near in (None, *foreign, "artifacts/u1/", "Artifacts/T1/", "T1/", "T1/payload.json", "*"):
+        yield _list(bucket, near, allowed=False)
     for action in ("ListBucketMultipartUploads", "GetBucketPolicy", "PutBucketPolicy", "DeleteBucket"):
         yield _list(bucket, None, allowed=False, action=action)
     stepping = replace(_list(bucket, "up/../artifacts/T2/", allowed=False), tags={"user_id": "..", "repo": "r"})
