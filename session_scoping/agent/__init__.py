@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from session_scoping.agent.session.ambient import unsafe_ambient_session as unsafe_ambient_session
     from session_scoping.agent.session.credential_set import CredentialSet as CredentialSet
     from session_scoping.agent.session.identity import Identity as Identity
+    from session_scoping.agent.session.refresh_attempt import RefreshEvent as RefreshEvent
     from session_scoping.agent.session.task_session import CredentialProvider as CredentialProvider
     from session_scoping.agent.session.task_session import TaskSession as TaskSession
     from session_scoping.agent.vault.errors import TokenUnavailableError as TokenUnavailableError
@@ -52,6 +53,7 @@ _load, __dir__, __all__ = door(
         ),
         "session_scoping.agent.session.credential_set": ("CredentialSet",),
         "session_scoping.agent.session.identity": ("Identity",),
+        "session_scoping.agent.session.refresh_attempt": ("RefreshEvent",),
         "session_scoping.agent.session.task_session": (
             "CredentialProvider",
             "TaskSession",

@@ -2,6 +2,8 @@
 
 from typing import Literal, NamedTuple
 
+from botocore.exceptions import BotoCoreError
+
 from session_scoping.contract.errors import RETRYABLE, SessionScopingError
 
 WHY_NOT_SENT = "no other credentials may sign this task's calls, so nothing was sent"
@@ -113,9 +115,11 @@ class Failure(NamedTuple):
         return self.reason in _TRANSIENT
 
 
-class TaskCredentialsError(SessionScopingError):
+class TaskCredentialsError(SessionScopingError, BotoCoreError):
     """
     There are no credentials for this task, so the call that needed them was not sent; or `verify()` got no answer.
+
+    It is a BotoCoreError too, for libraries that handle what a client raises before anything was sent.
 
     Attributes:
         reason: One word to branch on: one of `Reason`, which lists them all.
@@ -125,13 +129,18 @@ class TaskCredentialsError(SessionScopingError):
     def __init__(
         self, failure: Failure, *, fault: str = "task credentials could not be obtained", why: str = WHY_NOT_SENT
     ) -> None:
-        super().__init__(f"{fault}: got {failure.got}, expected {failure.expected}; {why}; fix: {failure.fix}")
+        super().__init__()  # which sets botocore's attributes, and a text that says nothing
+        self.args = (f"{fault}: got {failure.got}, expected {failure.expected}; {why}; fix: {failure.fix}",)
         self.reason = failure.reason
         self.transient = failure.transient
 
 
 class NotScopedError(SessionScopingError):
-    """`verify()` got another identity than the task's own, or has none to compare with; do not start the task."""
+    """
+    `verify()` got another identity than the task's own, or has none to compare with; do not start the task.
+
+    No BotoCoreError: code that tolerates a failed call must not tolerate this.
+    """
 
 
 class UnsafeAmbientWarning(UserWarning):

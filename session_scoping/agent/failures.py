@@ -47,6 +47,7 @@ _FIXES: dict[Reason, str] = {
 REDIRECT = Failure(
     "Redirect", "a redirect from STS", _EXPECTED, "look at what answers on the STS endpoint: STS never redirects"
 )
+BROKEN_OFF = Failure("NoConnection", "no connection to STS, or one that broke", _EXPECTED, _WAIT)
 _BAD_ENDPOINT = Failure(
     "BadEndpoint",
     "a setting of the STS endpoint that makes no address",
@@ -81,7 +82,7 @@ _BY_KIND: Mapping[Kind, Failure] = {
         "a profile that exists, or none",
         "unset AWS_PROFILE, or correct AWS_CONFIG_FILE",
     ),
-    "no-connection": Failure("NoConnection", "no connection to STS, or one that broke", _EXPECTED, _WAIT),
+    "no-connection": BROKEN_OFF,
     "parameters": Failure(
         "BadRequest",
         "a request botocore refused to send",

@@ -32,6 +32,7 @@ _KINDS: Mapping[str, Kind] = {
     "InvalidRegionError": "bad-region",
     "ConnectionError": "no-connection",
     "HTTPClientError": "no-connection",
+    "IncompleteReadError": "no-connection",
     "CredentialRetrievalError": "no-credentials",
     "MetadataRetrievalError": "no-credentials",
     "NoCredentialsError": "no-credentials",

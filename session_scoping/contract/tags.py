@@ -190,7 +190,8 @@ class SessionTags(Mapping[str, str]):
         return hash(frozenset(self._values.items()))
 
     def __repr__(self) -> str:
-        return f"SessionTags({', '.join(f'{key}=…' for key in self)})"
+        # Where construction was refused there are no values, and a debugger shows the object all the same.
+        return f"SessionTags({', '.join(f'{key}=…' for key in getattr(self, '_values', ()))})"
 
     def for_sts(self) -> list[StsTag]:
         """Return the tags in the shape of the `Tags` parameter of AssumeRole."""

@@ -14,7 +14,8 @@ from session_scoping.agent import TaskCredentialsError, TaskSession
 from session_scoping.agent.children.owner_file import OwnerFile
 from session_scoping.agent.children.task_file import read_task_file, write_task_file
 from session_scoping.agent.errors import AnswerRefusedError
-from session_scoping.agent.session import refresh, refresh_attempt
+from session_scoping.agent.session import pace, refresh_attempt
+from session_scoping.agent.session.clock import Clock
 from session_scoping.agent.session.credential_set import CredentialSet, check_left
 from session_scoping.agent.sources import assume_role, credential_broker
 from session_scoping.agent.sources.credential_broker import BrokeredRole
@@ -25,8 +26,7 @@ from session_scoping.agent.vault.results import delegation_of
 from session_scoping.contract.errors import FUNCTION_TIMEOUT_SECONDS
 from session_scoping.contract.tags import SessionTags
 from tests.agent.test_tokens import jwt
-from tests.support.stand_in_sts import StandInSts
-from tests.support.task import key_of
+from tests.support.task import LONG, TAGS, MovableClock, join_attempts
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -141,33 +141,56 @@ def test_the_broker_is_given_a_second_more_than_its_function_has() -> None:
     assert credential_broker._CONFIG.read_timeout == FUNCTION_TIMEOUT_SECONDS + 1  # type: ignore[attr-defined]
 
 
-def test_a_waiting_thread_outlasts_the_attempt_it_waits_for() -> None:
-    """It hears how the attempt ended, and not that another thread was asking."""
-    assert refresh._LOCK_SECONDS == refresh_attempt.DEADLINE_SECONDS + 5
+@pytest.mark.parametrize(("attempts", "longest"), [(1, 0.2), (2, 0.6), (3, 1.8), (4, 5.4)])
+def test_a_pause_is_half_of_its_longest_or_more(attempts: int, longest: float) -> None:
+    """Five attempts fit into ten seconds, and tasks that failed together do not ask again together."""
+    drawn = [pace.pause_after(attempts) for _ in range(200)]
+    assert longest / 2 <= min(drawn) < longest * 0.6
+    assert longest * 0.9 < max(drawn) <= longest
 
 
-def test_a_thread_that_has_waited_long_enough_gives_up(
-    session: TaskSession, sts: StandInSts, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A thread that hangs with the lock holds no other one up for ever; nothing is sent, and the next call works."""
-    monkeypatch.setattr(refresh, "_LOCK_SECONDS", 0.01)
-    lock = session._credentials._refresh_lock
-    raised: list[TaskCredentialsError] = []
+def test_attempts_are_five_and_then_one_in_thirty_seconds() -> None:
+    """A round that did not suffice is followed by single attempts; a success or a long rest allows five again."""
+    clock = MovableClock()
+    tempo = pace.Pace(Clock(clock, lambda: 0.0))
+    assert tempo.begin() == 5
+    tempo.end(spent=True)
+    clock.move(seconds=29.9)
+    assert tempo.begin() == 0
+    clock.move(seconds=0.1)
+    assert tempo.begin() == 1
+    tempo.end(spent=True)
+    clock.move(seconds=149.9)
+    assert tempo.begin() == 1
+    clock.move(seconds=150)
+    assert tempo.begin() == 5
+    tempo.end(spent=False)
+    clock.move(seconds=30)
+    assert tempo.begin() == 5
 
-    def use() -> None:
+
+def test_a_source_that_hangs_keeps_two_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often callers ask in hours, one thread hangs and one more has tried; the next answer is used."""
+    clock, hang, asked = MovableClock(), threading.Event(), threading.Semaphore(0)
+    monkeypatch.setattr(refresh_attempt, "DEADLINE_SECONDS", 0.05)
+
+    def provider() -> CredentialSet:
+        asked.release()
+        hang.wait(LONG)
+        return CredentialSet("ASIALATE", "secret", "token", clock() + timedelta(hours=1))
+
+    session = TaskSession(TAGS, credentials=provider, clock=clock)
+    credentials: Any = session.boto3_session.get_credentials()
+    before = threading.active_count()
+    for _ in range(20):
         with pytest.raises(TaskCredentialsError) as caught:
-            key_of(session)
-        raised.append(caught.value)
-
-    lock.acquire()
-    waiting = threading.Thread(target=use, daemon=True)
-    waiting.start()
-    waiting.join(20)
-    lock.release()
-    assert [error.reason for error in raised] == ["Timeout"]
-    assert "another thread was asking" in str(raised[0])
-    assert sts.requests == []
-    assert key_of(session).startswith("ASIATASKKEY")
+            credentials.get_frozen_credentials()
+        assert caught.value.reason == "Timeout"
+        clock.move(seconds=31)
+    assert threading.active_count() - before == 2
+    hang.set()
+    join_attempts()
+    assert credentials.get_frozen_credentials().access_key == "ASIALATE"
 
 
 def test_the_vault_is_asked_up_to_three_times() -> None:

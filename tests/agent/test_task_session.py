@@ -3,7 +3,11 @@
 import asyncio
 import copy
 import pickle
+import subprocess
+import sys
+import threading
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +15,13 @@ import boto3
 import pytest
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.config import Config
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
 
-from session_scoping import InvalidInputError, SessionTags
+from session_scoping import InvalidInputError, SessionScopingError, SessionTags
 from session_scoping.agent import (
     CredentialSet,
     NotScopedError,
+    RefreshEvent,
     TaskCredentialsError,
     TaskSession,
     UnsafeAmbientWarning,
@@ -201,7 +206,7 @@ def sts_urls(
     monkeypatch.setattr("botocore.httpsession.URLLib3Session.send", send)
     with pytest.raises(TaskCredentialsError, match="no connection"):
         key_of(session) if use is None else use()
-    return urls
+    return sorted(set(urls))
 
 
 @pytest.mark.parametrize(
@@ -277,6 +282,97 @@ def test_copying_and_pickling_are_refused(session: TaskSession) -> None:
             refuse(session)
         with pytest.raises(TypeError, match="build a TaskSession"):
             refuse(session.boto3_session.get_credentials())
+        with pytest.raises(TypeError, match="build a TaskSession"):
+            refuse(CredentialSet("ASIA", "secret", "token", datetime.now(UTC)))
+
+
+def test_a_failure_is_one_of_botocore_s_too(session: TaskSession, sts: StandInSts) -> None:
+    """Code around a client that expects botocore's errors gets ours; a foreign identity is never among them."""
+    sts.behave = lambda _: error("AccessDenied", 403)
+    with pytest.raises(BotoCoreError, match="AccessDenied") as caught:
+        session.client("s3").list_buckets()
+    assert isinstance(caught.value, SessionScopingError)
+    assert not issubclass(NotScopedError, BotoCoreError)
+
+
+def test_the_end_of_the_present_keys_is_shown(session: TaskSession, sts: StandInSts, clock: MovableClock) -> None:
+    """`expires_at` is what STS said, makes no call, and follows a refresh."""
+    assert session.expires_at is None
+    assert sts.requests == []
+    key_of(session)
+    assert session.expires_at == clock() + timedelta(hours=1)
+    clock.move(minutes=46)
+    key_of(session)
+    assert session.expires_at == clock() + timedelta(hours=1)
+
+
+def test_on_refresh_gets_each_attempt_and_no_value(sts: StandInSts, make_session: Make) -> None:
+    """Outcome, duration and reason of every attempt arrive in order; derived sessions report too."""
+    events: list[RefreshEvent] = []
+    session = make_session(on_refresh=events.append)
+    sts.behave = lambda _: error("Throttling", 400) if len(sts.requests) < 3 else None
+    key_of(session)
+    assert [(event.outcome, event.reason) for event in events] == [
+        ("failed", "Throttling"),
+        ("failed", "Throttling"),
+        ("refreshed", None),
+    ]
+    assert all(event.duration >= 0 for event in events)
+    sts.behave = lambda _: None
+    key_of(session.derive(tool_role_arn=ROLE_ARN))
+    assert len(events) == 4
+
+
+def test_a_hook_cannot_disturb_a_refresh(make_session: Make, caplog: pytest.LogCaptureFixture) -> None:
+    """It may raise, and may use the session it is told about; what it raises is not shown."""
+
+    def hook(event: RefreshEvent) -> None:
+        credentials: Any = held[0].boto3_session.get_credentials()
+        key_seen.append(credentials.get_frozen_credentials().access_key)
+        raise RuntimeError(f"PLANTED {event}")
+
+    key_seen: list[str] = []
+    held: list[TaskSession] = [make_session(on_refresh=hook)]
+    assert key_of(held[0]) == "ASIATASKKEY000000001"
+    assert key_seen == ["ASIATASKKEY000000001"]
+    assert "RuntimeError" in caplog.text
+    assert "PLANTED" not in caplog.text
+
+
+def test_without_threads_a_caller_asks_by_itself(
+    session: TaskSession, sts: StandInSts, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As from an atexit handler since Python 3.12: a task without keys gets some, one with keys goes on."""
+    start = threading.Thread.start
+
+    def refused(thread: threading.Thread) -> None:
+        if thread.name == "session-scoping":
+            raise RuntimeError("can't create new thread at interpreter shutdown")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    assert key_of(session) == "ASIATASKKEY000000001"
+    clock.move(minutes=46)
+    assert key_of(session) == "ASIATASKKEY000000001"
+    assert sts.count() == 1
+    clock.move(minutes=14)
+    assert key_of(session) == "ASIATASKKEY000000002"
+    assert session.verify().account == ACCOUNT
+
+
+AT_EXIT = """
+import atexit, datetime
+from session_scoping.agent import CredentialSet, SessionTags, TaskSession
+ends = datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=1)
+session = TaskSession(SessionTags(task_id="T1"), credentials=lambda: CredentialSet("ASIALAST", "s", "t", ends))
+atexit.register(lambda: print(session.boto3_session.get_credentials().get_frozen_credentials().access_key))
+"""
+
+
+def test_the_last_call_of_a_process_is_signed() -> None:
+    """An atexit handler that closes something in AWS gets its keys on every supported Python."""
+    done = subprocess.run([sys.executable, "-c", AT_EXIT], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("ASIALAST\n", "")
 
 
 def test_errors_survive_a_process_pool(session: TaskSession, sts: StandInSts) -> None:
@@ -545,7 +641,7 @@ def test_without_a_compute_role_nothing_is_sent(
 def test_the_compute_role_s_own_calls_are_not_retried(
     by_profile: bool, make_session: Make, sts: StandInSts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the compute role is itself assumed, a broken STS gets one request per refresh_attempt, whatever is set."""
+    """Where the compute role is itself assumed, a broken STS gets one request per attempt, whatever is set."""
     assumed_compute_role(by_profile=by_profile, folder=tmp_path, monkeypatch=monkeypatch)
     sts.behave = lambda _: error("InternalFailure", 500)
     session = make_session()
@@ -553,7 +649,8 @@ def test_the_compute_role_s_own_calls_are_not_retried(
         with pytest.raises(TaskCredentialsError) as caught:
             key_of(session)
         assert caught.value.reason == "InternalFailure"
-    assert [request.action for request in sts.requests] == ["AssumeRole" if by_profile else "AssumeRoleWithWebIdentity"]
+    action = "AssumeRole" if by_profile else "AssumeRoleWithWebIdentity"
+    assert [request.action for request in sts.requests] == [action] * 5
 
 
 def test_a_compute_role_near_its_end_is_asked_for_once(

@@ -108,7 +108,6 @@ def sts(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandInSts]:
     for module in ("sources.assume_role", "session.identity", "sources.web_identity"):
         patiently(monkeypatch, f"session_scoping.agent.{module}.STS_CONFIG")
     monkeypatch.setattr("session_scoping.agent.session.refresh_attempt.DEADLINE_SECONDS", 2 * LONG)
-    monkeypatch.setattr("session_scoping.agent.session.refresh._LOCK_SECONDS", 3 * LONG)
     with running_sts() as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", server.url)
         yield server
@@ -120,7 +119,8 @@ def clock(sts: StandInSts, monkeypatch: pytest.MonkeyPatch) -> MovableClock:
     movable = MovableClock()
     sts.now = movable
     monkeypatch.setattr(
-        "session_scoping.agent.session.task_session.Clock", lambda now: Clock(now, lambda: now().timestamp())
+        "session_scoping.agent.session.task_session.Clock",
+        lambda now: Clock(now, lambda: now().timestamp(), lambda seconds: movable.move(seconds=seconds)),
     )
     return movable
 
@@ -142,10 +142,13 @@ def session(make_session: Callable[..., TaskSession]) -> TaskSession:
 
 
 def key_of(session: TaskSession) -> str:
-    """Return the access key that would sign now, as botocore's signers ask for it."""
+    """Return the access key that would sign now, as botocore's signers ask for it, and let a refresh behind it end."""
     credentials = session.boto3_session.get_credentials()
     assert credentials is not None
-    return str(credentials.get_frozen_credentials().access_key)
+    try:
+        return str(credentials.get_frozen_credentials().access_key)
+    finally:
+        join_attempts()
 
 
 class Everything(logging.Handler):

@@ -62,6 +62,11 @@ def test_session_tags_never_show_their_values() -> None:
     assert "secret" not in str(caught.value)
 
 
+def test_tags_that_were_refused_have_a_repr() -> None:
+    """A debugger that shows the half-made object in a traceback shows no keys, and no second error."""
+    assert repr(SessionTags.__new__(SessionTags)) == "SessionTags()"
+
+
 def test_session_tags_are_immutable_and_hashable() -> None:
     """Tags are parsed once and stay what they were."""
     tags = SessionTags(task_id="T1")

@@ -30,9 +30,15 @@ class Clock:
     Args:
         now: Returns the time of day as an aware datetime. Default: the system's clock.
         monotonic: Returns seconds that never go back. Default: `time.monotonic`.
+        sleep: Waits that many seconds. Default: `time.sleep`.
     """
 
-    def __init__(self, now: Callable[[], datetime] = utc_now, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        now: Callable[[], datetime] = utc_now,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         if now().tzinfo is None:
             raise InvalidInputError(
                 "the clock returns a naive datetime",
@@ -42,12 +48,13 @@ class Clock:
                 fix="pass a clock that returns aware datetimes",
             )
         self.now = now
-        self._monotonic = monotonic
+        self.sleep = sleep
+        self.monotonic = monotonic
 
     def mark(self) -> Mark:
         """Return this moment."""
-        return Mark(self.now(), self._monotonic())
+        return Mark(self.now(), self.monotonic())
 
     def since(self, mark: Mark) -> float:
         """Return the seconds that have passed since the mark, by whichever clock says more."""
-        return max((self.now() - mark.wall).total_seconds(), self._monotonic() - mark.monotonic)
+        return max((self.now() - mark.wall).total_seconds(), self.monotonic() - mark.monotonic)

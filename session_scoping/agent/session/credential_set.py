@@ -4,9 +4,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 
 from session_scoping.agent.errors import AnswerRefusedError, Failure
+from session_scoping.contract.errors import InvalidInputError
 
 MANDATORY_SECONDS = 60.0
 """Time left below which credentials no longer sign: room for a slow call to arrive while they still count."""
@@ -28,7 +29,7 @@ _FIELDS = {
 @dataclass(frozen=True, repr=False)
 class CredentialSet:
     """
-    Temporary credentials and the moment they end. The repr hides the keys.
+    Temporary credentials and the moment they end. The repr hides the keys; pickling and copying are refused.
 
     Attributes:
         access_key_id: The access key id.
@@ -44,6 +45,9 @@ class CredentialSet:
 
     def __repr__(self) -> str:
         return "CredentialSet(…)"
+
+    def __reduce__(self) -> NoReturn:
+        refuse_copy(self)
 
     @classmethod
     def from_answer(cls, answer: object) -> "CredentialSet":
@@ -99,6 +103,35 @@ def check_left(left: float) -> None:
             "set this machine's clock (NTP) if it runs ahead, otherwise look at what answered",
         )
     )
+
+
+def refuse_copy(value: object) -> NoReturn:
+    """Refuse to pickle or copy an object that holds credentials."""
+    raise TypeError(
+        f"a {type(value).__name__} cannot be pickled or copied: it holds credentials, which must not travel; "
+        "fix: send the task's tags and build a TaskSession where they arrive"
+    )
+
+
+def check_provider(credentials: object, **minted: str | None) -> None:
+    """Refuse a provider that is none, and what only the minter can set."""
+    if not callable(credentials):
+        raise InvalidInputError(
+            "credentials is not callable",
+            got=f"a {type(credentials).__name__}",
+            expected="a function that returns a new credential set each time",
+            why="one fixed set would end within the task",
+            fix="pass the function that asks the broker",
+        )
+    for name, value in minted.items():
+        if value is not None:
+            raise InvalidInputError(
+                f"{name} has no effect on credentials that a provider mints",
+                got=f"both {name} and credentials",
+                expected="one of them",
+                why="it would be left out silently",
+                fix="let the provider pass it to STS",
+            )
 
 
 def _aware(expiration: object) -> datetime:

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable
 from random import SystemRandom
-from time import monotonic, sleep
 from typing import Any, NamedTuple
 
 import botocore.session
@@ -11,9 +10,10 @@ import botocore.session
 from session_scoping.agent.errors import Failure, NotScopedError, TaskCredentialsError
 from session_scoping.agent.failures import describe
 from session_scoping.agent.names import RoleArn
-from session_scoping.agent.session.refresh import ATTEMPT_GAP_SECONDS
-from session_scoping.agent.session.refresh_attempt import within_deadline
-from session_scoping.agent.sources.assume_role import STS_CONFIG
+from session_scoping.agent.session.clock import Clock
+from session_scoping.agent.session.pace import ATTEMPT_GAP_SECONDS, ATTEMPTS_MAX
+from session_scoping.agent.session.refresh_attempt import Round, within_deadline
+from session_scoping.agent.sources.assume_role import STS_CONFIG, refuse_fragment
 
 _SESSION_ARN = "arn:[^:]+:sts::[0-9]{12}:assumed-role/([^/]+)/([^/]+)"
 
@@ -37,19 +37,25 @@ def prove(
     role: RoleArn | None,
     session_name: str,
     learned: Callable[[], RoleArn | None] | None = None,
+    clock: Clock,
 ) -> Identity:
     """
     Return the session's identity, or raise NotScopedError when it is another one, TaskCredentialsError when none.
+
+    GetCallerIdentity is asked up to five times while it fails for a passing reason, as AssumeRole is.
 
     Args:
         session: The task's session.
         role: The role it should be a session of.
         session_name: The name it should have.
         learned: Returns the role that the minter has named, once there are credentials. Default: none is named.
+        clock: The time.
     """
     if role is None and learned is None:
         raise _no_role()
-    outcome = _caller_arn(session)
+    credentials: Any = session.get_credentials()
+    credentials.get_frozen_credentials()  # has a deadline of its own
+    outcome = _caller_arn_patiently(session, clock)
     if isinstance(outcome, Failure):
         raise _no_answer(outcome)
     role = role or (learned() if learned else None)
@@ -68,19 +74,19 @@ def prove_patiently(
     session_name: str,
     patience_seconds: float,
     learned: Callable[[], RoleArn | None] | None = None,
-    now: Callable[[], float] = monotonic,
-    wait: Callable[[float], None] = sleep,
+    clock: Clock,
 ) -> Identity:
     """As `prove`, but wait and ask again while there are no credentials, or no answer, for a passing reason."""
-    give_up_at = now() + patience_seconds
+    begun = clock.mark()
     while True:
         pause = ATTEMPT_GAP_SECONDS * SystemRandom().uniform(1, 1.5)
         try:
-            return prove(session, role=role, session_name=session_name, learned=learned)
+            return prove(session, role=role, session_name=session_name, learned=learned, clock=clock)
         except TaskCredentialsError as error:
-            if not error.transient or not now() + pause <= give_up_at:  # so that a patience of NaN is none
+            # Written so that a patience of NaN is none.
+            if not error.transient or not clock.since(begun) + pause <= patience_seconds:
                 raise
-        wait(pause)
+        clock.sleep(pause)
 
 
 _FIX = "do not start the task; look at AWS_ENDPOINT_URL_STS, and at who hands out these credentials"
@@ -88,11 +94,18 @@ _EXPECTED = "an answer to GetCallerIdentity"
 _NO_ARN = Failure("Malformed", "an answer that names nobody", _EXPECTED, _FIX)
 
 
+def _caller_arn_patiently(session: botocore.session.Session, clock: Clock) -> str | Failure:
+    current = Round(clock, ATTEMPTS_MAX)
+    while True:
+        outcome = _caller_arn(session)
+        if isinstance(outcome, str) or not current.may_try_again(outcome):
+            return outcome
+
+
 def _caller_arn(session: botocore.session.Session) -> str | Failure:
-    credentials: Any = session.get_credentials()
-    credentials.get_frozen_credentials()  # has a deadline of its own
     try:
         client: Any = session.create_client("sts", config=STS_CONFIG)
+        client.meta.events.register("before-parse.sts.GetCallerIdentity", refuse_fragment)
         arn = within_deadline(lambda: client.get_caller_identity().get("Arn"))
     except TaskCredentialsError:
         raise

@@ -1,17 +1,29 @@
 """botocore's refreshable credentials with this library's windows, spacing and errors."""
 
 import logging
+import os
 from collections.abc import Callable
+from datetime import datetime
+from functools import partial
 from random import SystemRandom
-from typing import Any, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
 from botocore.credentials import DeferredRefreshableCredentials, ReadOnlyCredentials
 
 from session_scoping.agent.errors import Failure, TaskCredentialsError
 from session_scoping.agent.session.clock import Clock, Mark
-from session_scoping.agent.session.credential_set import MANDATORY_SECONDS
+from session_scoping.agent.session.credential_set import MANDATORY_SECONDS, refuse_copy
 from session_scoping.agent.session.fork_lock import ForkSafeLock
-from session_scoping.agent.session.refresh_attempt import DEADLINE_SECONDS, Answer, attempt
+from session_scoping.agent.session.pace import ATTEMPT_GAP_SECONDS, Pace
+from session_scoping.agent.session.refresh_attempt import (
+    TOO_SLOW,
+    Answer,
+    OnRefresh,
+    RefreshEvent,
+    Round,
+    attempt,
+    in_background,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -25,11 +37,8 @@ For one-hour credentials that is 30 to 15 minutes before expiry; botocore starts
 benchmarks/README.md.
 """
 
-ATTEMPT_GAP_SECONDS = 30.0
-"""At least this long between two attempts, however often callers ask and whatever the first attempt returned."""
-
-_LOCK_SECONDS = DEADLINE_SECONDS + 5
-"""How long a call without valid credentials waits for the thread that is fetching them."""
+_ROUNDS_MAX = 2
+"""Rounds under way at once: one that hangs, and one that tries again. A source that hangs leaks no more threads."""
 
 _random = SystemRandom()  # not seeded, so that forked workers draw different numbers
 
@@ -68,12 +77,6 @@ _SPENT = Failure(
     "ones that last until the next attempt",
     "set this machine's clock (NTP) if it runs ahead, otherwise look at what answers; the next attempt comes by itself",
 )
-_STUCK = Failure(
-    "Timeout",
-    "no answer while another thread was asking",
-    f"one within {_LOCK_SECONDS:.0f} seconds",
-    "try again",
-)
 
 
 class TaskCredentials(DeferredRefreshableCredentials):
@@ -81,12 +84,12 @@ class TaskCredentials(DeferredRefreshableCredentials):
     Credentials of one task, fetched at first use and refreshed while the task runs.
 
     - More than the early share of the lifetime left: no work at all.
-    - Then one thread tries, the others sign on. A failure is logged and tolerated.
-    - From one minute before the end, and before the first set: every call raises TaskCredentialsError until
-      an attempt succeeds.
+    - Then a thread of its own makes one attempt; every caller signs with the present set. A failure is logged.
+    - From one minute before the end, and before the first set: callers wait for a round of up to five attempts, 20
+      seconds at most, and get TaskCredentialsError when it fails. Only what may pass is tried again.
 
-    At least 30 seconds pass between attempts, after a success as well: short-lived answers and a wrong clock cause
-    no storm.
+    At least 30 seconds pass between rounds, after a success as well: short-lived answers and a wrong clock cause
+    no storm. All threads share a round; a forked child begins its own.
 
     botocore's own defaults are 15 and 10 minutes, and an attempt per call once the second has passed.
 
@@ -97,6 +100,8 @@ class TaskCredentials(DeferredRefreshableCredentials):
         clock: The time.
         account_id: Account of the session, for account-based endpoints. Default: unknown.
         draw: Returns the share of the lifetime left at which to refresh. Default: uniform in EARLY_SHARES.
+        on_refresh: Gets a RefreshEvent for each attempt, once nobody waits. What it raises is dropped.
+        settled: Called after a set has been obtained, in the background. What it raises is dropped.
     """
 
     def __init__(
@@ -108,18 +113,25 @@ class TaskCredentials(DeferredRefreshableCredentials):
         clock: Clock,
         account_id: str | None = None,
         draw: Callable[[], float] = lambda: _random.uniform(*EARLY_SHARES),
+        on_refresh: OnRefresh | None = None,
+        settled: Callable[[], object] | None = None,
     ) -> None:
         super().__init__(refresh_using=fetch, method=METHOD, time_fetcher=clock.now)
-        self._fetch = fetch
-        self._source = source
-        self._longest = longest
+        self._ask = partial(attempt, fetch, source=source, longest=longest, clock=clock)
         self._clock = clock
         self._account = account_id
         self._draw = draw
-        self._refresh_lock = ForkSafeLock()
+        self._on_refresh = on_refresh
+        self._settled = settled
+        self._refresh_lock = ForkSafeLock()  # held for moments, never while a source is asked
         self._age: _Age | None = None
         self._failure: Failure | None = None
-        self._attempted_at: Mark | None = None
+        self._begin_process()
+
+    def _begin_process(self) -> None:
+        self._process = os.getpid()
+        self._pace = Pace(self._clock)
+        self._rounds: list[Round] = []  # those under way, the newest last
 
     def __reduce__(self) -> NoReturn:
         refuse_copy(self)
@@ -128,6 +140,12 @@ class TaskCredentials(DeferredRefreshableCredentials):
     def timer(self) -> Clock:
         """The clock these credentials age by."""
         return self._clock
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When the present set ends; None before the first one. Looking at it asks for nothing."""
+        ends: datetime | None = self._expiry_time
+        return ends
 
     def _seconds_remaining(self) -> float:
         age = self._age
@@ -143,41 +161,75 @@ class TaskCredentials(DeferredRefreshableCredentials):
     def _refresh(self) -> None:
         if self._fresh():
             return
-        if self._usable():
-            if self._may_try() and self._refresh_lock.acquire(blocking=False):
-                self._refresh_and_release()
-        elif self._refresh_lock.acquire(timeout=_LOCK_SECONDS):
-            self._refresh_and_release()
-        else:
-            raise TaskCredentialsError(_STUCK)
-
-    def _refresh_and_release(self) -> None:
-        try:
-            if self._fresh():
-                return  # another thread was faster
-            if self._may_try():
-                try:
-                    self._failure = self._attempt()
-                finally:
-                    self._attempted_at = self._clock.mark()  # an interrupted one counts too
-            failure = self._failure
-        finally:
-            self._refresh_lock.release()
+        usable = self._usable()
+        current, begun = self._current_round()
+        if current and begun and not in_background(lambda: self._run(current, settle=True)):
+            if usable:
+                self._end(current, None)  # a later call tries again
+            else:
+                self._run(current, settle=False)
+        if usable:
+            return
+        failure = current.wait() if current else self._failure
         if not self._usable():
             raise TaskCredentialsError(failure or _SPENT)
 
-    def _may_try(self) -> bool:
-        attempted_at = self._attempted_at
-        return attempted_at is None or self._clock.since(attempted_at) >= ATTEMPT_GAP_SECONDS
+    def _current_round(self) -> tuple[Round | None, bool]:
+        """Return the round to wait for, if one is under way or due, and whether it has just been begun."""
+        with self._refresh_lock:
+            if self._process != os.getpid():
+                self._begin_process()  # the parent's threads do not exist here
+            if self._fresh():
+                return None, False  # another thread was faster
+            if self._rounds:
+                if self._rounds[-1].seconds_left > 0:
+                    return self._rounds[-1], False
+                self._failure = TOO_SLOW
+            attempts = self._pace.begin() if len(self._rounds) < _ROUNDS_MAX else 0
+            if not attempts:
+                return None, False
+            self._rounds.append(Round(self._clock, attempts))
+            return self._rounds[-1], True
 
-    def _attempt(self) -> Failure | None:
+    def _run(self, current: Round, *, settle: bool) -> None:
+        failure: Failure | None = TOO_SLOW  # an interrupted round counts too
+        events: list[RefreshEvent] = []
+        try:
+            while True:
+                begun = self._clock.mark()
+                failure = self._take(self._ask())
+                events.append(_event(failure, self._clock.since(begun)))
+                # With a set to sign with there is no haste: the next call after the gap begins another round.
+                if self._usable() or not current.may_try_again(failure):
+                    break
+        finally:
+            self._end(current, failure)
+        if self._on_refresh is not None:
+            for event in events:
+                _drop_errors(partial(self._on_refresh, event))
+        if settle and failure is None and self._settled is not None:
+            _drop_errors(self._settled)
+
+    def _end(self, current: Round, failure: Failure | None) -> None:
+        with self._refresh_lock:
+            if current in self._rounds:  # a forked child forgets its parent's
+                if current is self._rounds[-1]:
+                    self._failure = failure
+                    self._pace.end(spent=failure is not None and failure.transient and not self._usable())
+                self._rounds.remove(current)
+        current.end(failure)
+
+    def _take(self, outcome: Answer | Failure) -> Failure | None:
         """Publish a new set, or say why there is none."""
-        outcome = attempt(self._fetch, source=self._source, longest=self._longest, clock=self._clock)
-        if isinstance(outcome, Answer) and self._ends_sooner(outcome):
-            outcome = _SHORTER
         if isinstance(outcome, Answer):
-            self._publish(outcome)
-            return None
+            with self._refresh_lock:
+                taken = not self._ends_sooner(outcome)
+                if taken:
+                    self._publish(outcome)
+            if taken:
+                logger.debug("task credentials obtained; they last %.0f seconds", outcome.lifetime)
+                return None
+            outcome = _SHORTER
         if self._usable():
             logger.warning(
                 "task credentials not refreshed: got %s; the present ones last %.0f more seconds; fix: %s",
@@ -206,12 +258,15 @@ class TaskCredentials(DeferredRefreshableCredentials):
         soon = MANDATORY_SECONDS + min(2 * ATTEMPT_GAP_SECONDS, (answer.lifetime - MANDATORY_SECONDS) / 2)
         early = max(soon, answer.lifetime * self._draw())
         self._age = _Age(answer.asked_at, answer.lifetime, early)
-        logger.debug("task credentials obtained; they last %.0f seconds", answer.lifetime)
 
 
-def refuse_copy(value: Any) -> NoReturn:
-    """Refuse to pickle or copy an object that holds credentials."""
-    raise TypeError(
-        f"a {type(value).__name__} cannot be pickled or copied: it holds credentials, which must not travel; "
-        "fix: send the task's tags and build a TaskSession where they arrive"
-    )
+def _event(failure: Failure | None, duration: float) -> RefreshEvent:
+    return RefreshEvent("refreshed" if failure is None else "failed", duration, failure and failure.reason)
+
+
+def _drop_errors(hook: Callable[[], object]) -> None:
+    """Call what must not disturb a refresh. Its errors' text may hold anything, so that only the type is logged."""
+    try:
+        hook()
+    except Exception as error:
+        logger.warning("a hook of the refresh raised a %s", type(error).__name__)

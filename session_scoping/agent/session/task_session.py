@@ -13,8 +13,14 @@ from session_scoping.agent.environment import check_declared, require_role
 from session_scoping.agent.names import check_session_name, find_role_arn, session_name_for
 from session_scoping.agent.session.botocore_session import session_with_one_provider
 from session_scoping.agent.session.clock import Clock, utc_now
-from session_scoping.agent.session.credential_set import PROVIDER_LONGEST_SECONDS, CredentialSet
-from session_scoping.agent.session.refresh import TaskCredentials, refuse_copy
+from session_scoping.agent.session.credential_set import (
+    PROVIDER_LONGEST_SECONDS,
+    CredentialSet,
+    check_provider,
+    refuse_copy,
+)
+from session_scoping.agent.session.refresh import TaskCredentials
+from session_scoping.agent.session.refresh_attempt import OnRefresh
 from session_scoping.agent.session.task_role import TaskRole
 from session_scoping.agent.sources.assume_role import DURATION_SECONDS, AssumeRole
 from session_scoping.contract.errors import InvalidInputError
@@ -54,6 +60,9 @@ class TaskSession:
         region_name: Default Region of the clients and of STS. Default: AWS_DEFAULT_REGION,
             AWS_REGION, then the profile's.
         clock: Returns the time of day as an aware datetime. Default: the system's clock.
+        on_refresh: Gets a RefreshEvent after each attempt at new credentials, this session's and those of sessions
+            derived from it. It is called in a background thread, once no caller waits; what it raises is dropped.
+            Default: nobody is told.
 
     Raises:
         InvalidInputError: No role and no provider; a blank or malformed ARN, name or policy; tags that are
@@ -74,6 +83,7 @@ class TaskSession:
         source_identity: str | None = None,
         region_name: str | None = None,
         clock: Callable[[], datetime] = utc_now,
+        on_refresh: OnRefresh | None = None,
     ) -> None:
         check_declared(tags)
         role = find_role_arn(role_arn)
@@ -92,18 +102,20 @@ class TaskSession:
             )
             source, longest = "STS", float(DURATION_SECONDS)
         else:
-            _check_provider(credentials, session_policy=session_policy, source_identity=source_identity)
+            check_provider(credentials, session_policy=session_policy, source_identity=source_identity)
             fetch, source, longest = credentials, "the credential provider", PROVIDER_LONGEST_SECONDS
-        self._settle(TaskRole(tags, role, name, fetch, source, longest), region_name, timer)
+        self._settle(TaskRole(tags, role, name, fetch, source, longest), region_name, timer, on_refresh)
 
-    def _settle(self, task: TaskRole, region_name: str | None, timer: Clock) -> Self:
+    def _settle(self, task: TaskRole, region_name: str | None, timer: Clock, on_refresh: OnRefresh | None) -> Self:
         self._task = task
+        self._on_refresh = on_refresh
         self._credentials = TaskCredentials(
             task.fetch,
             source=task.source,
             longest=task.longest,
             clock=timer,
             account_id=None if task.role is None else task.role.account,
+            on_refresh=on_refresh,
         )
         self._botocore = session_with_one_provider(self._credentials, region_name)
         self._boto3 = _boto3_session(self._botocore)
@@ -119,6 +131,7 @@ class TaskSession:
         duration_seconds: int = DURATION_SECONDS,
         region_name: str | None = None,
         clock: Callable[[], datetime] = utc_now,
+        on_refresh: OnRefresh | None = None,
     ) -> Self:
         """
         Return the session of the task a signed token names, whatever the compute role could mint.
@@ -138,6 +151,7 @@ class TaskSession:
                 Default: 3600.
             region_name: As for TaskSession. Default: AWS_DEFAULT_REGION, AWS_REGION, then the profile's.
             clock: As for TaskSession. Default: the system's clock.
+            on_refresh: As for TaskSession. Default: nobody is told.
 
         Raises:
             InvalidInputError: No token, or neither broker nor role; a malformed name; tags that are not the ones
@@ -156,7 +170,7 @@ class TaskSession:
             region_name=region_name,
             now=timer.now,
         )
-        return cls.__new__(cls)._settle(task, region_name, timer)
+        return cls.__new__(cls)._settle(task, region_name, timer, on_refresh)
 
     def __repr__(self) -> str:
         role = self._task.role
@@ -174,6 +188,11 @@ class TaskSession:
     def role_session_name(self) -> str:
         """The name CloudTrail shows; it holds the task id."""
         return self._task.session_name
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When the present credentials end; they sign until 60 seconds before. None before the first use. No call."""
+        return self._credentials.expires_at
 
     @property
     def boto3_session(self) -> boto3.Session:
@@ -229,7 +248,8 @@ class TaskSession:
 
         region_name = self._boto3.region_name
         task = derived(self._task, self._credentials, region_name, tool_role_arn, session_policy, role_session_name)
-        return type(self).__new__(type(self))._settle(task, region_name, self._credentials.timer)
+        timer = self._credentials.timer
+        return type(self).__new__(type(self))._settle(task, region_name, timer, self._on_refresh)
 
     def verify(self, *, patience_seconds: float = 0.0) -> "Identity":
         """
@@ -239,9 +259,9 @@ class TaskSession:
         prove which tags the session carries, which AWS does not say: the role's trust policy demands them.
 
         Args:
-            patience_seconds: How long to go on while STS throttles or cannot be reached, for either call, at 30
-                to 45 seconds between attempts. Default: 0, one attempt. Where a hundred thousand tasks start
-                at once, STS itself needs 170 seconds to serve them.
+            patience_seconds: How long to go on while STS throttles or cannot be reached, for either call, after up
+                to five attempts of each in 20 seconds: at 30 to 45 seconds between rounds. Default: 0, one round.
+                Where a hundred thousand tasks start at once, STS itself needs 170 seconds to serve them.
 
         Returns:
             The session's ARN and account.
@@ -258,6 +278,7 @@ class TaskSession:
             learned=self._task.learned,
             session_name=self._task.session_name,
             patience_seconds=patience_seconds,
+            clock=self._credentials.timer,
         )
 
 
@@ -272,23 +293,3 @@ def _boto3_session(session: botocore.session.Session) -> boto3.Session:
             why="Region and endpoints come from it",
             fix="unset AWS_PROFILE: a task session takes no credentials from a profile",
         ) from None
-
-
-def _check_provider(credentials: object, **minted: str | None) -> None:
-    if not callable(credentials):
-        raise InvalidInputError(
-            "credentials is not callable",
-            got=f"a {type(credentials).__name__}",
-            expected="a function that returns a new credential set each time",
-            why="one fixed set would end within the task",
-            fix="pass the function that asks the broker",
-        )
-    for name, value in minted.items():
-        if value is not None:
-            raise InvalidInputError(
-                f"{name} has no effect on credentials that a provider mints",
-                got=f"both {name} and credentials",
-                expected="one of them",
-                why="it would be left out silently",
-                fix="let the provider pass it to STS",
-            )

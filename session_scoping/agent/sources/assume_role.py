@@ -11,7 +11,7 @@ from botocore.exceptions import NoCredentialsError
 
 from session_scoping.agent.environment import tag_arguments
 from session_scoping.agent.errors import AnswerRefusedError, Failure
-from session_scoping.agent.failures import REDIRECT
+from session_scoping.agent.failures import BROKEN_OFF, REDIRECT
 from session_scoping.agent.names import RoleArn
 from session_scoping.agent.region import set_region
 from session_scoping.agent.service_models import share_models
@@ -116,7 +116,7 @@ class AssumeRole:
 
     def _sts_client(self, service_name: str, **credentials: Any) -> Any:
         client = self._compute.create_client(service_name, config=STS_CONFIG, **credentials)
-        client.meta.events.register("before-parse.sts.AssumeRole", refuse_redirect)
+        client.meta.events.register("before-parse.sts.AssumeRole", refuse_fragment)
         client.meta.events.register("after-call.sts.AssumeRole", self._check_answer)
         return client
 
@@ -143,10 +143,13 @@ def check_answer(http_response: Any, parsed: dict[str, Any], *, expected_arn: st
     parsed["Credentials"] = _fetchable(CredentialSet.from_answer(parsed.get("Credentials")))
 
 
-def refuse_redirect(response_dict: dict[str, Any], **_: object) -> None:
-    """Say what came before botocore fails to read it: a redirect has a page at most."""
+def refuse_fragment(response_dict: dict[str, Any], **_: object) -> None:
+    """Say what came before botocore fails to read it: a redirect has a page at most, and a connection may break."""
     if 300 <= response_dict["status_code"] < 400:
         raise AnswerRefusedError(REDIRECT)
+    length = response_dict["headers"].get("content-length", "")
+    if length.isdecimal() and len(response_dict["body"]) < int(length):
+        raise AnswerRefusedError(BROKEN_OFF)
 
 
 def _wrong_role(got: str) -> AnswerRefusedError:

@@ -13,7 +13,7 @@ from session_scoping.agent.names import RoleArn
 from session_scoping.agent.region import set_region
 from session_scoping.agent.service_models import share_models
 from session_scoping.agent.session.credential_set import CredentialSet
-from session_scoping.agent.sources.assume_role import STS_CONFIG, check_answer, refuse_redirect
+from session_scoping.agent.sources.assume_role import STS_CONFIG, check_answer, refuse_fragment
 from session_scoping.agent.sources.token_failures import of_web_identity
 from session_scoping.agent.sources.token_source import TokenSource
 from session_scoping.contract.errors import InvalidInputError
@@ -107,7 +107,7 @@ class WebIdentityRole:
 
     def _sts_client(self, service_name: str, *, config: Config) -> Any:
         client: Any = self._unsigned.create_client(service_name, config=STS_CONFIG.merge(config))
-        client.meta.events.register(f"before-parse.{_CALL}", refuse_redirect)
+        client.meta.events.register(f"before-parse.{_CALL}", refuse_fragment)
         client.meta.events.register(f"after-call.{_CALL}", self._check_answer)
         return client
 

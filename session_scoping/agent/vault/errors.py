@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Literal
 
-from session_scoping.agent.errors import TaskCredentialsError
 from session_scoping.contract.boto_errors import Answer, Kind, kind_of
 from session_scoping.contract.errors import SessionScopingError
 
@@ -94,6 +93,8 @@ def describe(error: Exception, what: str) -> TokenUnavailableError:
         error: What boto3 raised.
         what: What was asked for. No value of it.
     """
+    from session_scoping.agent.errors import TaskCredentialsError  # here: it loads botocore's errors
+
     if isinstance(error, TaskCredentialsError):
         fix = f"see the reason `{error.reason}` in docs/agent.md"
         got = "no credentials of the task to sign with"

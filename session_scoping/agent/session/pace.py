@@ -1,0 +1,53 @@
+"""When attempts may be made: five within a deadline, then one in thirty seconds."""
+
+from random import SystemRandom
+
+from session_scoping.agent.session.clock import Clock, Mark
+
+ATTEMPTS_MAX = 5
+"""Attempts of one round. Source: botocore, whose default retry mode makes as many."""
+
+ATTEMPT_GAP_SECONDS = 30.0
+"""At least this long between two rounds, however often callers ask and whatever the last one returned."""
+
+# Doubling is what botocore does; tripling makes four pauses of 4 to 8 seconds together, so that a round outlasts a
+# failover of STS and still ends within ten.
+_FIRST_PAUSE, _GROWTH = 0.2, 3
+
+_random = SystemRandom()  # not seeded, so that forked workers draw different numbers
+
+
+def pause_after(attempts: int) -> float:
+    """Return the seconds to wait after so many failed attempts: 0.2, 0.6, 1.8 or 5.4, or down to half of that."""
+    longest: float = _FIRST_PAUSE * _GROWTH ** (attempts - 1)
+    return longest * _random.uniform(0.5, 1)
+
+
+class Pace:
+    """
+    How many attempts may be made now.
+
+    A round has up to five attempts. The next one comes 30 seconds later or more; where five did not suffice it has
+    one attempt, until one succeeds or for 150 seconds nothing has been asked for.
+
+    Args:
+        clock: The time.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._last: Mark | None = None
+        self._spent = False
+
+    def begin(self) -> int:
+        """Begin a round and return how many attempts it has; 0 where none may begin yet."""
+        rested = float("inf") if self._last is None else self._clock.since(self._last)
+        if rested < ATTEMPT_GAP_SECONDS:
+            return 0
+        attempts = 1 if self._spent and rested < ATTEMPTS_MAX * ATTEMPT_GAP_SECONDS else ATTEMPTS_MAX
+        self._last, self._spent = self._clock.mark(), True  # until its end says otherwise: it may never come
+        return attempts
+
+    def end(self, *, spent: bool) -> None:
+        """End the round; `spent` where its attempts did not suffice."""
+        self._last, self._spent = self._clock.mark(), spent
