@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import z3
 
@@ -20,11 +21,12 @@ from session_scoping.verify.patterns.text import (
 from session_scoping.verify.policies.actions import ASSUME
 from session_scoping.verify.policies.model import Role, Statement
 from session_scoping.verify.policies.statement_queries import PRINCIPAL_TAG, covers_action
-from session_scoping.verify.properties.base import Proof, Witness, confirm, representative_actions
+from session_scoping.verify.properties.base import Proof, Witness, representative_actions
+from session_scoping.verify.properties.search import Query, search
 from session_scoping.verify.properties.sessions.session_tags import replay_mint
 from session_scoping.verify.reports.report import Counterexample
-from session_scoping.verify.symbolic.access import Target, access, caller_of, resource_pattern
-from session_scoping.verify.symbolic.calls import Call
+from session_scoping.verify.symbolic.access import Target, caller_of, resource_pattern
+from session_scoping.verify.symbolic.calls import Call, Session
 from session_scoping.verify.symbolic.conditions import UnmodelledError
 from session_scoping.verify.symbolic.solver import solve
 from session_scoping.verify.symbolic.strings import Bool, match_string
@@ -61,22 +63,17 @@ def breaking_request(proof: Proof, broken: Broken, summary: str) -> Counterexamp
     Raises:
         UnmodelledError: There is one as far as an approximation can tell; `decide` confirms none.
     """
-    role = _loosened(proof)
-    doubtful = False
-    for action in _probes(role):
-        call = proof.call("A", proof.admission("A").session)
-        target = Target(lambda pattern: ALWAYS if is_open(pattern) else MAYBE)
-        model = solve(access(role, call, action, target), broken(call, action))
-        if model is None:
-            continue
-        tags = call.session.read(model) if call.session else {}
-        found = confirm(proof, call, model, _witnesses(role, action, tags), summary)
-        if found is not None:
-            return found
-        doubtful = True
-    if doubtful:
-        raise UnmodelledError(f"{summary}, as far as an over-approximation can tell; `decide` does not confirm it")
-    return None
+    role, session = _loosened(proof), proof.admission("A").session
+    target = Target(lambda pattern: ALWAYS if is_open(pattern) else MAYBE)
+
+    def query(action: str) -> Query:
+        call = proof.call("A", session)
+        found = partial(_witnesses, role, action, session)
+        return Query(
+            call, action, target, (), summary, (broken(call, action),), role=role, witnesses=found, sampled=False
+        )
+
+    return search(proof, map(query, _probes(role)))
 
 
 def term_match(text: Text, value: z3.SeqRef, *, wildcards: bool) -> Bool:
@@ -133,8 +130,9 @@ def _probes(role: Role) -> list[str]:
     return representative_actions(role.statements, granted)
 
 
-def _witnesses(role: Role, action: str, tags: dict[str, str]) -> Iterator[Witness]:
+def _witnesses(role: Role, action: str, session: Session, model: z3.ModelRef) -> Iterator[Witness]:
     """Yield requests that the grants of an action cover, with each tag's value as a leading key in turn."""
+    tags = session.read(model)
     for statement in role.identity:
         if not statement.allow or not covers_action(statement, action):
             continue

@@ -25,7 +25,7 @@ from session_scoping.verify.properties.base import (
     representative_actions,
 )
 from session_scoping.verify.properties.grant_targets import entry_arn, entry_target, may_be_access_point, may_name
-from session_scoping.verify.properties.search import Attempt, search
+from session_scoping.verify.properties.search import Query, search
 from session_scoping.verify.reports.report import Counterexample, Result, Status
 from session_scoping.verify.scoping.infer import scope_without_tags
 from session_scoping.verify.symbolic.access import Target, access, resource_pattern
@@ -67,22 +67,19 @@ def prove_compute(
     proof = Proof(deployment, scope_without_tags(role, deployment, stores))
     if role.problems:
         raise UnmodelledError(role.problems[0])
-    for attempt in _attempts(proof):
-        if attempt.action == "iam:PassRole" and attempt.arn in judged:
-            continue
-        what = attempt.what
-        found = _try(proof, attempt)
-        if found and perhaps_broker:
-            raise UnmodelledError(f"{what}, and whether agent code runs with it is not said; --compute-role says it")
-        if found:
-            return proof.result(RULE, role.label, Status.VIOLATED, what, counterexample=found)
+    queries = (one for one in _queries(proof) if one.action != "iam:PassRole" or one.arn not in judged)
+    if found := search(proof, queries):
+        if perhaps_broker:
+            unsaid = "and whether agent code runs with it is not said; --compute-role says it"
+            raise UnmodelledError(f"{found.summary}, {unsaid}")
+        return proof.result(RULE, role.label, Status.VIOLATED, found.summary, counterexample=found)
     if beyond := _assumed_outside(proof, trusted):
         return proof.result(RULE, role.label, Status.UNKNOWN, beyond.summary, counterexample=beyond)
     detail = f"reaches none of the {len(stores)} tenant tables and buckets" if stores else "changes no role"
     return proof.result(RULE, role.label, Status.PROVED, detail)
 
 
-def _attempts(proof: Proof) -> Iterator[Attempt]:
+def _queries(proof: Proof) -> Iterator[Query]:
     broken = next((s.problem for s in proof.role.identity if s.problem), None)
     if broken:
         raise UnmodelledError(broken)
@@ -93,8 +90,8 @@ def _attempts(proof: Proof) -> Iterator[Attempt]:
         yield from _anywhere(proof, statement, kinds)
 
 
-def _on_store(proof: Proof, store: Store) -> Iterator[Attempt]:
-    statements, lookup = deciding_statements(proof.role, store), _call(proof, ()).lookup
+def _on_store(proof: Proof, store: Store) -> Iterator[Query]:
+    statements = deciding_statements(proof.role, store)
     more = further(statements, limits_of(proof.role), SERVICE[store.kind])
     direct, deeper = ((*acting_on(store.kind, inside=inside), *more) for inside in (False, True))
     if not (store.problems or any(s.allow and covers_action(s, a) for s in statements for a in (*direct, *deeper))):
@@ -103,16 +100,18 @@ def _on_store(proof: Proof, store: Store) -> Iterator[Attempt]:
     place = where_granted(store, statements)
     inside = Key(f"inside {store.id}", frozenset(), 0)
     for action in representative_actions(statements, direct):
-        yield Attempt(action, store_target(place, None, lookup), place.arn, f"{action} is allowed on {store.label}")
+        call = _call(proof, statements)
+        target = store_target(place, None, call.lookup)
+        yield Query(call, action, target, place.arn, f"{action} is allowed on {store.label}")
     # What acts on a table acts on its indexes, where one is named.
     for action in representative_actions(statements, (*direct, *deeper) if store.kind == "table" else deeper):
-        what = f"{action} is allowed inside {store.label}"
-        yield Attempt(action, store_target(place, inside, lookup), place.arn, what, inside)
+        call = _call(proof, statements)
+        target = store_target(place, inside, call.lookup)
+        yield Query(call, action, target, place.arn, f"{action} is allowed inside {store.label}", inside=inside)
 
 
-def _anywhere(proof: Proof, statement: Statement, kinds: set[str]) -> Iterator[Attempt]:
+def _anywhere(proof: Proof, statement: Statement, kinds: set[str]) -> Iterator[Query]:
     """Yield what a grant lets a role do to principals, or to tenant data that the statement does not have to name."""
-    lookup = _call(proof, ()).lookup
     covered = [*all_covered(statement.actions, statement.not_actions), *unlisted(statement, limits_of(proof.role))]
     changing = [action for action in covered if changes_principals(action)]
     reaching = [action for action in covered if any(reaches_whatever_is_named(action, kind) for kind in kinds)]
@@ -124,13 +123,15 @@ def _anywhere(proof: Proof, statement: Statement, kinds: set[str]) -> Iterator[A
         return
     for text in statement.resources if statement.resources is not None else (lit("*"),):
         pattern = resource_pattern(text, statement)
-        target, arn = entry_target(pattern, lookup), entry_arn(pattern)
+        arn = entry_arn(pattern)
         for action in (action for action in dict.fromkeys(wanted) if may_name(pattern, action)):
-            yield Attempt(action, target, arn, f"{action} is allowed")
+            call = _call(proof, proof.role.statements)
+            yield Query(call, action, entry_target(pattern, call.lookup), arn, f"{action} is allowed")
         if may_be_access_point(pattern) and kinds & {"bucket", "buckets"}:
             for action in representative_actions(proof.role.statements, objects):
                 what = f"{action} is allowed through an access point, whatever its bucket"
-                yield Attempt(action, target, arn, what)
+                call = _call(proof, proof.role.statements)
+                yield Query(call, action, entry_target(pattern, call.lookup), arn, what)
 
 
 def _assumed_outside(proof: Proof, trusted: Sequence[str]) -> Counterexample | None:
@@ -172,9 +173,3 @@ def _call(proof: Proof, statements: Sequence[Statement]) -> Call:
     call = proof.call("compute", session)
     name_items(call, statements)
     return call
-
-
-def _try(proof: Proof, attempt: Attempt) -> Counterexample | None:
-    store = attempt.target.store
-    call = _call(proof, deciding_statements(proof.role, store) if store else proof.role.statements)
-    return search(proof, call, attempt)

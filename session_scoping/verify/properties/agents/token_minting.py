@@ -8,7 +8,7 @@ from session_scoping.aws.effects import Effect, judgement
 from session_scoping.contract import metadata as promises
 from session_scoping.verify.patterns.text import Text, show
 from session_scoping.verify.policies.actions import TAG_SESSION, acting_on, everything
-from session_scoping.verify.policies.model import Deployment, Role, Statement
+from session_scoping.verify.policies.model import Deployment, Role
 from session_scoping.verify.policies.statement_queries import (
     MINTING_ENTRY,
     REQUEST_TAG,
@@ -16,14 +16,14 @@ from session_scoping.verify.policies.statement_queries import (
     token_minting_mode,
 )
 from session_scoping.verify.properties.base import Proof, name_items, representative_actions
-from session_scoping.verify.properties.search import Attempt, search
+from session_scoping.verify.properties.search import Query, search
 from session_scoping.verify.properties.sessions.derivation import role_target
 from session_scoping.verify.reports.report import Counterexample, Result, Status
 from session_scoping.verify.scoping.infer import SessionScope, scope_without_tags
 from session_scoping.verify.symbolic.calls import Call, Session
 from session_scoping.verify.symbolic.conditions import UnmodelledError
 from session_scoping.verify.symbolic.solver import solve
-from session_scoping.verify.symbolic.strings import TRUE, Key, negation
+from session_scoping.verify.symbolic.strings import Key, negation
 from session_scoping.verify.symbolic.targets import other_target, store_target
 
 RULE = "token-minting"
@@ -154,32 +154,34 @@ def _forges(proof: Proof, attacker: Role, session: Proof | None) -> Counterexamp
     wanted = [(arn, _actions_with(*how)) for key, how in _FORGING.items() for arn in promised(proof.role, key)]
     rewriting = _actions_with(("iam:role",), _REWRITING)
     wanted += [(arn, rewriting) for arn in dict.fromkeys((proof.role.arn, attacker.arn))]
-    for arn, actions in wanted:
-        for attempt, policy in _attempts(proof, attacker, session, arn, actions):
-            if found := _try(proof, attacker, session, attempt, policy):
-                return found
-    return None
+    caller = Proof(proof.deployment, SessionScope(attacker, (), proof.scoped.spelling, []))
+    queries = (query for arn, actions in wanted for query in _queries(proof, attacker, session, arn, actions))
+    return search(caller, queries)
 
 
-def _attempts(
+def _queries(
     proof: Proof, attacker: Role, session: Proof | None, arn: Text, actions: tuple[str, ...]
-) -> Iterator[tuple[Attempt, tuple[Statement, ...]]]:
+) -> Iterator[Query]:
     """Yield what would forge something, each with the policy on it that says whether it may be done."""
+    given = (session.admission("A").formula,) if session else ()
     store = next((one for one in proof.deployment.stores.values() if one.arn == arn), None)
     role = proof.deployment.role_by_arn(arn)
     policy = store.policy if store else role.trust if role else ()
     who = "a session" if attacker is proof.role else f"a session of {attacker.label}" if session else attacker.label
     for action in representative_actions([*attacker.statements, *policy], actions):
-        lookup = _call(proof, attacker, session).lookup
+        call = _call(proof, attacker, session)
         what = f"{who} may {action} on {show(arn)}, which decides what a token is worth"
         if store is None:
             # Its trust policy says nothing of IAM's own actions.
-            target = role_target(role, proof.deployment, lookup) if role else other_target(arn, lookup)
-            yield Attempt(action, target, arn, what), policy if action == _BECOMING else ()
+            target = role_target(role, proof.deployment, call.lookup) if role else other_target(arn, call.lookup)
+            by_trust = action == _BECOMING and role is not None
+            said = policy if by_trust else ()
+            yield Query(call, action, target, arn, what, given, policy=said, must=by_trust, sampled=False)
         else:
             inside = store.kind == "bucket" and action in acting_on("bucket", inside=True)
             key = Key("inside the key set", frozenset(), 0) if inside else None
-            yield Attempt(action, store_target(store, key, lookup), arn, what, key), store.policy
+            target = store_target(store, key, call.lookup)
+            yield Query(call, action, target, arn, what, given, inside=key, sampled=False)
 
 
 _BECOMING = "sts:AssumeRole"
@@ -193,13 +195,3 @@ def _call(proof: Proof, attacker: Role, session: Proof | None) -> Call:
         call = alone.call("compute", Session("compute", alone.scoped.spelling, attacker.tags))
     name_items(call, attacker.statements)
     return call
-
-
-def _try(
-    proof: Proof, attacker: Role, session: Proof | None, attempt: Attempt, policy: tuple[Statement, ...]
-) -> Counterexample | None:
-    caller = Proof(proof.deployment, SessionScope(attacker, (), proof.scoped.spelling, []))
-    admitted = session.admission("A").formula if session else TRUE
-    must = attempt.action == _BECOMING and attempt.target.store is not None
-    call = _call(proof, attacker, session)
-    return search(caller, call, attempt, admitted, sampled=False, policy=policy, must=must)

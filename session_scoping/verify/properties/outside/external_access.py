@@ -8,19 +8,17 @@ import z3
 from session_scoping.verify.patterns.text import Pattern, Variable, show
 from session_scoping.verify.policies.action_samples import further
 from session_scoping.verify.policies.actions import SERVICE, acting_on
-from session_scoping.verify.policies.decision import PolicySet, Request, decide
-from session_scoping.verify.policies.model import Deployment, Statement, Store
+from session_scoping.verify.policies.model import Deployment, Role, Statement, Store
 from session_scoping.verify.policies.statement_queries import covers_action
-from session_scoping.verify.properties.base import items_named, name_items, representative_actions
+from session_scoping.verify.properties.base import Proof, name_items, representative_actions
 from session_scoping.verify.properties.outside.external_callers import Stranger, as_seen, strangers
 from session_scoping.verify.properties.outside.external_principals import is_trusted, outsiders_of
+from session_scoping.verify.properties.search import Query, search
 from session_scoping.verify.reports.report import Counterexample, Result, Status
-from session_scoping.verify.symbolic.access import Target, encode_statement
+from session_scoping.verify.scoping.infer import SessionScope
 from session_scoping.verify.symbolic.calls import Call
 from session_scoping.verify.symbolic.conditions import UnmodelledError
-from session_scoping.verify.symbolic.replay import binding_of, free_context
-from session_scoping.verify.symbolic.solver import solve
-from session_scoping.verify.symbolic.strings import TRUE, Bool, Key, disjunction, negation
+from session_scoping.verify.symbolic.strings import TRUE, Bool, Key, disjunction
 from session_scoping.verify.symbolic.targets import store_target
 
 RULE = "no-external-access"
@@ -128,22 +126,21 @@ def _entering(store: Store, stranger: Stranger, owned: Sequence[Pattern]) -> Cou
     seen = tuple(as_seen(store.policy, stranger))
     if not any(statement.allow for statement in seen):
         return None
+    nobody = Role(stranger.who, "", (), (), stranger.who)
+    proof = Proof(Deployment(), SessionScope(nobody, (), {}, []))
+    return search(proof, _queries(replace(store, policy=seen), stranger, owned))
+
+
+def _queries(store: Store, stranger: Stranger, owned: Sequence[Pattern]) -> Iterator[Query]:
     key = Key(f"of a stranger inside {store.id}", frozenset(), 0)
-    for action, inside in _attempts(store, seen, stranger):
+    for action, inside in _attempts(store, store.policy, stranger):
         call = Call("stranger")
-        name_items(call, seen)
+        name_items(call, store.policy)
         target = store_target(store, key if inside else None, call.lookup)
-        wanted = (
-            disjunction([key.match(own, _anybody).over for own in owned]) if action in _DELIVERY and owned else TRUE
-        )
-        model = solve(target.domain, call.domain(), wanted, *_lets_through(seen, call, action, target))
-        if model is None:
-            continue
-        end = store.before_key + key.read(model) if inside else ""
-        named = items_named(call, model)
-        context = {**free_context(call, model), **({"dynamodb:LeadingKeys": list(named)} if named else {})}
-        return _replayed(store, stranger, seen, model, action, end, context)
-    return None
+        theirs = [key.match(own, _anybody).over for own in owned] if action in _DELIVERY else []
+        given = (target.domain, *([disjunction(theirs)] if theirs else []))
+        what = f"{stranger.who} may {action} on {store.label}, by its own policy"
+        yield Query(call, action, target, store.arn, what, given, key if inside else None, sampled=False)
 
 
 def _anybody(variable: Variable) -> tuple[Bool, z3.SeqRef]:
@@ -167,28 +164,3 @@ def _on(store: Store, policy: Sequence[Statement], *, inside: bool) -> tuple[str
         known = (*acting_on("table"), *known)
     limits = tuple(p for s in policy if not s.allow for p in (*(s.actions or ()), *s.not_actions))
     return (*known, *further(policy, limits, SERVICE[store.kind]))
-
-
-def _lets_through(seen: Sequence[Statement], call: Call, action: str, target: Target) -> tuple[z3.BoolRef, z3.BoolRef]:
-    allows, denies = (
-        disjunction([encode_statement(s, call, action, target) for s in seen if s.allow == effect])
-        for effect in (True, False)
-    )
-    return allows, negation(denies)
-
-
-def _replayed(
-    store: Store, stranger: Stranger, seen: tuple[Statement, ...], model: z3.ModelRef, action: str, end: str,
-    context: dict[str, str | list[str]],
-) -> Counterexample:  # fmt: skip
-    """Return the request, after `decide` let it through."""
-    binding = binding_of(model)
-    resource = binding.text(store.arn) + end
-    summary = f"{stranger.who} may {action} on {store.label}, by its own policy"
-    decision = decide(Request(action, resource, context), PolicySet(resource=binding.statements(seen)))
-    if not decision.allowed or decision.statement is None:
-        raise UnmodelledError(f"{summary}, as far as an over-approximation can tell; `decide` does not confirm it")
-    return Counterexample(
-        summary, action=action, resource=resource, context=dict(context), decided_by=decision.statement.where,
-        values=dict(binding.used),
-    )  # fmt: skip

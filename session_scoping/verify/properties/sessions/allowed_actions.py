@@ -1,6 +1,6 @@
 """`allowed-actions`: a session role holds nothing beyond keyed items, its own objects, named models and keys."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from session_scoping.aws.token_vault import READ_SECRET, VENDING
 from session_scoping.verify.patterns.arns import is_open
@@ -23,16 +23,17 @@ from session_scoping.verify.policies.actions import (
 from session_scoping.verify.policies.model import Statement, Store
 from session_scoping.verify.properties.base import Proof, deciding_statements, name_items, representative_actions
 from session_scoping.verify.properties.grant_targets import entry_arn, entry_target, may_be_access_point, may_name
-from session_scoping.verify.properties.search import Attempt, search
+from session_scoping.verify.properties.search import Query, search
 from session_scoping.verify.properties.sessions.derivation import tools_of
 from session_scoping.verify.properties.sessions.listing import without_own_listing
-from session_scoping.verify.properties.sessions.use import key_faults, key_policy_faults, model_faults
-from session_scoping.verify.reports.report import Counterexample, Result, Status
+from session_scoping.verify.properties.sessions.use import uses
+from session_scoping.verify.reports.report import Result, Status
 from session_scoping.verify.scoping.infer import SessionScope
 from session_scoping.verify.scoping.stores import begins_with
 from session_scoping.verify.symbolic.access import resource_pattern
+from session_scoping.verify.symbolic.calls import Call
 from session_scoping.verify.symbolic.conditions import UnmodelledError
-from session_scoping.verify.symbolic.strings import Key
+from session_scoping.verify.symbolic.strings import Bool, Key
 from session_scoping.verify.symbolic.targets import store_target, where_granted
 
 RULE = "allowed-actions"
@@ -41,24 +42,19 @@ RULE = "allowed-actions"
 def prove_allowed_actions(proof: Proof) -> Result:
     """Prove that no action outside the allowed set is possible, on any resource."""
     rest = without_own_listing(proof)
-    for attempt in _attempts(rest):
-        if any(action_matches(pattern, attempt.action) for pattern in proof.allow):
-            continue
-        if found := _try(rest, attempt):
+    for one, queries in ((rest, _queries(rest)), (proof, uses(proof))):
+        wanted = (query for query in queries if not any(action_matches(text, query.action) for text in proof.allow))
+        if found := search(one, wanted):
             return proof.result(RULE, proof.role.label, Status.VIOLATED, found.summary, counterexample=found)
-    for fault in (*model_faults(proof), *key_faults(proof), *key_policy_faults(proof)):
-        if not any(action_matches(pattern, fault.action) for pattern in proof.allow):
-            return proof.result(RULE, proof.role.label, Status.VIOLATED, fault.summary, counterexample=fault)
     detail = "nothing but keyed items, own objects and their names, named models and the keys of its stores"
     if proof.allow:
         detail += f", and {', '.join(proof.allow)} as given"
     return proof.result(RULE, proof.role.label, Status.PROVED, detail)
 
 
-def _attempts(proof: Proof) -> Iterator[Attempt]:
-    call = proof.call("A", proof.admission("A").session)
+def _queries(proof: Proof) -> Iterator[Query]:
     for store in proof.scoped.stores:
-        yield from _store_attempts(proof, store)
+        yield from _on_store(proof, store)
     limits = limits_of(proof.role)
     seen: set[tuple[str, Text]] = set()
     tools = {tool.arn for tool in tools_of(proof.deployment, proof.role)}
@@ -78,7 +74,8 @@ def _attempts(proof: Proof) -> Iterator[Attempt]:
                 arn = entry_arn(pattern)
                 if (action, arn) not in seen:
                     seen.add((action, arn))
-                    yield Attempt(action, entry_target(pattern, call.lookup), arn, f"{action} is allowed")
+                    call, what = _call(proof, proof.role.statements), f"{action} is allowed"
+                    yield Query(call, action, entry_target(pattern, call.lookup), arn, what, _admitted(proof))
 
 
 def _entries(statement: Statement) -> list[Pattern]:
@@ -133,28 +130,31 @@ def _handled(action: str, pattern: Pattern, scoped: SessionScope) -> bool:
     return item and (wide or not may_be_access_point(pattern))
 
 
-def _store_attempts(proof: Proof, store: Store) -> Iterator[Attempt]:
+def _on_store(proof: Proof, store: Store) -> Iterator[Query]:
     statements = deciding_statements(proof.role, store)
     # What the store's own policy grants besides; what the role's own policies do is tried wherever they grant it.
     more = further(store.policy, limits_of(proof.role), SERVICE[store.kind])
-    lookup = proof.call("A", proof.admission("A").session).lookup
     inside = Key(f"inside {store.id}", frozenset(), 0)
     place = where_granted(store, statements)
     own = of_sessions(store.kind)
     direct, deeper = ((*acting_on(store.kind, inside=deep), *more) for deep in (False, True))
     for action in representative_actions(statements, [action for action in direct if action not in own]):
-        yield Attempt(action, store_target(place, None, lookup), place.arn, f"{action} is allowed on {store.label}")
+        call, what = _call(proof, statements), f"{action} is allowed on {store.label}"
+        yield Query(call, action, store_target(place, None, call.lookup), place.arn, what, _admitted(proof))
     kind = "an index, stream or backup" if store.kind == "table" else "objects" if store.kind == "bucket" else "all"
     wanted = (*direct, *deeper) if store.kind == "table" else [action for action in deeper if action not in own]
     for action in representative_actions(statements, wanted):
-        what = f"{action} is allowed on {kind} of {store.label}"
-        yield Attempt(action, store_target(place, inside, lookup), place.arn, what, inside)
+        call, what = _call(proof, statements), f"{action} is allowed on {kind} of {store.label}"
+        target = store_target(place, inside, call.lookup)
+        yield Query(call, action, target, place.arn, what, _admitted(proof), inside)
 
 
-def _try(proof: Proof, attempt: Attempt) -> Counterexample | None:
-    """Look for a request; one with leading keys as well, because a condition on them may let it through."""
-    admission = proof.admission("A")
-    call = proof.call("A", admission.session)
-    store = attempt.target.store
-    name_items(call, deciding_statements(proof.role, store) if store else proof.role.statements)
-    return search(proof, call, attempt, admission.formula)
+def _call(proof: Proof, statements: Sequence[Statement]) -> Call:
+    """Return a request that may have leading keys as well, because a condition on them may let it through."""
+    call = proof.call("A", proof.admission("A").session)
+    name_items(call, statements)
+    return call
+
+
+def _admitted(proof: Proof) -> tuple[Bool, ...]:
+    return (proof.admission("A").formula,)

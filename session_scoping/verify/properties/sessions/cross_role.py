@@ -12,13 +12,11 @@ from session_scoping.verify.policies.model import Role, Store
 from session_scoping.verify.policies.statement_queries import covers_action
 from session_scoping.verify.properties.base import (
     Proof,
-    Witness,
-    confirm,
     deciding_statements,
     elements_needed,
-    items_named,
     representative_actions,
 )
+from session_scoping.verify.properties.search import Query, search
 from session_scoping.verify.properties.sessions.derivation import tool_of
 from session_scoping.verify.properties.sessions.isolation import (
     leading_patterns,
@@ -31,10 +29,8 @@ from session_scoping.verify.reports.report import Counterexample, Result, Status
 from session_scoping.verify.scoping.formats import tags_in
 from session_scoping.verify.scoping.infer import SessionScope
 from session_scoping.verify.scoping.stores import may_be_one_of
-from session_scoping.verify.symbolic.access import access, resource_pattern
+from session_scoping.verify.symbolic.access import resource_pattern
 from session_scoping.verify.symbolic.calls import Call, Session
-from session_scoping.verify.symbolic.conditions import UnmodelledError
-from session_scoping.verify.symbolic.solver import solve
 from session_scoping.verify.symbolic.strings import TRUE, Bool, Key, conjunction, disjunction, key_for
 from session_scoping.verify.symbolic.targets import store_target, where_granted
 
@@ -151,18 +147,18 @@ def crossing_between(proof: Proof, neighbour: Proof, store: Store) -> Counterexa
         call.leading_keys = [(z3.Bool(f"A uses {i}") if i else TRUE, key) for i, key in enumerate(keys)]
     theirs = _theirs(neighbour, store, keys[0], a.session, b.session, other)
     place = where_granted(store, statements)
-    actions = on_items(store.kind)
-    for action in representative_actions(deciding_statements(proof.role, store), actions):
-        target = store_target(place, None if store.kind == "table" else keys[0], call.lookup)
-        reach = access(proof.role, call, action, target)
-        if z3.is_false(reach):
-            continue
-        domains = [key.domain() for key in keys]
-        ours = not_shared(proof, store, keys[0], action, call)
-        model = solve(target.domain, *domains, reach, a.formula, b.formula, theirs, ours)
-        if model is not None:
-            return _confirmed(proof, neighbour, store, call, model, action, keys)
-    return None
+    inside = None if store.kind == "table" else keys[0]
+    what = f"a session reaches what belongs to a session of {neighbour.role.label} in {store.label}"
+    given = (a.formula, b.formula, theirs, *(key.domain() for key in keys))
+    queries = (
+        Query(
+            call, action, store_target(place, inside, call.lookup), store.arn, what,
+            (*given, not_shared(proof, store, keys[0], action, call)), inside,
+            victim=b.session, policy=store.policy, sampled=False,
+        )
+        for action in representative_actions(deciding_statements(proof.role, store), on_items(store.kind))
+    )  # fmt: skip
+    return search(proof, queries)
 
 
 def _keys(proof: Proof, neighbour: Proof, store: Store) -> Iterator[Key]:
@@ -192,18 +188,3 @@ def _theirs(neighbour: Proof, store: Store, key: Key, mine: Session, owner: Sess
 def _same(one: Session, two: Session, tag: str) -> Bool:
     (here, mine), (there, theirs) = one.principal_tag(tag), two.principal_tag(tag)
     return conjunction([here, there, mine == theirs])
-
-
-def _confirmed(
-    proof: Proof, neighbour: Proof, store: Store, call: Call, model: z3.ModelRef, action: str, keys: list[Key]
-) -> Counterexample:
-    summary = f"a session reaches what belongs to a session of {neighbour.role.label} in {store.label}"
-    if store.kind != "table":
-        witness = Witness(action, store.arn, store.before_key + keys[0].read(model))
-    else:
-        witness = Witness(action, store.arn, "", items_named(call, model))
-    victim = neighbour.admission("B").session
-    found = confirm(proof, call, model, [witness], summary, victim=victim, policy=store.policy)
-    if found is None:
-        raise UnmodelledError(f"{summary}, as far as an over-approximation can tell; `decide` does not confirm it")
-    return found

@@ -1,6 +1,6 @@
 """`partition-isolation` and `object-isolation`: no session reaches an item or object of another session."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import z3
 
@@ -12,23 +12,19 @@ from session_scoping.verify.policies.model import Statement, Store
 from session_scoping.verify.policies.statement_queries import covers_action
 from session_scoping.verify.properties.base import (
     Proof,
-    Witness,
-    confirm,
     deciding_statements,
     elements_needed,
-    items_named,
     name_items,
     representative_actions,
 )
-from session_scoping.verify.properties.samples import sample_attempt, sample_crossing
-from session_scoping.verify.properties.search import Attempt, search
+from session_scoping.verify.properties.samples import sample_crossing
+from session_scoping.verify.properties.search import Query, search
 from session_scoping.verify.properties.sharing import doubt_about_sharing, show_pattern, unused_tags
 from session_scoping.verify.reports.report import Counterexample, Result, Status
 from session_scoping.verify.scoping.formats import tags_in
 from session_scoping.verify.symbolic.access import Target, access
 from session_scoping.verify.symbolic.calls import Call, Session
-from session_scoping.verify.symbolic.conditions import LEADING_KEYS, UnmodelledError
-from session_scoping.verify.symbolic.solver import solve
+from session_scoping.verify.symbolic.conditions import LEADING_KEYS
 from session_scoping.verify.symbolic.strings import TRUE, Bool, Key, conjunction, disjunction, key_for, negation
 from session_scoping.verify.symbolic.targets import store_target, where_granted
 from session_scoping.verify.symbolic.trust import tag_may_hold, tag_width
@@ -129,17 +125,21 @@ def _partition(proof: Proof, store: Store) -> _Outcome:
     actions = representative_actions(statements, on_items("table"))
     bare = proof.call("A bare", a.session)
     target = store_target(place, None, bare.lookup)
-    for action in actions:
-        reach = access(proof.role, bare, action, target)
-        if z3.is_false(reach):
-            continue
-        summary = f"{action} is allowed on {store.label} without a leading key, so on every partition"
-        found = sample_attempt(proof, action, place.arn, False, place, summary, keyed=False)
-        if found:
-            return Status.VIOLATED, summary, found
-        model = solve(target.domain, bare.domain(), a.formula, reach)
-        if model is not None:
-            return _verdict(proof, bare, model, [Witness(action, place.arn)], summary, None, store)
+    unkeyed = (
+        Query(
+            bare,
+            action,
+            target,
+            place.arn,
+            f"{action} is allowed on {store.label} without a leading key, so on every partition",
+            (a.formula,),
+            policy=store.policy,
+            keyed=False,
+        )
+        for action in actions
+    )
+    if found := search(proof, unkeyed):
+        return Status.VIOLATED, found.summary, found
     patterns = [*leading_patterns(statements, proof, store), *proof.scoped.shared_keys.get(store.id, [])]
     keys = [own_key(proof, f"key{i}", patterns) for i in range(elements_needed(statements))]
     call, other = proof.call("A", a.session), proof.call("B", b.session)
@@ -147,19 +147,19 @@ def _partition(proof: Proof, store: Store) -> _Outcome:
     other.leading_keys = [(TRUE, keys[0])]
     theirs = _belongs(proof, store, keys[0], b.session, other)
     shared = _reached_too(proof, b.session, other, actions, store_target(place, None, other.lookup), keys[0], store)
-    for action in actions:
-        target = store_target(place, None, call.lookup)
-        reach = access(proof.role, call, action, target)
-        if z3.is_false(reach):
-            continue
-        model = solve(
-            target.domain, call.domain(), other.domain(), reach, a.formula, b.formula,
-            disjunction([theirs(a.session), shared(a.session)]), not_shared(proof, store, keys[0], action, call),
-        )  # fmt: skip
-        if model is not None:
-            used = items_named(call, model)
-            summary = f"a session reaches the partition of another session in {store.label}"
-            return _verdict(proof, call, model, [Witness(action, place.arn, "", used)], summary, b.session, store)
+    crossing = disjunction([theirs(a.session), shared(a.session)])
+    what = f"a session reaches the partition of another session in {store.label}"
+    given = (other.domain(), a.formula, b.formula, crossing)
+    queries = (
+        Query(
+            call, action, store_target(place, None, call.lookup), place.arn, what,
+            (*given, not_shared(proof, store, keys[0], action, call)),
+            victim=b.session, policy=store.policy, sampled=False,
+        )
+        for action in actions
+    )  # fmt: skip
+    if found := search(proof, queries):
+        return Status.VIOLATED, what, found
     return Status.PROVED, f"only partitions {_formats(proof, store)}", None
 
 
@@ -173,18 +173,18 @@ def _objects(proof: Proof, store: Store) -> _Outcome:
     target = store_target(store, key, call.lookup)
     theirs = _belongs(proof, store, key, b.session, other)
     shared = _reached_too(proof, b.session, other, actions, store_target(store, key, other.lookup), key, store)
-    for action in actions:
-        reach = access(proof.role, call, action, target)
-        if z3.is_false(reach):
-            continue
-        crossing = conjunction([
-            disjunction([theirs(a.session), shared(a.session)]), not_shared(proof, store, key, action, call)
-        ])  # fmt: skip
-        model = solve(target.domain, call.domain(), other.domain(), reach, a.formula, b.formula, crossing)
-        if model is not None:
-            summary = f"a session reaches an object of another session in {store.label}"
-            witness = Witness(action, store.arn, store.before_key + key.read(model))
-            return _verdict(proof, call, model, [witness], summary, b.session, store)
+    crossing = disjunction([theirs(a.session), shared(a.session)])
+    what = f"a session reaches an object of another session in {store.label}"
+    given = (other.domain(), a.formula, b.formula, crossing)
+    queries = (
+        Query(
+            call, action, target, store.arn, what, (*given, not_shared(proof, store, key, action, call)), key,
+            victim=b.session, sampled=False,
+        )
+        for action in actions
+    )  # fmt: skip
+    if found := search(proof, queries):
+        return Status.VIOLATED, what, found
     return Status.PROVED, f"only objects {_formats(proof, store)}", None
 
 
@@ -194,16 +194,6 @@ def not_shared(proof: Proof, store: Store, key: Key, action: str, call: Call) ->
     if not shared or not only_reads(action):
         return TRUE
     return conjunction([negation(key.match(pattern, call.lookup).under) for pattern in shared])
-
-
-def _verdict(
-    proof: Proof, call: Call, model: z3.ModelRef, witnesses: list[Witness], summary: str,
-    victim: Session | None, store: Store,
-) -> _Outcome:  # fmt: skip
-    found = confirm(proof, call, model, witnesses, summary, victim=victim, policy=store.policy)
-    if found is None:
-        raise UnmodelledError(f"{summary}, as far as an over-approximation can tell; `decide` does not confirm it")
-    return Status.VIOLATED, summary, found
 
 
 def _belongs(proof: Proof, store: Store, key: Key, owner: Session, call: Call) -> Callable[[Session], Bool]:
@@ -253,18 +243,22 @@ def prove_shared(proof: Proof, store: Store) -> Result:
     """
     rule = PARTITION if store.kind in {"table", "tables"} else OBJECTS
     subject = f"{proof.role.label} → {store.label}"
-    statements, a = deciding_statements(proof.role, store), proof.admission("A")
-    call = proof.call("A", a.session)
-    name_items(call, statements)
+    if found := search(proof, _changes(proof, store)):
+        return proof.result(rule, subject, Status.VIOLATED, found.summary, counterexample=found)
+    return proof.result(rule, subject, Status.PROVED, "shared as stated: sessions read it and change nothing")
+
+
+def _changes(proof: Proof, store: Store) -> Iterator[Query]:
+    statements, admission = deciding_statements(proof.role, store), proof.admission("A")
     for deep in (False, True):
         inside = Key(f"inside {store.id}", frozenset(), 0) if deep else None
         changing = [action for action in acting_on(store.kind, inside=deep) if not only_reads(action)]
         for action in representative_actions(statements, changing):
+            call = proof.call("A", admission.session)
+            name_items(call, statements)
             what = f"every session may read {store.label}, and {action} changes it for all"
-            attempt = Attempt(action, store_target(store, inside, call.lookup), store.arn, what, inside)
-            if found := search(proof, call, attempt, a.formula):
-                return proof.result(rule, subject, Status.VIOLATED, what, counterexample=found)
-    return proof.result(rule, subject, Status.PROVED, "shared as stated: sessions read it and change nothing")
+            target = store_target(store, inside, call.lookup)
+            yield Query(call, action, target, store.arn, what, (admission.formula,), inside)
 
 
 def _assumptions(proof: Proof, store: Store) -> tuple[str, ...]:

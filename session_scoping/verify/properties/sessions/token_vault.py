@@ -12,13 +12,13 @@ from session_scoping.verify.patterns.matching import action_matches, parsed
 from session_scoping.verify.patterns.text import Pattern, Text, Token, Unmodelled, Variable, Wildcard, plain
 from session_scoping.verify.policies.model import Deployment, Role, Statement
 from session_scoping.verify.policies.statement_queries import OTHER_TAG, PRINCIPAL_TAG, covers_action
-from session_scoping.verify.properties.base import Proof, Witness, confirm, representative_actions
-from session_scoping.verify.reports.report import Counterexample, Result, Status
+from session_scoping.verify.properties.base import Proof, Witness, representative_actions
+from session_scoping.verify.properties.search import Query, search
+from session_scoping.verify.reports.report import Result, Status
 from session_scoping.verify.scoping.infer import SessionScope
-from session_scoping.verify.symbolic.access import Target, access, resource_pattern
+from session_scoping.verify.symbolic.access import Target, resource_pattern
 from session_scoping.verify.symbolic.calls import Call, Session
 from session_scoping.verify.symbolic.conditions import UnmodelledError
-from session_scoping.verify.symbolic.solver import solve
 from session_scoping.verify.symbolic.strings import (
     TRUE,
     Bool,
@@ -84,29 +84,28 @@ def prove_token_vault(proof: Proof, *, admitted: bool, runs_agents: bool) -> Res
     """
     if problem := next((s.problem for s in proof.role.identity if s.problem), None):
         raise UnmodelledError(problem)
-    declared, faults = _declared(proof.role), _faults(proof, admitted, runs_agents)
-    for fault in faults:
+    declared = _declared(proof.role)
+    if fault := search(proof, _queries(proof, declared, admitted, runs_agents)):
         return proof.result(RULE, proof.role.label, Status.VIOLATED, fault.summary, counterexample=fault)
     users = "users only as bound" if runs_agents else "agent code does not run with it, so it may speak for users"
     detail = f"reaches the {len(declared)} resources it declares and no other; {users}"
     return proof.result(RULE, proof.role.label, Status.PROVED, detail)
 
 
-def _faults(proof: Proof, admitted: bool, runs_agents: bool) -> Iterator[Counterexample]:
-    declared = _declared(proof.role)
+def _queries(proof: Proof, declared: list[Text], admitted: bool, runs_agents: bool) -> Iterator[Query]:
     for action in representative_actions(proof.role.statements, VENDING):
         caller = _caller(proof, admitted)
         what = f"{action} is allowed on what the role does not declare"
-        yield from _try(proof, caller, action, declared, TRUE, what)
+        yield _query(caller, action, declared, TRUE, what)
     for action in (TOKEN_FOR_USER_ID, COMPLETE) if runs_agents else ():
         caller = _caller(proof, admitted)
         for other in _other_users(proof, caller.call):
-            yield from _try(proof, caller, action, [], other, f"{action} is allowed for another user")
+            yield _query(caller, action, [], other, f"{action} is allowed for another user")
     if runs_agents:
         caller = _caller(proof, admitted)
         there, issuer = caller.call.single(_ISSUER)
         foreign = conjunction([there, issuer == z3.StringVal(_FOREIGN_ISSUER)])
-        yield from _try(proof, caller, TOKEN_FOR_JWT, [], foreign, f"{TOKEN_FOR_JWT} takes a token of any issuer")
+        yield _query(caller, TOKEN_FOR_JWT, [], foreign, f"{TOKEN_FOR_JWT} takes a token of any issuer")
 
 
 def _caller(proof: Proof, admitted: bool) -> _Caller:
@@ -182,17 +181,11 @@ def _resource_outside(declared: list[Text], call: Call) -> tuple[Target, z3.SeqR
     return Target(match, conjunction(domain)), value
 
 
-def _try(
-    proof: Proof, caller: _Caller, action: str, declared: list[Text], formula: Bool, what: str
-) -> Iterator[Counterexample]:
+def _query(caller: _Caller, action: str, declared: list[Text], formula: Bool, what: str) -> Query:
     target, value = _resource_outside(declared, caller.call)
-    reach = access(proof.role, caller.call, action, target)
-    if z3.is_false(reach):
-        return
-    model = solve(target.domain, caller.call.domain(), caller.given, reach, formula)
-    if model is None:
-        return
-    found = confirm(proof, caller.call, model, [Witness(action, (string_value(model, value),))], what)
-    if found is None:
-        raise UnmodelledError(f"{what}, as far as an over-approximation can tell; `decide` does not confirm it")
-    yield found
+
+    def on_it(model: z3.ModelRef) -> list[Witness]:
+        return [Witness(action, (string_value(model, value),))]
+
+    given = (target.domain, caller.given, formula)
+    return Query(caller.call, action, target, (), what, given, witnesses=on_it, sampled=False)

@@ -1,7 +1,8 @@
 """Use of models and keys: a model only by its name and through its profile, a key only through its service."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import z3
 
@@ -10,53 +11,59 @@ from session_scoping.verify.patterns.text import Pattern, Token, Unmodelled, Wil
 from session_scoping.verify.policies.actions import INVOKE, KEY_USE
 from session_scoping.verify.policies.model import Statement
 from session_scoping.verify.policies.statement_queries import covers_action
-from session_scoping.verify.properties.base import Proof, Witness, confirm
+from session_scoping.verify.properties.base import Proof
 from session_scoping.verify.properties.grant_targets import entry_arn, entry_target
-from session_scoping.verify.reports.report import Counterexample
-from session_scoping.verify.symbolic.access import access, resource_pattern
+from session_scoping.verify.properties.search import Query
+from session_scoping.verify.symbolic.access import resource_pattern
 from session_scoping.verify.symbolic.calls import Call
-from session_scoping.verify.symbolic.conditions import UnmodelledError
-from session_scoping.verify.symbolic.solver import solve
-from session_scoping.verify.symbolic.strings import Bool, concat, conjunction
+from session_scoping.verify.symbolic.strings import TRUE, Bool, concat, conjunction, negation
 from session_scoping.verify.symbolic.targets import store_target
 
 _PROFILE = "bedrock:inferenceprofilearn"
 _MODEL = "foundation-model/"
 _FOREIGN_CONTEXT = z3.StringVal("zz")
 _PLACES = {"account", "partition", "region"}
-_FOREIGN_PROFILE = "arn:aws:bedrock:us-east-1:111122223333:inference-profile/zz.zz"
+_FOREIGN_PROFILE = z3.StringVal("arn:aws:bedrock:us-east-1:111122223333:inference-profile/zz.zz")
 
 
-def model_faults(proof: Proof) -> Iterator[Counterexample]:
-    """Find a model a session can call that no grant names, or that is named for use through a profile only."""
+def uses(proof: Proof) -> Iterator[Query]:
+    """
+    Yield each use of a model or a key that no session may make.
+
+    Raises:
+        UnmodelledError: A grant cannot be read.
+    """
+    yield from _of_models(proof)
+    yield from _of_keys(proof)
+    yield from _by_key_policies(proof)
+
+
+def _of_models(proof: Proof) -> Iterator[Query]:
+    """Yield the use of a model that no grant names, or that is named for use through a profile only."""
     profiled = _profiled_models(proof)
     for action, statement, pattern in _grants(proof, INVOKE):
-        call = proof.call("A", proof.admission("A").session)
-        target = entry_target(pattern, call.lookup)
-        reach = access(proof.role, call, action, target)
         kind, name = _model_of(pattern)
         region_open = _has_wildcard(split_fields(pattern)[3:5]) if len(split_fields(pattern)) == 6 else True
         if kind is None or _has_wildcard([name]):
-            yield from _fault(proof, call, action, pattern, reach, "a model that no grant names can be called")
+            yield _query(proof, action, pattern, "a model that no grant names can be called")
             continue
         if kind != _MODEL:
             continue
-        there, value = call.single(_PROFILE)
-        through = z3.And(there, value == z3.StringVal(_FOREIGN_PROFILE))
-        yield from _fault(
-            proof, call, action, pattern, conjunction([reach, _fenced_somehow(statement), through]),
-            "a model can be called through an inference profile that no grant names",
-        )  # fmt: skip
+        if any(condition.key.lower() == _PROFILE for condition in statement.conditions):
+            yield _query(
+                proof, action, pattern, "a model can be called through an inference profile that no grant names",
+                _through_foreign,
+            )  # fmt: skip
         if (region_open and profiled) or name in profiled:
-            yield from _fault(
-                proof, call, action, pattern, conjunction([reach, z3.Not(there)]),
-                "a model can be called outside its inference profile",
+            yield _query(
+                proof, action, pattern, "a model can be called outside its inference profile",
+                lambda call: negation(call.single(_PROFILE)[0]),
             )  # fmt: skip
 
 
-def _fenced_somehow(statement: Statement) -> Bool:
-    fenced = any(condition.key.lower() == _PROFILE for condition in statement.conditions)
-    return z3.BoolVal(fenced)
+def _through_foreign(call: Call) -> Bool:
+    there, value = call.single(_PROFILE)
+    return conjunction([there, value == _FOREIGN_PROFILE])
 
 
 def _profiled_models(proof: Proof) -> set[Pattern]:
@@ -79,55 +86,29 @@ def _model_of(pattern: Pattern) -> tuple[str | None, Pattern]:
     return f"{kind}/", tuple(p for p in (rest, *fields[5][1:]) if p != "")
 
 
-def key_faults(proof: Proof) -> Iterator[Counterexample]:
-    """Find a use of a key outside the service whose data it protects."""
+def _of_keys(proof: Proof) -> Iterator[Query]:
+    """Yield the use of a key outside the service whose data it protects."""
     for action, _, pattern in _grants(proof, KEY_USE):
-        call = proof.call("A", proof.admission("A").session)
-        target = entry_target(pattern, call.lookup)
-        reach = access(proof.role, call, action, target)
-        if z3.is_false(reach):
-            continue
         if _has_wildcard([pattern]):
-            yield from _fault(proof, call, action, pattern, reach, f"{action} is allowed on keys no grant names")
+            yield _query(proof, action, pattern, f"{action} is allowed on keys no grant names")
             continue
-        elsewhere = _outside_its_services(call)
-        yield from _fault(
-            proof, call, action, pattern, conjunction([reach, elsewhere]),
-            f"{action} is allowed outside DynamoDB and S3", about=[_name_of(call, "kms:viaservice")],
-        )  # fmt: skip
-        if action == "kms:DescribeKey":
-            continue
-        bare = conjunction([_says_nothing(proof, call, key) for key in _context_keys(proof)])
-        yield from _fault(
-            proof, call, action, pattern, conjunction([reach, bare]),
-            f"{action} is allowed whatever the key protects: no encryption context is asked for",
-        )  # fmt: skip
+        outside = _query(proof, action, pattern, f"{action} is allowed outside DynamoDB and S3", _outside_its_services)
+        yield replace(outside, about=(_name_of(outside.call, "kms:viaservice"),))
+        if action != "kms:DescribeKey":
+            what = f"{action} is allowed whatever the key protects: no encryption context is asked for"
+            yield _query(proof, action, pattern, what, partial(_without_context, proof))
 
 
-def key_policy_faults(proof: Proof) -> Iterator[Counterexample]:
-    """
-    Find a key whose own policy lets the session use it outside the service whose data it protects.
-
-    Raises:
-        UnmodelledError: Something that decides it is not modelled, or the solver gave up.
-    """
+def _by_key_policies(proof: Proof) -> Iterator[Query]:
+    """Yield the use that a key's own policy allows outside the service whose data it protects."""
+    granted_nothing = replace(proof.role, identity=tuple(s for s in proof.role.identity if not s.allow))
     for store in proof.deployment.of_kind("key"):
         for action in KEY_USE:
             call = proof.call("A", proof.admission("A").session)
+            given = (_outside_its_services(call), proof.admission("A").formula)
+            what = f"the policy of {store.label} allows {action} outside DynamoDB and S3"
             target = store_target(store, None, call.lookup)
-            reach = access(
-                replace(proof.role, identity=tuple(s for s in proof.role.identity if not s.allow)), call, action, target
-            )
-            if z3.is_false(reach):
-                continue
-            elsewhere = _outside_its_services(call)
-            model = solve(target.domain, reach, elsewhere, proof.admission("A").formula)
-            if model is not None:
-                summary = f"the policy of {store.label} allows {action} outside DynamoDB and S3"
-                found = confirm(proof, call, model, [Witness(action, store.arn)], summary, policy=store.policy)
-                if found is None:
-                    raise UnmodelledError(f"{summary}, as far as an over-approximation can tell")
-                yield found
+            yield Query(call, action, target, store.arn, what, given, role=granted_nothing, sampled=False)
 
 
 def _outside_its_services(call: Call) -> Bool:
@@ -139,6 +120,10 @@ def _outside_its_services(call: Call) -> Bool:
 def _name_of(call: Call, key: str) -> str:
     """Return the name of the string that a condition key of a request is."""
     return str(call.single(key)[1].decl().name())
+
+
+def _without_context(proof: Proof, call: Call) -> Bool:
+    return conjunction([_says_nothing(proof, call, key) for key in _context_keys(proof)])
 
 
 def _says_nothing(proof: Proof, call: Call, key: str) -> Bool:
@@ -180,18 +165,12 @@ def _grants(proof: Proof, actions: tuple[str, ...]) -> Iterator[tuple[str, State
                     yield action, statement, resource_pattern(text, statement)
 
 
-def _fault(
-    proof: Proof, call: Call, action: str, pattern: Pattern, formula: Bool, summary: str, about: Collection[str] = ()
-) -> Iterator[Counterexample]:
-    if z3.is_false(formula):
-        return
-    model = solve(formula, proof.admission("A").formula, about=about)
-    if model is None:
-        return
-    found = confirm(proof, call, model, [Witness(action, entry_arn(pattern))], summary)
-    if found is None:
-        raise UnmodelledError(f"{summary}, as far as an over-approximation can tell; `decide` does not confirm it")
-    yield found
+def _query(
+    proof: Proof, action: str, pattern: Pattern, what: str, wrong: Callable[[Call], Bool] = lambda _: TRUE
+) -> Query:
+    call = proof.call("A", proof.admission("A").session)
+    given = (wrong(call), proof.admission("A").formula)
+    return Query(call, action, entry_target(pattern, call.lookup), entry_arn(pattern), what, given, sampled=False)
 
 
 def _has_wildcard(patterns: object) -> bool:

@@ -1,17 +1,14 @@
 """`work-possible`: what the role grants can really be used, so that "deny everything" is no proof."""
 
-import z3
-
 from session_scoping.verify.policies.actions import on_items
 from session_scoping.verify.policies.model import Store
-from session_scoping.verify.properties.base import Proof, Witness, confirm, deciding_statements
+from session_scoping.verify.properties.base import Proof, deciding_statements
 from session_scoping.verify.properties.samples import sample_works
+from session_scoping.verify.properties.search import Query, search
 from session_scoping.verify.properties.sessions.isolation import leading_patterns, may_hold, object_patterns
 from session_scoping.verify.reports.report import Result, Status
-from session_scoping.verify.symbolic.access import access
 from session_scoping.verify.symbolic.conditions import UnmodelledError
-from session_scoping.verify.symbolic.solver import solve
-from session_scoping.verify.symbolic.strings import TRUE, conjunction, key_for
+from session_scoping.verify.symbolic.strings import TRUE, key_for
 from session_scoping.verify.symbolic.targets import store_target
 
 RULE = "work-possible"
@@ -45,7 +42,7 @@ def _possible(proof: Proof, store: Store) -> bool:
         return True
     admission = proof.admission("A")
     statements = deciding_statements(proof.role, store)
-    doubtful = False
+    queries = []
     for action in on_items(store.kind):
         call = proof.call("A", admission.session)
         if store.kind == "table":
@@ -55,21 +52,8 @@ def _possible(proof: Proof, store: Store) -> bool:
         else:
             key = key_for("own", object_patterns(statements, proof, store), may_hold(proof))
             target = store_target(store, key, call.lookup)
-        reach = access(proof.role, call, action, target)
-        if z3.is_false(reach):
-            continue
-        model = solve(conjunction([target.domain, call.domain(), reach, admission.formula]))
-        if model is None:
-            continue
-        text = key.read(model)
-        on_item, on_object = (
-            Witness(action, store.arn, "", (text,)),
-            Witness(action, store.arn, store.before_key + text),
-        )
-        witness = on_item if store.kind == "table" else on_object
-        if confirm(proof, call, model, [witness], "", policy=store.policy):
-            return True
-        doubtful = True
-    if doubtful:
-        raise UnmodelledError(f"a use of {store.label} is possible only as far as an over-approximation can tell")
-    return False
+        given = (target.domain, admission.formula)
+        inside = None if store.kind == "table" else key
+        what = f"{action} is possible on {store.label}"
+        queries.append(Query(call, action, target, store.arn, what, given, inside, sampled=False, wanted=True))
+    return search(proof, queries) is not None
