@@ -1,7 +1,7 @@
 """Which properties there are to prove of a deployment, each as a step that can be run by itself."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from session_scoping.contract.metadata import ATTRIBUTED_TO, BOUND_TO
@@ -9,15 +9,14 @@ from session_scoping.verify.patterns.text import Text, show
 from session_scoping.verify.policies.documents import session_policy_of
 from session_scoping.verify.policies.model import Deployment, Role
 from session_scoping.verify.policies.statement_queries import token_minting_mode
-from session_scoping.verify.properties.agents.asking import asked, prove_asked
+from session_scoping.verify.properties.agents.asking import asked, handed_to, prove_asked
 from session_scoping.verify.properties.agents.compute import RULE as COMPUTE
 from session_scoping.verify.properties.agents.compute import prove_compute
 from session_scoping.verify.properties.agents.compute_roles import ComputeRoles, find_compute_roles
-from session_scoping.verify.properties.agents.handing import handed_to
 from session_scoping.verify.properties.agents.token_minting import RULE as TOKENS
 from session_scoping.verify.properties.agents.token_minting import prove_token_minting
 from session_scoping.verify.properties.agents.unplaced import prove_unplaced, unplaced
-from session_scoping.verify.properties.base import Proof, guarded
+from session_scoping.verify.properties.base import Proof
 from session_scoping.verify.properties.outside.external_access import RULE as STRANGERS
 from session_scoping.verify.properties.outside.external_access import TENANT_DATA, prove_no_strangers
 from session_scoping.verify.properties.outside.external_trust import door_of, prove_door
@@ -49,48 +48,13 @@ from session_scoping.verify.reports.report import Result, Status
 from session_scoping.verify.scoping.infer import Options, SessionScope, find_session_roles, scope_of, stores_of
 from session_scoping.verify.scoping.keys import keys_in_use
 from session_scoping.verify.scoping.stores import with_copies
+from session_scoping.verify.steps import Plan, Step, known, run, step_of
 from session_scoping.verify.symbolic.conditions import UnmodelledError
 
 _PROMISES = (
     (ATTRIBUTED_TO, ATTRIBUTION, prove_attribution),
     (BOUND_TO, BINDING, prove_workload_binding),
 )
-
-
-_OF_COMPUTE = {COMPUTE, MASKED}
-"""Properties that ask for tenant data alone: what other services let a role do besides does not count there."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """
-    One property of one role, not proved yet.
-
-    Attributes:
-        run: Prove it. Never raises: what goes wrong is UNKNOWN.
-        reads: Everything the outcome depends on: the same again gives the same outcome.
-    """
-
-    rule: str
-    subject: str
-    run: Callable[[], Result]
-    reads: tuple[object, ...]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """
-    Everything there is to prove.
-
-    Attributes:
-        steps: At least one. Without a session role it is VACUOUS: there is nothing to prove.
-        notes: What was assumed to find them.
-        scoped: The session roles and what each is taken to protect.
-    """
-
-    steps: tuple[Step, ...]
-    notes: tuple[str, ...]
-    scoped: tuple[SessionScope, ...]
 
 
 def plan(deployment: Deployment, options: Options) -> Plan:
@@ -115,7 +79,7 @@ def plan(deployment: Deployment, options: Options) -> Plan:
 
 def _nothing(deployment: Deployment) -> Step:
     detail = f"none of the {len(deployment.roles)} roles is assumed with session tags, so there is nothing to prove"
-    return _known(Result("session-roles", "the templates", Status.VACUOUS, detail))
+    return known(Result("session-roles", "the templates", Status.VACUOUS, detail))
 
 
 def _session_steps(
@@ -125,7 +89,7 @@ def _session_steps(
     trusts = [(role.id, role.label, role.arn, role.trust, role.metadata) for role in deployment.roles.values()]
 
     def step(rule: str, attempt: Callable[[], Result], subject: str = item.role.label) -> Step:
-        return _step(deployment, item.role, rule, attempt, (item, trusts, deployment.of_kind("key")), subject)
+        return step_of(deployment, item.role, rule, attempt, (item, trusts, deployment.of_kind("key")), subject)
 
     yield step(TAGS, partial(prove_session_tags, proof))
     beside = {
@@ -138,16 +102,16 @@ def _session_steps(
         alike = next(named_alike(item, scoped, store), None)
         attempt = partial(prove_beside, proof, beside[store.id], store, alike)
         reads = (item, trusts, deployment.of_kind("key"), [one.scoped for one in beside[store.id]])
-        yield _step(deployment, item.role, rule, attempt, reads, f"{item.role.label} → {store.label}")
+        yield step_of(deployment, item.role, rule, attempt, reads, f"{item.role.label} → {store.label}")
     for store in item.shared:
         rule = PARTITION if store.kind in {"table", "tables"} else OBJECTS
         subject = f"{item.role.label} → {store.label}"
-        yield _step(deployment, item.role, rule, partial(prove_shared, proof, store), (deployment,), subject)
+        yield step_of(deployment, item.role, rule, partial(prove_shared, proof, store), (deployment,), subject)
     yield step(ACTIONS, partial(prove_allowed_actions, proof))
     yield step(CHAINING, partial(prove_no_chaining, proof))
     if not options.masked_grants:
         attempt = partial(prove_session_grants, proof, beside)
-        yield _step(deployment, item.role, MASKED, attempt, (item, trusts, deployment.of_kind("key"), near))
+        yield step_of(deployment, item.role, MASKED, attempt, (item, trusts, deployment.of_kind("key"), near))
     if promises_revocation(item.role):
         yield step(REVOCATION, partial(prove_revocation, proof))
     yield step(WORK, partial(prove_work_possible, proof))
@@ -159,7 +123,7 @@ def _tool_steps(deployment: Deployment, options: Options) -> Iterator[Step]:
     """Yield what is asked of every role that says it is a tool: other properties leave it to that, tags or not."""
     for role in deployment.roles.values():
         if (owner := tool_of(role)) is not None:
-            yield _step(
+            yield step_of(
                 deployment, role, DERIVATION, partial(_prove_tool, deployment, role, owner, options), (deployment,)
             )
 
@@ -184,14 +148,14 @@ def _promise_steps(deployment: Deployment, options: Options) -> Iterator[Step]:
             found.append((REVOCATION, prove_revocation))
         for rule, prove in found:
             proof = Proof(deployment, scope_of(role, deployment, options), options.allow)
-            yield _step(deployment, role, rule, partial(prove, proof), (deployment,))
+            yield step_of(deployment, role, rule, partial(prove, proof), (deployment,))
 
 
 def _token_steps(deployment: Deployment, scoped: Sequence[SessionScope], compute: ComputeRoles) -> Iterator[Step]:
     for item in (item for item in scoped if token_minting_mode(item.role)):
         tools = [tool for tool in scoped if tool_of(tool.role) == item.role.arn]
         attempt = partial(prove_token_minting, deployment, item, list(compute.roles), tools)
-        yield _step(deployment, item.role, TOKENS, attempt, (deployment,))
+        yield step_of(deployment, item.role, TOKENS, attempt, (deployment,))
 
 
 def _compute_steps(
@@ -216,17 +180,17 @@ def _compute_steps(
                 options.trusted,
                 deployment.role_arns,
             )
-            yield _step(deployment, role, rule, attempt, reads)
+            yield step_of(deployment, role, rule, attempt, reads)
     for role in compute.escapes:
         detail = "it mints sessions, and agent code that is kept from minting may become it"
-        yield _known(Result(COMPUTE, role.label, Status.UNKNOWN, detail, location=role.id))
+        yield known(Result(COMPUTE, role.label, Status.UNKNOWN, detail, location=role.id))
     for role in compute.beside:
         detail = "it mints sessions while another role mints for agents, and may run agents itself"
         detail += ", which would choose any tags; --compute-role names the roles that run agents"
-        yield _known(Result(COMPUTE, role.label, Status.UNKNOWN, detail, location=role.id))
+        yield known(Result(COMPUTE, role.label, Status.UNKNOWN, detail, location=role.id))
     for text in compute.outside:
         detail = "it may mint sessions and is not in these templates; --compute-role names who runs agents instead"
-        yield _known(Result(COMPUTE, show(text), Status.UNKNOWN, detail))
+        yield known(Result(COMPUTE, show(text), Status.UNKNOWN, detail))
 
 
 def _unplaced_steps(
@@ -235,7 +199,7 @@ def _unplaced_steps(
     stores = with_copies(stores_of(scoped), deployment)
     for role, why in unplaced(deployment, scoped, compute, options) if scoped else ():
         attempt = partial(prove_unplaced, deployment, role, why, stores, options.trusted)
-        yield _step(deployment, role, COMPUTE, attempt, (deployment,))
+        yield step_of(deployment, role, COMPUTE, attempt, (deployment,))
 
 
 def _asking_steps(
@@ -247,8 +211,8 @@ def _asking_steps(
         for workload, role in asked(caller, deployment, scoped, options):
             if role.id not in agents:  # what runs with an agent's role is judged as agent code
                 attempt = partial(prove_asked, deployment, workload, role, caller, scoped, stores)
-                yield _step(deployment, caller, COMPUTE, attempt, (deployment,))
-        yield from (_known(result) for result in handed_to(caller, deployment, stores, options))
+                yield step_of(deployment, caller, COMPUTE, attempt, (deployment,))
+        yield from (known(result) for result in handed_to(caller, deployment, stores, options))
 
 
 def _by_service(attempt: Callable[[], Result]) -> Result:
@@ -267,12 +231,12 @@ def _stranger_steps(deployment: Deployment, scoped: Sequence[SessionScope], opti
     ):
         if door := door_of(role, deployment, options.trusted):
             attempt = partial(prove_door, door, role, deployment, scoped, data, STRANGERS)
-            yield _step(deployment, role, STRANGERS, attempt, (deployment,))
+            yield step_of(deployment, role, STRANGERS, attempt, (deployment,))
     if stores:
         keys = {store.id: [p for item in scoped for p in item.formats.get(store.id, ())] for store in stores}
         attempt = partial(prove_no_strangers, deployment, stores, options.trusted, keys)
-        run = partial(_run, attempt, STRANGERS, TENANT_DATA, "", deployment.problems)
-        yield Step(STRANGERS, TENANT_DATA, run, (stores, deployment.accounts, deployment.problems))
+        attempt = partial(run, attempt, STRANGERS, TENANT_DATA, "", deployment.problems)
+        yield Step(STRANGERS, TENANT_DATA, attempt, (stores, deployment.accounts, deployment.problems))
 
 
 def _vault_steps(
@@ -285,34 +249,4 @@ def _vault_steps(
         proof = Proof(deployment, item, options.allow) if item else without_tags(deployment, role)
         runs_agents = item is not None or role in compute
         attempt = partial(prove_token_vault, proof, admitted=item is not None, runs_agents=runs_agents)
-        yield _step(deployment, role, VAULT, attempt, (deployment,))
-
-
-def _known(result: Result) -> Step:
-    return Step(result.rule, result.subject, lambda: result, (result,))
-
-
-def _step(
-    deployment: Deployment,
-    role: Role,
-    rule: str,
-    attempt: Callable[[], Result],
-    reads: tuple[object, ...],
-    subject: str | None = None,
-) -> Step:
-    problems = [*deployment.problems, *role.problems, *(() if rule in _OF_COMPUTE else role.unmodelled_grants)]
-    subject = role.label if subject is None else subject
-    return Step(rule, subject, partial(_run, attempt, rule, subject, role.id, problems), (*reads, problems))
-
-
-def _run(attempt: Callable[[], Result], rule: str, subject: str, location: str, problems: list[str]) -> Result:
-    def failed(status: Status, detail: str) -> Result:
-        return Result(rule, subject, status, detail, location=location)
-
-    def step() -> Result:
-        result = attempt()
-        if problems and result.status is Status.PROVED:
-            raise UnmodelledError(problems[0])
-        return result
-
-    return guarded(step, failed)
+        yield step_of(deployment, role, VAULT, attempt, (deployment,))

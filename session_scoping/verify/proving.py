@@ -9,13 +9,14 @@ from session_scoping.verify.files.source import Source, scopes_of
 from session_scoping.verify.intrinsics.scope import Scope
 from session_scoping.verify.options.stated import StatedOption, options_of, parameters_of
 from session_scoping.verify.options.words import demand_declared, demand_known, left_out
-from session_scoping.verify.plan import Plan, plan
+from session_scoping.verify.plan import plan
 from session_scoping.verify.policies.model import Deployment
 from session_scoping.verify.properties.agents.compute_roles import find_compute_roles
 from session_scoping.verify.reports.report import Report, Result, Status
 from session_scoping.verify.reports.rules import RULES
 from session_scoping.verify.scoping.infer import Options
 from session_scoping.verify.scoping.principals import principals_of
+from session_scoping.verify.steps import Plan
 
 ASSUMPTIONS = (
     "no policy outside these templates attaches to the roles in them",

@@ -3,8 +3,7 @@
 import pytest
 import z3
 
-from session_scoping.verify.symbolic.abstraction import only_about
-from session_scoping.verify.symbolic.solver import solve
+from session_scoping.verify.symbolic.solver import only_about, solve
 
 X, Y, REGION = z3.String("x"), z3.String("y"), z3.String("token region")
 A, B = z3.StringVal("a"), z3.StringVal("b")

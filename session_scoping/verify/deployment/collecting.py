@@ -20,7 +20,8 @@ from session_scoping.verify.intrinsics import text_of
 from session_scoping.verify.intrinsics.scope import Scope
 from session_scoping.verify.patterns.text import Text, Token, Unmodelled, join_text
 from session_scoping.verify.policies.model import Deployment
-from session_scoping.verify.policies.statements import if_it_exists, parse_policy
+from session_scoping.verify.policies.statements import parse_policy
+from session_scoping.verify.policies.template_conditions import if_it_exists
 
 
 def collect(scopes: Iterable[Scope]) -> Deployment:

@@ -4,14 +4,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
+from session_scoping.aws.table import read
 from session_scoping.contract.metadata import MINTING_FUNCTIONS, PREFIX
 from session_scoping.verify.intrinsics import arn_of, items_of, name_of, partition_of, text_of
 from session_scoping.verify.intrinsics.scope import NO_VALUE, Scope, choose
 from session_scoping.verify.patterns.naming import in_this_partition, is_made_up, may_be_named, same_account
-from session_scoping.verify.patterns.text import Text, Token, Unmodelled, plain, show
-from session_scoping.verify.policies.managed import managed_policy
+from session_scoping.verify.patterns.text import PARTITIONS, Text, Token, Unmodelled, plain, show
 from session_scoping.verify.policies.model import Deployment, Role, Statement
-from session_scoping.verify.policies.statements import if_it_exists, parse_policy, tied, variants
+from session_scoping.verify.policies.statements import parse_policy
+from session_scoping.verify.policies.template_conditions import if_it_exists, tied, variants
 
 PRINCIPALS = {"AWS::IAM::Role": "role", "AWS::IAM::User": "user", "AWS::IAM::Group": "group"}
 """Resource types that are principals, or whose policies are a principal's -> their kind."""
@@ -123,7 +124,7 @@ def _policy_by_arn(value: Any, scope: Scope, policies: Policies) -> tuple[tuple[
     arn = in_this_partition(arn, partition_of(scope))
     if arn in policies:
         return policies[arn], None
-    document = managed_policy(arn)
+    document = _managed_policy(arn)
     if document is None:
         return (), f"the content of the managed policy {show(arn)} is not in the template"
     return parse_policy(document, scope, show(arn).rpartition("/")[2]), None
@@ -223,3 +224,14 @@ ON_PRINCIPALS: dict[str, Callable[[str, Scope, Deployment, Groups, Policies], No
     ),
 }  # fmt: skip
 """Resource types that attach policies -> what reads them."""
+
+
+def _managed_policy(arn: Text) -> dict[str, Any] | None:
+    """Return the document of an AWS managed policy; None when it is unknown."""
+    shape = "".join(part if isinstance(part, str) else f"<{part.kind}>" for part in arn)
+    for partition in (*PARTITIONS, "<partition>"):
+        name = shape.removeprefix(f"arn:{partition}:iam::aws:policy/")
+        document = read("managed")["policies"].get(name) if name != shape else None
+        if document is not None:
+            return dict(document)
+    return None

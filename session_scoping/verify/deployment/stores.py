@@ -14,7 +14,8 @@ from session_scoping.verify.patterns.naming import is_bucket_by_condition, may_b
 from session_scoping.verify.patterns.text import Text, Token, Unmodelled, lit, plain, show
 from session_scoping.verify.policies.model import Deployment, Statement, Store
 from session_scoping.verify.policies.statement_queries import grants_directly
-from session_scoping.verify.policies.statements import if_it_exists, parse_policy, tied, variants
+from session_scoping.verify.policies.statements import parse_policy
+from session_scoping.verify.policies.template_conditions import if_it_exists, tied, variants
 
 STORES = {
     "AWS::DynamoDB::Table": "table",

@@ -7,7 +7,8 @@ from session_scoping.verify.intrinsics import items_of
 from session_scoping.verify.intrinsics.scope import NO_VALUE, Scope, choose, intrinsic
 from session_scoping.verify.patterns.text import Unmodelled
 from session_scoping.verify.policies.model import Statement
-from session_scoping.verify.policies.statements import parse_policy, tied, variants
+from session_scoping.verify.policies.statements import parse_policy
+from session_scoping.verify.policies.template_conditions import tied, variants
 
 Policy = tuple[tuple[Statement, ...], str | None]
 """Statements, and why there may be others; None when all are known."""

@@ -11,7 +11,7 @@ from session_scoping.verify.intrinsics.scope import NO_VALUE, Scope, choose, int
 from session_scoping.verify.patterns.text import Text, Token, Unmodelled, show
 from session_scoping.verify.policies.model import Deployment, Role, Workload
 from session_scoping.verify.policies.statement_queries import may_be_role
-from session_scoping.verify.policies.statements import variants
+from session_scoping.verify.policies.template_conditions import variants
 
 _DATA = Path(__file__).parent / "data" / "workloads.toml"
 

@@ -1,20 +1,9 @@
 """Values that stacks show to others: an account and a Region have exports of their own."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
 
-from session_scoping.verify.intrinsics.scope import Scope
+from session_scoping.verify.intrinsics.scope import Output, Scope
 from session_scoping.verify.patterns.text import Text, Token, Unmodelled, join_text
-
-
-@dataclass(frozen=True)
-class Output:
-    """A value that another stack may ask for by name, and the stack it is evaluated in."""
-
-    name: str
-    value: Any
-    owner: Scope
 
 
 def with_stack_name(name: Text, scope: Scope) -> Text:

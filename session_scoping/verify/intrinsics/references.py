@@ -4,9 +4,9 @@ import re
 from typing import Any
 
 from session_scoping.verify.intrinsics.evaluating import handles, text_of
-from session_scoping.verify.intrinsics.exports import Output, find, with_stack_name
+from session_scoping.verify.intrinsics.exports import find, with_stack_name
 from session_scoping.verify.intrinsics.parameters import is_stored, kind_of
-from session_scoping.verify.intrinsics.scope import NO_VALUE, Scope, choose, conditions_used, intrinsic
+from session_scoping.verify.intrinsics.scope import NO_VALUE, Output, Scope, choose, conditions_used, intrinsic
 from session_scoping.verify.patterns.naming import CDK_EXPORT
 from session_scoping.verify.patterns.text import Text, Token, Unmodelled, join_text, lit, plain, show
 

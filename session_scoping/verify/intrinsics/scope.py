@@ -3,12 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from session_scoping.verify.patterns.text import Unmodelled
-
-if TYPE_CHECKING:
-    from session_scoping.verify.intrinsics.exports import Output
 
 NO_VALUE = object()
 
@@ -46,8 +43,8 @@ class Scope:
 
     name: str
     template: dict[str, Any]
-    exports: "tuple[Output, ...]" = ()
-    stack_outputs: "tuple[Output, ...]" = ()
+    exports: tuple["Output", ...] = ()
+    stack_outputs: tuple["Output", ...] = ()
     arguments: "dict[str, tuple[Any, Scope | None]]" = field(default_factory=dict)
     children: "dict[str, Scope]" = field(default_factory=dict)
     env: str = ""
@@ -84,6 +81,15 @@ class Scope:
         metadata = self.resources[logical_id].get("Metadata")
         path = metadata.get("aws:cdk:path") if isinstance(metadata, dict) else None
         return str(path).removesuffix("/Resource") if path else f"{self.name}/{logical_id}"
+
+
+@dataclass(frozen=True)
+class Output:
+    """A value that another stack may ask for by name, and the stack it is evaluated in."""
+
+    name: str
+    value: Any
+    owner: Scope
 
 
 def existence(logical_id: str, scope: Scope) -> Given:

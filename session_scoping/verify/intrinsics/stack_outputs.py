@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from session_scoping.verify.intrinsics import text_of
-from session_scoping.verify.intrinsics.exports import Output, with_stack_name
-from session_scoping.verify.intrinsics.scope import Scope
+from session_scoping.verify.intrinsics.exports import with_stack_name
+from session_scoping.verify.intrinsics.scope import Output, Scope
 from session_scoping.verify.patterns.text import Unmodelled, plain
 
 

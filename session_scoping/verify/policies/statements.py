@@ -3,18 +3,15 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import product
 from typing import Any
 
 from session_scoping.contract import strict_json
 from session_scoping.verify.intrinsics import items_of, partition_of, text_of
 from session_scoping.verify.intrinsics.scope import (
     NO_VALUE,
-    Given,
     Scope,
     choose,
     conditions_used,
-    existence,
     intrinsic,
 )
 from session_scoping.verify.patterns.matching import split_fields
@@ -22,9 +19,8 @@ from session_scoping.verify.patterns.naming import in_this_partition, is_account
 from session_scoping.verify.patterns.text import Text, Token, Unmodelled, is_exact, join_text, lit, plain
 from session_scoping.verify.policies.actions import spelled
 from session_scoping.verify.policies.model import Condition, Statement
+from session_scoping.verify.policies.template_conditions import CHOICES_MAX, choices, tied, without_equal
 
-# More template conditions in one statement than this would mean more variants than anyone reads.
-_CHOICES_MAX = 6
 _ELEMENTS = {
     "Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Principal", "NotPrincipal", "Condition",
 }  # fmt: skip
@@ -46,63 +42,13 @@ def parse_policy(document: Any, scope: Scope, where: str, *, trust: bool = False
     """
     found: list[Statement] = []
     names = conditions_used(document) - set(scope.choices)
-    if len(names) > _CHOICES_MAX:
+    if len(names) > CHOICES_MAX:
         return (Statement(where, allow=True, problem=f"{where} depends on {len(names)} template conditions"),)
-    for chosen, given in _choices(names, scope):
+    for chosen, given in choices(names, scope):
         found += [
             replace(statement, template_conditions=given) for statement in _document(document, chosen, where, trust)
         ]
-    return tied(_drop_equal(found) if names else tuple(found), scope.given)
-
-
-def variants(value: Any, scope: Scope) -> Iterator[tuple[Scope, Given]]:
-    """Yield the scope once per value of the template conditions that decide over a value, policy documents apart."""
-    names = conditions_used(_without_documents(value))
-    # Of more conditions than anybody reads none is chosen, and what depends on them is not modelled.
-    yield from _choices(names if len(names) <= _CHOICES_MAX else set(), scope)
-
-
-def tied(statements: tuple[Statement, ...], given: Given) -> tuple[Statement, ...]:
-    """Return statements that count under some values of template conditions only."""
-    return (
-        tuple(replace(s, template_conditions=(*s.template_conditions, *given)) for s in statements)
-        if given
-        else statements
-    )
-
-
-def if_it_exists(statements: tuple[Statement, ...], logical_id: str, scope: Scope) -> tuple[Statement, ...]:
-    """Tie statements to the template conditions of the resource that carries them."""
-    return tied(statements, existence(logical_id, scope))
-
-
-def _choices(names: set[str], scope: Scope) -> Iterator[tuple[Scope, Given]]:
-    ordered = sorted(names)
-    for values in product((True, False), repeat=len(ordered)):
-        given = tuple(zip(ordered, values, strict=True))
-        yield (
-            replace(scope, choices={**scope.choices, **dict(given)}),
-            tuple((f"{scope.name}.{name}", value) for name, value in given),
-        )
-
-
-def _without_documents(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_documents(item) for key, item in value.items() if key != "PolicyDocument"}
-    return [_without_documents(item) for item in value] if isinstance(value, list) else value
-
-
-def _drop_equal(statements: list[Statement]) -> tuple[Statement, ...]:
-    """Keep one statement where all variants of a document agree on it, so that a report is not doubled."""
-    by_body: dict[Statement, list[tuple[tuple[str, bool], ...]]] = {}
-    variants = {statement.template_conditions for statement in statements}
-    for statement in statements:
-        by_body.setdefault(replace(statement, template_conditions=()), []).append(statement.template_conditions)
-    found: list[Statement] = []
-    for body, givens in by_body.items():
-        same = set(givens) == variants
-        found += [body] if same else [replace(body, template_conditions=given) for given in dict.fromkeys(givens)]
-    return tuple(found)
+    return tied(without_equal(found) if names else tuple(found), scope.given)
 
 
 def _parsed(document: Any, scope: Scope) -> Any:
@@ -184,20 +130,14 @@ def _statement(body: dict[str, Any], scope: Scope, where: str, variables: bool, 
     for element in ("Action", "NotAction", "Resource", "NotResource"):
         if element not in body:
             continue
-        if body[element] == []:
-            return broken(f"its {element} is empty")
-        texts = _texts(body[element], scope)
-        if isinstance(texts, Unmodelled) and allow and element == "Resource":
-            # No worse than what a parameter may hold: anything.
-            texts = ((Token(f"its Resource ({texts.reason})", "free"),),)
+        texts = _element(element, body[element], scope, allow)
         if isinstance(texts, Unmodelled):
             return broken(texts.reason)
-        texts = _as_deployed(texts, scope)
         if "Action" in element:
             if (actions := _actions(texts)) is None:
                 return broken("an action is only known at deploy time")
             known[element] = actions
-        lists[element] = tuple(map(_completed, texts)) if allow and element == "Resource" else texts
+        lists[element] = texts
     if len(known) != 1:
         return broken("it needs exactly one of Action and NotAction")
     conditions = _conditions(body.get("Condition"), scope)
@@ -221,6 +161,21 @@ def _statement(body: dict[str, Any], scope: Scope, where: str, variables: bool, 
         variables=variables,
         any_resource=trust or not ("Resource" in lists or "NotResource" in lists),
     )
+
+
+def _element(name: str, value: Any, scope: Scope, allow: bool) -> tuple[Text, ...] | Unmodelled:
+    """Return a statement's actions or resources."""
+    if value == []:
+        return Unmodelled(f"its {name} is empty")
+    granted = allow and name == "Resource"
+    texts = _texts(value, scope)
+    if isinstance(texts, Unmodelled) and granted:
+        # No worse than what a parameter may hold: anything.
+        texts = ((Token(f"its Resource ({texts.reason})", "free"),),)
+    if isinstance(texts, Unmodelled):
+        return texts
+    texts = _as_deployed(texts, scope)
+    return tuple(map(_completed, texts)) if granted else texts
 
 
 def _narrowed(

@@ -17,8 +17,9 @@ from session_scoping.verify.scoping.infer import SessionScope
 from session_scoping.verify.symbolic.calls import Call, Session
 from session_scoping.verify.symbolic.conditions import LEADING_KEYS, UnmodelledError
 from session_scoping.verify.symbolic.replay import binding_of, free_context, replay
+from session_scoping.verify.symbolic.request_keys import Key
 from session_scoping.verify.symbolic.solver import solve
-from session_scoping.verify.symbolic.strings import TRUE, Bool, Key, negation
+from session_scoping.verify.symbolic.strings import TRUE, Bool, negation
 from session_scoping.verify.symbolic.trust import Admission, admit
 
 
@@ -31,6 +32,7 @@ class Proof:
         deployment: Everything the templates deploy.
         scoped: The role and what it protects.
         allow: Action patterns the user permits on top.
+        samples: A handful of concrete sessions, once they are made.
     """
 
     deployment: Deployment
@@ -38,7 +40,7 @@ class Proof:
     allow: tuple[str, ...] = ()
     _admissions: dict[str, Admission] = field(default_factory=dict)
     _inherited: dict[str, Text] | None = None
-    _samples: list[dict[str, str]] | None = None
+    samples: list[dict[str, str]] | None = None
 
     @property
     def role(self) -> Role:
@@ -66,14 +68,6 @@ class Proof:
             replaced = {key for key in passed if _never(formula, negation(session.carried(key)))}
             self._inherited = {key: text for key, text in self.role.tags.items() if key not in replaced}
         return self._inherited
-
-    def samples(self) -> list[dict[str, str]]:
-        """Return a handful of concrete sessions, made once."""
-        if self._samples is None:
-            from session_scoping.verify.properties.samples import sessions
-
-            self._samples = sessions(self)
-        return self._samples
 
     def call(self, label: str, session: Session) -> Call:
         """Return a request of a session of this role."""

@@ -22,8 +22,8 @@ from session_scoping.verify.policies.actions import ASSUME
 from session_scoping.verify.policies.model import Role, Statement
 from session_scoping.verify.policies.statement_queries import PRINCIPAL_TAG, covers_action
 from session_scoping.verify.properties.base import Proof, Witness, representative_actions
+from session_scoping.verify.properties.mints import replay_mint
 from session_scoping.verify.properties.search import Query, search
-from session_scoping.verify.properties.sessions.session_tags import replay_mint
 from session_scoping.verify.reports.report import Counterexample
 from session_scoping.verify.symbolic.access import Target, caller_of, resource_pattern
 from session_scoping.verify.symbolic.calls import Call, Session

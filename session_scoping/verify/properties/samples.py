@@ -19,8 +19,8 @@ from session_scoping.verify.properties.base import (
     deciding_statements,
     representative_actions,
 )
+from session_scoping.verify.properties.mints import CALLER, as_caller, minters
 from session_scoping.verify.properties.sessions.derivation import name_tag
-from session_scoping.verify.properties.sessions.session_tags import CALLER, as_caller, minters
 from session_scoping.verify.properties.trust_samples import fitting
 from session_scoping.verify.reports.report import Counterexample
 from session_scoping.verify.scoping.formats import tags_in
@@ -109,8 +109,14 @@ def own_requests(proof: Proof, store: Store, tags: dict[str, str]) -> Iterator[R
                 yield Request(action, f"{arn}{store.before_key}{key}", context, principal, "session")
 
 
-def sessions(proof: Proof) -> list[dict[str, str]]:
-    """Return a handful of admitted sessions that share some tags and not others."""
+def samples(proof: Proof) -> list[dict[str, str]]:
+    """Return a handful of admitted sessions that share some tags and not others, made once."""
+    if proof.samples is None:
+        proof.samples = _sessions(proof)
+    return proof.samples
+
+
+def _sessions(proof: Proof) -> list[dict[str, str]]:
     keys = [proof.scoped.spelling[key] for key in proof.scoped.declared]
     used = [key for key in keys if key.lower() in _used_tags(proof)] or keys
     rest = {key: "r" for key in keys if key not in used} | dict.fromkeys(used[4:], "a")
@@ -153,7 +159,7 @@ def sample_crossing(proof: Proof, store: Store, apart: Callable[[Pattern], froze
 
 def _crossing(proof: Proof, store: Store, apart: Callable[[Pattern], frozenset[str]]) -> Counterexample | None:
     binding = Binding()
-    candidates = proof.samples()
+    candidates = samples(proof)
     # Sessions differ in names only: a few callers against every victim are as good as all pairs.
     callers = candidates[:4]
     identity, resource = binding.statements(proof.role.identity), binding.statements(store.policy)
@@ -182,7 +188,7 @@ def _shared_by_all(proof: Proof, store: Store) -> Counterexample | None:
     """Try one key from two sessions: in a store without a format, no key belongs to anybody."""
     what, keys, suffix = ("rows", ("x",), "") if store.kind == "table" else ("objects", (), f"{store.before_key}x")
     summary = f"sessions reach the same {what} in {store.label}; if that is meant, name the tenant's own with --store"
-    candidates = proof.samples()
+    candidates = samples(proof)
     other = next((tags for tags in candidates if differ(candidates[0], tags, proof.scoped.identity)), None)
     if other is None:
         return None
@@ -257,7 +263,7 @@ def sample_attempt(
         keyed: Whether to try leading keys as well.
     """
     policy = store.policy if store else ()
-    tags = proof.samples()[0] if proof.scoped.declared and proof.samples() else {}
+    tags = samples(proof)[0] if proof.scoped.declared and samples(proof) else {}
     names: list[tuple[str, ...]] = [(), *((key,) for key in (*tags.values(), "x") if keyed)]
     for end, keys in product(_ends(proof, store, inside), names):
         if found := attempt(proof, tags, Witness(action, arn, end, keys), what, policy):

@@ -14,8 +14,9 @@ from session_scoping.verify.reports.report import Counterexample
 from session_scoping.verify.symbolic.access import Target, access
 from session_scoping.verify.symbolic.calls import Call, Session
 from session_scoping.verify.symbolic.conditions import UnmodelledError
+from session_scoping.verify.symbolic.request_keys import Key
 from session_scoping.verify.symbolic.solver import solve
-from session_scoping.verify.symbolic.strings import TRUE, Bool, Key
+from session_scoping.verify.symbolic.strings import TRUE, Bool
 
 
 @dataclass(frozen=True)

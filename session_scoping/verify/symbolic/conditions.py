@@ -15,11 +15,11 @@ from session_scoping.verify.policies.conditions import UnmodelledOperatorError, 
 from session_scoping.verify.policies.model import Condition
 from session_scoping.verify.policies.statement_queries import OTHER_TAG, PRINCIPAL_TAG, REQUEST_TAG
 from session_scoping.verify.symbolic.calls import Call, Session
+from session_scoping.verify.symbolic.request_keys import Key
 from session_scoping.verify.symbolic.strings import (
     FALSE,
     TRUE,
     Bool,
-    Key,
     Match,
     conjunction,
     disjunction,

@@ -4,7 +4,6 @@ from collections.abc import Collection
 
 import z3
 
-from session_scoping.verify.symbolic.abstraction import only_about
 from session_scoping.verify.symbolic.conditions import UnmodelledError
 from session_scoping.verify.symbolic.strings import Bool, conjunction
 
@@ -62,3 +61,33 @@ def _refuted_at_once(question: Bool, steps: int = _AT_ONCE) -> bool:
     solver.set("random_seed", 0)
     solver.add(question)
     return bool(solver.check() == z3.unsat)
+
+
+_CONNECTIVES = {z3.Z3_OP_AND, z3.Z3_OP_OR, z3.Z3_OP_NOT, z3.Z3_OP_IMPLIES}
+
+
+def only_about(formula: Bool, names: Collection[str]) -> Bool:
+    """
+    Return a formula that a formula implies, and that compares no string but those named.
+
+    Each other comparison may be true or false at will, the same comparison in the same way. Without a model of what
+    is returned, the formula has none either; a model of it says nothing.
+
+    Args:
+        formula: The question.
+        names: The names of the strings it is about.
+    """
+    if z3.is_app(formula) and formula.decl().kind() in _CONNECTIVES:
+        inner = [only_about(child, names) for child in formula.children()]
+        return formula.decl()(*inner)
+    if _strings_in(formula) - set(names):
+        return z3.Bool(f"some {formula.get_id()}")
+    return formula
+
+
+def _strings_in(term: z3.ExprRef) -> set[str]:
+    """Return the names of the strings a term is made of, deploy-time values left out."""
+    if z3.is_const(term) and term.decl().kind() == z3.Z3_OP_UNINTERPRETED:
+        name = str(term.decl().name())
+        return {name} if z3.is_string(term) and not name.startswith("token ") else set()
+    return set[str]().union(*map(_strings_in, term.children()))

@@ -11,11 +11,11 @@ from session_scoping.verify.patterns.naming import from_one_resource, is_generat
 from session_scoping.verify.patterns.text import Pattern, Text, Token, Unmodelled, Variable, Wildcard, join_text
 from session_scoping.verify.policies.model import Statement, Store
 from session_scoping.verify.symbolic.access import Target
+from session_scoping.verify.symbolic.request_keys import Key
 from session_scoping.verify.symbolic.strings import (
     FALSE,
     TRUE,
     Bool,
-    Key,
     Lookup,
     Match,
     concat,

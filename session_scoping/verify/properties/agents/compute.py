@@ -31,8 +31,9 @@ from session_scoping.verify.scoping.infer import scope_without_tags
 from session_scoping.verify.symbolic.access import Target, access, resource_pattern
 from session_scoping.verify.symbolic.calls import Call, Session
 from session_scoping.verify.symbolic.conditions import UnmodelledError
+from session_scoping.verify.symbolic.request_keys import Key
 from session_scoping.verify.symbolic.solver import solve
-from session_scoping.verify.symbolic.strings import Key, Match, concat, conjunction, match_string, string_value
+from session_scoping.verify.symbolic.strings import Match, concat, conjunction, match_string, string_value
 from session_scoping.verify.symbolic.targets import ALWAYS, store_target, where_granted
 from session_scoping.verify.symbolic.tokens import token_domain
 

@@ -22,8 +22,9 @@ from session_scoping.verify.reports.report import Counterexample, Result, Status
 from session_scoping.verify.scoping.infer import SessionScope, scope_without_tags
 from session_scoping.verify.symbolic.calls import Call, Session
 from session_scoping.verify.symbolic.conditions import UnmodelledError
+from session_scoping.verify.symbolic.request_keys import Key
 from session_scoping.verify.symbolic.solver import solve
-from session_scoping.verify.symbolic.strings import Key, negation
+from session_scoping.verify.symbolic.strings import negation
 from session_scoping.verify.symbolic.targets import other_target, store_target
 
 RULE = "token-minting"

@@ -18,7 +18,8 @@ from session_scoping.verify.reports.report import Counterexample, Result, Status
 from session_scoping.verify.scoping.infer import SessionScope
 from session_scoping.verify.symbolic.calls import Call
 from session_scoping.verify.symbolic.conditions import UnmodelledError
-from session_scoping.verify.symbolic.strings import TRUE, Bool, Key, disjunction
+from session_scoping.verify.symbolic.request_keys import Key
+from session_scoping.verify.symbolic.strings import TRUE, Bool, disjunction
 from session_scoping.verify.symbolic.targets import store_target
 
 RULE = "no-external-access"

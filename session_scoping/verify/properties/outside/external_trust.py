@@ -10,7 +10,7 @@ from session_scoping.verify.properties.agents.becoming import makes_sessions, wi
 from session_scoping.verify.properties.agents.compute import prove_compute
 from session_scoping.verify.properties.outside.external_callers import as_seen, strangers
 from session_scoping.verify.properties.outside.external_principals import is_trusted, outsider_of
-from session_scoping.verify.properties.sessions.federation import lets_many_in
+from session_scoping.verify.properties.outside.federation import lets_many_in
 from session_scoping.verify.reports.report import Result, Status
 from session_scoping.verify.scoping.infer import SessionScope
 from session_scoping.verify.symbolic.conditions import UnmodelledError

@@ -33,7 +33,8 @@ from session_scoping.verify.scoping.stores import begins_with
 from session_scoping.verify.symbolic.access import resource_pattern
 from session_scoping.verify.symbolic.calls import Call
 from session_scoping.verify.symbolic.conditions import UnmodelledError
-from session_scoping.verify.symbolic.strings import Bool, Key
+from session_scoping.verify.symbolic.request_keys import Key
+from session_scoping.verify.symbolic.strings import Bool
 from session_scoping.verify.symbolic.targets import store_target, where_granted
 
 RULE = "allowed-actions"

@@ -31,7 +31,8 @@ from session_scoping.verify.scoping.infer import SessionScope
 from session_scoping.verify.scoping.stores import may_be_one_of
 from session_scoping.verify.symbolic.access import resource_pattern
 from session_scoping.verify.symbolic.calls import Call, Session
-from session_scoping.verify.symbolic.strings import TRUE, Bool, Key, conjunction, disjunction, key_for
+from session_scoping.verify.symbolic.request_keys import Key, key_for
+from session_scoping.verify.symbolic.strings import TRUE, Bool, conjunction, disjunction
 from session_scoping.verify.symbolic.targets import store_target, where_granted
 
 

@@ -25,7 +25,8 @@ from session_scoping.verify.scoping.formats import tags_in
 from session_scoping.verify.symbolic.access import Target, access
 from session_scoping.verify.symbolic.calls import Call, Session
 from session_scoping.verify.symbolic.conditions import LEADING_KEYS
-from session_scoping.verify.symbolic.strings import TRUE, Bool, Key, conjunction, disjunction, key_for, negation
+from session_scoping.verify.symbolic.request_keys import Key, key_for
+from session_scoping.verify.symbolic.strings import TRUE, Bool, conjunction, disjunction, negation
 from session_scoping.verify.symbolic.targets import store_target, where_granted
 from session_scoping.verify.symbolic.trust import tag_may_hold, tag_width
 

@@ -23,9 +23,7 @@ def without_own_listing(proof: Proof) -> Proof:
     """
     role = proof.role
     kept = tuple(statement for statement in role.identity if not _lists_its_own(statement, proof.scoped))
-    return replace(
-        proof, scoped=replace(proof.scoped, role=replace(role, identity=kept)), _admissions={}, _samples=None
-    )
+    return replace(proof, scoped=replace(proof.scoped, role=replace(role, identity=kept)), _admissions={}, samples=None)
 
 
 def _lists_its_own(statement: Statement, scoped: SessionScope) -> bool:

@@ -13,6 +13,7 @@ from session_scoping.verify.policies.actions import everything
 from session_scoping.verify.policies.model import Role, Statement
 from session_scoping.verify.policies.statement_queries import PRINCIPAL_TAG
 from session_scoping.verify.properties.base import Proof, Witness, confirm
+from session_scoping.verify.properties.samples import own_requests
 from session_scoping.verify.reports.report import Counterexample, Result, Status
 from session_scoping.verify.symbolic.calls import Call, Session
 from session_scoping.verify.symbolic.conditions import UnmodelledError, encode_condition, instant_of
@@ -126,8 +127,6 @@ def _request(proof: Proof, call: Call, model: z3.ModelRef, summary: str) -> Coun
 
 def _own(proof: Proof, call: Call, model: z3.ModelRef) -> Iterator[Witness]:
     """Yield requests on the session's own keys, which the role is there to allow."""
-    from session_scoping.verify.properties.samples import own_requests
-
     tags = call.session.read(model) if call.session else {}
     for store in proof.scoped.stores:
         for request in own_requests(proof, store, tags):

@@ -14,7 +14,7 @@ from session_scoping.verify.reports.report import Result, Status
 from session_scoping.verify.symbolic.access import Target, encode_statement, resource_pattern
 from session_scoping.verify.symbolic.calls import Call
 from session_scoping.verify.symbolic.conditions import UnmodelledError
-from session_scoping.verify.symbolic.strings import Key
+from session_scoping.verify.symbolic.request_keys import Key
 from session_scoping.verify.symbolic.targets import store_target
 
 RULE = "session-policy"

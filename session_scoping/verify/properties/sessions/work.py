@@ -8,7 +8,8 @@ from session_scoping.verify.properties.search import Query, search
 from session_scoping.verify.properties.sessions.isolation import leading_patterns, may_hold, object_patterns
 from session_scoping.verify.reports.report import Result, Status
 from session_scoping.verify.symbolic.conditions import UnmodelledError
-from session_scoping.verify.symbolic.strings import TRUE, key_for
+from session_scoping.verify.symbolic.request_keys import key_for
+from session_scoping.verify.symbolic.strings import TRUE
 from session_scoping.verify.symbolic.targets import store_target
 
 RULE = "work-possible"
