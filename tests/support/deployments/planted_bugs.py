@@ -29,7 +29,6 @@ _PLAIN_REQUESTS: tuple[Patch, ...] = tuple(
     (module, name, lambda *_, **__: None)
     for module, name in (
         (searching, "sample_attempt"),
-        (isolation, "sample_attempt"),
         (isolation, "sample_crossing"),
     )
 )
