@@ -10,6 +10,7 @@ from session_scoping.contract.doors import door
 from session_scoping.contract.errors import MissingExtraError
 
 if TYPE_CHECKING:
+    from session_scoping.agent.children.endpoint import child_environment as child_environment
     from session_scoping.agent.children.task_file import read_task_file as read_task_file
     from session_scoping.agent.children.task_file import write_task_file as write_task_file
     from session_scoping.agent.errors import NotScopedError as NotScopedError
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 _load, __dir__, __all__ = door(
     __name__,
     {
+        "session_scoping.agent.children.endpoint": ("child_environment",),
         "session_scoping.agent.children.task_file": (
             "read_task_file",
             "write_task_file",

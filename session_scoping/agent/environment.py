@@ -23,13 +23,8 @@ def require_role(role_arn: str | None) -> RoleArn:
     return role
 
 
-def check_declared(tags: SessionTags) -> None:
-    """
-    Refuse tags that are not exactly the ones the role demands, when AGENT_SESSION_TAG_KEYS names them.
-
-    Raises:
-        InvalidInputError: `tags` is no SessionTags, or a tag is missing, unknown, or spelled in another case.
-    """
+def require_tags(tags: SessionTags) -> None:
+    """Refuse what is no SessionTags with InvalidInputError."""
     if not isinstance(tags, SessionTags):
         raise InvalidInputError(
             "tags are not SessionTags",
@@ -38,6 +33,16 @@ def check_declared(tags: SessionTags) -> None:
             why="unchecked values could name another tenant",
             fix="wrap them",
         )
+
+
+def check_declared(tags: SessionTags) -> None:
+    """
+    Refuse tags that are not exactly the ones the role demands, when AGENT_SESSION_TAG_KEYS names them.
+
+    Raises:
+        InvalidInputError: `tags` is no SessionTags, or a tag is missing, unknown, or spelled in another case.
+    """
+    require_tags(tags)
     text = os.environ.get(environment.SESSION_TAG_KEYS)
     if text is None:
         return

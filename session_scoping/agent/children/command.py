@@ -14,7 +14,6 @@ import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC
-from pathlib import Path
 
 from session_scoping.contract.errors import SessionScopingError
 
@@ -74,10 +73,11 @@ def _credentials(arguments: argparse.Namespace) -> str:
     _refuse_recursion()
     # Here, not above: a missing boto3 is one line on standard error like every other failure.
     from session_scoping.agent.children.credentials import child_credentials
+    from session_scoping.agent.children.session_policy import read_session_policy
     from session_scoping.agent.children.task_file import read_task_file
 
     logging.getLogger("session_scoping").addHandler(logging.StreamHandler(sys.stderr))
-    policy = None if arguments.policy_file is None else Path(arguments.policy_file).read_text("utf-8")
+    policy = None if arguments.policy_file is None else read_session_policy(arguments.policy_file)
     found = child_credentials(
         read_task_file(arguments.task_file),
         role_arn=arguments.role_arn,

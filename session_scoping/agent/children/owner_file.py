@@ -1,4 +1,4 @@
-"""Files that only their owner may read: how a task's tags, or its token, reach a process."""
+"""Files that only their owner may read: how a task's tags, its token or a child's policy reach a process."""
 
 import os
 import stat
@@ -15,18 +15,22 @@ Source: STS API_Tag.
 
 class OwnerFile:
     """
-    A file that chooses whose data is reached, so that nobody else may read or replace it.
+    A file that chooses what is reached, so that nobody else may read or replace it.
 
     Args:
         path: Where it is.
         what: What it is called in messages, such as `the task file`.
         maker: What the reader does when it holds too much.
+        chooses: What it chooses, for messages.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, what: str, maker: str) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], *, what: str, maker: str, chooses: str = "whose data is reached"
+    ) -> None:
         self.path = path
         self._what = what
         self._maker = maker
+        self._chooses = chooses
 
     def read(self) -> bytes:
         """
@@ -68,6 +72,6 @@ class OwnerFile:
             f"{self._what} cannot be used",
             got=got,
             expected=expected,
-            why="a process that can read or replace it chooses whose data is reached",
+            why=f"a process that can read or replace it chooses {self._chooses}",
             fix=fix,
         )

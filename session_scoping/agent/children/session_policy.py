@@ -1,7 +1,9 @@
 """Session policies: what narrows a session below its role."""
 
 import json
+import os
 
+from session_scoping.agent.children.owner_file import OwnerFile
 from session_scoping.agent.names import RoleArn
 from session_scoping.aws.bedrock import INVOKE_ACTIONS
 from session_scoping.contract import strict_json
@@ -38,7 +40,18 @@ def models_only(role: RoleArn) -> str:
     )
 
 
-def parse_session_policy(text: str) -> str:
+def read_session_policy(path: str | os.PathLike[str]) -> str:
+    """
+    Read a session policy from a file that only its owner may read.
+
+    Raises:
+        InvalidInputError: The file is none that `OwnerFile` reads, or holds no session policy.
+    """
+    file = OwnerFile(path, what="the session policy file", maker="write the policy alone", chooses="what is reached")
+    return parse_session_policy(file.read())
+
+
+def parse_session_policy(text: str | bytes) -> str:
     """
     Return a session policy without white space, or refuse it.
 

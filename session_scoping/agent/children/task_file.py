@@ -2,10 +2,12 @@
 
 import json
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from session_scoping.agent.children.owner_file import OwnerFile
+from session_scoping.agent.environment import require_tags
 from session_scoping.contract import strict_json
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.tags import SessionTags
@@ -15,18 +17,36 @@ _MAKER = "write it with write_task_file()"
 
 def write_task_file(path: str | os.PathLike[str], tags: SessionTags) -> Path:
     """
-    Write the tags of a task to a new file that only its owner may read.
+    Write the tags of a task to a file that only its owner may read, in place of one that is there.
+
+    A reader finds the old tags or the new ones, never a part: the new file takes the old one's place when it is
+    complete. A link at the path is replaced, not followed.
 
     Args:
-        path: Where. The file must not exist: an older one may be open in somebody's hands.
+        path: Where.
         tags: The task's tags.
 
     Raises:
-        OSError: The file exists or cannot be made.
+        InvalidInputError: `tags` is no SessionTags, or the file cannot be written there.
     """
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(dict(tags), file)
+    require_tags(tags)
+    try:
+        descriptor, written = tempfile.mkstemp(dir=Path(path).parent, prefix=".task-")  # its mode is 0600
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                json.dump(dict(tags), file)
+            Path(written).replace(path)
+        except BaseException:
+            Path(written).unlink()
+            raise
+    except (OSError, ValueError) as error:
+        raise InvalidInputError(
+            "the task file cannot be written",
+            got=type(error).__name__,
+            expected="a path in a folder that this user may write to, and no folder itself",
+            why="child processes would have no task",
+            fix="give another path",
+        ) from None
     return Path(path)
 
 

@@ -12,7 +12,7 @@ from botocore.credentials import DeferredRefreshableCredentials, ReadOnlyCredent
 
 from session_scoping.agent.errors import Failure, TaskCredentialsError
 from session_scoping.agent.session.clock import Clock, Mark
-from session_scoping.agent.session.credential_set import MANDATORY_SECONDS, refuse_copy
+from session_scoping.agent.session.credential_set import MANDATORY_SECONDS, CredentialSet, refuse_copy
 from session_scoping.agent.session.fork_lock import ForkSafeLock
 from session_scoping.agent.session.pace import ATTEMPT_GAP_SECONDS, Pace
 from session_scoping.agent.session.refresh_attempt import (
@@ -125,6 +125,7 @@ class TaskCredentials(DeferredRefreshableCredentials):
         self._settled = settled
         self._refresh_lock = ForkSafeLock()  # held for moments, never while a source is asked
         self._age: _Age | None = None
+        self._current: CredentialSet | None = None
         self._failure: Failure | None = None
         self._begin_process()
 
@@ -146,6 +147,12 @@ class TaskCredentials(DeferredRefreshableCredentials):
         """When the present set ends; None before the first one. Looking at it asks for nothing."""
         ends: datetime | None = self._expiry_time
         return ends
+
+    def current(self) -> CredentialSet:
+        """Return the set that signs now with its expiry, fetched or refreshed first where that is due; or raise."""
+        self._refresh()
+        assert self._current is not None  # noqa: S101 - `_refresh` has raised where there is none
+        return self._current
 
     def _seconds_remaining(self) -> float:
         age = self._age
@@ -254,6 +261,7 @@ class TaskCredentials(DeferredRefreshableCredentials):
         # INVARIANT: the set is one object; a reader sees the old one or the new one. Its age comes last, so
         # that no old set passes for fresh.
         self._frozen_credentials = frozen
+        self._current = keys
         # Short-lived sets: leave room for a failed attempt and another one before the last minute.
         soon = MANDATORY_SECONDS + min(2 * ATTEMPT_GAP_SECONDS, (answer.lifetime - MANDATORY_SECONDS) / 2)
         early = max(soon, answer.lifetime * self._draw())
