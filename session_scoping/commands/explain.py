@@ -24,8 +24,20 @@ _MAY = 31
 """Columns for what a session may do, before where."""
 
 
+_EPILOG = """\
+exit codes:
+  0  a role is assumed with session tags, and is shown
+  1  there is no such role
+  2  the command line, an input or the configuration cannot be read, or an extra is missing
+
+example:
+  session-scoping explain cdk.out --html sessions.html
+"""
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `explain`."""
+    parser.epilog = _EPILOG
     add_scope_arguments(parser)
     parser.add_argument("--html", type=Path, metavar="FILE", help="also write the picture, self-contained")
     parser.add_argument("--svg", type=Path, metavar="FILE", help="also write the picture alone, as SVG")

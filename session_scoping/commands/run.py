@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 NOT_STARTED, NOT_EXECUTABLE, NOT_FOUND = 125, 126, 127
 """Exit codes of this command itself, those of env(1) and timeout(1); any other one is the child's."""
 
-EPILOG = """\
+_EPILOG = """\
 exit codes:
   the command's own; 128+N where signal N ended it
   125  the command was not started: the task, the role or the policy cannot be used
@@ -36,7 +36,7 @@ _FIRST_SECONDS = 10.0
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `run`."""
     parser.usage = "session-scoping run (--task-file PATH | --task-token-file PATH) [options] -- CMD [ARG ...]"
-    parser.epilog = EPILOG
+    parser.epilog = _EPILOG
     task = parser.add_mutually_exclusive_group(required=True)
     task.add_argument(
         "--task-file", metavar="PATH", help="JSON object of the task's tags, as write_task_file() writes it"

@@ -20,6 +20,16 @@ if TYPE_CHECKING:
 PASSED, FAILED = 0, 1
 """Exit codes: 0 when all is PROVED, 1 when anything is not. 2 is for input that cannot be read."""
 
+_EPILOG = """\
+exit codes:
+  0  all is PROVED
+  1  something is not
+  2  the command line, an input or the configuration cannot be read, or an extra is missing
+
+example:
+  session-scoping verify cdk.out --sarif report.sarif
+"""
+
 _FLAGS = {
     "session_roles": "--session-role",
     "compute_roles": "--compute-role",
@@ -62,6 +72,7 @@ def add_scope_arguments(parser: argparse.ArgumentParser) -> None:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `verify`."""
+    parser.epilog = _EPILOG
     add_scope_arguments(parser)
     parser.add_argument(
         "--session-policy",

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -39,6 +40,13 @@ def run() -> Run:
         return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False)
 
     return run_it
+
+
+def private(path: Path, text: str) -> Path:
+    """Make a file that its owner alone may read."""
+    path.touch(0o600)
+    path.write_text(text)
+    return path
 
 
 def assert_failed(done: "subprocess.CompletedProcess[str]") -> None:
@@ -161,8 +169,8 @@ def test_a_profile_that_cannot_be_read_prints_nothing(
 def test_a_policy_file_says_what_the_child_needs(run: Run, task_file: Path, sts: StandInSts, tmp_path: Path) -> None:
     """Another policy takes the place of the models."""
     policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
-    (tmp_path / "policy.json").write_text(json.dumps(policy, indent=4))
-    assert run("--task-file", task_file, "--policy-file", tmp_path / "policy.json").returncode == 0
+    file = private(tmp_path / "policy.json", json.dumps(policy, indent=4))
+    assert run("--task-file", task_file, "--policy-file", file).returncode == 0
     assert json.loads(sts.requests[0].form["Policy"]) == policy
 
 
@@ -203,8 +211,22 @@ def test_an_odd_expiry_prints_nothing(lasts: int, run: Run, task_file: Path, sts
 @pytest.mark.parametrize("policy", ["{}", "[]", "nonsense", '{"Version": "2008-10-17", "Statement": [{}]}', "x" * 3000])
 def test_a_bad_policy_is_refused(policy: str, run: Run, task_file: Path, sts: StandInSts, tmp_path: Path) -> None:
     """A policy STS would refuse, or read as none, sends nothing."""
-    (tmp_path / "policy.json").write_text(policy)
-    assert_failed(run("--task-file", task_file, "--policy-file", tmp_path / "policy.json"))
+    file = private(tmp_path / "policy.json", policy)
+    assert_failed(run("--task-file", task_file, "--policy-file", file))
+    assert sts.requests == []
+
+
+def test_a_policy_file_follows_the_task_file_s_rules(
+    run: Run, task_file: Path, sts: StandInSts, tmp_path: Path
+) -> None:
+    """Somebody who can write it, or put a link in its place, would choose what the child reaches."""
+    file = private(tmp_path / "policy.json", '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow"}]}')
+    (tmp_path / "link").symlink_to(file)
+    assert_failed(run("--task-file", task_file, "--policy-file", tmp_path / "link"))
+    file.chmod(0o620)
+    done = run("--task-file", task_file, "--policy-file", file)
+    assert_failed(done)
+    assert "mode 0620" in done.stderr
     assert sts.requests == []
 
 
@@ -259,8 +281,37 @@ def test_task_file_round_trip(tmp_path: Path) -> None:
     path = write_task_file(tmp_path / "task.json", TAGS)
     assert path.stat().st_mode & 0o777 == 0o600
     assert read_task_file(path) == TAGS
-    with pytest.raises(FileExistsError):
-        write_task_file(path, TAGS)
+
+
+def test_a_task_file_can_be_written_again(tmp_path: Path) -> None:
+    """The next task takes the place of the last one, whose open file keeps its own tags; nothing else is left."""
+    path = write_task_file(tmp_path / "task.json", TAGS)
+    path.chmod(0o666)
+    with path.open() as before:
+        other = SessionTags(task_id="another-task")
+        assert read_task_file(write_task_file(path, other)) == other
+        assert json.load(before) == dict(TAGS)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_link_in_the_task_file_s_place_is_replaced(tmp_path: Path) -> None:
+    """What it leads to is not written."""
+    (tmp_path / "elsewhere").write_text("untouched")
+    (tmp_path / "task.json").symlink_to(tmp_path / "elsewhere")
+    assert read_task_file(write_task_file(tmp_path / "task.json", TAGS)) == TAGS
+    assert (tmp_path / "elsewhere").read_text() == "untouched"
+
+
+def test_a_task_file_that_cannot_be_written_is_the_library_s_error(tmp_path: Path) -> None:
+    """A folder, a missing folder and an impossible name are one sentence, and nothing is left behind."""
+    (tmp_path / "folder").mkdir()
+    for name in ("folder", "missing/task.json", "nul\0"):
+        with pytest.raises(InvalidInputError, match="cannot be written"):
+            write_task_file(tmp_path / name, TAGS)
+    plain: Any = dict(TAGS)
+    with pytest.raises(InvalidInputError, match="SessionTags"):
+        write_task_file(tmp_path / "task.json", plain)
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o620, 0o602, 0o610, 0o777])

@@ -178,7 +178,7 @@ def test_ctrl_c_on_a_terminal_reaches_the_child_once(start: list[str]) -> None:
     with suppress(OSError):  # the terminal's end, once nobody has it open
         while part := os.read(terminal, 1000):
             said += part
-            if part.endswith(b"ready\r\n"):
+            if said.endswith(b"ready\r\n"):
                 os.write(terminal, b"\x03")
     _, status = os.waitpid(pid, 0)
     os.close(terminal)

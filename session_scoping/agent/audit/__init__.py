@@ -14,8 +14,20 @@ from session_scoping.agent.audit.report import TENANT_SERVICES, Construction, Re
 __all__ = ["TENANT_SERVICES", "Construction", "Report", "audit"]
 
 
+_EPILOG = """\
+exit codes:
+  0  every client of a tenant service is made by a TaskSession
+  1  one is not, or may not be
+  2  the command line is wrong, or there is no Python file
+
+example:
+  session-scoping audit src
+"""
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `session-scoping audit`."""
+    parser.epilog = _EPILOG
     parser.add_argument("src", nargs="+", metavar="SRC", help="Python file or folder of the agent")
     parser.add_argument(
         "--tenant-service",

@@ -14,11 +14,22 @@ import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC
+from importlib.metadata import version
 
 from session_scoping.contract.errors import SessionScopingError
 
 _RUNNING = "SESSION_SCOPING_CREDENTIALS_RUNNING"
 """Set while the command runs: its own credential lookup must not start it again."""
+
+_EPILOG = """\
+exit codes:
+  0  the credentials are on standard output
+  1  there are none, for the reason on standard error
+  2  the command line is wrong
+
+example, in the child's AWS configuration file:
+  credential_process = session-scoping-credentials --task-file /run/agent/task.json
+"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,9 +60,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="session-scoping-credentials",
-        description="Print credentials of one task for a child process (credential_process, version 1). "
-        "Narrows honest children only: one that can read the task file and the compute role's credentials "
+        description="Print credentials of one task for a child process (credential_process, version 1).\n"
+        "Narrows honest children only: one that can read the task file and the compute role's credentials\n"
         "is not contained.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--version", action="version", version=f"session-scoping-credentials {version('session-scoping')}"
     )
     parser.add_argument(
         "--task-file",

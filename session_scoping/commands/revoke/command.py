@@ -24,12 +24,23 @@ if TYPE_CHECKING:
 DONE, FAILED = 0, 1
 """Exit codes: 0 when it is printed, put or already there; 1 when AWS refuses. 2 is for a wrong command line."""
 
+_EPILOG = """\
+exit codes:
+  0  the document is printed, put or already there
+  1  AWS refused, was not reached or gave an answer that cannot be read
+  2  the command line is wrong, or boto3 is missing
+
+example:
+  session-scoping revoke AgentSession --tag task_id=01J9ZC4QK6 --apply --profile operator
+"""
+
 # Source: IAM API_PutRolePolicy, RoleName; and the ARN of a role with its path.
 _ROLE = re.compile(r"(?:arn:[\w-]+:iam::\d{12}:role/(?:[\x21-\x7e]+/)?)?[\w+=,.@-]{1,64}", re.ASCII)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `revoke`."""
+    parser.epilog = _EPILOG
     parser.add_argument("role", metavar="ROLE", help="name or ARN of the deployed session role")
     parser.add_argument("--before", metavar="TIME", help="end sessions issued before `now`, or 2026-11-21T10:00:00Z")
     parser.add_argument(

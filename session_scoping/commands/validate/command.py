@@ -26,8 +26,20 @@ if TYPE_CHECKING:
     from session_scoping.verify.scoping.infer import SessionScope
 
 
+_EPILOG = """\
+exit codes:
+  0  AWS decides every request as the verifier does
+  1  it decides one otherwise, left one open, refused or was not reached, or gave an answer that cannot be read
+  2  the command line or an input is wrong, or an extra is missing
+
+example:
+  session-scoping validate cdk.out --stack AgentData --profile operator
+"""
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `validate`."""
+    parser.epilog = _EPILOG
     add_scope_arguments(parser)
     parser.add_argument(
         "--stack", action="append", default=[], metavar="NAME", help="ask about this deployed stack; also TEMPLATE=NAME"
