@@ -4,9 +4,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.metadata import version
 
 from session_scoping.contract.errors import SessionScopingError
+from session_scoping.contract.version import installed_version
 
 # Subcommand -> the module that has `configure(parser)` and `run(arguments) -> exit code`.
 _COMMANDS: dict[str, tuple[str, str]] = {
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"session-scoping {version('session-scoping')}")
+    parser.add_argument("--version", action="version", version=f"session-scoping {installed_version()}")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (module, summary) in _COMMANDS.items():
         subparser = subparsers.add_parser(

@@ -19,6 +19,8 @@ from session_scoping.agent.children.session_policy import models_only, parse_ses
 from session_scoping.agent.names import RoleArn
 from session_scoping.aws.bedrock import INVOKE_ACTIONS
 from tests.agent.conftest import assumed_compute_role
+from tests.support import ROOT
+from tests.support.sdk_children import SDKS, running_service
 from tests.support.stand_in_sts import CONTAINER_KEY, ROLE_ARN, Reply, StandInSts, error
 from tests.support.task import AMBIENT_KEY, TAGS
 
@@ -120,6 +122,30 @@ def test_the_child_s_profile_does_not_start_the_command_again(
     assert_failed(done)
     assert "compute role" in done.stderr
     assert sts.count() == 1
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+@pytest.mark.parametrize("sdk", SDKS)
+def test_what_an_sdk_does_when_the_command_fails(
+    sdk: str, hidden: bool, task_file: Path, sts: StandInSts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """JavaScript's goes on to the container endpoint, unless that is handed to the command alone: docs/children.md."""
+    place = f"AWS_CONTAINER_CREDENTIALS_FULL_URI={sts.url}"
+    command = f"{'env ' + place if hidden else ''} {' '.join(COMMAND)} --task-file {task_file}"
+    config = tmp_path / "child-config"
+    config.write_text(f"[profile child]\ncredential_process = {command}\nregion = eu-west-1\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.setenv("AWS_PROFILE", "child")
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    if not hidden:
+        monkeypatch.setenv(*place.split("=", 1))
+    sts.behave = lambda _: error("AccessDenied", 403)
+    with running_service() as (url, signers):
+        monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", url)
+        subprocess.run(SDKS[sdk], capture_output=True, timeout=60, check=False, cwd=ROOT)
+    assert [request.signed_by for request in sts.requests] == [CONTAINER_KEY]
+    assert signers == ([CONTAINER_KEY] if sdk == "javascript" and not hidden else [])
 
 
 def test_a_profile_that_builds_on_the_command_ends(

@@ -14,9 +14,9 @@ import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC
-from importlib.metadata import version
 
 from session_scoping.contract.errors import SessionScopingError
+from session_scoping.contract.version import installed_version
 
 _RUNNING = "SESSION_SCOPING_CREDENTIALS_RUNNING"
 """Set while the command runs: its own credential lookup must not start it again."""
@@ -66,9 +66,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "--version", action="version", version=f"session-scoping-credentials {version('session-scoping')}"
-    )
+    parser.add_argument("--version", action="version", version=f"session-scoping-credentials {installed_version()}")
     parser.add_argument(
         "--task-file",
         required=True,

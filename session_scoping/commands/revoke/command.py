@@ -66,10 +66,11 @@ def run(arguments: argparse.Namespace) -> int:
             "without --apply the document is printed all the same; fix: pip install 'session-scoping[agent]'"
         ) from error
     from session_scoping.commands.revoke.role_policy import NotAppliedError
+    from session_scoping.commands.unreadable import UnreadableAnswerError
 
     try:
         return _with_aws(arguments)
-    except (NotAppliedError, QuotaExceededError) as error:
+    except (NotAppliedError, QuotaExceededError, UnreadableAnswerError) as error:
         return _failed(str(error))
     except ClientError as error:
         # The code only: a message of AWS may quote the document.
@@ -165,10 +166,13 @@ def _with_aws(arguments: argparse.Namespace) -> int:
     import boto3
 
     from session_scoping.commands.revoke.role_policy import RolePolicy, document_text, lifted, merged
+    from session_scoping.commands.unreadable import reading
 
     # Before any call, so that a wrong command line is never half done.
     _asked(arguments, lambda: datetime.now(UTC)) if arguments.before or arguments.tag else None
-    policy = RolePolicy(boto3.Session(profile_name=arguments.profile).client("iam"), arguments.role)
+    with reading("GetRole"):  # an endpoint that is no address is a plain ValueError of botocore's
+        iam = boto3.Session(profile_name=arguments.profile).client("iam")
+    policy = RolePolicy(iam, arguments.role)
     before = policy.read()
     if arguments.list:
         return _list(arguments, policy, before)

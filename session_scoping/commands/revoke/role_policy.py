@@ -9,12 +9,16 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from session_scoping.commands.unreadable import UnreadableAnswerError, reading, text_of
+from session_scoping.contract.boto_errors import Answer
 from session_scoping.contract.errors import InvalidInputError, QuotaExceededError, SessionScopingError
 from session_scoping.contract.revocations import POLICY_NAME, RevokedSessions, document_of, from_statement
 
 # Source: IAM reference_iam-quotas: all inline policies of a role together.
 INLINE_POLICIES_MAX = 10_240
 _LOOKS, _PAUSE_SECONDS = 15, 2.0
+
+_UNKNOWN = "whether it took effect is not known: look with --list"
 
 Statements = list[dict[str, Any]]
 
@@ -42,8 +46,9 @@ class RolePolicy:
     def __init__(self, iam: Any, role: str, *, sleep: Callable[[float], object] = time.sleep) -> None:
         self._iam, self._sleep = iam, sleep
         self.name = role.rpartition("/")[2]
-        response = iam.get_role(RoleName=self.name)
-        self.arn: str = response["Role"]["Arn"]
+        with reading("GetRole"):
+            response = iam.get_role(RoleName=self.name)
+            self.arn = text_of(response["Role"]["Arn"])
         self.seen_at = _server_time(response)
         trust = response["Role"].get("AssumeRolePolicyDocument", "")
         self._trust = (trust if isinstance(trust, str) else json.dumps(trust)).lower()
@@ -79,15 +84,14 @@ class RolePolicy:
     def read(self) -> Statements:
         """Return the statements of the policy; none where there is no policy."""
         try:
-            document = self._iam.get_role_policy(RoleName=self.name, PolicyName=POLICY_NAME)["PolicyDocument"]
+            with reading("GetRolePolicy"):
+                document = self._iam.get_role_policy(RoleName=self.name, PolicyName=POLICY_NAME)["PolicyDocument"]
+                return _statements_of(json.loads(document) if isinstance(document, str) else document)
         except ClientError as error:
             # The role exists: it was read first.
-            if error.response["Error"]["Code"] == "NoSuchEntity":
+            if Answer.of(error).code == "NoSuchEntity":
                 return []
             raise
-        content = json.loads(document) if isinstance(document, str) else document
-        found = content.get("Statement", [])
-        return [found] if isinstance(found, dict) else list(found)
 
     def write(self, statements: Sequence[Mapping[str, Any]]) -> None:
         """
@@ -98,10 +102,12 @@ class RolePolicy:
             NotAppliedError: IAM shows something else.
         """
         if statements:
-            text = document_text(statements)
-            self._iam.put_role_policy(RoleName=self.name, PolicyName=POLICY_NAME, PolicyDocument=text)
+            document = document_text(statements)
+            with reading("PutRolePolicy", consequence=_UNKNOWN):
+                self._iam.put_role_policy(RoleName=self.name, PolicyName=POLICY_NAME, PolicyDocument=document)
         else:
-            self._iam.delete_role_policy(RoleName=self.name, PolicyName=POLICY_NAME)
+            with reading("DeleteRolePolicy", consequence=_UNKNOWN):
+                self._iam.delete_role_policy(RoleName=self.name, PolicyName=POLICY_NAME)
         for look in range(_LOOKS):
             if look:
                 self._sleep(_PAUSE_SECONDS)
@@ -116,12 +122,20 @@ class RolePolicy:
     def _shows(self, statements: Statements) -> bool:
         try:
             return self.read() == statements
-        except ClientError as error:
-            code = error.response["Error"]["Code"]
+        except (ClientError, UnreadableAnswerError) as error:
+            code = Answer.of(error).code if isinstance(error, ClientError) else "an answer that cannot be read"
             raise NotAppliedError(
                 f"IAM took the policy, and it could not be read back: got {code}, expected its text; whether somebody "
                 "else changed it at the same time is not known; fix: look with --list"
             ) from error
+
+
+def _statements_of(document: Mapping[str, Any]) -> Statements:
+    found = document.get("Statement", [])
+    statements = [found] if isinstance(found, dict) else list(found)
+    if not all(isinstance(one, dict) for one in statements):
+        raise TypeError
+    return statements
 
 
 def document_text(statements: Sequence[Mapping[str, Any]]) -> str:

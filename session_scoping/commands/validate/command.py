@@ -66,8 +66,12 @@ def run(arguments: argparse.Namespace) -> int:
         )
     from botocore.exceptions import BotoCoreError, ClientError
 
+    from session_scoping.commands.unreadable import UnreadableAnswerError
+
     try:
         return _validate(arguments)
+    except UnreadableAnswerError as error:
+        return _failed(str(error))
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "unknown")
         return _failed(f"AWS refused {error.operation_name}: got {code}; nothing is validated; {_advice(error)}")
@@ -146,15 +150,17 @@ def _check_roles(scoped: "Sequence[SessionScope]", arguments: argparse.Namespace
 
 def _binding(session: Any, scopes: "Sequence[Scope]", stacks: Sequence[str]) -> "Binding":
     """Return physical names: those of the deployed stacks, or made-up ones for the simulator."""
+    from session_scoping.commands.unreadable import NOT_VALIDATED, reading, text_of
     from session_scoping.commands.validate.deployed import environment_of, physical_names, stack_names
     from session_scoping.verify.policies.binding import Binding
 
     if not stacks:
         return Binding()
     names = stack_names(scopes, stacks)
-    identity = session.client("sts").get_caller_identity()
-    partition = field_of(identity["Arn"], "partition")
-    given = environment_of(scopes, identity["Account"], session.region_name or "us-east-1", partition)
+    with reading("GetCallerIdentity", consequence=NOT_VALIDATED):
+        identity = session.client("sts").get_caller_identity()
+        arn, account = text_of(identity["Arn"]), text_of(identity["Account"])
+    given = environment_of(scopes, account, session.region_name or "us-east-1", field_of(arn, "partition"))
     return Binding({**given, **physical_names(session.client("cloudformation"), scopes, names)})
 
 
@@ -168,11 +174,13 @@ def _simulated(
 ) -> "list[Answer]":
     from botocore.config import Config
 
+    from session_scoping.commands.unreadable import NOT_VALIDATED, reading
     from session_scoping.commands.validate.matrix import cases_of
     from session_scoping.commands.validate.simulation import PolicySimulator
 
-    # The simulator's rate is not published: back off as long as it takes.
-    iam = session.client("iam", config=Config(retries={"mode": "adaptive", "max_attempts": 10}))
+    with reading("SimulateCustomPolicy", consequence=NOT_VALIDATED):  # an endpoint that is no address is a ValueError
+        # The simulator's rate is not published: back off as long as it takes.
+        iam = session.client("iam", config=Config(retries={"mode": "adaptive", "max_attempts": 10}))
     arn = (lambda role: arguments.role_arn or binding.text(role.arn)) if arguments.stack else None
     cases = [case for item in scoped for case in cases_of(item, deployment, binding)]
     return PolicySimulator(iam, binding, arn).ask(cases, tell)

@@ -5,6 +5,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from session_scoping.commands.unreadable import NOT_VALIDATED, reading, text_of
+from session_scoping.contract.boto_errors import Answer
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.verify.intrinsics.scope import Scope
 
@@ -61,12 +63,16 @@ def physical_names(cloudformation: Any, scopes: Iterable[Scope], stacks: Mapping
 
 def _resources(cloudformation: Any, stack: str) -> Iterable[tuple[str, str]]:
     try:
-        for page in cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack):
-            for resource in page["StackResourceSummaries"]:
-                if resource.get("PhysicalResourceId"):
-                    yield resource["LogicalResourceId"], resource["PhysicalResourceId"]
+        with reading("ListStackResources", consequence=NOT_VALIDATED):
+            pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack)
+            resources = [resource for page in pages for resource in page["StackResourceSummaries"]]
+            return [
+                (text_of(resource["LogicalResourceId"]), text_of(resource["PhysicalResourceId"]))
+                for resource in resources
+                if resource.get("PhysicalResourceId")
+            ]
     except ClientError as error:
-        if error.response["Error"]["Code"] == "ValidationError":
+        if Answer.of(error).code == "ValidationError":
             raise InvalidInputError(
                 f"stack `{stack}` is not deployed here",
                 got="no stack of that name",

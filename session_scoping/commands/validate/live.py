@@ -12,9 +12,11 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from session_scoping.commands.unreadable import NOT_VALIDATED, reading, text_of
 from session_scoping.commands.validate.matrix import FOREIGN, OWN, Case, Context, probe_tags
 from session_scoping.commands.validate.simulation import Answer, Tell
 from session_scoping.contract.arns import field_of
+from session_scoping.contract.boto_errors import Answer as Refusal
 from session_scoping.contract.revocations import ISSUE_TIME
 from session_scoping.verify.policies.binding import Binding, tag_context
 from session_scoping.verify.policies.decision import PolicySet, Request, decide
@@ -69,23 +71,28 @@ class LiveProbe:
         own = probe_tags(scoped, lambda key: f"ssprobe-{self._suffix}-{key.replace('_', '-')}")
         other = {key: f"{value}-other" for key, value in own.items()}
         tell("minting a session with probe tags")
-        minted = self._sts.assume_role(
-            RoleArn=role_arn,
-            RoleSessionName=f"session-scoping-probe-{self._suffix}"[:64],
-            DurationSeconds=900,
-            Tags=[{"Key": key, "Value": value} for key, value in own.items()],
+        task = self._make_session(
+            self._mint(
+                RoleArn=role_arn,
+                RoleSessionName=f"session-scoping-probe-{self._suffix}"[:64],
+                Tags=[{"Key": key, "Value": value} for key, value in own.items()],
+            )
         )
-        task = self._make_session(minted["Credentials"])
         answers = [self._untagged(scoped, role_arn)]
         for case, store in self._cases(scoped, own, other):
             tell(f"{case.action} on {case.subject}")
             answers.append(self._table(task, case, store) if store.kind == "table" else self._object(task, case))
         return answers
 
+    def _mint(self, **arguments: Any) -> Mapping[str, str]:
+        with reading("AssumeRole", consequence=NOT_VALIDATED):
+            found = self._sts.assume_role(**arguments, DurationSeconds=900)["Credentials"]
+            return {key: text_of(found[key]) for key in ("AccessKeyId", "SecretAccessKey", "SessionToken")}
+
     def _untagged(self, scoped: SessionScope, role_arn: str) -> Answer:
         case = Case(scoped.role, "itself", "minting without tags", "sts:AssumeRole", role_arn, {})
         try:
-            self._sts.assume_role(RoleArn=role_arn, RoleSessionName="session-scoping-probe", DurationSeconds=900)
+            self._mint(RoleArn=role_arn, RoleSessionName="session-scoping-probe")
         except ClientError as error:
             return _refused(case, error)
         return Answer(case, allowed=True)
@@ -128,18 +135,19 @@ class LiveProbe:
         client, keys = task.client("dynamodb"), self._keys[store.id]
         value = case.context["dynamodb:LeadingKeys"][0]
         name = self._binding.text(store.name)
+        sort = {keys.sort[0]: _SORT_VALUES[keys.sort[1]]} if keys.sort else {}
         try:
-            if case.action == "dynamodb:Query":
-                client.query(
-                    TableName=name,
-                    KeyConditionExpression="#k = :v",
-                    ExpressionAttributeNames={"#k": keys.partition},
-                    ExpressionAttributeValues={":v": {"S": value}},
-                    Limit=1,
-                )
-            else:
-                sort = {keys.sort[0]: _SORT_VALUES[keys.sort[1]]} if keys.sort else {}
-                client.get_item(TableName=name, Key={keys.partition: {"S": value}, **sort})
+            with reading(case.action, consequence=NOT_VALIDATED):
+                if case.action == "dynamodb:Query":
+                    client.query(
+                        TableName=name,
+                        KeyConditionExpression="#k = :v",
+                        ExpressionAttributeNames={"#k": keys.partition},
+                        ExpressionAttributeValues={":v": {"S": value}},
+                        Limit=1,
+                    )
+                else:
+                    client.get_item(TableName=name, Key={keys.partition: {"S": value}, **sort})
         except ClientError as error:
             return _refused(case, error)
         return Answer(case, allowed=True)
@@ -147,20 +155,21 @@ class LiveProbe:
     def _object(self, task: Any, case: Case) -> Answer:
         bucket, _, key = field_of(case.resource, "resource").partition("/")
         try:
-            task.client("s3").get_object(Bucket=bucket, Key=key)["Body"].close()
+            with reading("GetObject", consequence=NOT_VALIDATED):
+                task.client("s3").get_object(Bucket=bucket, Key=key)["Body"].close()
         except ClientError as error:
-            code, text = (str(error.response["Error"].get(part, "")) for part in ("Code", "Message"))
+            code, said = Refusal.of(error).code, str(error.response.get("Error", {}).get("Message", ""))
             # Without s3:ListBucket, S3 answers 403 for a missing object too; the action it names distinguishes them.
-            if code in _DENIED and "s3:ListBucket" in text:
+            if code in _DENIED and "s3:ListBucket" in said:
                 return Answer(case, allowed=True, note="no such object")
-            if code in _DENIED and "s3:GetObject" not in text:
+            if code in _DENIED and "s3:GetObject" not in said:
                 return Answer(case, None, "403, which S3 also answers where there is no such object")
             return _refused(case, error)
         return Answer(case, allowed=True)
 
 
 def _refused(case: Case, error: ClientError) -> Answer:
-    code = error.response["Error"]["Code"]
+    code = Refusal.of(error).code
     if code in _DENIED:
         return Answer(case, allowed=False)
     if code in _FOUND_NOTHING:

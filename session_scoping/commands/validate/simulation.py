@@ -7,7 +7,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from session_scoping.commands.unreadable import NOT_VALIDATED, reading
 from session_scoping.commands.validate.matrix import Case, boundary_of, documents_of
+from session_scoping.contract.boto_errors import Answer as Refusal
 from session_scoping.verify.policies.binding import Binding
 from session_scoping.verify.policies.model import Role
 
@@ -79,7 +81,7 @@ class PolicySimulator:
         try:
             decisions = self._decisions(group)
         except ClientError as error:
-            code = error.response["Error"]["Code"]
+            code = Refusal.of(error).code
             if code not in _LEFT_OPEN:
                 raise
             if len(group) > 1 and code in ("InvalidInput", "PolicyEvaluation"):
@@ -104,9 +106,10 @@ class PolicySimulator:
             if boundary is not None:
                 request["PermissionsBoundaryPolicyInputList"] = [_text(boundary)]
         operation = "simulate_principal_policy" if self._deployed else "simulate_custom_policy"
-        pages = self._iam.get_paginator(operation).paginate(**request)
-        results = [result for page in pages for result in page["EvaluationResults"]]
-        return {result["EvalActionName"].lower(): _decision(result, case.resource) for result in results}
+        with reading("".join(map(str.capitalize, operation.split("_"))), consequence=NOT_VALIDATED):
+            pages = self._iam.get_paginator(operation).paginate(**request)
+            results = [result for page in pages for result in page["EvaluationResults"]]
+            return {result["EvalActionName"].lower(): _decision(result, case.resource) for result in results}
 
 
 def _decision(result: Mapping[str, Any], resource: str) -> tuple[bool | None, str]:
