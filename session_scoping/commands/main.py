@@ -5,8 +5,8 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from session_scoping.contract.doors import installed_version
 from session_scoping.contract.errors import SessionScopingError
-from session_scoping.contract.version import installed_version
 
 # Subcommand -> the module that has `configure(parser)` and `run(arguments) -> exit code`.
 _COMMANDS: dict[str, tuple[str, str]] = {

@@ -1,4 +1,4 @@
-"""A package's public door: names that load their module on first use."""
+"""A package's public door: names that load their module on first use, and the version."""
 
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
@@ -27,3 +27,13 @@ def door(package: str, homes: Mapping[str, Sequence[str]]) -> _Door:
 
     names = sorted(home_of)
     return load, lambda: names, names
+
+
+def installed_version() -> str:
+    """Return the version of the installed package; `unknown` where the source is used without an installation."""
+    from importlib.metadata import PackageNotFoundError, version  # here: it takes longer than all else in this file
+
+    try:
+        return version("session-scoping")
+    except PackageNotFoundError:
+        return "unknown"

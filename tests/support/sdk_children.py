@@ -5,11 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.support import ROOT
 from tests.support.loopback import Handler, serving
 from tests.support.stand_in_sts import ROLE_ARN, StandInSts
 
-FAILED = 3
-"""Exit code of a program whose call got no answer, whatever the reason."""
 RUN = [sys.executable, "-m", "session_scoping.commands.main", "run"]
 
 BOTO3 = """
@@ -35,6 +34,12 @@ NO_CREDENTIALS = {"boto3": b"CredentialRetrievalError", "javascript": b"Credenti
 """What each says when the container endpoint answers an error, and no other source is asked."""
 SDKS = {"boto3": [sys.executable, "-c", BOTO3], "javascript": ["node", "-e", JAVASCRIPT]}
 """Each calls Bedrock, where an SDK prefers an ambient bearer token to every credential."""
+
+# In an environment of its own: see the Makefile, `test-aws-cli`.
+if (_AWS := ROOT / ".venv-aws-cli/bin/aws").exists():
+    SDKS["aws-cli"] = [str(_AWS), "bedrock-runtime", "converse", "--model-id", "m", "--messages"]
+    SDKS["aws-cli"].append('[{"role": "user", "content": [{"text": "x"}]}]')
+    NO_CREDENTIALS["aws-cli"] = b"retrieving credentials from container-role"
 
 _ANSWER = (
     '{"output": {"message": {"role": "assistant", "content": [{"text": "y"}]}}, "stopReason": "end_turn",'

@@ -15,8 +15,8 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC
 
+from session_scoping.contract.doors import installed_version
 from session_scoping.contract.errors import SessionScopingError
-from session_scoping.contract.version import installed_version
 
 _RUNNING = "SESSION_SCOPING_CREDENTIALS_RUNNING"
 """Set while the command runs: its own credential lookup must not start it again."""
