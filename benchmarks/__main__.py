@@ -16,6 +16,7 @@ GROUPS = {
     "processes": ("aws-cdk-lib", "jsii"),
     "verifier": ("z3-solver",),
     "agent": ("boto3", "botocore"),
+    "availability": ("botocore",),
 }
 SAME_ON_EVERY_MACHINE = ("constructs", "sts_load")
 

@@ -64,6 +64,8 @@ Reason = Literal[
     "BadRequest",
     "NoRegion",
     "NoSourceCredentials",
+    "SourceChanged",
+    "SourceRotated",
     "TokenChanged",
     "TokenUnreadable",
     # Your provider or botocore raised something else.
@@ -84,6 +86,7 @@ _TRANSIENT: frozenset[Reason] = frozenset(
         "RequestLimitExceeded",
         "ServerError",
         "ServiceUnavailable",
+        "SourceRotated",
         "Throttling",
         "ThrottlingException",
         "Timeout",

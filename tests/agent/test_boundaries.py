@@ -17,7 +17,7 @@ from session_scoping.agent.errors import AnswerRefusedError
 from session_scoping.agent.session import pace, refresh_attempt
 from session_scoping.agent.session.clock import Clock
 from session_scoping.agent.session.credential_set import CredentialSet, check_left
-from session_scoping.agent.sources import assume_role, credential_broker
+from session_scoping.agent.sources import compute_role, credential_broker
 from session_scoping.agent.sources.credential_broker import BrokeredRole
 from session_scoping.agent.sources.token_source import TokenSource
 from session_scoping.agent.sources.web_identity import check_duration
@@ -129,7 +129,7 @@ def longest_call(config: Any) -> float:
     return float(config.connect_timeout + config.read_timeout)
 
 
-@pytest.mark.parametrize("config", [assume_role.STS_CONFIG, credential_broker._CONFIG])
+@pytest.mark.parametrize("config", [compute_role.STS_CONFIG, credential_broker._CONFIG])
 def test_one_request_is_made_for_each_attempt_and_ends_before_it(config: Config) -> None:
     """The refresh spaces attempts, so that botocore's own retries would multiply them."""
     assert config.retries == {"total_max_attempts": 1, "mode": "standard"}  # type: ignore[attr-defined]

@@ -24,7 +24,7 @@ from session_scoping.agent.session.clock import Clock
 from session_scoping.agent.session.credential_set import CredentialSet
 from session_scoping.agent.session.refresh import TaskCredentials
 from session_scoping.agent.session.refresh_attempt import Round, attempt
-from session_scoping.agent.sources import assume_role
+from session_scoping.agent.sources.compute_role import STS_CONFIG
 from tests.support.stand_in_sts import (
     ACCOUNT,
     SECRET,
@@ -146,8 +146,8 @@ def test_after_expiry_a_real_client_raises_ours(session: TaskSession, sts: Stand
 
 def test_a_slow_sts_is_a_timeout(session: TaskSession, sts: StandInSts, monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer that does not come in time is a failure that may pass."""
-    short = assume_role.STS_CONFIG.merge(Config(read_timeout=0.2))
-    monkeypatch.setattr(assume_role, "STS_CONFIG", short)
+    short = STS_CONFIG.merge(Config(read_timeout=0.2))
+    monkeypatch.setattr("session_scoping.agent.sources.assume_role.STS_CONFIG", short)
     asked = threading.Event()
 
     def behave(_: Request) -> Reply:

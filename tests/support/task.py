@@ -105,7 +105,7 @@ def patiently(monkeypatch: pytest.MonkeyPatch, config: str) -> None:
 @pytest.fixture
 def sts(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandInSts]:
     """Run a stand-in STS and point botocore at it; however busy the machine, no answer comes too late."""
-    for module in ("sources.assume_role", "session.identity", "sources.web_identity"):
+    for module in ("sources.assume_role", "sources.compute_role", "session.identity", "sources.web_identity"):
         patiently(monkeypatch, f"session_scoping.agent.{module}.STS_CONFIG")
     monkeypatch.setattr("session_scoping.agent.session.refresh_attempt.DEADLINE_SECONDS", 2 * LONG)
     with running_sts() as server:

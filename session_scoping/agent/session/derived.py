@@ -43,7 +43,7 @@ def derived(
     policy = None if session_policy is None else parse_session_policy(session_policy)
     if tool_role_arn is None:
         fetch = _narrowed(parent.fetch, policy, role_session_name)
-        return TaskRole(parent.tags, parent.role, parent.session_name, fetch, "STS", DERIVED_SECONDS)
+        return parent._replace(fetch=fetch, longest=DERIVED_SECONDS)
     tool = RoleArn.parse(tool_role_arn, where="tool_role_arn")
     name = session_name_for(parent.tags) if role_session_name is None else check_session_name(role_session_name)
     tool_role = _ToolRole(signer, tool, name, region_name, policy)

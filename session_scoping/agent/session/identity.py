@@ -13,7 +13,8 @@ from session_scoping.agent.names import RoleArn
 from session_scoping.agent.session.clock import Clock
 from session_scoping.agent.session.pace import ATTEMPT_GAP_SECONDS, ATTEMPTS_MAX
 from session_scoping.agent.session.refresh_attempt import Round, within_deadline
-from session_scoping.agent.sources.assume_role import STS_CONFIG, refuse_fragment
+from session_scoping.agent.sources.assume_role import refuse_fragment
+from session_scoping.agent.sources.compute_role import STS_CONFIG
 
 _SESSION_ARN = "arn:[^:]+:sts::[0-9]{12}:assumed-role/([^/]+)/([^/]+)"
 

@@ -101,7 +101,7 @@ class TaskCredentials(DeferredRefreshableCredentials):
         account_id: Account of the session, for account-based endpoints. Default: unknown.
         draw: Returns the share of the lifetime left at which to refresh. Default: uniform in EARLY_SHARES.
         on_refresh: Gets a RefreshEvent for each attempt, once nobody waits. What it raises is dropped.
-        settled: Called after a set has been obtained, in the background. What it raises is dropped.
+        settle: Called after a set has been obtained, in the background. What it raises is dropped.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class TaskCredentials(DeferredRefreshableCredentials):
         account_id: str | None = None,
         draw: Callable[[], float] = lambda: _random.uniform(*EARLY_SHARES),
         on_refresh: OnRefresh | None = None,
-        settled: Callable[[], object] | None = None,
+        settle: Callable[[], object] | None = None,
     ) -> None:
         super().__init__(refresh_using=fetch, method=METHOD, time_fetcher=clock.now)
         self._ask = partial(attempt, fetch, source=source, longest=longest, clock=clock)
@@ -122,7 +122,7 @@ class TaskCredentials(DeferredRefreshableCredentials):
         self._account = account_id
         self._draw = draw
         self._on_refresh = on_refresh
-        self._settled = settled
+        self._settle = settle
         self._refresh_lock = ForkSafeLock()  # held for moments, never while a source is asked
         self._age: _Age | None = None
         self._current: CredentialSet | None = None
@@ -214,8 +214,8 @@ class TaskCredentials(DeferredRefreshableCredentials):
         if self._on_refresh is not None:
             for event in events:
                 _drop_errors(partial(self._on_refresh, event))
-        if settle and failure is None and self._settled is not None:
-            _drop_errors(self._settled)
+        if settle and failure is None and self._settle is not None:
+            _drop_errors(self._settle)
 
     def _end(self, current: Round, failure: Failure | None) -> None:
         with self._refresh_lock:

@@ -92,7 +92,7 @@ class TaskSession:
         if credentials is None:
             role = require_role(role_arn)
             policy = None if session_policy is None else parse_session_policy(session_policy)
-            fetch: Callable[[], object] = AssumeRole(
+            assume = AssumeRole(
                 role=role,
                 tags=tags,
                 session_name=name,
@@ -100,11 +100,11 @@ class TaskSession:
                 policy=policy,
                 source_identity=None if source_identity is None else check_source_identity(source_identity),
             )
-            source, longest = "STS", float(DURATION_SECONDS)
+            task = TaskRole(tags, role, name, assume, "STS", DURATION_SECONDS, settle=assume.settle)
         else:
             check_provider(credentials, session_policy=session_policy, source_identity=source_identity)
-            fetch, source, longest = credentials, "the credential provider", PROVIDER_LONGEST_SECONDS
-        self._settle(TaskRole(tags, role, name, fetch, source, longest), region_name, timer, on_refresh)
+            task = TaskRole(tags, role, name, credentials, "the credential provider", PROVIDER_LONGEST_SECONDS)
+        self._settle(task, region_name, timer, on_refresh)
 
     def _settle(self, task: TaskRole, region_name: str | None, timer: Clock, on_refresh: OnRefresh | None) -> Self:
         self._task = task
@@ -116,6 +116,7 @@ class TaskSession:
             clock=timer,
             account_id=None if task.role is None else task.role.account,
             on_refresh=on_refresh,
+            settle=task.settle,
         )
         self._botocore = session_with_one_provider(self._credentials, region_name)
         self._boto3 = _boto3_session(self._botocore)

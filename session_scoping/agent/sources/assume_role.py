@@ -2,32 +2,24 @@
 
 from copy import copy
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import botocore.session
-from botocore.config import Config
 from botocore.credentials import AssumeRoleCredentialFetcher, Credentials
-from botocore.exceptions import NoCredentialsError
+from botocore.exceptions import ClientError
 
 from session_scoping.agent.environment import tag_arguments
 from session_scoping.agent.errors import AnswerRefusedError, Failure
 from session_scoping.agent.failures import BROKEN_OFF, REDIRECT
 from session_scoping.agent.names import RoleArn
-from session_scoping.agent.region import set_region
-from session_scoping.agent.service_models import share_models
 from session_scoping.agent.session.credential_set import CredentialSet
+from session_scoping.agent.sources.compute_role import STS_CONFIG, ComputeRole
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.tags import SessionTags
 
 DURATION_SECONDS = 3600
 """Source: STS caps a chained session at one hour, whatever MaxSessionDuration says."""
-
-# One request per attempt: the refresh spaces attempts, and a retry here would multiply them.
-STS_CONFIG = Config(
-    connect_timeout=5,
-    read_timeout=10,
-    retries={"total_max_attempts": 1, "mode": "standard"},
-)
 
 
 class AssumeRole:
@@ -67,8 +59,7 @@ class AssumeRole:
             **({} if policy is None else {"Policy": policy}),
             **({} if source_identity is None else {"SourceIdentity": source_identity}),
         }
-        self._region_name = region_name
-        self._compute = _prepared(compute or botocore.session.Session(), region_name)
+        self._compute = ComputeRole(STS_CONFIG, region_name, compute)
 
     def narrowed(self, policy: str, seconds: int) -> "AssumeRole":
         """
@@ -87,26 +78,32 @@ class AssumeRole:
             )
         narrower = copy(self)
         narrower._arguments = {**self._arguments, "DurationSeconds": seconds, "Policy": policy}
-        # One of its own: two threads may ask at once, and botocore's sessions are not made for that.
-        narrower._compute = _prepared(botocore.session.Session(), self._region_name)
         return narrower
+
+    def settle(self) -> None:
+        """After a success, in the background: learn whose keys signed, where others may replace them."""
+        self._compute.settle()
 
     def __call__(self) -> CredentialSet:
         """Return new credentials, or raise what botocore raised or why the answer was refused."""
-        source = self._compute.get_credentials()
-        if source is None:
-            raise NoCredentialsError
-        # Looked at once: near their end botocore would ask for new ones at every look.
-        own = source.get_frozen_credentials()
-        if own.access_key is None or own.secret_key is None:
-            raise NoCredentialsError
-        signer = Credentials(own.access_key, own.secret_key, own.token)
+        try:
+            return self._ask()
+        except ClientError as error:
+            failure = self._compute.renew(error)
+            if failure is None:
+                raise
+        raise AnswerRefusedError(failure)
+
+    def _ask(self) -> CredentialSet:
+        signer = self._compute.signer()
         # A new fetcher each time: it caches, and would hand the old credentials out again until they had
         # 15 minutes left.
-        fetcher = AssumeRoleCredentialFetcher(self._sts_client, signer, self._role.text, extra_args=self._arguments)
+        client = partial(self._sts_client, signer)
+        fetcher = AssumeRoleCredentialFetcher(client, signer, self._role.text, extra_args=self._arguments)
         answer = fetcher.fetch_credentials()
-        if answer["access_key"] == own.access_key:
+        if answer["access_key"] == signer.access_key:
             raise _wrong_role("the compute role's own key")
+        self._compute.worked()
         return CredentialSet(
             access_key_id=answer["access_key"],
             secret_access_key=answer["secret_key"],
@@ -114,23 +111,14 @@ class AssumeRole:
             expiration=datetime.fromisoformat(answer["expiry_time"]),
         )
 
-    def _sts_client(self, service_name: str, **credentials: Any) -> Any:
-        client = self._compute.create_client(service_name, config=STS_CONFIG, **credentials)
+    def _sts_client(self, signer: Credentials, service_name: str, **_: Any) -> Any:
+        client = self._compute.client(service_name, signer, STS_CONFIG)
         client.meta.events.register("before-parse.sts.AssumeRole", refuse_fragment)
         client.meta.events.register("after-call.sts.AssumeRole", self._check_answer)
         return client
 
     def _check_answer(self, http_response: Any, parsed: dict[str, Any], **_: object) -> None:
         check_answer(http_response, parsed, expected_arn=self._expected_arn)
-
-
-def _prepared(compute: botocore.session.Session, region_name: str | None) -> botocore.session.Session:
-    share_models(compute)
-    # Its own calls (web identity, role_arn of a profile, SSO) are part of the attempt: one request each.
-    compute.set_default_client_config(STS_CONFIG)
-    # set_region also makes STS regional: the global endpoint is one Region far away, and its quota is shared.
-    set_region(compute, region_name)
-    return compute
 
 
 def check_answer(http_response: Any, parsed: dict[str, Any], *, expected_arn: str) -> None:

@@ -4,14 +4,12 @@ import json
 import re
 from typing import Any
 
-import botocore.session
 from botocore.config import Config
 
 from session_scoping.agent.errors import AnswerRefusedError, Failure
 from session_scoping.agent.names import RoleArn
-from session_scoping.agent.region import set_region
-from session_scoping.agent.service_models import share_models
 from session_scoping.agent.session.credential_set import CredentialSet
+from session_scoping.agent.sources.compute_role import ComputeRole
 from session_scoping.agent.sources.token_failures import BROKER_FAILED, BROKER_MALFORMED, REFUSALS, of_invoke
 from session_scoping.agent.sources.token_source import TokenSource
 from session_scoping.contract import strict_json
@@ -65,10 +63,11 @@ class BrokeredRole:
         self._tokens = tokens
         self.role = role
         self._session_name = session_name
-        self._compute = botocore.session.Session()
-        self._compute.set_default_client_config(_CONFIG)
-        share_models(self._compute)
-        set_region(self._compute, match["region"] or region_name)
+        self._compute = ComputeRole(_CONFIG, match["region"] or region_name)
+
+    def settle(self) -> None:
+        """After a success, in the background: learn whose keys signed, where others may replace them."""
+        self._compute.settle()
 
     def __call__(self) -> CredentialSet:
         """Return new credentials, or raise AnswerRefusedError."""
@@ -77,16 +76,17 @@ class BrokeredRole:
         try:
             return self._checked(self._ask(token))
         except Exception as error:
-            failure = of_invoke(error)
+            failure = self._compute.renew(error) or of_invoke(error)
         raise AnswerRefusedError(failure)
 
     def _ask(self, token: str) -> dict[str, Any]:
-        client: Any = self._compute.create_client("lambda", config=_CONFIG)
+        client = self._compute.client("lambda", self._compute.signer(), _CONFIG)
         answer = client.invoke(
             FunctionName=self._function,
             InvocationType="RequestResponse",
             Payload=json.dumps({"token": token}).encode(),
         )
+        self._compute.worked()
         if answer.get("FunctionError") is not None:
             raise AnswerRefusedError(BROKER_FAILED)
         content = answer["Payload"].read(_ANSWER_MAX + 1)

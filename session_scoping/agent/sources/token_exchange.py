@@ -46,6 +46,7 @@ def task_role_of_token(
             source="the credential broker",
             longest=DURATION_SECONDS,
             learned=lambda: brokered.role,
+            settle=brokered.settle,
         )
     identified = WebIdentityRole(
         role=require_role(role_arn),

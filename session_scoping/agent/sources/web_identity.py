@@ -13,7 +13,8 @@ from session_scoping.agent.names import RoleArn
 from session_scoping.agent.region import set_region
 from session_scoping.agent.service_models import share_models
 from session_scoping.agent.session.credential_set import CredentialSet
-from session_scoping.agent.sources.assume_role import STS_CONFIG, check_answer, refuse_fragment
+from session_scoping.agent.sources.assume_role import check_answer, refuse_fragment
+from session_scoping.agent.sources.compute_role import STS_CONFIG
 from session_scoping.agent.sources.token_failures import of_web_identity
 from session_scoping.agent.sources.token_source import TokenSource
 from session_scoping.contract.errors import InvalidInputError

@@ -88,6 +88,48 @@ def test_one_bad_answer_does_not_stop_a_brokered_session(brokered: Make, aws: St
     assert aws.actions().count("lambda:Invoke") == 2
 
 
+@pytest.mark.parametrize(
+    ("code", "owner", "reason"),
+    [
+        ("ExpiredTokenException", "Compute/i-2", None),
+        ("UnrecognizedClientException", "Compute/i-2", None),
+        ("UnrecognizedClientException", "Other/i-1", "SourceChanged"),
+    ],
+)
+def test_a_rotated_credentials_file_invokes_the_broker_again(
+    code: str,
+    owner: str,
+    reason: str | None,
+    brokered: Make,
+    aws: StandInAws,
+    sts: StandInSts,
+    now: MovableClock,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """New keys of the same role take the place of those that ended; another role's do not."""
+    file = tmp_path / "credentials"
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    content = "[default]\naws_access_key_id = {}\naws_secret_access_key = x\n"
+    file.write_text(content.format("ASIAFIRST"))
+    session = brokered()
+    key_of(session)
+    file.write_text(content.format("ASIASECOND"))
+    refused = ("lambda:Invoke", "ASIAFIRST")
+    aws.behave = lambda call: refusal(code, 403) if (call.action, call.signed_by) == refused else None
+    arn = f"arn:aws:sts::123456789012:assumed-role/{owner}"
+    sts.behave = lambda request: sts.identity(request, arn=arn) if request.signed_by == "ASIASECOND" else None
+    now.move(minutes=61)
+    aws.calls.clear()
+    if reason is None:
+        assert key_of(session) == "ASIATASKKEY000000002"
+    else:
+        assert fails(session).reason == reason
+        assert {call.signed_by for call in aws.calls if call.action == "lambda:Invoke"} == {"ASIAFIRST"}
+
+
 # --- the broker -------------------------------------------------------------------------------------------------------
 
 
