@@ -8,7 +8,6 @@ import pytest
 from aws_cdk import aws_bedrockagentcore as agentcore
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecs as ecs
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_secretsmanager as secretsmanager
@@ -171,7 +170,7 @@ def test_backends_get_the_same_permissions_on_top_of_their_baseline(backend: Com
     }
     assert {sid: statements[sid] for sid in shared} == shared
     own = {sid for sid in statements if sid not in shared}
-    assert bool(own) == (backend is ComputeBackend.AGENTCORE)
+    assert bool(own) == (backend is not ComputeBackend.ECS)
 
 
 def test_secret_imported_by_name_gets_its_six_character_suffix() -> None:
@@ -183,17 +182,28 @@ def test_secret_imported_by_name_gets_its_six_character_suffix() -> None:
     assert statement["Resource"] == stacks.arn("secretsmanager", "secret:github-??????")
 
 
-def test_role_given_to_runtimes_takes_no_grants() -> None:
-    """What a runtime construct grants to the role it is handed does not land on it; a decided grant does."""
-    stack = stacks.stack()
-    role = ScopedComputeRole(stack, "Agent", backend=ComputeBackend.ECS)
-    group = logs.LogGroup(stack, "Logs")
-    group.grant_write(role.role)
-    assert not [key for key in stacks.template(stack)["Resources"] if "DefaultPolicy" in key]
-    decided = stacks.stack()
-    role = ScopedComputeRole(decided, "Agent", backend=ComputeBackend.ECS)
-    logs.LogGroup(decided, "Logs").grant_write(role.policy_role)
-    assert [key for key in stacks.template(decided)["Resources"] if "DefaultPolicy" in key]
+@pytest.mark.parametrize("in_vpc", [False, True])
+def test_the_lambda_baseline_is_the_documented_one(in_vpc: bool) -> None:
+    """Its logs; in a VPC network interfaces too, for Lambda itself and not for the function's code."""
+    made = _made(backend=ComputeBackend.LAMBDA, in_vpc=in_vpc)
+    group = "log-group:/aws/lambda/*"
+    interfaces = [
+        "ec2:AssignPrivateIpAddresses",
+        "ec2:CreateNetworkInterface",
+        "ec2:DeleteNetworkInterface",
+        "ec2:DescribeNetworkInterfaces",
+        "ec2:DescribeSubnets",
+        "ec2:UnassignPrivateIpAddresses",
+    ]
+    expected = {
+        "FunctionLogGroups": _allow("logs:CreateLogGroup", stacks.arn("logs", group)),
+        "FunctionLogStreams": _allow(
+            ["logs:CreateLogStream", "logs:PutLogEvents"], stacks.arn("logs", f"{group}:log-stream:*")
+        ),
+    }
+    if in_vpc:
+        expected["NetworkInterfaces"] = _allow(interfaces, "*", {"Null": {"lambda:SourceFunctionArn": "true"}})
+    assert stacks.by_sid(stacks.policy(made, "AgentPermissions")) == expected
 
 
 SEEN: dict[str, Callable[[Any], Any]] = {
@@ -218,7 +228,7 @@ def test_the_construct_answers_as_its_role_does(member: str) -> None:
 
 
 def test_the_construct_is_granted_to_others_as_its_role_is() -> None:
-    """Who may assume it, pass it or see it is decided on the role; what is added to it is not."""
+    """Who may assume it, pass it or see it is decided on the role."""
     stack = stacks.stack()
     agent = ScopedComputeRole(stack, "Agent", backend=ComputeBackend.ECS)
     grantee = stacks.role(stack, "Orchestrator")
@@ -228,27 +238,21 @@ def test_the_construct_is_granted_to_others_as_its_role_is() -> None:
         agent.grant_pass_role(grantee),
     ):
         assert grant.success
-    statement = iam.PolicyStatement(actions=["s3:*"], resources=["*"])
     agent.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
-    agent.add_managed_policy(iam.ManagedPolicy.from_aws_managed_policy_name("ReadOnlyAccess"))
-    agent.attach_inline_policy(iam.Policy(stack, "Inline", statements=[statement]))
-    assert agent.add_to_principal_policy(statement).statement_added
     made = stacks.template(stack)
     resource = made["Resources"][stacks.ref(made, "AgentRole")]
     assert resource["DeletionPolicy"] == "Retain"
-    assert "ManagedPolicyArns" not in resource["Properties"]
     (policy,) = (one for key, one in made["Resources"].items() if key.startswith("OrchestratorDefaultPolicy"))
     (allowed,) = policy["Properties"]["PolicyDocument"]["Statement"]
     assert sorted(allowed["Action"]) == ["iam:GetRole", "iam:PassRole", "sts:AssumeRole"]
 
 
 def test_the_construct_itself_is_a_role_for_tasks_and_runtimes() -> None:
-    """Handed over as it is, it becomes the task's role and takes no grant that somebody adds to it."""
+    """Handed over as it is, or as its `role`, it becomes the task's role."""
     stack = stacks.stack()
     agent = ScopedComputeRole(stack, "Agent", backend=ComputeBackend.ECS)
-    task = ecs.FargateTaskDefinition(stack, "Task", task_role=agent)
-    logs.LogGroup(stack, "Logs").grant_write(agent)
-    logs.LogGroup(stack, "More").grant_write(task.task_role)
+    assert agent.role is agent
+    ecs.FargateTaskDefinition(stack, "Task", task_role=agent)
     made = stacks.template(stack)
     task_role = made["Resources"][stacks.ref(made, "Task")]["Properties"]["TaskRoleArn"]
     assert task_role == {"Fn::GetAtt": [stacks.ref(made, "AgentRole"), "Arn"]}

@@ -43,8 +43,8 @@ NEVER, OPTIONAL, ALWAYS = Presence.NEVER, Presence.OPTIONAL, Presence.ALWAYS
         ("dynamodb:GetItem", "zz:anything", NEVER),
         # Nobody says what these carry, but for the global keys.
         ("sts:GetScopedCredentials", "sts:Anything", OPTIONAL),
-        ("sqs:SendMessage", "aws:RequestTag/x", OPTIONAL),
-        ("sqs:SendMessage", "aws:PrincipalArn", ALWAYS),
+        ("polly:SynthesizeSpeech", "aws:RequestTag/x", OPTIONAL),
+        ("polly:SynthesizeSpeech", "aws:PrincipalArn", ALWAYS),
     ],
 )
 def test_a_request_carries(action: str, key: str, presence: Presence) -> None:

@@ -1,11 +1,13 @@
 """Questions about roles that the CDK answers only by trying."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import cache
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
+from constructs import IConstruct
 
-from session_scoping.constructs.cdk.stack_context import StackContext, has_wildcard, is_token
+from session_scoping.constructs.cdk.stack_context import StackContext, has_wildcard, is_token, properties_of
 from session_scoping.contract.errors import InvalidInputError
 
 
@@ -130,3 +132,30 @@ def arn_by_name(context: StackContext, role_name: str | None, path: str | None) 
     if role_name is None or is_token(role_name):
         return None
     return context.arn("iam", f"role{path or '/'}{role_name}", region="")
+
+
+def run_as(tree: Iterable[IConstruct], role: iam.Role, context: StackContext) -> list[str]:
+    """Return the path of each resource that a service runs under a role: a task, a function, a runtime."""
+    own = role.role_arn
+    found = [
+        (one, value)
+        for one in tree
+        if isinstance(one, cdk.CfnResource) and _takes_role(type(one))
+        for value in properties_of(one).values()
+        if isinstance(value, str) and is_token(value)
+    ]
+    if not found:
+        return []
+    # In a dict each, because a list loses what resolves to nothing.
+    (ours, *theirs) = context.stack.resolve([{"arn": value} for value in (own, *(value for _, value in found))])
+    # A reference of the same form may be another stack's role of the same path; a Lazy has no form of its own.
+    return [
+        one.node.path
+        for (one, value), resolved in zip(found, theirs, strict=True)
+        if value == own or (resolved == ours and not cdk.Reference.is_reference(cdk.Tokenization.reverse(value)))
+    ]
+
+
+@cache
+def _takes_role(kind: type) -> bool:
+    return any(name == "role" or name.endswith(("_role", "role_arn")) for name in dir(kind))

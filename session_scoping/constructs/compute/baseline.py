@@ -8,20 +8,56 @@ and CloudWatch Logs guides, identity-based policies.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
 from session_scoping.constructs.cdk.documents import Section
 from session_scoping.constructs.cdk.stack_context import StackContext, asked_once, has_wildcard, is_token
-from session_scoping.constructs.cdk.statements import Conditions, allow
+from session_scoping.constructs.cdk.statements import Conditions, Statement, allow
+from session_scoping.constructs.compute.grants import REPOSITORY
 from session_scoping.contract.errors import InvalidInputError
 
 WILDCARD_REASON = (
     "The service names these log groups, streams, identities or secret suffixes itself, or has no resource level "
     "for the action; a model's Regions are limited by its inference profile."
 )
+
+_RUNTIME_LOGS = "arn:*:logs:*:*:log-group:/aws/bedrock-agentcore/runtimes/*"
+_IDENTITIES = "arn:*:bedrock-agentcore:*:*:workload-identity-directory/default"
+_TOKEN = "bedrock-agentcore:GetWorkloadAccessToken"  # noqa: S105 - an action
+_TRACE = ("GetSamplingRules", "GetSamplingTargets", "PutTelemetryRecords", "PutTraceSegments")
+_PULL = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
+
+ADDED_BY_CONSTRUCTS: Mapping[str, Sequence[Statement]] = {
+    "bedrock-agentcore": (
+        allow("LogGroupAccess", ["logs:CreateLogGroup", "logs:DescribeLogStreams"], [_RUNTIME_LOGS]),
+        allow("DescribeLogGroups", ["logs:DescribeLogGroups"], ["arn:*:logs:*:*:log-group:*"]),
+        allow("LogStreamAccess", ["logs:CreateLogStream", "logs:PutLogEvents"], [f"{_RUNTIME_LOGS}:log-stream:*"]),
+        allow("XRayAccess", [f"xray:{name}" for name in _TRACE], ["*"]),
+        allow(
+            "CloudWatchMetrics",
+            ["cloudwatch:PutMetricData"],
+            ["*"],
+            {"StringEquals": {"cloudwatch:namespace": "bedrock-agentcore"}},
+        ),
+        allow(
+            "GetAgentAccessToken",
+            [_TOKEN, f"{_TOKEN}ForJWT", f"{_TOKEN}ForUserId"],
+            [_IDENTITIES, f"{_IDENTITIES}/workload-identity/*"],
+        ),
+        {"Effect": "Allow", "Action": list(_PULL), "Resource": [REPOSITORY]},
+    ),
+    "ecs-tasks": (),
+    "lambda": (),
+}
+"""
+What the CDK's Runtime, task definitions and functions add by themselves to a role they are given, in any place.
+
+It is left out, because the baseline says it in exact ARNs. tests/synth/test_construct_grants.py records it anew, and
+fails when a version of the CDK adds something else.
+"""
 
 _LOG_PREFIX = "log-group:/aws/bedrock-agentcore/runtimes/*"
 _SECRET_ARN = re.compile(r"arn:[^:*?]+:secretsmanager:[^:*?]+:\d{12}:secret:[^:*?]+-[A-Za-z0-9]{6}")
@@ -106,6 +142,33 @@ def agentcore_baseline(
         statements.append(
             allow("WorkloadIdentity", tokens, [context.arn("bedrock-agentcore", name) for name in identities])
         )
+    return [Section.whole(*statements)]
+
+
+def lambda_baseline(context: StackContext, *, in_vpc: bool) -> list[Section]:
+    """
+    Return what Lambda needs of an execution role: its logs, and network interfaces where the function is in a VPC.
+
+    Sources:
+        Lambda developer guide, lambda-intro-execution-role (logs) and configuration-vpc (network interfaces, which
+        have no narrower resource); permissions-source-function-arn: calls from the function's own code carry
+        `lambda:SourceFunctionArn`, those that Lambda makes for its interfaces do not.
+    """
+    groups = "log-group:/aws/lambda/*"
+    statements = [
+        allow("FunctionLogGroups", ["logs:CreateLogGroup"], [context.arn("logs", groups)]),
+        allow(
+            "FunctionLogStreams",
+            ["logs:CreateLogStream", "logs:PutLogEvents"],
+            [context.arn("logs", f"{groups}:log-stream:*")],
+        ),
+    ]
+    if in_vpc:
+        interfaces = ["AssignPrivateIpAddresses", "CreateNetworkInterface", "DeleteNetworkInterface"]
+        described = ["DescribeNetworkInterfaces", "DescribeSubnets", "UnassignPrivateIpAddresses"]
+        actions = [f"ec2:{name}" for name in (*interfaces, *described)]
+        not_code: Conditions = {"Null": {"lambda:SourceFunctionArn": "true"}}
+        statements.append(allow("NetworkInterfaces", actions, ["*"], not_code))
     return [Section.whole(*statements)]
 
 

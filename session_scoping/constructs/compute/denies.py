@@ -30,6 +30,11 @@ class ComputeRoleDenies:
         return self._roles
 
     @property
+    def sections(self) -> list[Section]:
+        """What is put on them."""
+        return [section for _, sections in self._parts for section in sections]
+
+    @property
     def series(self) -> list[PolicySeries]:
         """The policies written so far."""
         return [series for series, _ in self._parts]

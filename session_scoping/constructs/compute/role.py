@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import Enum
+from typing import cast
 
 import aws_cdk as cdk
 import jsii
@@ -13,10 +14,12 @@ from constructs import Construct
 from session_scoping.constructs.cdk.policy_series import PolicySeries, check_attachments
 from session_scoping.constructs.cdk.policy_sizes import PolicySizer
 from session_scoping.constructs.cdk.stack_context import StackContext
-from session_scoping.constructs.cdk.synth_checks import SynthChecks
+from session_scoping.constructs.cdk.statements import Statement
+from session_scoping.constructs.cdk.synth_checks import Check, SynthChecks
 from session_scoping.constructs.compute import baseline
 from session_scoping.constructs.compute.as_role import AsRole
 from session_scoping.constructs.compute.denies import AssumeRoleGuard
+from session_scoping.constructs.compute.grants import ComputeGrants
 from session_scoping.constructs.data.access import require_attribute
 from session_scoping.constructs.data.models import Models
 from session_scoping.contract.errors import InvalidInputError
@@ -35,7 +38,9 @@ class ScopedComputeRole(AsRole, Construct):
     """
     The baseline role of agent code on AgentCore, ECS or Lambda: no tenant data, exact ARNs.
 
-    It is an `iam.IRole` and, as `role` says, takes no grants that a runtime or task definition adds by itself.
+    It is an `iam.IRole` to hand to a runtime, task definition or function, and to grant to. A grant lands on it when
+    every action in it only reads or writes named resources that hold no tenant data; any other grant is an error.
+    What those constructs add by themselves is left out: the baseline says it in exact ARNs.
 
     Tenant data is reached only through a `SessionRole`, which attaches its own Denies to this role.
 
@@ -57,6 +62,7 @@ class ScopedComputeRole(AsRole, Construct):
         runtime_name: str | None = None,
         runtime_arn: str | None = None,
         ecs_exec: bool = False,
+        in_vpc: bool = False,
         role_name: str | None = None,
         path: str | None = None,
         permissions_boundary: iam.IManagedPolicy | None = None,
@@ -81,6 +87,8 @@ class ScopedComputeRole(AsRole, Construct):
             runtime_arn: ARN of the one runtime that may use the role. Default: every runtime of this account and
                 Region.
             ecs_exec: Whether ECS Exec sessions may be opened into the task. Default: they may not.
+            in_vpc: Whether its Lambda function runs in a VPC: Lambda makes its network interfaces with this role.
+                Default: it does not.
             role_name: Physical name. Default: CloudFormation generates one. Leave it so: trust policies pin a
                 role's unique id, and a re-created role of the same name is no longer trusted.
             path: IAM path. Default: `/`.
@@ -105,6 +113,7 @@ class ScopedComputeRole(AsRole, Construct):
             runtime_name=runtime_name,
             runtime_arn=runtime_arn,
             ecs_exec=ecs_exec,
+            in_vpc=in_vpc,
         )
         baseline.check_runtime(runtime_name, runtime_arn)
         context = StackContext.of(scope)
@@ -126,6 +135,7 @@ class ScopedComputeRole(AsRole, Construct):
                 if backend is ComputeBackend.AGENTCORE
                 else []
             ),
+            *(baseline.lambda_baseline(context, in_vpc=in_vpc) if backend is ComputeBackend.LAMBDA else []),
             *(baseline.ecs_exec() if ecs_exec else []),
             *baseline.log_groups(tuple(log_groups)),
             *baseline.secrets(tuple(secrets), context),
@@ -137,31 +147,24 @@ class ScopedComputeRole(AsRole, Construct):
         )
         self._permissions.write(sections, [self._role])
         check_attachments(self, self._permissions.policies)
-        SynthChecks.of(context).add(self._permissions.finished)
+        own = [statement for section in sections for statement in section.render(section.items)]
+        self._grants = ComputeGrants(self, self._role, baseline.ADDED_BY_CONSTRUCTS[backend.value], own)
+        SynthChecks.of(context).add(self._permissions.finished, self._late_grants)
 
     @property
     def role(self) -> iam.IRole:
-        """
-        The role, for a runtime or task definition.
-
-        It ignores policy updates, so that the grants those constructs add on their own do not land on it.
-        """
-        return self._role.without_policy_updates()
+        """The construct itself, as the role it is."""
+        return cast(iam.IRole, self)
 
     @property
     def policy_role(self) -> iam.Role:
-        """The role as it accepts policies: for grants that somebody has decided on."""
+        """The role as it accepts every policy: for grants that agent code is to have, whatever they reach."""
         return self._role
 
     @property
-    def role_arn(self) -> str:
-        """ARN of the role."""
-        return self._role.role_arn
-
-    @property
-    def role_name(self) -> str:
-        """Name of the role."""
-        return self._role.role_name
+    def granted(self) -> Iterable[Statement]:
+        """The statements that were granted to it and landed, as they are now."""
+        return self._grants.landed()
 
     @property
     def other_roles(self) -> Sequence[str]:
@@ -178,6 +181,10 @@ class ScopedComputeRole(AsRole, Construct):
         self._other_roles.append(role_arn)
         if self.roles_guard is not None:
             self.roles_guard.let_become(self, [role_arn])
+
+    def _late_grants(self) -> Iterable[Check]:
+        """Look at attached policies as they are when everything has been added to them."""
+        yield Check(None, lambda _: self._grants.finished())
 
     @property
     def backend(self) -> ComputeBackend:
@@ -207,6 +214,7 @@ def _check_backend(backend: ComputeBackend, **arguments: object) -> None:
         "runtime_name": "AGENTCORE",
         "runtime_arn": "AGENTCORE",
         "ecs_exec": "ECS",
+        "in_vpc": "LAMBDA",
     }
     for name, value in arguments.items():
         if value and owner[name] != backend.name:

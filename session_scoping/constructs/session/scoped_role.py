@@ -4,12 +4,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import aws_cdk as cdk
+import jsii
 from aws_cdk import aws_iam as iam
-from constructs import Construct
+from constructs import Construct, IConstruct
 
 from session_scoping.constructs.cdk.documents import Section
 from session_scoping.constructs.cdk.policy_series import GuardedPolicies, PolicySeries, check_attachments
 from session_scoping.constructs.cdk.policy_sizes import PolicySizer
+from session_scoping.constructs.cdk.roles import run_as
 from session_scoping.constructs.cdk.stack_context import StackContext
 from session_scoping.constructs.cdk.synth_checks import Check, SynthChecks
 from session_scoping.constructs.data.models import Models
@@ -17,6 +19,7 @@ from session_scoping.constructs.data.objects import TenantObjects
 from session_scoping.constructs.data.tables import TenantTable
 from session_scoping.constructs.minting.minting import Minting
 from session_scoping.constructs.restrictions.restriction import Restriction
+from session_scoping.constructs.session.access import SessionAccess
 from session_scoping.contract.errors import InvalidInputError
 
 WILDCARD_REASON = (
@@ -33,11 +36,14 @@ _KINDS: Mapping[str, tuple[Any, str]] = {
 }
 
 
+@jsii.implements(iam.IRole)
 class ScopedRole(Construct):
     """
     A role that is assumed under conditions only, with its guards and its permissions.
 
     A subclass makes the role, then writes its policies; at synth `_checks` is asked what the finished tree shows.
+
+    It takes no grants itself: the members of `iam.IRole` that the CDK asks of a grantee are there to say so.
     """
 
     _wildcard_reason = WILDCARD_REASON
@@ -62,6 +68,49 @@ class ScopedRole(Construct):
     def role_name(self) -> str:
         """Name of the role."""
         return self._role.role_name
+
+    @property
+    def grant_principal(self) -> iam.IPrincipal:
+        """
+        Refuse a grant, which would open a whole resource to every session.
+
+        Raises:
+            InvalidInputError: Always.
+        """
+        raise self._takes_no_grants()
+
+    @property
+    def policy_fragment(self) -> iam.PrincipalPolicyFragment:
+        """
+        Refuse to be the principal of a statement.
+
+        Raises:
+            InvalidInputError: Always.
+        """
+        raise self._takes_no_grants()
+
+    def add_to_principal_policy(self, _statement: iam.PolicyStatement) -> iam.AddToPrincipalPolicyResult:
+        """
+        Refuse a statement.
+
+        Raises:
+            InvalidInputError: Always.
+        """
+        raise self._takes_no_grants()
+
+    def _takes_no_grants(self) -> InvalidInputError:
+        return InvalidInputError(
+            f"role `{self.node.path}` is no grantee",
+            got=f"a grant to a {type(self).__name__}",
+            expected="its arguments, such as tables=[TenantTable(...)], to say what a session reaches",
+            why="a grant opens the whole table or bucket, not one session's part",
+            fix="name the data in the arguments; a resource without tenant data is granted to its `.role`",
+        )
+
+    @property
+    def _tree(self) -> Sequence[IConstruct]:
+        """Every construct of the app."""
+        return self._context.stack.node.root.node.find_all()
 
     def _make_role(
         self, assumed_by: iam.IPrincipal, further: Sequence[iam.PolicyStatement] = (), **options: Any
@@ -94,8 +143,18 @@ class ScopedRole(Construct):
         return PolicySeries(self, base_id, self._context, self._sizer, self._wildcard_reason)
 
     def _checks(self) -> Iterable[Check]:
-        """Return the checks of the role's own policies as the finished tree renders them."""
-        return self._own.finished()
+        """Return the checks of the role's own policies, and of who runs under the role, in the finished tree."""
+        yield Check(None, lambda _: self._misuses(self._tree))
+        yield from self._own.finished()
+
+    def _misuses(self, tree: Sequence[IConstruct]) -> Iterable[str]:
+        for user in run_as(tree, self._role, self._context):
+            yield (
+                f"role `{self.node.path}` is the role of `{user}`: got a role that is assumed with conditions, "
+                "expected the workload's own role; no service can assume it, so the workload would not start; fix: "
+                "pass a ScopedComputeRole there, and the session role's `environment` to the container"
+            )
+        yield from SessionAccess.misuses(self, tree)
 
 
 def check_kinds(**arguments: Sequence[object]) -> None:
