@@ -59,12 +59,12 @@ def test_the_session_stack_alone_depends_on_the_others(flags: str) -> None:
 @pytest.mark.parametrize("role", ["TaskRole", "LateHere", "LateThere"])
 @pytest.mark.parametrize("flags", FLAGS)
 def test_every_minter_gets_both_halves_and_the_denies(flags: str, role: str) -> None:
-    """A role admitted at once or late, here or in another stack, may mint, is trusted, and is denied tenant data."""
+    """A role admitted at once or late, here or elsewhere, may mint, is trusted, and is denied data and other roles."""
     templates = _three_stacks(flags)[0]
     statements = [stacks.deployed(one) for one in stacks.attached(templates, role)]
     sids = {one["Sid"] for one in statements}
-    own = {"DenyOtherRoles"} if role == "TaskRole" else set()
-    assert sids == {"MintSessions", "DenyTenantTables", "DenyTenantTablesBelow", "DenyTenantBuckets", *own}
+    denied = {"DenyTenantTables", "DenyTenantTablesBelow", "DenyTenantBuckets", "DenyOtherRoles"}
+    assert sids == {"MintSessions", *denied}
     # The table of the TenantTablePolicy is denied too, in a document of its own.
     assert sum(one["Sid"] == "DenyTenantTables" for one in statements) == 2
     principals = [json.dumps(one["Principal"]) for one in stacks.trust(templates["Session"], "SessionRole")]

@@ -338,10 +338,10 @@ def test_compute_role_of_too_many_session_roles_is_refused() -> None:
         tables = [TenantTable(stacks.table(stack, f"Table{number}"))]
         SessionRole(stack, f"Session{number}", minting=Minting.by_compute_roles(agent), tables=tables)
 
-    for number in range(5):
+    for number in range(4):
         one_more(number)
     with pytest.raises(QuotaExceededError, match="is given too many managed policies: got 11, expected at most 10"):
-        one_more(5)
+        one_more(4)
 
 
 def test_policy_grown_over_its_quota_by_others_fails_synth() -> None:

@@ -131,13 +131,14 @@ def _imported(stack: cdk.Stack, account: str = ACCOUNT, *, mutable: bool = True)
 
 
 def test_an_imported_role_that_can_be_changed_gets_both_halves() -> None:
-    """A mutable import of this account is trusted, may mint, and is denied the tables."""
+    """A mutable import of this account is trusted, may mint, and is denied the tables and all other roles."""
     app = stacks.new_app()
     stack = cdk.Stack(app, "Stack", env=stacks.environment())
     stacks.session_role(stack, minting=Minting.by_compute_roles(_imported(stack)))
     templates = stacks.synth(app)
     assert {one["Sid"] for one in stacks.attached(templates, "acme-agent")} == {
         "MintSessions",
+        "DenyOtherRoles",
         "DenyTenantTables",
         "DenyTenantTablesBelow",
     }

@@ -34,7 +34,8 @@ from session_scoping.constructs.cdk.roles import require_changeable, require_exa
 from session_scoping.constructs.cdk.stack_context import properties_of
 from session_scoping.constructs.cdk.statements import Statement
 from session_scoping.constructs.cdk.synth_checks import Check
-from session_scoping.constructs.compute.role import AnyRole, ScopedComputeRole, policy_role
+from session_scoping.constructs.compute.denies import GuardedRole
+from session_scoping.constructs.compute.role import AnyRole, policy_role
 from session_scoping.constructs.data.models import Models
 from session_scoping.constructs.restrictions.restriction import RestrictedRole, Restriction, RestrictionSet
 from session_scoping.constructs.session.scoped_role import ScopedRole, as_tuple, check_kinds
@@ -234,8 +235,9 @@ class SessionBrokerRole(ScopedRole):
             tell_owner(self, role, "this to the trust policy of", readable)
 
     def _let_become(self, caller: Caller) -> None:
-        if isinstance(caller, ScopedComputeRole):
-            caller.let_become(self._role_arn)
+        if not isinstance(caller, WebIdentity):
+            role = policy_role(caller)
+            GuardedRole.of(role).let_become(role, self._role_arn)
 
     def _write_metadata(self) -> None:
         """Write down what the verifier holds this role to."""

@@ -18,7 +18,6 @@ from session_scoping.constructs.cdk.statements import Statement
 from session_scoping.constructs.cdk.synth_checks import Check, SynthChecks
 from session_scoping.constructs.compute import baseline
 from session_scoping.constructs.compute.as_role import AsRole
-from session_scoping.constructs.compute.denies import AssumeRoleGuard
 from session_scoping.constructs.compute.grants import ComputeGrants
 from session_scoping.constructs.data.access import require_attribute
 from session_scoping.constructs.data.models import Models
@@ -118,8 +117,6 @@ class ScopedComputeRole(AsRole, Construct):
         baseline.check_runtime(runtime_name, runtime_arn)
         context = StackContext.of(scope)
         self._backend = backend
-        self.roles_guard: AssumeRoleGuard | None = None
-        self._other_roles: list[str] = []
         self._role = iam.Role(
             self,
             "Role",
@@ -165,22 +162,6 @@ class ScopedComputeRole(AsRole, Construct):
     def granted(self) -> Iterable[Statement]:
         """The statements that were granted to it and landed, as they are now."""
         return self._grants.landed()
-
-    @property
-    def other_roles(self) -> Sequence[str]:
-        """ARNs of roles it may assume in addition to the session roles it mints for."""
-        return self._other_roles
-
-    def let_become(self, role_arn: str) -> None:
-        """
-        Let agent code assume one role more; the Deny on all others leaves it out.
-
-        Raises:
-            InvalidInputError: A broker mints for this role, which then may become no role.
-        """
-        self._other_roles.append(role_arn)
-        if self.roles_guard is not None:
-            self.roles_guard.let_become(self, [role_arn])
 
     def _late_grants(self) -> Iterable[Check]:
         """Look at attached policies as they are when everything has been added to them."""

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
 from session_scoping.constructs.cdk.roles import require_changeable, require_distinct
 from session_scoping.constructs.cdk.stack_context import StackContext
+from session_scoping.constructs.compute.denies import assumed_arns
 from session_scoping.constructs.compute.role import AnyRole, ScopedComputeRole, policy_role
 from session_scoping.constructs.minting.trusted_issuer import AnyProvider, TrustedIssuer
 from session_scoping.contract.errors import InvalidInputError
@@ -36,6 +37,7 @@ class Minting:
         credential_broker: The function that exchanges task tokens, in its mode.
         web_identity: The issuer whose tokens the session role trusts, in its mode.
         max_session: The longest session. None: one hour, where role chaining is capped whatever is set.
+        may_assume: ARNs of the roles that compute roles may become beside the session roles they mint for.
     """
 
     mode: Mode
@@ -44,6 +46,7 @@ class Minting:
     credential_broker: "CredentialBroker | None" = None
     web_identity: TrustedIssuer | None = None
     max_session: cdk.Duration | None = None
+    may_assume: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.mode not in get_args(Mode):
@@ -60,6 +63,8 @@ class Minting:
         object.__setattr__(self, "compute_roles", compute_roles)
         roles = self.minters if self.mode == "compute" else (*self.minters, *self.compute_roles)
         _check_distinct(roles, nobody_is_fine=self.mode == "web-identity")
+        others = [role if isinstance(role, str) else _wrapped(role) for role in self.may_assume]
+        object.__setattr__(self, "may_assume", assumed_arns(others, () if self.mode == "compute" else minters))
 
     @property
     def compute_roles_mint(self) -> bool:
@@ -72,20 +77,30 @@ class Minting:
         return self.mode in ("credential-broker", "web-identity")
 
     @classmethod
-    def by_compute_roles(cls, *roles: AnyRole) -> "Minting":
+    def by_compute_roles(cls, *roles: AnyRole, may_assume: Sequence[AnyRole | str] = ()) -> "Minting":
         """
         Return minting by the agents' own compute roles.
 
         NOT PROTECTED: code that can read the compute role's credentials can mint a session for any task. This
         bounds leaked session credentials and honest bugs only; the construct warns about it at synth.
 
+        Args:
+            roles: The compute roles: a ScopedComputeRole, or a role that exists.
+            may_assume: Roles, or their ARNs, that these roles must still assume. Default: none but session roles.
+
         Raises:
-            InvalidInputError: No role, or one role twice.
+            InvalidInputError: No role, or one role twice; or `may_assume` holds what is not the ARN of one role.
         """
-        return cls("compute", roles, roles)
+        return cls("compute", roles, roles, may_assume=_listed(may_assume))
 
     @classmethod
-    def by_orchestrator(cls, orchestrator: AnyRole, *, compute_roles: Sequence[AnyRole] = ()) -> "Minting":
+    def by_orchestrator(
+        cls,
+        orchestrator: AnyRole,
+        *,
+        compute_roles: Sequence[AnyRole] = (),
+        may_assume: Sequence[AnyRole | str] = (),
+    ) -> "Minting":
         """
         Return minting by one role outside the agents' reach, such as the orchestrator's.
 
@@ -94,15 +109,23 @@ class Minting:
 
         Args:
             orchestrator: The only role that may mint.
-            compute_roles: Roles agent code runs under: tenant data and this session role are denied to them.
+            compute_roles: Roles agent code runs under: tenant data and all other roles are denied to them.
+            may_assume: Roles, or their ARNs, that the compute roles must still assume. Default: none.
 
         Raises:
-            InvalidInputError: The orchestrator is also a compute role, or one role is given twice.
+            InvalidInputError: The orchestrator is also a compute role or in `may_assume`, one role is given twice, or
+                `may_assume` holds what is not the ARN of one role.
         """
-        return cls("orchestrator", (orchestrator,), _listed(compute_roles))
+        return cls("orchestrator", (orchestrator,), _listed(compute_roles), may_assume=_listed(may_assume))
 
     @classmethod
-    def by_credential_broker(cls, broker: "CredentialBroker", *, compute_roles: Sequence[AnyRole] = ()) -> "Minting":
+    def by_credential_broker(
+        cls,
+        broker: "CredentialBroker",
+        *,
+        compute_roles: Sequence[AnyRole] = (),
+        may_assume: Sequence[AnyRole | str] = (),
+    ) -> "Minting":
         """
         Return minting by a `CredentialBroker`, which takes every tag from a signed task token.
 
@@ -112,10 +135,13 @@ class Minting:
         Args:
             broker: The function. It serves one session role.
             compute_roles: Roles agent code runs under: they may invoke the function, and are denied tenant data,
-                this session role, the signing key, and changing the function or the revocations.
+                all other roles, the signing key, and changing the function or the revocations. Default: none, which
+                warns.
+            may_assume: Roles, or their ARNs, that the compute roles must still assume. Default: none.
 
         Raises:
-            InvalidInputError: It is no CredentialBroker, or one role is given twice.
+            InvalidInputError: It is no CredentialBroker, one role is given twice, or `may_assume` holds the broker's
+                role, or what is not the ARN of one role.
         """
         role = getattr(broker, "role", None)
         if role is None or not hasattr(broker, "signing_key"):
@@ -126,7 +152,8 @@ class Minting:
                 why="a role or function of another kind checks no task token",
                 fix="pass the CredentialBroker; Minting.by_orchestrator(role) trusts a role",
             )
-        return cls("credential-broker", (role,), _listed(compute_roles), credential_broker=broker)
+        listed = _listed(compute_roles)
+        return cls("credential-broker", (role,), listed, credential_broker=broker, may_assume=_listed(may_assume))
 
     @classmethod
     def by_web_identity(
@@ -137,6 +164,7 @@ class Minting:
         subject: str = DEFAULT_SUBJECT,
         issuer: str | None = None,
         compute_roles: Sequence[AnyRole] = (),
+        may_assume: Sequence[AnyRole | str] = (),
         max_session: cdk.Duration | None = None,
     ) -> "Minting":
         """
@@ -152,7 +180,9 @@ class Minting:
             audience: The one `aud` that is trusted. Default: the TaskTokenIssuer's.
             subject: The one `sub` that is trusted. Default: `agent-task`, the default of task tokens.
             issuer: The issuer's URL, spelled out. Default: what a TaskTokenIssuer, or a provider's literal ARN, says.
-            compute_roles: Roles agent code runs under: tenant data and this session role are denied to them.
+            compute_roles: Roles agent code runs under: tenant data and all other roles are denied to them. Default:
+                none, which warns.
+            may_assume: Roles, or their ARNs, that the compute roles must still assume. Default: none.
             max_session: The longest session, one to twelve hours. Default: one hour.
 
         Raises:
@@ -162,7 +192,8 @@ class Minting:
         if max_session is not None:
             _check_max_session(max_session)
         identity = TrustedIssuer.of(provider, issuer=issuer, audience=audience, subject=subject)
-        return cls("web-identity", (), _listed(compute_roles), web_identity=identity, max_session=max_session)
+        roles, others = _listed(compute_roles), _listed(may_assume)
+        return cls("web-identity", (), roles, web_identity=identity, max_session=max_session, may_assume=others)
 
 
 def checked_roles(minting: Minting, context: StackContext) -> tuple[list[iam.IRole], list[str]]:
@@ -213,14 +244,16 @@ def _wrapped(role: AnyRole) -> AnyRole:
             got=f"a {type(role).__name__}",
             expected="a ScopedComputeRole or an iam.IRole",
             why="nothing could be attached to it",
-            fix="pass each role as an argument of its own; import an ARN with iam.Role.from_role_arn",
+            fix=f"pass its `.{inner[0]}`"
+            if (inner := [name for name in ("task_role", "role", "execution_role") if hasattr(type(role), name)])
+            else "pass each role as an argument of its own; import an ARN with iam.Role.from_role_arn",
         )
     scope = role.node.scope if isinstance(role, iam.Role) else None
     return scope if isinstance(scope, ScopedComputeRole) else role
 
 
-def _listed(roles: Sequence[AnyRole] | AnyRole) -> tuple[AnyRole, ...]:
-    return tuple(roles) if isinstance(roles, Iterable) else (roles,)
+def _listed(values: Any) -> tuple[Any, ...]:
+    return tuple(values) if isinstance(values, Iterable) and not isinstance(values, str) else (values,)
 
 
 def _check_max_session(longest: cdk.Duration) -> None:

@@ -23,6 +23,7 @@ from session_scoping.constructs.session.chaining import ChainingGuard
 from session_scoping.constructs.session.guards import chaining_sections, tag_sections
 from session_scoping.contract.metadata import SHARED_BY
 
+_NO_COMPUTE_ROLES = "session-scoping:no-compute-roles"
 _KEPT_AS = "_session_scoping_access"
 
 
@@ -137,5 +138,17 @@ class SessionAccess:
                 "compute roles are not denied tenant data: a grant that an old task still uses, or a new one added by "
                 "mistake, reaches every tenant. Turn deny_tenant_data_to_compute_roles on once the old tasks ended."
             )
+        if self.minting.by_token and not self.minting.compute_roles:
+            warnings[_NO_COMPUTE_ROLES] = (
+                "no compute role is named: the role agent code runs under is not denied tenant data, other roles "
+                "and what could forge a token. Name it in compute_roles of the Minting, or call deny_tenant_data_to. "
+                "Where that is done elsewhere, acknowledge this warning."
+            )
         for warning_id, message in warnings.items():
             cdk.Validations.of(session_role).add_warning(warning_id, message)
+
+    def name_compute_roles(self, session_role: Construct) -> None:
+        """Take back the warning that none is named: one was named later."""
+        if self.minting.by_token and not self.minting.compute_roles and self.compute_denies.roles:
+            named = cdk.Acknowledgment(id=_NO_COMPUTE_ROLES, reason="deny_tenant_data_to names the compute roles")
+            cdk.Validations.of(session_role).acknowledge(named)

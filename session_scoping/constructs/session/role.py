@@ -19,7 +19,7 @@ from session_scoping.constructs.cdk.roles import (
 from session_scoping.constructs.cdk.statements import Statement, allow
 from session_scoping.constructs.cdk.synth_checks import Check, SynthChecks
 from session_scoping.constructs.compute.denies import AssumeRoleGuard
-from session_scoping.constructs.compute.role import AnyRole, ScopedComputeRole, policy_role
+from session_scoping.constructs.compute.role import AnyRole, policy_role
 from session_scoping.constructs.data.models import Models
 from session_scoping.constructs.data.object_overlap import check_others
 from session_scoping.constructs.data.objects import TenantObjects
@@ -133,7 +133,9 @@ class SessionRole(ScopedRole):
         self._access.belong_to(self, self._role, ChainingGuard(self, self._own.guards, self._role, self._sizer))
         self._access.declare_sharing()
         self._mint = self._series("Mint")
-        self._roles_guard = AssumeRoleGuard(self, self._role_arn, mints=minting.compute_roles_mint)
+        self._roles_guard = AssumeRoleGuard(
+            self, self._role_arn, mints=minting.compute_roles_mint, others=minting.may_assume
+        )
         if minting.credential_broker:
             BrokerTie.of(minting.credential_broker).serve(self, self._arn, keys, self._transitive)
         self._write_policies(check_others(other_objects, self._access.data.objects), minter_arns)
@@ -255,12 +257,14 @@ class SessionRole(ScopedRole):
             if not self._minting.compute_roles_mint:
                 require_one_duty(policy_role(role), self._minters)
         self._deny_compute_roles(roles)
+        self._access.name_compute_roles(self)
         self._write_metadata()
 
     def _deny_compute_roles(self, roles: Sequence[AnyRole]) -> None:
         """Put all Denies for compute roles on these roles."""
-        self._access.compute_denies.add([policy_role(role) for role in roles])
-        self._roles_guard.restrict([role for role in roles if isinstance(role, ScopedComputeRole)])
+        compute_roles = [policy_role(role) for role in roles]
+        self._access.compute_denies.add(compute_roles)
+        self._roles_guard.restrict(compute_roles)
 
     def _trust(self, minter: iam.IRole) -> None:
         if not self._minting.compute_roles_mint:
