@@ -1,11 +1,10 @@
 """Questions about roles that the CDK answers only by trying."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
-from constructs import IConstruct
 
 from session_scoping.constructs.cdk.stack_context import StackContext, has_wildcard, is_token, properties_of
 from session_scoping.contract.errors import InvalidInputError
@@ -134,12 +133,12 @@ def arn_by_name(context: StackContext, role_name: str | None, path: str | None) 
     return context.arn("iam", f"role{path or '/'}{role_name}", region="")
 
 
-def run_as(tree: Iterable[IConstruct], role: iam.Role, context: StackContext) -> list[str]:
+def run_as(role: iam.Role, context: StackContext) -> list[str]:
     """Return the path of each resource that a service runs under a role: a task, a function, a runtime."""
     own = role.role_arn
     found = [
         (one, value)
-        for one in tree
+        for one in context.stack.node.root.node.find_all()
         if isinstance(one, cdk.CfnResource) and _takes_role(type(one))
         for value in properties_of(one).values()
         if isinstance(value, str) and is_token(value)

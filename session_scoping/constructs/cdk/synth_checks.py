@@ -6,11 +6,15 @@ from typing import Any
 
 import aws_cdk as cdk
 import jsii
-from constructs import IValidation
+from constructs import IConstruct, IValidation
 
+from session_scoping.constructs.cdk.documents import Section
 from session_scoping.constructs.cdk.stack_context import StackContext
 
 _KEPT_AS = "_session_scoping_finished"
+
+Protected = tuple[IConstruct, Callable[[], Iterable[Section]]]
+"""A session role, and the Denies of what compute roles reach through it alone."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,7 @@ class SynthChecks:
         self._stack = stack
         self._sources: list[Callable[[], Iterable[Check]]] = []
         self._reserved: set[str] = set()
+        self.protected: list[Protected] = []
 
     @classmethod
     def of(cls, context: StackContext) -> "SynthChecks":
@@ -45,6 +50,16 @@ class SynthChecks:
             context.stack.node.add_validation(kept[_KEPT_AS])
         tree: SynthChecks = kept[_KEPT_AS]
         return tree
+
+    @classmethod
+    def of_app(cls, scope: IConstruct) -> list["SynthChecks"]:
+        """Return the checks of every stack of the app."""
+        found = (vars(one).get(_KEPT_AS) for one in scope.node.root.node.find_all())
+        return [checks for checks in found if checks is not None]
+
+    def protect(self, owner: IConstruct, denied: Callable[[], Iterable[Section]]) -> None:
+        """Say what of the owner's data no compute role may reach; asked at synth, when all of it is known."""
+        self.protected.append((owner, denied))
 
     def add(self, *sources: Callable[[], Iterable[Check]]) -> None:
         """Add checks; each source is called at synth, so it sees what was added late."""

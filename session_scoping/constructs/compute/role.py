@@ -19,6 +19,7 @@ from session_scoping.constructs.cdk.synth_checks import Check, SynthChecks
 from session_scoping.constructs.compute import baseline
 from session_scoping.constructs.compute.as_role import AsRole
 from session_scoping.constructs.compute.grants import ComputeGrants
+from session_scoping.constructs.compute.tenant_grants import tenant_grants
 from session_scoping.constructs.data.access import require_attribute
 from session_scoping.constructs.data.models import Models
 from session_scoping.contract.errors import InvalidInputError
@@ -164,8 +165,15 @@ class ScopedComputeRole(AsRole, Construct):
         return self._grants.landed()
 
     def _late_grants(self) -> Iterable[Check]:
-        """Look at attached policies as they are when everything has been added to them."""
-        yield Check(None, lambda _: self._grants.finished())
+        """Look at what was granted when everything is there: attached policies, and the tenant data of the app."""
+        yield Check(None, lambda _: self._grant_errors())
+
+    def _grant_errors(self) -> Iterable[str]:
+        if granted := list(self.granted):
+            yield from self._grants.finished()
+            protected = [one for checks in SynthChecks.of_app(self) for one in checks.protected]
+            for error in tenant_grants(granted, protected):
+                yield f"compute role `{self.node.path}` {error}"
 
     @property
     def backend(self) -> ComputeBackend:

@@ -8,13 +8,11 @@ from functools import cache
 from typing import Any, cast
 
 import aws_cdk as cdk
-from constructs import IConstruct
 
-from session_scoping.constructs.cdk.documents import Section
 from session_scoping.constructs.cdk.stack_context import TOKEN
 from session_scoping.constructs.cdk.statements import Statement
+from session_scoping.constructs.cdk.synth_checks import Protected
 from session_scoping.constructs.compute.grants import reads_or_writes
-from session_scoping.constructs.compute.role import ScopedComputeRole
 
 _WILDCARD = re.compile(r"[*?]")
 _TOKEN = re.compile(r"\$\{Token\[[^\]]*\]\}")
@@ -22,28 +20,27 @@ _TOKEN = re.compile(r"\$\{Token\[[^\]]*\]\}")
 _NAMED = {"bucket_name": "arn:*:s3:::{}", "table_name": "arn:*:dynamodb:*:*:table/{}"}
 
 
-def tenant_grants(tree: Iterable[IConstruct], owner: str, sections: Iterable[Section]) -> Iterator[str]:
+def tenant_grants(granted: Sequence[Statement], protected: Iterable[Protected]) -> Iterator[str]:
     """
-    Say which compute roles were granted what is denied to them.
+    Say which grants on a compute role reach what is denied to compute roles.
 
     Two values that only the deployment knows, such as parameters, count as different: the Deny holds in any case.
 
     Args:
-        tree: The constructs of the app.
-        owner: Path of the session role whose data it is.
-        sections: What compute roles carry; its Denies name the tenant data.
+        granted: What was granted to the role.
+        protected: The session roles of the app, each with its Denies, which name the tenant data.
     """
-    carried = [statement for section in sections for statement in section.render(section.items)]
-    denied = [statement for statement in carried if statement["Effect"] == "Deny"]
-    granted = ((one, body) for one in tree if isinstance(one, ScopedComputeRole) for body in one.granted)
-    for role, body in granted:
-        if actions := [name for name in _listed(body.get("Action")) if _reaches(name, body, denied)]:
-            yield (
-                f"compute role `{role.node.path}` is granted tenant data of `{owner}`: got {', '.join(actions)}, "
-                "expected that only sessions reach it; a Deny makes the grant dead, and without one every task reaches "
-                "every tenant's data; fix: give the SessionRole the access, or, while old code needs it and "
-                "deny_tenant_data_to_compute_roles is off, grant it to `agent.policy_role`"
-            )
+    for owner, sections in protected:
+        carried = [statement for section in sections() for statement in section.render(section.items)]
+        denied = [statement for statement in carried if statement["Effect"] == "Deny"]
+        for body in granted:
+            if actions := [name for name in _listed(body.get("Action")) if _reaches(name, body, denied)]:
+                yield (
+                    f"is granted tenant data of `{owner.node.path}`: got {', '.join(actions)}, expected that only "
+                    "sessions reach it; a Deny makes the grant dead, and without one every task reaches every tenant's "
+                    "data; fix: give the SessionRole the access, or, while old code needs it and "
+                    "deny_tenant_data_to_compute_roles is off, grant it to `agent.policy_role`"
+                )
 
 
 def _reaches(pattern: str, body: Statement, denied: Sequence[Statement]) -> bool:

@@ -1,19 +1,19 @@
 """SessionAccess: what a session may reach and what it is denied; a session role's, or a tool role's."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
-from constructs import Construct, IConstruct
+from constructs import Construct
 
 from session_scoping.constructs.cdk.documents import Section
 from session_scoping.constructs.cdk.metadata import write_metadata
 from session_scoping.constructs.cdk.policy_series import PolicySeries
 from session_scoping.constructs.cdk.stack_context import StackContext
 from session_scoping.constructs.cdk.statements import tags_present
+from session_scoping.constructs.cdk.synth_checks import SynthChecks
 from session_scoping.constructs.compute.denies import ComputeRoleDenies
-from session_scoping.constructs.compute.tenant_grants import tenant_grants
 from session_scoping.constructs.data.models import Models
 from session_scoping.constructs.data.tenant_data import TenantData
 from session_scoping.constructs.minting.guards import session_guards
@@ -62,17 +62,12 @@ class SessionAccess:
         access: SessionAccess = vars(owner)[_KEPT_AS]
         return access
 
-    @classmethod
-    def misuses(cls, owner: Construct, tree: Sequence[IConstruct]) -> Iterable[str]:
-        """Say which compute roles of the app were granted what only sessions may reach, if the owner has such data."""
-        access: SessionAccess | None = vars(owner).get(_KEPT_AS)
-        if access is not None:
-            denied = [*access.data.compute_guards(), *access.compute_denies.sections]
-            yield from tenant_grants(tree, owner.node.path, denied)
-
     def belong_to(self, owner: Construct, role: iam.Role, chaining: ChainingGuard) -> None:
         """Say whose it is, once its role is made."""
         self._role, self.chaining = role, chaining
+        SynthChecks.of(self.context).protect(
+            owner, lambda: [*self.data.compute_guards(), *self.compute_denies.sections]
+        )
         vars(owner)[_KEPT_AS] = self
 
     @property

@@ -6,7 +6,7 @@ from typing import Any, cast
 import aws_cdk as cdk
 import jsii
 from aws_cdk import aws_iam as iam
-from constructs import Construct, IConstruct
+from constructs import Construct
 
 from session_scoping.constructs.cdk.documents import Section
 from session_scoping.constructs.cdk.policy_series import GuardedPolicies, PolicySeries, check_attachments
@@ -19,7 +19,6 @@ from session_scoping.constructs.data.objects import TenantObjects
 from session_scoping.constructs.data.tables import TenantTable
 from session_scoping.constructs.minting.minting import Minting
 from session_scoping.constructs.restrictions.restriction import Restriction
-from session_scoping.constructs.session.access import SessionAccess
 from session_scoping.contract.errors import InvalidInputError
 
 WILDCARD_REASON = (
@@ -52,16 +51,19 @@ class ScopedRole(Construct):
         super().__init__(scope, id)
         self._context = StackContext.of(scope)
         self._sizer = PolicySizer.at(self._context)
+        self._handed_out = False
         self._own = GuardedPolicies(self, self._context, self._sizer, self._wildcard_reason)
 
     @property
     def role(self) -> iam.Role:
         """The role. Grants added to it stay inside the guards."""
+        self._handed_out = True
         return self._role
 
     @property
     def role_arn(self) -> str:
         """ARN of the role."""
+        self._handed_out = True
         return self._role_arn
 
     @property
@@ -107,11 +109,6 @@ class ScopedRole(Construct):
             fix="name the data in the arguments; a resource without tenant data is granted to its `.role`",
         )
 
-    @property
-    def _tree(self) -> Sequence[IConstruct]:
-        """Every construct of the app."""
-        return self._context.stack.node.root.node.find_all()
-
     def _make_role(
         self, assumed_by: iam.IPrincipal, further: Sequence[iam.PolicyStatement] = (), **options: Any
     ) -> None:
@@ -144,17 +141,17 @@ class ScopedRole(Construct):
 
     def _checks(self) -> Iterable[Check]:
         """Return the checks of the role's own policies, and of who runs under the role, in the finished tree."""
-        yield Check(None, lambda _: self._misuses(self._tree))
+        if self._handed_out:  # the tree is large, and nothing can run under a role that nobody was given
+            yield Check(None, lambda _: self._workloads())
         yield from self._own.finished()
 
-    def _misuses(self, tree: Sequence[IConstruct]) -> Iterable[str]:
-        for user in run_as(tree, self._role, self._context):
+    def _workloads(self) -> Iterable[str]:
+        for user in run_as(self._role, self._context):
             yield (
                 f"role `{self.node.path}` is the role of `{user}`: got a role that is assumed with conditions, "
                 "expected the workload's own role; no service can assume it, so the workload would not start; fix: "
                 "pass a ScopedComputeRole there, and the session role's `environment` to the container"
             )
-        yield from SessionAccess.misuses(self, tree)
 
 
 def check_kinds(**arguments: Sequence[object]) -> None:
