@@ -207,7 +207,7 @@ def _agent(backend: ComputeBackend = ComputeBackend.ECS) -> tuple[cdk.Stack, Sco
 
 
 def _granted(made: stacks.Template) -> list[str]:
-    """Return the actions of what stands on the role beside its own policies."""
+    """Return the actions of what is on the role in addition to its own policies."""
     found: list[str] = []
     for properties in stacks.resources(made, "AWS::IAM::Policy").values():
         if "AgentRole" in str(properties["Roles"]):

@@ -37,7 +37,7 @@ class Minting:
         credential_broker: The function that exchanges task tokens, in its mode.
         web_identity: The issuer whose tokens the session role trusts, in its mode.
         max_session: The longest session. None: one hour, where role chaining is capped whatever is set.
-        may_assume: ARNs of the roles that compute roles may become beside the session roles they mint for.
+        may_assume: ARNs of the roles that compute roles may become in addition to the session roles they mint for.
     """
 
     mode: Mode
