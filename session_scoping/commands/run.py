@@ -31,6 +31,7 @@ removed, with all others of AWS_* that are not known to be harmless; give one ba
 
 _FIRST_SECONDS = 10.0
 """How long the command waits for the first credentials. It starts without them: it may need none."""
+_STARTED = "the command is started, and its AWS calls fail until there are credentials"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -68,7 +69,8 @@ def run(arguments: argparse.Namespace) -> int:
         return _failed(str(error), NOT_STARTED)
     with signals_held() as mask, child_environment(session) as environment:
         try:
-            without_a_child(lambda: _first_credentials(session), mask, _FIRST_SECONDS)
+            if not without_a_child(lambda: _first_credentials(session), mask, _FIRST_SECONDS):
+                _say(f"no credentials after {_FIRST_SECONDS:.0f} seconds; {_STARTED}")
             return run_child(command, environment, mask)
         except KeyboardInterrupt:
             return 128 + signal.SIGINT
@@ -95,7 +97,7 @@ def _first_credentials(session: "TaskSession") -> None:
     try:
         credentials.get_frozen_credentials()
     except SessionScopingError as error:
-        _say(f"{error}; the command is started, and its AWS calls fail until there are credentials")
+        _say(f"{error}; {_STARTED}")
 
 
 def _failed(text: str, code: int) -> int:

@@ -48,6 +48,12 @@ HARMLESS = {
 }
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let an answer take as long as a busy machine needs."""
+    monkeypatch.setattr("session_scoping.agent.children.endpoint._ANSWER_SECONDS", LONG)
+
+
 @pytest.fixture
 def environment(session: TaskSession) -> Iterator[dict[str, str]]:
     """Return the environment of children of one task."""
@@ -174,6 +180,26 @@ def test_a_silent_client_delays_nobody(environment: dict[str, str]) -> None:
     parts = urlsplit(environment[URI])
     with socket.create_connection((parts.hostname, parts.port), timeout=LONG):
         assert get(environment)[0] == 200
+
+
+def test_a_source_that_hangs_is_an_error_before_an_sdk_gives_up(
+    environment: dict[str, str], sts: StandInSts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """503 says why, while the source is asked once for all who wait; its answer serves the next one."""
+    monkeypatch.setattr("session_scoping.agent.children.endpoint._ANSWER_SECONDS", 0.1)
+    answered = threading.Event()
+
+    def hang(_: object) -> None:
+        answered.wait(LONG)
+
+    sts.behave = hang
+    with ThreadPoolExecutor(5) as pool:
+        answers = list(pool.map(lambda _: get(environment), range(5)))
+    assert {(status, body["Code"]) for status, body in answers} == {(503, "Timeout")}
+    answered.set()
+    monkeypatch.setattr("session_scoping.agent.children.endpoint._ANSWER_SECONDS", LONG)
+    assert get(environment)[1]["AccessKeyId"] == "ASIATASKKEY000000001"
+    assert sts.count() == 1
 
 
 def test_an_unscoped_session_is_refused() -> None:

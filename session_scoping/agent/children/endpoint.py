@@ -12,6 +12,7 @@ import os
 import secrets
 import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager
 from datetime import UTC
 from http import HTTPStatus
@@ -19,13 +20,22 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from session_scoping.agent.children.environment import past_proxies, without_credentials
-from session_scoping.agent.errors import TaskCredentialsError
+from session_scoping.agent.errors import Failure, TaskCredentialsError
 from session_scoping.agent.session.credential_set import CredentialSet
 from session_scoping.agent.session.task_session import TaskSession
 from session_scoping.contract.errors import InvalidInputError
 
 _HOST = "127.0.0.1"
 _PATH = "/credentials"
+_ANSWER_SECONDS = 0.8
+"""The endpoint answers in this time, with an error if need be: the SDK for JavaScript waits a second, botocore two."""
+
+_NOT_YET = Failure(
+    "Timeout",
+    f"none within {_ANSWER_SECONDS} seconds",
+    "new credentials from their source",
+    "ask again, as SDKs do by themselves; the parent's standard error says more",
+)
 
 
 @contextmanager
@@ -86,6 +96,8 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, session: TaskSession) -> None:
         super().__init__((_HOST, 0), _Handler)
         self._session = session
+        self._lock = threading.Lock()
+        self._asking: Future[dict[str, str]] | None = None
         self._token = secrets.token_urlsafe(32)
 
     @property
@@ -105,13 +117,31 @@ class _Server(ThreadingHTTPServer):
         if path != _PATH:
             return HTTPStatus.NOT_FOUND, _failure("NotFound", f"credentials are served at {_PATH}")
         try:
-            return HTTPStatus.OK, self._keys()
+            return HTTPStatus.OK, self._keys_in_time()
         except TaskCredentialsError as error:
             # SDKs ask again after a 503, as botocore and JavaScript do after any error.
             status = HTTPStatus.SERVICE_UNAVAILABLE if error.transient else HTTPStatus.FORBIDDEN
             return status, _failure(error.reason, str(error))
         except Exception as error:
             return HTTPStatus.INTERNAL_SERVER_ERROR, _failure("Unexpected", f"unexpected {type(error).__name__}")
+
+    def _keys_in_time(self) -> dict[str, str]:
+        """Return the keys, or raise; who comes while another is waiting for them waits with it."""
+        with self._lock:
+            asking = self._asking
+            if asking is None or asking.done():
+                asking = self._asking = Future()
+                threading.Thread(target=self._ask, args=(asking,), daemon=True, name="session-scoping-child").start()
+        try:
+            return asking.result(_ANSWER_SECONDS)
+        except TimeoutError:
+            raise TaskCredentialsError(_NOT_YET) from None
+
+    def _ask(self, asking: "Future[dict[str, str]]") -> None:
+        try:
+            asking.set_result(self._keys())
+        except Exception as error:
+            asking.set_exception(error)
 
     def _keys(self) -> dict[str, str]:
         credentials: Any = self._session.boto3_session.get_credentials()

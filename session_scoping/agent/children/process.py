@@ -44,13 +44,18 @@ def signals_held() -> Iterator[SignalMask]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def without_a_child(work: Callable[[], object], mask: SignalMask, seconds: float) -> None:
-    """Run `work` in a thread, for some seconds at most. Signals act on this process as usual: there is no child yet."""
+def without_a_child(work: Callable[[], object], mask: SignalMask, seconds: float) -> bool:
+    """
+    Run `work` in a thread and wait for it, some seconds at most; return whether it has ended.
+
+    Signals act on this process as usual: there is no child yet.
+    """
     thread = threading.Thread(target=work, daemon=True, name="session-scoping-first")
     thread.start()
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     try:
         thread.join(seconds)
+        return not thread.is_alive()
     finally:
         signal.pthread_sigmask(signal.SIG_BLOCK, _AWAITED)
 
