@@ -1,8 +1,10 @@
 """A TaskSession that spends a token: at the broker over a real wire, or at STS as a web identity."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, get_args
 
@@ -15,9 +17,11 @@ from session_scoping.agent.sources.token_failures import REFUSALS
 from session_scoping.contract.errors import RETRYABLE, RefusalCode
 from session_scoping.orchestrator import TaskTokenSigner, revoke_tag
 from tests.aws.broker.conftest import FUNCTION
+from tests.support import ROOT
+from tests.support.sdk_children import RUN
 from tests.support.stand_in_aws import Call, StandInAws, Wire, refusal
 from tests.support.stand_in_sts import ACCOUNT, ROLE_ARN, Reply, Request, StandInSts, error
-from tests.support.task import AMBIENT_KEY, TAGS, MovableClock, key_of
+from tests.support.task import AMBIENT_KEY, LONG, TAGS, MovableClock, key_of
 
 OTHER = SessionTags(user_id="other", repo="o/r", task_id="task-9999")
 ARN = f"arn:aws:sts::{ACCOUNT}:assumed-role/AgentSession/task-0042"
@@ -551,3 +555,27 @@ def test_a_web_identity_needs_a_role(federated: Make, monkeypatch: pytest.Monkey
     monkeypatch.delenv("AGENT_SESSION_ROLE_ARN")
     with pytest.raises(InvalidInputError, match="no session role"):
         federated()
+
+
+# --- children ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("broker", [None, FUNCTION])
+def test_a_command_runs_with_the_session_of_a_token(
+    broker: str | None, signer: TaskTokenSigner, now: MovableClock, sts: StandInSts, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """The parent spends the token, at STS or the broker; the command gets credentials and not the token."""
+    now.time = datetime.now(UTC)  # the command's own clock
+    file = write(tmp_path / "token", signer.issue(TAGS))
+    monkeypatch.setenv("AGENT_TASK_TOKEN_FILE", str(file))
+    if broker:
+        monkeypatch.setenv("AGENT_CREDENTIAL_BROKER", broker)
+    script = "import boto3, os; print(boto3.Session().get_credentials().access_key, *os.environ)"
+    command = [*RUN, "--task-token-file", str(file), "--", sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LONG, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    key, *names = done.stdout.split()
+    assert key == "ASIATASKKEY000000001"
+    assert not {"AGENT_TASK_TOKEN_FILE", "AGENT_CREDENTIAL_BROKER"} & {*names}
+    assert [request.action for request in sts.requests] == ["AssumeRole" if broker else "AssumeRoleWithWebIdentity"]
