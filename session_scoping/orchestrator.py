@@ -23,7 +23,7 @@ from botocore.session import Session
 
 from session_scoping.contract.errors import InvalidInputError, SessionScopingError
 from session_scoping.contract.jws import KMS_ALGORITHM, compact, digest_of, key_id_of, signing_input
-from session_scoping.contract.tags import SessionTags
+from session_scoping.contract.tags import DEFAULT_TAG_KEYS, SessionTags, parse_tag_keys
 from session_scoping.contract.task_token import (
     DEFAULT_LIFETIME_SECONDS,
     DEFAULT_SUBJECT,
@@ -138,25 +138,48 @@ def revoke_token(table_name: str, token_id: str, *, expires_at: int, client: Any
         token_id: Its `jti`.
         expires_at: Its `exp`, after which the item is not needed.
         client: A boto3 DynamoDB client. Default: one with the process's own credentials.
+
+    Raises:
+        InvalidInputError: No token has this `jti`, or `expires_at` is no whole number, or has passed.
     """
     _put(table_name, revocation_of_token(token_id), expires_at, client)
 
 
-def revoke_tag(table_name: str, key: str, value: str, *, expires_at: int | None = None, client: Any = None) -> None:
+def revoke_tag(
+    table_name: str,
+    key: str,
+    value: str,
+    *,
+    tag_keys: Iterable[str] = DEFAULT_TAG_KEYS,
+    expires_at: int | None = None,
+    client: Any = None,
+) -> None:
     """
     Revoke every token that carries a tag, such as `task_id` or `user_id`, whenever it was or will be issued.
 
     Args:
         table_name: The table.
-        key: The tag's key.
+        key: The tag's key, spelled as the session role declares it.
         value: The tag's value.
+        tag_keys: The session role's tag keys. Default: user_id, repo, task_id, the default of SessionRole.
         expires_at: Until when, in seconds since 1970. Default: until the item is deleted. To end one task, its
             token's `exp`.
         client: A boto3 DynamoDB client. Default: one with the process's own credentials.
 
     Raises:
-        InvalidInputError: `expires_at` is no whole number, or has passed.
+        InvalidInputError: The session role has no such tag, no session can carry the value, such as an empty one, or
+            `expires_at` is no whole number, or has passed.
     """
+    declared = parse_tag_keys(tag_keys)
+    if key not in declared:
+        raise InvalidInputError(
+            "a revocation names a tag that no token carries",
+            got=f"`{key}`" if isinstance(key, str) else f"a {type(key).__name__}",
+            expected=f"one of {', '.join(declared)}, spelled as declared",
+            why="the item would look like a revocation and revoke nobody",
+            fix="name a declared tag, or pass the session role's own keys as tag_keys",
+        )
+    SessionTags(**{key: value})
     _put(table_name, revocation_of_tag(key, value), expires_at, client)
 
 

@@ -1,4 +1,4 @@
-"""Names of the environment variables the constructs set, on a container or on the broker function."""
+"""Names of the environment variables the constructs set, on a container or on a function of this library."""
 
 # --- read by the agent half ---
 
@@ -52,3 +52,14 @@ BROKER_TRANSITIVE_TAG_KEYS = "BROKER_TRANSITIVE_TAG_KEYS"
 
 BROKER_REVOCATION_TABLE = "BROKER_REVOCATION_TABLE"
 """Name or ARN of the DynamoDB table of revocations."""
+
+# --- read by the key set's function ---
+
+KEY_SET_ISSUER = "KEY_SET_ISSUER"
+"""The issuer whose documents are written: `https://host`."""
+
+KEY_SET_BUCKET = "KEY_SET_BUCKET"
+"""The bucket they are written into."""
+
+KEY_SET_KEYS = "KEY_SET_KEYS"
+"""Comma-separated ARNs of the KMS keys whose public halves are published."""

@@ -88,8 +88,7 @@ class TaskToken:
         check_issuer(self.issuer)
         check_plain("audience", self.audience)
         check_plain("subject", self.subject)
-        if not isinstance(self.token_id, str) or not re.fullmatch(_TOKEN_ID, self.token_id):
-            raise _bad("token_id", _length(self.token_id), "16 to 64 of A-Z a-z 0-9 _ -")
+        _check_token_id(self.token_id)
         self._check_times()
 
     def _check_times(self) -> None:
@@ -217,13 +216,19 @@ def check_plain(name: str, text: str) -> str:
 
 
 def revocation_of_token(token_id: str) -> str:
-    """Return the id under which the list of revocations holds one token."""
+    """Return the id under which the list of revocations holds one token; InvalidInputError: no token has this id."""
+    _check_token_id(token_id)
     return f"token#{token_id}"
 
 
 def revocation_of_tag(key: str, value: str) -> str:
     """Return the id under which the list of revocations holds every token with a tag."""
     return f"tag#{key}#{value}"
+
+
+def _check_token_id(token_id: str) -> None:
+    if not isinstance(token_id, str) or not re.fullmatch(_TOKEN_ID, token_id):
+        raise _bad("token_id", _length(token_id), "16 to 64 of A-Z a-z 0-9 _ -")
 
 
 def _tags(claim: object) -> tuple[SessionTags, tuple[str, ...]]:

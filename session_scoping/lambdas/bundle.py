@@ -90,6 +90,7 @@ KEY_SET = Bundle(
     (
         *_CONTRACT,
         *_TOKENS,
+        "contract/environment.py",
         "lambdas/key_set/__init__.py",
         "lambdas/key_set/handler.py",
         "lambdas/key_set/jwk.py",

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from moto import mock_aws
 
+from session_scoping.contract import environment
 from session_scoping.lambdas.bundle import KEY_SET
 from session_scoping.lambdas.key_set import handler
 from session_scoping.lambdas.key_set.jwk import _read, jwk_of
@@ -92,13 +93,16 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Any, str]]:
         s3 = boto3.client("s3")
         s3.create_bucket(Bucket="keys")
         key = boto3.client("kms").create_key(KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
+        monkeypatch.setenv(environment.KEY_SET_BUCKET, "keys")
+        monkeypatch.setenv(environment.KEY_SET_ISSUER, "https://tokens.example.com")
+        monkeypatch.setenv(environment.KEY_SET_KEYS, key)
         yield s3, key
 
 
-def _event(kind: str, url: str, *keys: str) -> dict[str, Any]:
+def _event(kind: str, url: str, **properties: Any) -> dict[str, Any]:
     return {
         "RequestType": kind, "ResponseURL": url, "StackId": "s", "RequestId": "r", "LogicalResourceId": "l",
-        "ResourceProperties": {"Bucket": "keys", "Issuer": "https://tokens.example.com", "Keys": list(keys)},
+        "ResourceProperties": properties,
     }  # fmt: skip
 
 
@@ -106,12 +110,12 @@ CONTEXT = SimpleNamespace(log_stream_name="stream")
 
 
 def test_the_function_writes_takes_down_and_always_answers(
-    aws: tuple[Any, str], answers: tuple[str, list[dict[str, Any]]]
+    aws: tuple[Any, str], answers: tuple[str, list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Create writes both documents under the key's id, Delete removes them, a failure is reported without its cause."""
     s3, key = aws
     url, told = answers
-    handler.handler(_event("Create", url, key), CONTEXT)
+    handler.handler(_event("Create", url), CONTEXT)
     found = {name: json.loads(s3.get_object(Bucket="keys", Key=name)["Body"].read())
              for name in (handler.DISCOVERY, handler.KEY_SET)}  # fmt: skip
     for name in found:
@@ -123,12 +127,40 @@ def test_the_function_writes_takes_down_and_always_answers(
     (jwk,) = found[handler.KEY_SET]["keys"]
     assert jwk["kid"] == key.rpartition("/")[2]
     assert jwk == jwk_of(boto3.client("kms").get_public_key(KeyId=key)["PublicKey"], key_id=jwk["kid"])
-    handler.handler(_event("Update", url, "arn:aws:kms:us-east-1:111122223333:key/none"), CONTEXT)
-    handler.handler(_event("Delete", url, key), CONTEXT)
+    monkeypatch.setenv(environment.KEY_SET_KEYS, f"{key},arn:aws:kms:us-east-1:111122223333:key/none")
+    handler.handler(_event("Update", url), CONTEXT)
+    handler.handler(_event("Delete", url), CONTEXT)
     assert [one["Status"] for one in told] == ["SUCCESS", "FAILED", "SUCCESS"]
     assert {one["PhysicalResourceId"] for one in told} == {"key-set-of-keys"}
     assert told[1]["Reason"].endswith("see log stream stream")
     assert s3.list_objects_v2(Bucket="keys")["KeyCount"] == 0
+
+
+def test_what_the_caller_names_is_not_read(aws: tuple[Any, str], answers: tuple[str, list[dict[str, Any]]]) -> None:
+    """A principal that may invoke the function can publish no key of its own, for no issuer, in no other bucket."""
+    s3, key = aws
+    url, told = answers
+    forged = boto3.client("kms").create_key(KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
+    s3.create_bucket(Bucket="elsewhere")
+    handler.handler(_event("Create", url, Bucket="elsewhere", Issuer="https://evil.example", Keys=[forged]), CONTEXT)
+    published = json.loads(s3.get_object(Bucket="keys", Key=handler.KEY_SET)["Body"].read())
+    assert [one["kid"] for one in published["keys"]] == [key.rpartition("/")[2]]
+    discovery = s3.get_object(Bucket="keys", Key=handler.DISCOVERY)["Body"].read()
+    assert b"evil" not in discovery
+    handler.handler(_event("Delete", url, Bucket="elsewhere"), CONTEXT)
+    assert s3.list_objects_v2(Bucket="elsewhere")["KeyCount"] == 0
+    assert [one["PhysicalResourceId"] for one in told] == ["key-set-of-keys"] * 2
+
+
+def test_without_its_environment_the_function_fails_and_says_so(
+    aws: tuple[Any, str], answers: tuple[str, list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No variable has a default, and CloudFormation is told all the same."""
+    url, told = answers
+    monkeypatch.delenv(environment.KEY_SET_BUCKET)
+    handler.handler(_event("Create", url, Bucket="keys", Issuer="https://tokens.example.com", Keys=[aws[1]]), CONTEXT)
+    assert [one["Status"] for one in told] == ["FAILED"]
+    assert aws[0].list_objects_v2(Bucket="keys")["KeyCount"] == 0
 
 
 def test_the_answer_waits_for_cloudformation_ten_seconds(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -228,9 +228,7 @@ def test_the_container_learns_what_its_mode_needs() -> None:
     session = stacks.session_role(stack, minting=Minting.by_credential_broker(made))
     assert set(session.environment) == {environment.SESSION_TAG_KEYS, environment.CREDENTIAL_BROKER}
     assert session.environment[environment.CREDENTIAL_BROKER] == made.function.function_arn
-    other = SessionRole(
-        stack, "Other", minting=Minting.by_web_identity(provider(stack), issuer=ISSUER, audience=AUDIENCE)
-    )
+    other = SessionRole(stack, "Other", minting=Minting.by_web_identity(provider(stack), issuer=ISSUER, audience="web"))
     assert set(other.environment) == {environment.SESSION_TAG_KEYS, environment.SESSION_ROLE_ARN}
 
 
@@ -338,6 +336,60 @@ def test_a_broker_serves_one_session_role() -> None:
     stacks.session_role(stack, minting=minting)
     with pytest.raises(InvalidInputError, match="would serve two session roles"):
         SessionRole(stack, "Second", minting=minting)
+
+
+REPLICAS = [f"arn:aws:kms:{region}:111122223333:key/mrk-{'0' * 32}" for region in ("us-east-1", "eu-west-1")]
+
+
+def by_web(scope: cdk.Stack, **options: Any) -> Minting:
+    """Return minting by tokens of the one issuer."""
+    arn = f"arn:aws:iam::111122223333:oidc-provider/{HOST}"
+    imported = iam.OidcProviderNative.from_oidc_provider_arn(scope, f"P{len(scope.node.children)}", arn)
+    return Minting.by_web_identity(imported, **{"audience": AUDIENCE, **options})
+
+
+def _in_a_stage(stack: cdk.Stack) -> cdk.Stack:
+    app = stack.node.root
+    assert isinstance(app, cdk.App)
+    return cdk.Stack(cdk.Stage(app, "Stage"), "S")
+
+
+SHARED: list[tuple[str, Attempt, Attempt]] = [
+    ("issuer, audience and subject", lambda s: stacks.session_role(s, minting=by_web(s)),
+     lambda s: SessionRole(s, "Second", minting=by_web(s))),
+    ("issuer, audience and subject", lambda s: stacks.session_role(s, minting=by_web(s)),
+     lambda s: SessionRole(_in_a_stage(s), "Second", minting=by_web(s))),
+    ("signing key and audience", lambda s: broker(s, "A", signing_key=signing_key(s)),
+     lambda s: broker(s, "B", signing_key=s.node.find_child("Key"))),
+    ("signing key and audience", lambda s: broker(s, "A", signing_key=signing_key(s)),
+     lambda s: broker(s, "B", signing_key=s.node.find_child("Key"), subject="other")),
+    ("signing key and audience", lambda s: broker(s, "A", signing_key=kms.Key.from_key_arn(s, "K1", REPLICAS[0])),
+     lambda s: broker(s, "B", signing_key=kms.Key.from_key_arn(s, "K2", REPLICAS[1]))),
+    ("issuer, audience and subject", broker, lambda s: SessionRole(s, "Second", minting=by_web(s))),
+    ("issuer, audience and subject", lambda s: stacks.session_role(s, minting=by_web(s)), broker),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("says", "first", "second"), SHARED, ids=range(len(SHARED)))
+def test_one_token_opens_one_role(says: str, first: Attempt, second: Attempt) -> None:
+    """Two roles, two brokers, or one of each that would take the same token are refused, and told apart how."""
+    stack = stacks.stack()
+    first(stack)
+    with pytest.raises(InvalidInputError, match=f"got the same {says}, expected an audience of its own") as error:
+        second(stack)
+    assert "\n" not in str(error.value)
+
+
+def test_tokens_that_differ_open_roles_of_their_own() -> None:
+    """Another audience is enough everywhere; between two roles that STS opens, so is another subject."""
+    stack = stacks.stack()
+    key = signing_key(stack)
+    stacks.session_role(stack, minting=by_web(stack))
+    SessionRole(stack, "Subject", minting=by_web(stack, subject="other"))
+    SessionRole(stack, "Audience", minting=by_web(stack, audience="other"))
+    broker(stack, "One", signing_key=key, audience="one")
+    broker(stack, "Two", signing_key=key, audience="two")
+    broker(stack, "OwnKey", issuer="https://else.example.com", audience="one")
 
 
 @pytest.mark.parametrize("mode", ["broker", "web"])
@@ -521,8 +573,12 @@ def test_the_hosted_issuer_is_private_and_speaks_https_only() -> None:
     assert site["DistributionConfig"]["DefaultCacheBehavior"]["ViewerProtocolPolicy"] == "https-only"
     assert oidc == {"Url": ISSUER, "ClientIdList": [AUDIENCE]}
     (documents,) = by_type["Custom::TaskTokenKeySet"]
-    # What the function reads of the request, by name.
+    # What the function reads is in its environment; the same values in the request make CloudFormation call it again.
     assert set(documents) == {"ServiceToken", "Bucket", "Issuer", "Keys"}
+    (keys,) = documents["Keys"]
+    (writer,) = (one for one in by_type["AWS::Lambda::Function"] if "key_set" in one["Handler"])
+    read = {environment.KEY_SET_BUCKET: documents["Bucket"], environment.KEY_SET_ISSUER: ISSUER}
+    assert writer["Environment"]["Variables"] == {**read, environment.KEY_SET_KEYS: keys}
     assert stacks.resources(template, "AWS::S3::Bucket").keys() == {documents["Bucket"]["Ref"]}
     assert documents["Issuer"] == ISSUER
     assert len(documents["Keys"]) == 1

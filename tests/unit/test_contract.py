@@ -202,6 +202,7 @@ def test_environment_names_are_the_public_contract() -> None:
     broker = "SIGNING_KEY_ARN ISSUER AUDIENCE SUBJECT SESSION_ROLE_ARN TAG_KEYS TRANSITIVE_TAG_KEYS REVOCATION_TABLE"
     expected = {name: f"AGENT_{name}" for name in agents.split()}
     expected |= {f"BROKER_{name}": f"BROKER_{name}" for name in broker.split()}
+    expected |= {name: name for name in ("KEY_SET_ISSUER", "KEY_SET_BUCKET", "KEY_SET_KEYS")}
     assert {name: value for name, value in vars(environment).items() if name.isupper()} == expected
 
 

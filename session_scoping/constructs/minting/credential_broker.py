@@ -15,9 +15,10 @@ from session_scoping.constructs.cdk.stack_context import StackContext
 from session_scoping.constructs.cdk.synth_checks import SynthChecks
 from session_scoping.constructs.compute.role import AnyRole
 from session_scoping.constructs.minting import broker_policies
+from session_scoping.constructs.minting.accepted_tokens import AcceptedTokens
 from session_scoping.constructs.minting.broker_tie import BrokerTie
 from session_scoping.constructs.minting.functions import function_of
-from session_scoping.constructs.minting.signing_keys import grant_issue, require_signing_key
+from session_scoping.constructs.minting.signing_keys import every_replica, grant_issue, require_signing_key
 from session_scoping.contract import environment
 from session_scoping.contract.errors import FUNCTION_TIMEOUT_SECONDS, InvalidInputError
 from session_scoping.contract.task_token import DEFAULT_SUBJECT, check_issuer, check_plain
@@ -73,7 +74,7 @@ class CredentialBroker(Construct):
 
         Raises:
             InvalidInputError: The key is known to be of another kind, the issuer, audience or subject has another
-                form, or the table another key.
+                form, the table another key, or another role of the app takes the same tokens.
         """
         require_signing_key(signing_key)
         check_issuer(issuer)
@@ -81,6 +82,7 @@ class CredentialBroker(Construct):
         check_plain("subject", subject)
         _check_concurrency(reserved_concurrency)
         super().__init__(scope, id)
+        AcceptedTokens(issuer, audience, subject, every_replica(signing_key)).claim(self)
         self._context = StackContext.of(self)
         self._signing_key = signing_key
         self._table = _checked(revocation_table) if revocation_table is not None else self._make_table()

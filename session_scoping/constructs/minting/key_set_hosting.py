@@ -23,6 +23,7 @@ from session_scoping.constructs.cdk.stack_context import StackContext
 from session_scoping.constructs.cdk.statements import allow, deny
 from session_scoping.constructs.cdk.synth_checks import SynthChecks
 from session_scoping.constructs.minting.functions import acknowledge, function_of
+from session_scoping.contract import environment
 from session_scoping.contract import metadata as metadata_keys
 from session_scoping.lambdas import bundle
 
@@ -60,7 +61,8 @@ class KeySetHosting(Construct):
             target = route53.RecordTarget.from_alias(targets.CloudFrontTarget(self._distribution))
             route53.ARecord(self, "Record", zone=hosted_zone, record_name=f"{domain_name}.", target=target)
         self._role, policies = self._make_writer_role(keys, log_retention)
-        self._writer = self._make_writer()
+        self._writer = self._make_writer(issuer, keys)
+        # CloudFormation calls the function when a property changes; what it writes is in its own environment.
         documents = cdk.CustomResource(
             self,
             "Documents",
@@ -125,7 +127,7 @@ class KeySetHosting(Construct):
         SynthChecks.of(context).add(series.finished)
         return role, series.policies
 
-    def _make_writer(self) -> lambda_.Function:
+    def _make_writer(self, issuer: str, keys: Sequence[kms.IKey]) -> lambda_.Function:
         return function_of(
             self,
             "Writer",
@@ -134,6 +136,11 @@ class KeySetHosting(Construct):
             log_group=self._log_group,
             description="Writes the public keys of task tokens; runs at deployments",
             timeout=cdk.Duration.minutes(2),
+            environment={
+                environment.KEY_SET_BUCKET: self._bucket.bucket_name,
+                environment.KEY_SET_ISSUER: issuer,
+                environment.KEY_SET_KEYS: ",".join(key.key_arn for key in keys),
+            },
         )
 
     def guarded(self) -> list[Section]:

@@ -62,11 +62,11 @@ def grant_issue(grantee: AnyRole, keys: Iterable[cdk.aws_kms.IKey]) -> iam.Grant
 
 def signing_guard(keys: Sequence[cdk.aws_kms.IKey]) -> list[Section]:
     """Deny everything on the signing keys; it holds when somebody later allows `kms:*`."""
-    scope = {"Action": ["kms:*"], "Resource": [_every_replica(key) for key in keys]}
+    scope = {"Action": ["kms:*"], "Resource": [every_replica(key) for key in keys]}
     return [Section.by_resource(deny("DenySigning", scope))]
 
 
-def _every_replica(key: cdk.aws_kms.IKey) -> str:
+def every_replica(key: cdk.aws_kms.IKey) -> str:
     """
     Return the key's ARN; of a multi-Region key for all Regions, because each replica signs the same.
 

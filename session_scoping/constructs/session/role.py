@@ -25,6 +25,7 @@ from session_scoping.constructs.data.object_overlap import check_others
 from session_scoping.constructs.data.objects import TenantObjects
 from session_scoping.constructs.data.tables import TenantTable
 from session_scoping.constructs.data.tenant_data import TenantData
+from session_scoping.constructs.minting.accepted_tokens import AcceptedTokens
 from session_scoping.constructs.minting.broker_tie import BrokerTie
 from session_scoping.constructs.minting.guards import compute_guards, invoke_sections, mint_sections, token_metadata
 from session_scoping.constructs.minting.minting import MINT_ACTIONS, Minting, checked_roles, require_open
@@ -94,14 +95,16 @@ class SessionRole(ScopedRole):
             description: Description of the role. Default: a short one.
 
         Raises:
-            InvalidInputError: See the arguments' own classes; also a role that cannot be changed, or an
-                undeclared transitive tag.
+            InvalidInputError: See the arguments' own classes; also a role that cannot be changed, an undeclared
+                transitive tag, or tokens that another role of the app takes too.
             QuotaExceededError: A document or the number of policies would exceed its quota.
         """
         tables, objects, restrictions = as_tuple(tables), as_tuple(objects), as_tuple(restrictions)
         check_kinds(minting=[minting], tables=tables, objects=objects, models=[models], restrictions=restrictions)
         super().__init__(scope, id)
         keys = require_policy_text(parse_tag_keys(tag_keys))
+        if identity := minting.web_identity:
+            AcceptedTokens(identity.issuer, identity.audience, identity.subject).claim(self)
         self._transitive, self._minting = tuple(transitive_tag_keys), minting
         self._access = SessionAccess(
             self._context,

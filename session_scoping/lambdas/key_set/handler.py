@@ -1,17 +1,22 @@
 """
 The custom resource's function: writes the discovery document and the key set into the issuer's bucket.
 
+INVARIANT: what it publishes, and where, comes from its own environment. The resource's properties only make
+CloudFormation call it again when they change: a principal that may invoke the function chooses nothing with them.
+
 It always answers CloudFormation, which would otherwise wait for an hour.
 """
 
 import json
 import logging
+import os
 from typing import Any
 from urllib.request import Request, urlopen
 
 import boto3
 from botocore.config import Config
 
+from session_scoping.contract import environment
 from session_scoping.contract.arns import field_of
 from session_scoping.contract.jws import key_id_of
 from session_scoping.lambdas.key_set.jwk import jwk_of
@@ -28,21 +33,21 @@ def handler(event: dict[str, Any], context: Any) -> None:
     Publish the keys, or take them down when the resource is deleted.
 
     Args:
-        event: CloudFormation's request; `ResourceProperties`: `Bucket`, `Issuer`, `Keys` (ARNs).
+        event: CloudFormation's request. Its `ResourceProperties` are not read.
         context: Lambda's context.
     """
-    properties = event["ResourceProperties"]
     status, reason = "SUCCESS", ""
     try:
+        bucket = os.environ[environment.KEY_SET_BUCKET]
         s3 = boto3.client("s3", config=_CONFIG)
         if event["RequestType"] == "Delete":
             for name in (DISCOVERY, KEY_SET):
-                s3.delete_object(Bucket=properties["Bucket"], Key=name)
+                s3.delete_object(Bucket=bucket, Key=name)
         else:
-            keys = [_jwk(arn) for arn in properties["Keys"]]
-            for name, document in documents(properties["Issuer"], keys).items():
+            keys = [_jwk(arn) for arn in os.environ[environment.KEY_SET_KEYS].split(",")]
+            for name, document in documents(os.environ[environment.KEY_SET_ISSUER], keys).items():
                 s3.put_object(
-                    Bucket=properties["Bucket"],
+                    Bucket=bucket,
                     Key=name,
                     Body=json.dumps(document).encode(),
                     ContentType="application/json",
@@ -88,7 +93,7 @@ def _answer(event: dict[str, Any], status: str, reason: str) -> None:
     body = {
         "Status": status,
         "Reason": reason,
-        "PhysicalResourceId": f"key-set-of-{event['ResourceProperties']['Bucket']}",
+        "PhysicalResourceId": f"key-set-of-{os.environ.get(environment.KEY_SET_BUCKET)}",
         **{name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")},
     }
     request = Request(event["ResponseURL"], data=json.dumps(body).encode(), method="PUT")  # noqa: S310 - AWS's own URL

@@ -260,6 +260,38 @@ def test_a_tag_s_revocation_is_for_that_key_alone(broker: Broker, signer: TaskTo
     assert "Credentials" in broker({"token": signer.issue(TAGS)})
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("task", "T1", "no token carries"),
+        ("TASK_ID", "T1", "no token carries"),
+        ("tenant_id", "T1", "no token carries"),
+        ("", "T1", "no token carries"),
+        ("task_id", "", "0 characters"),
+        ("task_id", "T*", "a character STS refuses"),
+        ("task_id", "a/b", "step out"),
+    ],
+)
+def test_a_revocation_that_no_token_can_match_is_refused(
+    key: str, value: str, says: str, broker: Broker, signer: TaskTokenSigner
+) -> None:
+    """A misspelt key, or a value no session can carry, would look like a revocation and revoke nobody."""
+    with pytest.raises(InvalidInputError, match=says) as caught:
+        revoke_tag(TABLE, key, value)
+    assert str(caught.value).count("\n") == 0
+    with pytest.raises(InvalidInputError, match="token_id"):
+        revoke_token(TABLE, "", expires_at=2_000_000_000)
+    assert "Credentials" in broker({"token": signer.issue(TAGS)})
+
+
+@pytest.mark.usefixtures("broker")
+def test_the_session_role_s_own_keys_are_taken() -> None:
+    """A role with other tags is named by them; what the default holds is then refused."""
+    revoke_tag(TABLE, "tenant_id", "acme", tag_keys=["tenant_id"])
+    with pytest.raises(InvalidInputError, match="expected one of tenant_id"):
+        revoke_tag(TABLE, "task_id", "T1", tag_keys=["tenant_id"])
+
+
 def test_a_revocation_that_is_over_is_refused(broker: Broker, signer: TaskTokenSigner, now: MovableClock) -> None:
     """A time pasted from a page would revoke nothing, and nobody would notice."""
     with pytest.raises(InvalidInputError, match="has passed") as caught:
