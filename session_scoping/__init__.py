@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from session_scoping.constructs.attribution.role import SessionBrokerRole as SessionBrokerRole
     from session_scoping.constructs.attribution.statements import WebIdentity as WebIdentity
     from session_scoping.constructs.compute.dispatch import grant_dispatch as grant_dispatch
+    from session_scoping.constructs.compute.pods import EksPods as EksPods
     from session_scoping.constructs.compute.role import ComputeBackend as ComputeBackend
     from session_scoping.constructs.compute.role import ScopedComputeRole as ScopedComputeRole
     from session_scoping.constructs.data.models import Models as Models
@@ -52,6 +53,7 @@ __getattr__, __dir__, __all__ = door(
         "session_scoping.constructs.attribution.role": ("SessionBrokerRole",),
         "session_scoping.constructs.attribution.statements": ("WebIdentity",),
         "session_scoping.constructs.compute.dispatch": ("grant_dispatch",),
+        "session_scoping.constructs.compute.pods": ("EksPods",),
         "session_scoping.constructs.compute.role": (
             "ComputeBackend",
             "ScopedComputeRole",

@@ -67,6 +67,16 @@ def test_lambda_trust_has_no_condition_because_one_fails_on_microvms() -> None:
     }
 
 
+def test_a_microvms_session_is_tagged() -> None:
+    """Both of a MicroVM's roles are assumed with tags; the action is allowed to Lambda alone, without a condition."""
+    (statement,) = stacks.trust(_made(backend=ComputeBackend.LAMBDA_MICROVM), "AgentRole")
+    assert statement == {
+        "Effect": "Allow",
+        "Action": ["sts:AssumeRole", "sts:TagSession"],
+        "Principal": {"Service": "lambda.amazonaws.com"},
+    }
+
+
 def test_agentcore_baseline_is_the_documented_one() -> None:
     """Logs, traces, metrics, one repository and one workload identity, as the AgentCore guide lists them."""
     stack = stacks.stack()

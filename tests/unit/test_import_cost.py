@@ -11,6 +11,7 @@ import session_scoping
 USED: Mapping[str, tuple[str, ...]] = {
     "ComputeBackend": ("aws_iam",),
     "CredentialBroker": ("aws_cloudwatch", "aws_dynamodb", "aws_iam", "aws_kms", "aws_lambda", "aws_logs"),
+    "EksPods": ("aws_iam",),
     "ExternalTokenGrant": ("aws_iam",),
     "Minting": ("aws_iam",),
     "Models": (),

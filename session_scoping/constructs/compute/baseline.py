@@ -83,11 +83,13 @@ def trusted_service(service: str, context: StackContext, source_arn: str | None)
     Return the service that may assume a compute role, for this account's resources only.
 
     Lambda gets no condition: a role can be passed to a function of its own account only, and on Lambda MicroVMs
-    a SourceAccount condition was seen to fail when the function starts.
+    a SourceAccount condition was seen to fail when the function starts. One page of AWS shows it there, with the
+    image's ARN as source: not relied on. A MicroVM's session is tagged as well (Lambda guide, microvms-security).
     """
+    if service in ("lambda", "lambda-microvm"):
+        lambda_ = iam.ServicePrincipal("lambda.amazonaws.com")
+        return lambda_ if service == "lambda" else lambda_.with_session_tags()
     principal = iam.ServicePrincipal(f"{service}.amazonaws.com")
-    if service == "lambda":
-        return principal
     # A cluster in the SourceArn is not supported (ECS guide, task-iam-roles), hence every resource of the service.
     here = context.arn(service.removesuffix("-tasks"), "*")
     return principal.with_conditions(

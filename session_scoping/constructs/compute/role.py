@@ -19,6 +19,7 @@ from session_scoping.constructs.cdk.synth_checks import Check, SynthChecks
 from session_scoping.constructs.compute import baseline
 from session_scoping.constructs.compute.as_role import AsRole
 from session_scoping.constructs.compute.grants import ComputeGrants
+from session_scoping.constructs.compute.pods import EksPods
 from session_scoping.constructs.compute.tenant_grants import tenant_grants
 from session_scoping.constructs.data.access import require_attribute
 from session_scoping.constructs.data.models import Models
@@ -30,13 +31,15 @@ class ComputeBackend(Enum):
 
     AGENTCORE = "bedrock-agentcore"
     ECS = "ecs-tasks"
+    EKS = "eks"
     LAMBDA = "lambda"
+    LAMBDA_MICROVM = "lambda-microvm"
 
 
 @jsii.implements(iam.IRole)
 class ScopedComputeRole(AsRole, Construct):
     """
-    The baseline role of agent code on AgentCore, ECS or Lambda: no tenant data, exact ARNs.
+    The baseline role of agent code on AgentCore, ECS, EKS or Lambda: no tenant data, exact ARNs.
 
     It is an `iam.IRole` to hand to a runtime, task definition or function, and to grant to. A grant lands on it when
     every action in it only reads or writes named resources that hold no tenant data; any other grant is an error.
@@ -63,6 +66,7 @@ class ScopedComputeRole(AsRole, Construct):
         runtime_arn: str | None = None,
         ecs_exec: bool = False,
         in_vpc: bool = False,
+        pods: EksPods | None = None,
         role_name: str | None = None,
         path: str | None = None,
         permissions_boundary: iam.IManagedPolicy | None = None,
@@ -89,6 +93,7 @@ class ScopedComputeRole(AsRole, Construct):
             ecs_exec: Whether ECS Exec sessions may be opened into the task. Default: they may not.
             in_vpc: Whether its Lambda function runs in a VPC: Lambda makes its network interfaces with this role.
                 Default: it does not.
+            pods: The pods that run under the role. Backend EKS needs it, and no other takes it.
             role_name: Physical name. Default: CloudFormation generates one. Leave it so: trust policies pin a
                 role's unique id, and a re-created role of the same name is no longer trusted.
             path: IAM path. Default: `/`.
@@ -114,14 +119,15 @@ class ScopedComputeRole(AsRole, Construct):
             runtime_arn=runtime_arn,
             ecs_exec=ecs_exec,
             in_vpc=in_vpc,
+            pods=pods,
         )
         baseline.check_runtime(runtime_name, runtime_arn)
         context = StackContext.of(scope)
-        self._backend = backend
+        self._backend, self._pods = backend, pods
         self._role = iam.Role(
             self,
             "Role",
-            assumed_by=baseline.trusted_service(backend.value, context, runtime_arn),
+            assumed_by=pods.principal() if pods else baseline.trusted_service(backend.value, context, runtime_arn),
             role_name=role_name,
             path=path,
             permissions_boundary=permissions_boundary,
@@ -180,6 +186,11 @@ class ScopedComputeRole(AsRole, Construct):
         """Where the code runs."""
         return self._backend
 
+    @property
+    def pods(self) -> EksPods | None:
+        """The pods the code runs in, on EKS."""
+        return self._pods
+
 
 AnyRole = iam.IRole | ScopedComputeRole
 
@@ -189,7 +200,7 @@ def policy_role(role: AnyRole) -> iam.IRole:
     return role.policy_role if isinstance(role, ScopedComputeRole) else role
 
 
-def _check_backend(backend: ComputeBackend, **arguments: object) -> None:
+def _check_backend(backend: ComputeBackend, *, pods: EksPods | None, **arguments: object) -> None:
     if not isinstance(backend, ComputeBackend):
         raise InvalidInputError(
             "unknown compute backend",
@@ -198,14 +209,23 @@ def _check_backend(backend: ComputeBackend, **arguments: object) -> None:
             why="it decides which service may assume the role",
             fix="pass one of the members",
         )
+    if (backend is ComputeBackend.EKS or pods is not None) and not isinstance(pods, EksPods):
+        raise InvalidInputError(
+            "nobody has said which pods run under the role",
+            got="no `pods`" if pods is None else f"a {type(pods).__name__}",
+            expected="EksPods.pod_identity(...) or EksPods.irsa(...)",
+            why="the standard trust for pods admits every association of the account's clusters",
+            fix="pass pods=EksPods.pod_identity(cluster, namespace=..., service_account=...)",
+        )
     owner = {
         "repository": "AGENTCORE",
         "runtime_name": "AGENTCORE",
         "runtime_arn": "AGENTCORE",
         "ecs_exec": "ECS",
         "in_vpc": "LAMBDA",
+        "pods": "EKS",
     }
-    for name, value in arguments.items():
+    for name, value in {**arguments, "pods": pods}.items():
         if value and owner[name] != backend.name:
             raise InvalidInputError(
                 f"`{name}` does not belong to this backend",

@@ -1,6 +1,6 @@
 """SessionAccess: what a session may reach and what it is denied; a session role's, or a tool role's."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import aws_cdk as cdk
@@ -16,11 +16,14 @@ from session_scoping.constructs.cdk.synth_checks import SynthChecks
 from session_scoping.constructs.compute.denies import ComputeRoleDenies
 from session_scoping.constructs.data.models import Models
 from session_scoping.constructs.data.tenant_data import TenantData
+from session_scoping.constructs.minting.accepted_tokens import AcceptedTokens
 from session_scoping.constructs.minting.guards import session_guards
 from session_scoping.constructs.minting.minting import Minting
 from session_scoping.constructs.restrictions.restriction import RestrictionSet
 from session_scoping.constructs.session.chaining import ChainingGuard
 from session_scoping.constructs.session.guards import chaining_sections, tag_sections
+from session_scoping.contract import environment
+from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.metadata import SHARED_BY
 
 _NO_COMPUTE_ROLES = "session-scoping:no-compute-roles"
@@ -41,6 +44,7 @@ class SessionAccess:
         data: Tables and objects; `claim` adds to them.
         deny_enabled: Whether compute roles are denied the tenant data.
         compute_denies: What they are denied; a tool role has none of its own.
+        pod_tags: Whether sessions may carry the tags of EKS Pod Identity as well.
         chaining: The statement `DenyChaining` of the role, once that is made.
     """
 
@@ -52,6 +56,7 @@ class SessionAccess:
     data: TenantData
     deny_enabled: bool = False
     compute_denies: ComputeRoleDenies = field(default_factory=ComputeRoleDenies, init=False)
+    pod_tags: bool = field(default=False, init=False)
     chaining: ChainingGuard = field(init=False)
     _role: iam.Role = field(init=False)
     _shares: bool = field(default=False, init=False)
@@ -63,7 +68,14 @@ class SessionAccess:
         return access
 
     def belong_to(self, owner: Construct, role: iam.Role, chaining: ChainingGuard) -> None:
-        """Say whose it is, once its role is made."""
+        """
+        Say whose it is, once its role is made.
+
+        Raises:
+            InvalidInputError: Another role of the app takes the same tokens.
+        """
+        if identity := self.minting.web_identity:
+            AcceptedTokens(identity.issuer, identity.audience, identity.subject).claim(owner)
         self._role, self.chaining = role, chaining
         SynthChecks.of(self.context).protect(
             owner, lambda: [*self.data.compute_guards(), *self.compute_denies.sections]
@@ -90,6 +102,34 @@ class SessionAccess:
         base = tags_present(self.tag_keys)
         models = self.models.sections(self.context, base) if self.models else []
         return [*self.data.permissions(base), *models]
+
+    def admit_pod_tags(self, path: str) -> None:
+        """
+        Note that sessions may carry the tags of EKS Pod Identity.
+
+        Raises:
+            InvalidInputError: The role at this path has tools, whose trust policies do not admit them.
+        """
+        if not self.pod_tags and hasattr(self, "chaining") and not self.chaining.denies("sts:AssumeRole"):
+            raise InvalidInputError(
+                f"session role `{path}` has tools that do not admit a pod's tags",
+                got="its first minter under EKS Pod Identity after its first ToolScopedRole",
+                expected="the minter named when the SessionRole is made",
+                why="the tags are transitive, so STS would refuse every such session a tool",
+                fix="name the role in `minting`, or pass pod_identity=True",
+            )
+        self.pod_tags = True
+
+    def environment(self, role_arn: str, transitive: Sequence[str]) -> Mapping[str, str]:
+        """Return the environment variables for the agent's container; see `SessionRole.environment`."""
+        variables = {environment.SESSION_TAG_KEYS: ",".join(self.tag_keys)}
+        if transitive:
+            variables[environment.SESSION_TRANSITIVE_TAG_KEYS] = ",".join(transitive)
+        if broker := self.minting.credential_broker:
+            variables[environment.CREDENTIAL_BROKER] = broker.function.function_arn
+        elif self.minting.mode != "orchestrator":
+            variables[environment.SESSION_ROLE_ARN] = role_arn
+        return variables
 
     def services(self) -> frozenset[str]:
         """Return the services a session calls, by the last part of their VPC endpoints' names."""

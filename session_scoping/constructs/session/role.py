@@ -6,7 +6,7 @@ from typing import Any
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from session_scoping.constructs.cdk.documents import document_of, tokens_in
+from session_scoping.constructs.cdk.documents import document_of, substitute, tokens_in
 from session_scoping.constructs.cdk.metadata import tell_owner, write_metadata
 from session_scoping.constructs.cdk.policy_series import flatten
 from session_scoping.constructs.cdk.roles import (
@@ -25,7 +25,6 @@ from session_scoping.constructs.data.object_overlap import check_others
 from session_scoping.constructs.data.objects import TenantObjects
 from session_scoping.constructs.data.tables import TenantTable
 from session_scoping.constructs.data.tenant_data import TenantData
-from session_scoping.constructs.minting.accepted_tokens import AcceptedTokens
 from session_scoping.constructs.minting.broker_tie import BrokerTie
 from session_scoping.constructs.minting.guards import compute_guards, invoke_sections, mint_sections, token_metadata
 from session_scoping.constructs.minting.minting import MINT_ACTIONS, Minting, checked_roles, require_open
@@ -33,9 +32,8 @@ from session_scoping.constructs.restrictions.restriction import RestrictedRole, 
 from session_scoping.constructs.session.access import SessionAccess
 from session_scoping.constructs.session.chaining import ChainingGuard
 from session_scoping.constructs.session.scoped_role import ScopedRole, as_tuple, check_kinds
-from session_scoping.constructs.session.trust import Trust, further, trust_conditions, trusted
+from session_scoping.constructs.session.trust import Trust, brings_pod_tags, further, trusted
 from session_scoping.constructs.session.trust_checks import role_checks, trust_too_large
-from session_scoping.contract import environment
 from session_scoping.contract.errors import InvalidInputError, QuotaExceededError
 from session_scoping.contract.tags import DEFAULT_TAG_KEYS, parse_tag_keys, require_policy_text
 
@@ -62,6 +60,7 @@ class SessionRole(ScopedRole):
         models: Models | None = None,
         tag_keys: Sequence[str] = DEFAULT_TAG_KEYS,
         transitive_tag_keys: Sequence[str] = (),
+        pod_identity: bool = False,
         other_objects: Sequence[str] = (),
         restrictions: Sequence[Restriction] = (),
         deny_tenant_data_to_compute_roles: bool = True,
@@ -82,6 +81,9 @@ class SessionRole(ScopedRole):
             models: Bedrock models a session may invoke. Default: none.
             tag_keys: The session tags, all of which every session carries. Default: user_id, repo, task_id.
             transitive_tag_keys: Tags that may be passed on when roles are chained. Default: none may.
+            pod_identity: Whether every minter is a pod under EKS Pod Identity, whose six transitive tags the trust
+                policy then admits by name. Default: those that show it: compute roles of such pods, and roles made
+                here that trust `pods.eks.amazonaws.com`. Say it of an imported role.
             other_objects: ARN patterns of further S3 objects a session may reach by grants made elsewhere. Default:
                 none; as soon as `objects` is given, everything else in S3 is denied.
             restrictions: What narrows every session further. Default: nothing but its tags.
@@ -103,9 +105,7 @@ class SessionRole(ScopedRole):
         check_kinds(minting=[minting], tables=tables, objects=objects, models=[models], restrictions=restrictions)
         super().__init__(scope, id)
         keys = require_policy_text(parse_tag_keys(tag_keys))
-        if identity := minting.web_identity:
-            AcceptedTokens(identity.issuer, identity.audience, identity.subject).claim(self)
-        self._transitive, self._minting = tuple(transitive_tag_keys), minting
+        self._transitive, self._minting, self._all_pods = tuple(transitive_tag_keys), minting, pod_identity
         self._access = SessionAccess(
             self._context,
             keys,
@@ -116,12 +116,11 @@ class SessionRole(ScopedRole):
             deny_enabled=deny_tenant_data_to_compute_roles,
         )
         self._access.restrictions.check(self, keys)
-        self._trust_statements = Trust(
-            minting,
-            trust_conditions(keys, self._access.path_tags, self._transitive),
-            self._access.restrictions.trust_conditions(self._context),
-        )
+        restricted = self._access.restrictions.trust_conditions(self._context)
+        self._trust_statements = Trust.of(minting, keys, self._access.path_tags, self._transitive, restricted)
         self._minters, minter_arns = checked_roles(minting, self._context)
+        for role, arn in zip(minting.minters, minter_arns, strict=True):
+            self._note_pods(role, arn)
         first, *others = self._trust_statements.statements(minter_arns)
         self._make_role(
             trusted(first),
@@ -157,8 +156,8 @@ class SessionRole(ScopedRole):
         ]
         known = tokens_in([*denied, *allowed, *mint, *exchange, *compute_denied])
         self._context.resolve([*known, *data.measurable(), *minter_arns])
-        resolved = [self._context.resolved_value(arn) for arn in minter_arns]
-        self._check_trust_size(document_of(self._trust_statements.statements(resolved)))
+        trust = document_of(self._trust_statements.statements(minter_arns))
+        self._check_trust_size(substitute(trust, self._context.resolved))
         data.register_names(self._sizer)
         self._write_own(denied, allowed)
         if self._minters:
@@ -186,14 +185,7 @@ class SessionRole(ScopedRole):
         Where an orchestrator mints, the ARN is left out: the agent assumes nothing. A credential broker's function is
         named instead; where a task's token lies (`AGENT_TASK_TOKEN_FILE`) is for the orchestrator to say.
         """
-        variables = {environment.SESSION_TAG_KEYS: ",".join(self.tag_keys)}
-        if self._transitive:
-            variables[environment.SESSION_TRANSITIVE_TAG_KEYS] = ",".join(self._transitive)
-        if broker := self._minting.credential_broker:
-            variables[environment.CREDENTIAL_BROKER] = broker.function.function_arn
-        elif self._minting.mode != "orchestrator":
-            variables[environment.SESSION_ROLE_ARN] = self._arn
-        return variables
+        return self._access.environment(self._arn, self._transitive)
 
     def admit(self, role: AnyRole) -> None:
         """
@@ -210,6 +202,7 @@ class SessionRole(ScopedRole):
         require_open(self._minting, self.node.path)
         require_new(minter, self._minters)
         require_changeable(minter, self._context)
+        self._note_pods(role, minter.role_arn)
         self._trust(minter)
         self._mint.attach([minter])
         if self._minting.compute_roles_mint:
@@ -233,6 +226,7 @@ class SessionRole(ScopedRole):
         require_open(self._minting, self.node.path)
         require_new(minter, self._minters)
         require_exact(minter)
+        self._note_pods(role, minter.role_arn)
         self._trust(minter)
         statement = allow("MintSessions", MINT_ACTIONS, [self._arn])
         readable = {**statement, "Resource": flatten(self._context.stack.resolve(self._arn))}
@@ -262,6 +256,11 @@ class SessionRole(ScopedRole):
         self._deny_compute_roles(roles)
         self._access.name_compute_roles(self)
         self._write_metadata()
+
+    def _note_pods(self, role: AnyRole, arn: str) -> None:
+        if not self._minting.by_token and (self._all_pods or brings_pod_tags(role, self._context)):
+            self._access.admit_pod_tags(self.node.path)
+            self._trust_statements.pods.add(arn)
 
     def _deny_compute_roles(self, roles: Sequence[AnyRole]) -> None:
         """Put all Denies for compute roles on these roles."""

@@ -22,6 +22,7 @@ from session_scoping.constructs.session.access import SessionAccess
 from session_scoping.constructs.session.chaining import ONWARD_ACTIONS, ChainingGuard
 from session_scoping.constructs.session.role import SessionRole
 from session_scoping.constructs.session.scoped_role import ScopedRole, as_tuple, check_kinds
+from session_scoping.constructs.session.trust import pod_tags_beyond
 from session_scoping.constructs.tools.trust import assume_conditions, tool_trust_checks, trusting
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.metadata import TOOL_NAME_TAG, TOOL_OF
@@ -99,10 +100,12 @@ class ToolScopedRole(ScopedRole):
         RestrictionSet(restrictions).check(self, keys)
         both = RestrictionSet((of_session.restrictions, *restrictions))
         self._access = SessionAccess(self._context, keys, of_session.minting, both, models, data)
-        assume = merge(assume_conditions(keys, self._access.path_tags, name_tag), both.trust_conditions(self._context))
+        inherited = pod_tags_beyond(keys) if of_session.pod_tags else ()
+        demanded = assume_conditions(keys, self._access.path_tags, name_tag, inherited)
+        assume = merge(demanded, both.trust_conditions(self._context))
         self._make_role(
             iam.ArnPrincipal(session_role.role_arn).with_conditions(assume),
-            trusting(session_role.role_arn, assume, keys)[1:],
+            trusting(session_role.role_arn, assume, keys, inherited)[1:],
             role_name=role_name,
             path=path,
             permissions_boundary=permissions_boundary,

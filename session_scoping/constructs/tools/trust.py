@@ -15,7 +15,9 @@ from session_scoping.constructs.session.guards import PATH_VALUES
 _FIX = "use fewer or shorter tag keys"
 
 
-def assume_conditions(tag_keys: Sequence[str], path_tags: Iterable[str], name_tag: str | None) -> Conditions:
+def assume_conditions(
+    tag_keys: Sequence[str], path_tags: Iterable[str], name_tag: str | None, inherited: Sequence[str] = ()
+) -> Conditions:
     """
     Return what `sts:AssumeRole` on a tool role demands.
 
@@ -34,14 +36,20 @@ def assume_conditions(tag_keys: Sequence[str], path_tags: Iterable[str], name_ta
     present: Conditions = {"StringLike": {f"aws:RequestTag/{key}": "?*" for key in tag_keys}}
     # Negated, so true where the tag is absent: the StringLike above demands it.
     pathless = {f"aws:RequestTag/{key}": list(PATH_VALUES) for key in path_tags}
-    same = tag_conditions(tag_keys)
+    same = tag_conditions(tag_keys, inherited)
     same["StringEquals"] |= named.get("StringEquals", {})
     return merge(same, present, {"StringNotLike": pathless} if pathless else {})
 
 
-def tag_conditions(tag_keys: Sequence[str]) -> Conditions:
+def tag_conditions(tag_keys: Sequence[str], inherited: Sequence[str] = ()) -> Conditions:
     """
     Return what `sts:TagSession` on a tool role demands: the caller's own tags, and no other tag.
+
+    Args:
+        tag_keys: The declared tags.
+        inherited: Tags of EKS Pod Identity that a session may have brought along. They are admitted and compared with
+            nothing, for want of room in a trust policy: no policy rests on them, and who inherited one cannot change
+            it. NOT PROTECTED: a session without them may give its tool's session any.
 
     Source: service authorization reference: `sts:RoleSessionName` is no condition key of TagSession, so a statement
     of its own carries it.
@@ -49,7 +57,7 @@ def tag_conditions(tag_keys: Sequence[str]) -> Conditions:
     return {
         "StringEquals": {f"aws:RequestTag/{key}": f"${{aws:PrincipalTag/{key}}}" for key in tag_keys},
         # ForAllValues is true where the key is absent, hence the Null.
-        "ForAllValues:StringEquals": {"aws:TagKeys": list(tag_keys)},
+        "ForAllValues:StringEquals": {"aws:TagKeys": [*tag_keys, *inherited]},
         "Null": {"aws:TagKeys": "false"},
     }
 
@@ -58,11 +66,13 @@ SAME_IDENTITY: Conditions = {"StringEquals": {"sts:SourceIdentity": "${aws:Sourc
 """A source identity goes along a chain unchanged. Source: IAM guide, id_credentials_temp_control-access_monitor."""
 
 
-def trusting(principal_arn: str, assume: Conditions, tag_keys: Sequence[str]) -> list[iam.PolicyStatement]:
+def trusting(
+    principal_arn: str, assume: Conditions, tag_keys: Sequence[str], inherited: Sequence[str] = ()
+) -> list[iam.PolicyStatement]:
     """Return the trust statements, one per action, because their condition keys differ."""
     blocks = {
         "sts:AssumeRole": assume,
-        "sts:TagSession": tag_conditions(tag_keys),
+        "sts:TagSession": tag_conditions(tag_keys, inherited),
         "sts:SetSourceIdentity": SAME_IDENTITY,
     }
     return [

@@ -2,30 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 
-from session_scoping.verify.patterns.text import plain
 from session_scoping.verify.policies.actions import ASSUME
 from session_scoping.verify.policies.model import Role
-from session_scoping.verify.policies.statement_queries import REQUEST_TAG
 from session_scoping.verify.properties.base import Proof
 from session_scoping.verify.properties.search import Query, search
-from session_scoping.verify.properties.sessions.derivation import role_target, tools_of
+from session_scoping.verify.properties.sessions.derivation import role_keys, role_target, tools_of
 from session_scoping.verify.reports.report import Result, Status
 from session_scoping.verify.symbolic.calls import Session
 
 RULE = "no-chaining"
-
-
-def role_keys(role: Role) -> dict[str, str]:
-    """Return the tag keys a trust policy speaks of."""
-    found: dict[str, str] = {}
-    for condition in (condition for statement in role.trust for condition in statement.conditions):
-        if condition.key.lower().startswith(REQUEST_TAG):
-            name = condition.key[len(REQUEST_TAG) :]
-            found[name.lower()] = name
-        elif condition.key.lower() in {"aws:tagkeys", "sts:transitivetagkeys"} and condition.operator.lower() != "null":
-            names = [plain(value) for value in condition.values]
-            found |= {name.lower(): name for name in names if name and "*" not in name}
-    return found
 
 
 def prove_no_chaining(proof: Proof) -> Result:

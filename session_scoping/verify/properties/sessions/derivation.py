@@ -5,10 +5,11 @@ from collections.abc import Iterable
 import z3
 
 from session_scoping.contract.metadata import TOOL_NAME_TAG, TOOL_OF
+from session_scoping.contract.tags import POD_IDENTITY_TAGS
 from session_scoping.verify.patterns.text import Pattern, Text, plain, show
 from session_scoping.verify.policies.actions import TAG_SESSION
 from session_scoping.verify.policies.model import Deployment, Role, Statement, Store
-from session_scoping.verify.policies.statement_queries import covers_action
+from session_scoping.verify.policies.statement_queries import REQUEST_TAG, covers_action
 from session_scoping.verify.properties.base import Proof, Witness, confirm
 from session_scoping.verify.reports.report import Counterexample, Result, Status
 from session_scoping.verify.symbolic.access import Target, access
@@ -33,6 +34,19 @@ def tool_of(role: Role) -> Text | None:
 def tools_of(deployment: Deployment, session_role: Role) -> list[Role]:
     """Return the roles that say they are tools of a session role."""
     return [role for role in deployment.roles.values() if tool_of(role) == session_role.arn]
+
+
+def role_keys(role: Role) -> dict[str, str]:
+    """Return the tag keys a trust policy speaks of."""
+    found: dict[str, str] = {}
+    for condition in (condition for statement in role.trust for condition in statement.conditions):
+        if condition.key.lower().startswith(REQUEST_TAG):
+            name = condition.key[len(REQUEST_TAG) :]
+            found[name.lower()] = name
+        elif condition.key.lower() in {"aws:tagkeys", "sts:transitivetagkeys"} and condition.operator.lower() != "null":
+            names = [plain(value) for value in condition.values]
+            found |= {name.lower(): name for name in names if name and "*" not in name}
+    return found
 
 
 def role_target(role: Role, deployment: Deployment, lookup: Lookup) -> Target:
@@ -69,7 +83,7 @@ def prove_derivation(proof: Proof, tool: Role) -> Result:
 
     if stranger := _stranger(tool.trust, proof.role):
         return result(Status.VIOLATED, stranger)
-    child = Session("tool", dict(proof.scoped.spelling))
+    child = Session("tool", {**role_keys(tool), **proof.scoped.spelling})
     call = proof.call("A", proof.admission("A").session)
     call.minted = child
     target = role_target(tool, proof.deployment, call.lookup)
@@ -99,13 +113,15 @@ def _both(child: Session, formulas: list[Bool]) -> Bool:
 
 def _questions(proof: Proof, call: Call, child: Session, tool: Role) -> Iterable[tuple[Bool, str]]:
     session = proof.admission("A").session
-    for key, spelling in proof.scoped.spelling.items():
+    for key in child.keys:
+        spelling = proof.scoped.spelling.get(key, key)
         if key in proof.scoped.declared:
             there, value = session.principal_tag(key)
             other = disjunction([negation(there), child.value(key) != value])
             yield negation(child.carried(key)), f"a tool's session can lack the tag {spelling}"
             yield conjunction([child.carried(key), other]), f"a tool's session can carry another task's {spelling}"
-        else:
+        # A pod's tags come along with every session that has them, and no policy rests on one that is not declared.
+        elif not (key in POD_IDENTITY_TAGS and admits(proof.role, key) and admits(tool, key)):
             yield child.carried(key), f"a tool's session can carry a tag its session does not have, such as {spelling}"
     if named_by := name_tag(tool):
         there, name = call.single("sts:rolesessionname")
@@ -114,6 +130,12 @@ def _questions(proof: Proof, call: Call, child: Session, tool: Role) -> Iterable
             disjunction([negation(there), name != value]),
             f"a tool's session can have a name that is not its {named_by}",
         )
+
+
+def admits(role: Role, key: str) -> bool:
+    """Whether a trust policy names a tag among those that may be passed."""
+    lists = (c for s in role.trust if s.allow for c in s.conditions if c.key.lower() == "aws:tagkeys")
+    return any(plain(value) == key for condition in lists for value in condition.values)
 
 
 def name_tag(tool: Role) -> str | None:

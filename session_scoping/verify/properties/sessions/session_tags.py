@@ -12,7 +12,7 @@ from session_scoping.verify.properties.base import Proof
 from session_scoping.verify.properties.mints import replay_mint
 from session_scoping.verify.properties.outside.federation import unpinned
 from session_scoping.verify.properties.samples import samples
-from session_scoping.verify.properties.sessions.derivation import tool_of
+from session_scoping.verify.properties.sessions.derivation import admits, tool_of
 from session_scoping.verify.reports.report import Counterexample, Result, Status
 from session_scoping.verify.scoping.formats import tags_in
 from session_scoping.verify.symbolic.calls import Session
@@ -70,7 +70,7 @@ def _questions(proof: Proof, session: Session) -> list[tuple[Bool, str]]:
     for key in proof.scoped.declared:
         found.append((lacks_tag(admission, key), f"a session can be made without a value for {spelling[key]}"))
     asked_for = _transitive_asked_for(proof)
-    handed_on = {key for key in POD_IDENTITY_TAGS if _admits(proof, key)}
+    handed_on = {key for key in POD_IDENTITY_TAGS if admits(proof.role, key)}
     for key in spelling:
         if key not in proof.scoped.declared and key not in handed_on:
             found.append((session.carried(key), f"a session can be made with the undeclared tag {spelling[key]}"))
@@ -83,12 +83,6 @@ def _questions(proof: Proof, session: Session) -> list[tuple[Bool, str]]:
         if key not in asked_for | handed_on and tool_of(proof.role) is None:
             found.append((session.transitive(key), f"the tag {spelling[key]} can be passed on to further sessions"))
     return found
-
-
-def _admits(proof: Proof, key: str) -> bool:
-    """Whether the trust policy names a tag among those that may be passed."""
-    lists = (c for s in proof.role.trust if s.allow for c in s.conditions if c.key.lower() == "aws:tagkeys")
-    return any(plain(value) == key for condition in lists for value in condition.values)
 
 
 def _path_tags(proof: Proof) -> frozenset[str]:
