@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from session_scoping.constructs.session.role import SessionRole as SessionRole
     from session_scoping.constructs.tools.external_tokens import ExternalTokenGrant as ExternalTokenGrant
     from session_scoping.constructs.tools.role import ToolScopedRole as ToolScopedRole
+    from session_scoping.constructs.vault.exchange import on_behalf_of_config as on_behalf_of_config
     from session_scoping.constructs.vault.grant import TokenVaultGrant as TokenVaultGrant
     from session_scoping.constructs.vault.resources import VaultProvider as VaultProvider
     from session_scoping.constructs.vault.user_binding import UserBinding as UserBinding
@@ -73,6 +74,7 @@ __getattr__, __dir__, __all__ = door(
         "session_scoping.constructs.session.role": ("SessionRole",),
         "session_scoping.constructs.tools.external_tokens": ("ExternalTokenGrant",),
         "session_scoping.constructs.tools.role": ("ToolScopedRole",),
+        "session_scoping.constructs.vault.exchange": ("on_behalf_of_config",),
         "session_scoping.constructs.vault.grant": ("TokenVaultGrant",),
         "session_scoping.constructs.vault.resources": ("VaultProvider",),
         "session_scoping.constructs.vault.user_binding": ("UserBinding",),

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, cast
 
+import aws_cdk as cdk
 import pytest
 from aws_cdk import aws_bedrockagentcore as agentcore
 from aws_cdk import aws_iam as iam
@@ -16,6 +17,7 @@ from session_scoping import (
     UserBinding,
     VaultProvider,
     grant_dispatch,
+    on_behalf_of_config,
 )
 from session_scoping.contract.users import USER_ID_MAX, UserId, parse_user_id, user_id_for
 from tests.support import stacks
@@ -173,6 +175,95 @@ def test_a_dispatcher_without_for_user_may_name_no_user() -> None:
             {"Fn::GetAtt": ["Live", "AgentRuntimeEndpointArn"]},
         ],
     }
+
+
+def test_each_word_of_access_is_a_statement_of_its_own() -> None:
+    """Stopping, commands and shells are given by name, each alone; a user is named by an invocation only."""
+    stack = stacks.stack()
+    words = ["invoke", "websocket", "stop", "command", "shell"]
+    grant_dispatch(stacks.role(stack), RUNTIME, access=words, for_user=True)
+    grant_dispatch(stacks.role(stack, "Operator"), RUNTIME, access=["stop"])
+    policies = stacks.resources(stacks.template(stack), "AWS::IAM::Policy")
+    found = {
+        name[:7]: {one["Sid"]: one["Action"] for one in policy["PolicyDocument"]["Statement"]}
+        for name, policy in policies.items()
+    }
+    action = "bedrock-agentcore:InvokeAgentRuntime"
+    assert found == {
+        "Compute": {
+            "Dispatch": action,
+            "DispatchStream": f"{action}WithWebSocketStream",
+            "StopSessions": "bedrock-agentcore:StopRuntimeSession",
+            "RunCommands": f"{action}Command",
+            "OpenShells": f"{action}CommandShell",
+            "DispatchForUser": f"{action}ForUser",
+            "DispatchStreamForUser": f"{action}WithWebSocketStreamForUser",
+        },
+        "Operato": {"StopSessions": "bedrock-agentcore:StopRuntimeSession"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"access": ["kill"]}, "got `kill`, expected some of invoke, websocket, stop, command, shell"),
+        ({"access": []}, "got no word"),
+        ({"access": ["stop", "*"]}, "got `*`"),
+        ({"access": ["stop"], "for_user": True}, "nothing to say a user to"),
+    ],
+)
+def test_a_word_nobody_knows_is_refused(options: dict[str, Any], says: str) -> None:
+    """Nothing is granted by guessing."""
+    with pytest.raises(InvalidInputError) as error:
+        grant_dispatch(stacks.role(stacks.stack()), RUNTIME, **options)
+    assert says in str(error.value)
+
+
+def _custom(stack: cdk.Stack, **options: Any) -> VaultProvider:
+    provider = agentcore.CfnOAuth2CredentialProvider
+    custom = provider.CustomOauth2ProviderConfigInputProperty(
+        oauth_discovery={"discoveryUrl": "https://idp.example.com/.well-known/openid-configuration"}, **options
+    )
+    made = provider(
+        stack, "Custom", name="custom", credential_provider_vendor="CustomOauth2",
+        oauth2_provider_config_input=provider.Oauth2ProviderConfigInputProperty(custom_oauth2_provider_config=custom),
+    )  # fmt: skip
+    return VaultProvider.oauth2(made)
+
+
+def test_a_custom_provider_is_configured_for_the_exchange() -> None:
+    """Without the configuration AgentCore refuses each request of the flow; with it the template holds it."""
+    vault = Vault(stacks.stack())
+    with pytest.raises(InvalidInputError, match="no provider exchanges a user's token"):
+        vault.grant(stacks.session_role(vault.stack), providers=[_custom(vault.stack)], flows=[OBO], user_binding=None)
+    vault = Vault(stacks.stack())
+    config = on_behalf_of_config(actor="M2M", actor_scopes=["api"])
+    custom = _custom(vault.stack, on_behalf_of_token_exchange_config=config)
+    vault.grant(stacks.session_role(vault.stack), providers=[custom], flows=[OBO], user_binding=None)
+    providers = stacks.resources(stacks.template(vault.stack), "AWS::BedrockAgentCore::OAuth2CredentialProvider")
+    (made,) = (one for one in providers.values() if one["Name"] == "custom")
+    assert made["Oauth2ProviderConfigInput"]["CustomOauth2ProviderConfig"]["OnBehalfOfTokenExchangeConfig"] == {
+        "GrantType": "TOKEN_EXCHANGE",
+        "TokenExchangeGrantTypeConfig": {"ActorTokenContent": "M2M", "ActorTokenScopes": ["api"]},
+    }
+    config = on_behalf_of_config("JWT_AUTHORIZATION_GRANT")
+    assert config.token_exchange_grant_type_config is None
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"grant_type": "PASSWORD"},
+        {"actor": "SOMEBODY"},
+        {"grant_type": "JWT_AUTHORIZATION_GRANT", "actor": "M2M"},
+        {"actor_scopes": ["api"]},
+        {"actor": "AWS_IAM_ID_TOKEN_JWT", "actor_scopes": ["api"]},
+    ],
+)
+def test_an_exchange_that_agentcore_refuses_is_refused_here(options: dict[str, Any]) -> None:
+    """Words and combinations of the service's model, before the deployment fails."""
+    with pytest.raises(InvalidInputError, match="no exchange on behalf of a user"):
+        on_behalf_of_config(**options)
 
 
 def test_a_dispatcher_may_be_given_the_runtime_s_construct() -> None:

@@ -63,7 +63,7 @@ def test_there_are_no_other_words() -> None:
 
 
 # Source: Bedrock guide, inference-profiles-support.
-@pytest.mark.parametrize("geography", ["us", "eu", "apac", "jp", "au", "us-gov", "global"])
+@pytest.mark.parametrize("geography", ["us", "eu", "apac", "ca", "jp", "au", "us-gov", "global"])
 def test_a_geography_is_the_head_of_its_profiles(geography: str) -> None:
     """A profile is allowed by its name, and a model id that carries the geography is refused."""
     stack = stacks.stack()
@@ -72,6 +72,18 @@ def test_a_geography_is_the_head_of_its_profiles(geography: str) -> None:
     assert f":inference-profile/{geography}.{SONNET}'" in text
     with pytest.raises(InvalidInputError, match=f'fix: use Models.profile\\("{geography}", \\["{SONNET}"\\]\\)'):
         Models.in_region([f"{geography}.{SONNET}"])
+
+
+def test_a_geography_that_is_new_to_us_must_be_said_to_be_so() -> None:
+    """AWS adds geographies: one that is not listed is refused by default, and one that is no geography always."""
+    with pytest.raises(InvalidInputError, match="unlisted=True"):
+        Models.profile("mx", [SONNET])
+    stack = stacks.stack()
+    stacks.session_role(stack, models=Models.profile("mx", [SONNET], unlisted=True))
+    assert f":inference-profile/mx.{SONNET}'" in str(stacks.template(stack))
+    for bad in ("*", "m*", "", "mx.", "MX", "mx/x"):
+        with pytest.raises(InvalidInputError, match="unknown geography"):
+            Models.profile(bad, [SONNET], unlisted=True)
 
 
 # Source: KMS API_Sign: RSASSA_PKCS1_V1_5_SHA_256 is for RSA keys of any size.

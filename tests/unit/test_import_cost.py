@@ -32,6 +32,7 @@ USED: Mapping[str, tuple[str, ...]] = {
     "WorkloadBinding": ("aws_iam",),
     "endpoint_policy_for": ("aws_iam",),
     "grant_dispatch": ("aws_iam",),
+    "on_behalf_of_config": (),
     **dict.fromkeys(("InvalidInputError", "KeyFormat", "MissingExtraError", "QuotaExceededError"), ()),
     **dict.fromkeys(("SessionScopingError", "SessionTags", "SourceIdentity", "user_id_for"), ()),
     **dict.fromkeys(("ARTIFACT_PREFIX", "ATTACHMENT_PREFIX", "DEFAULT_TAG_KEYS", "TRACE_OBJECT"), ()),

@@ -1,8 +1,9 @@
-"""`grant_dispatch`: starting tasks on an AgentCore runtime, for a user or for none."""
+"""`grant_dispatch`: starting, stopping and entering tasks on an AgentCore runtime, for a user or for none."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import reduce
 from typing import TypeAlias
 
 import aws_cdk as cdk
@@ -19,6 +20,19 @@ from session_scoping.contract.errors import InvalidInputError
 AnyRuntime: TypeAlias = "cdk.aws_bedrockagentcore.IBedrockAgentRuntime | cdk.aws_bedrockagentcore.CfnRuntime | str"
 AnyEndpoint: TypeAlias = "cdk.aws_bedrockagentcore.IRuntimeEndpoint | cdk.aws_bedrockagentcore.CfnRuntimeEndpoint | str"
 
+# Each with its Sid. Source: service authorization reference, list_amazonbedrockagentcore.
+_WORDS: Mapping[str, tuple[str, str]] = {
+    "invoke": (INVOKE, "Dispatch"),
+    "websocket": ("bedrock-agentcore:InvokeAgentRuntimeWithWebSocketStream", "DispatchStream"),
+    "stop": ("bedrock-agentcore:StopRuntimeSession", "StopSessions"),
+    "command": ("bedrock-agentcore:InvokeAgentRuntimeCommand", "RunCommands"),
+    "shell": ("bedrock-agentcore:InvokeAgentRuntimeCommandShell", "OpenShells"),
+}
+_FOR_USER: Mapping[str, tuple[str, str]] = {
+    "invoke": (INVOKE_FOR_USER, "DispatchForUser"),
+    "websocket": ("bedrock-agentcore:InvokeAgentRuntimeWithWebSocketStreamForUser", "DispatchStreamForUser"),
+}
+
 DEFAULT_ENDPOINT = "DEFAULT"
 """The endpoint every runtime has. Source: AgentCore devguide, agent-runtime-versioning."""
 
@@ -28,37 +42,67 @@ def grant_dispatch(
     runtime: AnyRuntime,
     *,
     endpoints: Sequence[AnyEndpoint] = (DEFAULT_ENDPOINT,),
+    access: Sequence[str] = ("invoke",),
     for_user: bool = False,
 ) -> iam.Grant:
     """
     Let an orchestrator's role invoke a runtime, on the runtime and these endpoints.
 
-    The two actions stand in two statements, so that the one for users can be taken away by itself.
+    Each action stands in a statement of its own, so that it can be taken away by itself.
 
     NOT PROTECTED: InvokeAgentRuntimeForUser has no condition key, so a role that has it may name any user, and the
-    runtime's agent then gets that user's tokens. It is for the one role that knows who the user is.
+    runtime's agent then gets that user's tokens. It is for the one role that knows who the user is. `stop`, `command`
+    and `shell` reach every session of the runtime: who runs a command in a task's microVM reads that task's
+    credentials. Give them to the people who operate it rather than to the role that starts tasks.
 
     Args:
         role: The orchestrator's role. Never one that runs agent code.
         runtime: The L2 or L1 runtime, an import, or its ARN.
         endpoints: The endpoints: a construct, a name or an ARN each. Default: `DEFAULT`.
+        access: What it may do: `invoke`, `websocket` (invoking by a WebSocket stream), `stop` (ending a session),
+            `command` (running a command in a session) and `shell` (opening a shell there). Default: `invoke`.
         for_user: Whether it may say which user the task is for (`runtimeUserId`). Default: it may not; where callers
             send a JWT, it need not.
 
     Returns:
-        The grant, of one or two statements.
+        The grant, of a statement for each action.
 
     Raises:
-        InvalidInputError: The role cannot be changed or runs agent code, there is no endpoint, or an ARN is a pattern.
+        InvalidInputError: The role cannot be changed or runs agent code, there is no endpoint, an ARN is a pattern, a
+            word is unknown, or no word of `access` can name a user.
 
     Source:
-        Service authorization reference, list_amazonbedrockagentcore: both actions need runtime and endpoint.
+        Service authorization reference, list_amazonbedrockagentcore: all these actions need runtime and endpoint.
     """
+    words = _checked_words(access, for_user=for_user)
     require_orchestrator(role)
     require_changeable(role, StackContext.of(role))
     arns = _arns(runtime, endpoints)
-    grant = _statement(role, INVOKE, "Dispatch", arns)
-    return grant.combine(_statement(role, INVOKE_FOR_USER, "DispatchForUser", arns)) if for_user else grant
+    wanted = [_WORDS[word] for word in words] + [_FOR_USER[word] for word in words if for_user and word in _FOR_USER]
+    first, *others = (_statement(role, action, sid, arns) for action, sid in wanted)
+    return reduce(iam.Grant.combine, others, first)
+
+
+def _checked_words(access: Sequence[str], *, for_user: bool) -> list[str]:
+    words = [access] if isinstance(access, str) else list(dict.fromkeys(access))
+    unknown = [word for word in words if word not in _WORDS]
+    if unknown or not words:
+        raise InvalidInputError(
+            "`access` is not what grant_dispatch takes",
+            got=f"`{unknown[0]}`" if unknown else "no word",
+            expected=f"some of {', '.join(_WORDS)}",
+            why="what the role may do to running tasks would be a guess",
+            fix="name the words it needs",
+        )
+    if for_user and not set(words) & set(_FOR_USER):
+        raise InvalidInputError(
+            "`for_user` has nothing to say a user to",
+            got=f"access {', '.join(words)}",
+            expected=f"{' or '.join(_FOR_USER)} among them",
+            why="only an invocation names a user",
+            fix="add `invoke`, or leave for_user out",
+        )
+    return words
 
 
 def require_orchestrator(role: iam.IRole) -> None:

@@ -15,10 +15,12 @@ from session_scoping.constructs.cdk.statements import Conditions, Statement, all
 from session_scoping.contract.errors import InvalidInputError
 
 # Source: Bedrock guide, inference-profiles-support. `global` routes to every commercial Region.
-GEOGRAPHIES = ("us", "eu", "apac", "jp", "au", "us-gov", "global")
+# AWS adds to them: `Models.profile(..., unlisted=True)` takes one that is missing here.
+GEOGRAPHIES = ("us", "eu", "apac", "ca", "jp", "au", "us-gov", "global")
 PROFILE_ARN = "bedrock:InferenceProfileArn"
 
 _MODEL_ID = re.compile(r"[a-z0-9-]+\.[a-z0-9][a-z0-9.-]*(:[a-z0-9]+){0,2}")
+_GEOGRAPHY = r"[a-z]{2,}(-[a-z]+)*"
 _APPLICATION_PROFILE = re.compile(r"arn:[^:*?]+:bedrock:[^:*?]+:\d{12}:application-inference-profile/[^:*?/]+")
 
 
@@ -54,24 +56,26 @@ class Models:
     _entries: tuple[_ModelAccess, ...]
 
     @classmethod
-    def profile(cls, geography: str, model_ids: Sequence[str]) -> "Models":
+    def profile(cls, geography: str, model_ids: Sequence[str], *, unlisted: bool = False) -> "Models":
         """
         Return models reached through a geography's system-defined inference profile.
 
         Args:
-            geography: One of `GEOGRAPHIES`.
+            geography: One of `GEOGRAPHIES`: us, eu, apac, ca, jp, au, us-gov, global.
             model_ids: Foundation model ids without the geography, such as `anthropic.claude-sonnet-4-6`.
+            unlisted: Whether a geography that this library does not list is taken at its word. Default: it is refused.
 
         Raises:
             InvalidInputError: Unknown geography, no model, a bad id, or the same id twice.
         """
-        if geography not in GEOGRAPHIES:
+        if geography not in GEOGRAPHIES and not (unlisted and re.fullmatch(_GEOGRAPHY, geography)):
             raise InvalidInputError(
                 "unknown geography of inference profiles",
                 got=f"`{geography}`",
-                expected=f"one of {', '.join(GEOGRAPHIES)}",
+                expected="small letters, with `-` between parts" if unlisted else f"one of {', '.join(GEOGRAPHIES)}",
                 why="a profile that does not exist is denied only when the agent first calls it",
-                fix="choose a geography, or use Models.in_region for the stack's own Region",
+                fix="choose a geography; pass unlisted=True for one that AWS has added since; or use Models.in_region "
+                "for the stack's own Region",
             )
         return cls(tuple(_ModelAccess(model_id, geography) for model_id in _checked(model_ids)))
 

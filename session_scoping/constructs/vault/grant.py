@@ -15,6 +15,7 @@ from session_scoping.constructs.cdk.stack_context import StackContext, is_token
 from session_scoping.constructs.cdk.synth_checks import SynthChecks
 from session_scoping.constructs.compute.role import ScopedComputeRole, policy_role
 from session_scoping.constructs.session.role import SessionRole
+from session_scoping.constructs.vault.exchange import lacks_exchange
 from session_scoping.constructs.vault.resources import AnyIdentity, VaultProvider, VaultResources
 from session_scoping.constructs.vault.statements import VaultStatements, consent_guards
 from session_scoping.constructs.vault.user_binding import UserBinding
@@ -204,6 +205,14 @@ def _check_binding(statements: VaultStatements, grantee: AnyGrantee, session_rol
     if of_users and not statements.resources.arns("oauth2"):
         _refuse(
             "a flow for users has no provider", "API key providers only", "an OAuth2 provider", "an API key is nobody's"
+        )
+    exchanged = TokenFlow.ON_BEHALF_OF_TOKEN_EXCHANGE in flows
+    if exchanged and all(lacks_exchange(one) for one in statements.resources.providers if one.kind == "oauth2"):
+        _refuse(
+            "no provider exchanges a user's token",
+            "custom OAuth2 providers without onBehalfOfTokenExchangeConfig",
+            "on_behalf_of_token_exchange_config=on_behalf_of_config(...) on one of them",
+            "AgentCore would refuse each request of this flow",
         )
     if binding is None:
         return

@@ -43,11 +43,13 @@ class VaultProvider:
         kind: `oauth2` or `api-key`.
         arn: Its exact ARN.
         secret: The secret it keeps its client secret or key in, where that is named.
+        resource: The resource, where it is made in this app.
     """
 
     kind: Literal["oauth2", "api-key"]
     arn: str
     secret: cdk.aws_secretsmanager.ISecret | str | None
+    resource: Any = None
 
     @classmethod
     def oauth2(
@@ -66,7 +68,8 @@ class VaultProvider:
             InvalidInputError: The ARN has a wildcard or another form.
         """
         arn, known = _arn_of(provider, "CfnOAuth2CredentialProvider", "client_secret_arn")
-        return cls("oauth2", _checked(arn, "provider", _PROVIDERS["oauth2"]), _complete(secret or known))
+        exact = _checked(arn, "provider", _PROVIDERS["oauth2"])
+        return cls("oauth2", exact, _complete(secret or known), None if isinstance(provider, str) else provider)
 
     @classmethod
     def api_key(
