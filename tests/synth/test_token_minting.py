@@ -9,6 +9,7 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 
@@ -27,7 +28,10 @@ from session_scoping import (
 from session_scoping.constructs.cdk.policy_sizes import TRUST_POLICY_MAX, PolicySizer
 from session_scoping.contract import environment
 from session_scoping.lambdas import bundle
+from session_scoping.verify import verify
 from tests.support import stacks
+from tests.support.matrix import Case, failures
+from tests.support.world import World
 
 ISSUER, HOST, AUDIENCE = "https://tokens.example.com", "tokens.example.com", "sessions"
 TAGS: dict[str, Any] = {
@@ -312,6 +316,8 @@ REFUSED: list[tuple[str, Attempt]] = [
     ("an IAM OIDC provider", lambda s: Minting.by_web_identity(stacks.role(s), issuer=ISSUER, audience="a")),
     ("got 26 characters", lambda s: TaskTokenIssuer(s, "I", domain_name="https://tokens.example.com", audience="a")),
     ("got a value known only", lambda s: TaskTokenIssuer(s, "I", domain_name=cdk.Aws.URL_SUFFIX, audience="a")),
+    ("no VPC: got subnets", lambda s: broker(s, vpc_subnets=ec2.SubnetSelection())),
+    ("VPC is none: got a str", lambda s: broker(s, vpc="vpc-1")),
     ("no OIDC provider", lambda s: Minting.by_web_identity(
         TaskTokenIssuer(s, "I", domain_name=HOST, audience="a"))),
     ("without a certificate", lambda s: TaskTokenIssuer(
@@ -456,13 +462,71 @@ def test_a_binding_and_a_revocation_narrow_every_statement_by_web_identity() -> 
     assert PolicySizer("x" * 64).document(document) < TRUST_POLICY_MAX
 
 
-def test_a_binding_and_a_credential_broker_exclude_each_other() -> None:
-    """The function runs in no VPC, so the binding would deny every mint: refused at synth."""
+def _vpc(stack: cdk.Stack, id: str = "Vpc") -> ec2.Vpc:
+    vpc = ec2.Vpc(stack, id, nat_gateways=0, max_azs=1, restrict_default_security_group=False)
+    vpc.add_interface_endpoint("Sts", service=ec2.InterfaceVpcEndpointAwsService.STS)
+    vpc.add_gateway_endpoint("Tables", service=ec2.GatewayVpcEndpointAwsService.DYNAMODB)
+    return vpc
+
+
+@pytest.mark.parametrize("runs_in", ["none", "another"])
+def test_a_binding_refuses_a_credential_broker_elsewhere(runs_in: str) -> None:
+    """The function calls STS from where it runs: in no VPC, or in another one, the binding would deny every mint."""
     stack = stacks.stack()
-    with pytest.raises(InvalidInputError, match="a workload binding denies the credential broker"):
+    made = broker(stack, vpc=_vpc(stack, "Other") if runs_in == "another" else None)
+    with pytest.raises(InvalidInputError, match=f"a function that runs in {runs_in}") as error:
         stacks.session_role(
-            stack, minting=Minting.by_credential_broker(broker(stack)), restrictions=[WorkloadBinding(vpc="vpc-1")]
+            stack, minting=Minting.by_credential_broker(made), restrictions=[WorkloadBinding(vpc="vpc-1")]
         )
+    assert "CredentialBroker(vpc=...)" in str(error.value)
+
+
+def test_a_broker_in_the_vpc_goes_with_the_binding() -> None:
+    """The function stands in the VPC; its role may have Lambda make interfaces, and the function's code may not."""
+    stack = stacks.stack()
+    vpc = _vpc(stack)
+    made = broker(stack, vpc=vpc)
+    stacks.session_role(
+        stack, minting=Minting.by_credential_broker(made), restrictions=[WorkloadBinding(vpc=vpc, region="eu-west-1")]
+    )
+    assert made.vpc is vpc
+    template = stacks.template(stack)
+    (function,) = stacks.resources(template, "AWS::Lambda::Function").values()
+    assert function["VpcConfig"].keys() == {"SecurityGroupIds", "SubnetIds"}
+    role = template["Resources"][stacks.ref(template, "BrokerRole")]["Properties"]
+    assert "ManagedPolicyArns" not in role
+    actions = stacks.by_sid(stacks.policy(template, "BrokerPermissions"))["NetworkInterfaces"]["Action"]
+    (denied,) = stacks.policy(template, "BrokerGuards")
+    assert denied == {
+        "Sid": "DenyInterfacesToCode",
+        "Effect": "Deny",
+        "Action": actions,
+        "Resource": "*",
+        "Condition": {"Null": {"lambda:SourceFunctionArn": "false"}},
+    }
+    assert all(
+        statement["Condition"]["StringEquals"]["aws:SourceVpc"] == {"Ref": stacks.ref(template, "Vpc")}
+        for statement in stacks.trust(template, "SessionRole")
+    )
+    assert {(one.rule, one.status.name) for one in verify(template).results if one.status.name != "PROVED"} == set()
+
+
+def test_lambda_makes_a_brokers_interfaces_and_its_code_does_not() -> None:
+    """Decided for requests by Lambda and by the function's own code, which carry the function's ARN."""
+    stack = stacks.stack()
+    broker(stack, vpc=_vpc(stack))
+    world = World(stacks.template(stack))
+    by_code = {"lambda:SourceFunctionArn": f"arn:aws:lambda:us-east-1:{stacks.ACCOUNT}:function:broker"}
+    cases = [
+        Case(f"{action} {who}", "BrokerRole", f"ec2:{action}", resource, who == "by Lambda", context, {})
+        for action, resource in (
+            ("CreateNetworkInterface", f"arn:aws:ec2:us-east-1:{stacks.ACCOUNT}:network-interface/*"),
+            ("DeleteNetworkInterface", f"arn:aws:ec2:us-east-1:{stacks.ACCOUNT}:network-interface/eni-1"),
+            ("DescribeNetworkInterfaces", "*"),
+        )
+        for who, context in (("by Lambda", {}), ("by its code", by_code))
+    ]
+    assert failures(world, cases, ["deployed"]) == []
 
 
 # --- where they stand ---------------------------------------------------------------------------------------------

@@ -85,15 +85,19 @@ role = iam.Role(stack, "Role", assumed_by=iam.ServicePrincipal("ecs-tasks.amazon
 iam.ManagedPolicy(stack, "Policy", statements=[statement], roles=[role])
 """
 CONSTRUCTS = """
-from session_scoping import ComputeBackend, Minting, Models, Revocation, ScopedComputeRole, SessionRole
+from session_scoping import ComputeBackend, EksPods, Minting, Models, Revocation, ScopedComputeRole, SessionRole
 from session_scoping import TenantObjects, TenantTable, WorkloadBinding
-roles = [ScopedComputeRole(stack, one.name, backend=one) for one in ComputeBackend]
+cluster = "arn:aws:eks:eu-west-1:111122223333:cluster/main"
+pods = EksPods.pod_identity(cluster, namespace="agents", service_account="worker")
+where = {one: {"pods": pods} if one is ComputeBackend.EKS else {} for one in ComputeBackend}
+roles = [ScopedComputeRole(stack, one.name, backend=one, **options) for one, options in where.items()]
 restrictions = [Revocation.issued_before("2026-01-01T00:00:00Z"), WorkloadBinding(vpc="vpc-1")]
-SessionRole(
-    stack, "SessionRole", minting=Minting.by_compute_roles(*roles),
+session = SessionRole(
+    stack, "SessionRole", minting=Minting.by_compute_roles(*roles[:2]),
     models=Models.profile("us", ["amazon.nova-pro-v1:0"]),
     tables=[TenantTable(table)], objects=[TenantObjects.traces(bucket)], restrictions=restrictions,
 )
+session.deny_tenant_data_to(*roles[2:])
 """
 
 

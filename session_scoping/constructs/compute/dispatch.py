@@ -74,35 +74,35 @@ def grant_dispatch(
     Source:
         Service authorization reference, list_amazonbedrockagentcore: all these actions need runtime and endpoint.
     """
-    words = _checked_words(access, for_user=for_user)
+    chosen = _checked_words(access, for_user=for_user)
     require_orchestrator(role)
     require_changeable(role, StackContext.of(role))
     arns = _arns(runtime, endpoints)
-    wanted = [_WORDS[word] for word in words] + [_FOR_USER[word] for word in words if for_user and word in _FOR_USER]
+    wanted = [_WORDS[word] for word in chosen] + [_FOR_USER[word] for word in chosen if for_user and word in _FOR_USER]
     first, *others = (_statement(role, action, sid, arns) for action, sid in wanted)
     return reduce(iam.Grant.combine, others, first)
 
 
 def _checked_words(access: Sequence[str], *, for_user: bool) -> list[str]:
-    words = [access] if isinstance(access, str) else list(dict.fromkeys(access))
-    unknown = [word for word in words if word not in _WORDS]
-    if unknown or not words:
+    chosen = [access] if isinstance(access, str) else list(dict.fromkeys(access))
+    unknown = [word for word in chosen if word not in _WORDS]
+    if unknown or not chosen:
         raise InvalidInputError(
             "`access` is not what grant_dispatch takes",
             got=f"`{unknown[0]}`" if unknown else "no word",
             expected=f"some of {', '.join(_WORDS)}",
             why="what the role may do to running tasks would be a guess",
-            fix="name the words it needs",
+            fix="name the chosen it needs",
         )
-    if for_user and not set(words) & set(_FOR_USER):
+    if for_user and not set(chosen) & set(_FOR_USER):
         raise InvalidInputError(
             "`for_user` has nothing to say a user to",
-            got=f"access {', '.join(words)}",
+            got=f"access {', '.join(chosen)}",
             expected=f"{' or '.join(_FOR_USER)} among them",
             why="only an invocation names a user",
             fix="add `invoke`, or leave for_user out",
         )
-    return words
+    return chosen
 
 
 def require_orchestrator(role: iam.IRole) -> None:

@@ -116,7 +116,7 @@ class EksPods:
     def principal(self) -> iam.PrincipalBase:
         """Return the principal of the role's trust policy."""
         if self.provider_arn is not None:
-            # No sts:TagSession: a token that named tags would be refused, whoever made it.
+            # No sts:TagSession: a token that names tags is refused.
             return iam.FederatedPrincipal(self.provider_arn, self.conditions, "sts:AssumeRoleWithWebIdentity")
         return iam.ServicePrincipal(POD_SERVICE).with_conditions(self.conditions).with_session_tags()
 

@@ -1,5 +1,10 @@
 """CredentialBroker: the function that exchanges a task's signed token for the task's credentials."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_dynamodb as dynamodb
@@ -17,7 +22,7 @@ from session_scoping.constructs.compute.role import AnyRole
 from session_scoping.constructs.minting import broker_policies
 from session_scoping.constructs.minting.accepted_tokens import AcceptedTokens
 from session_scoping.constructs.minting.broker_tie import BrokerTie
-from session_scoping.constructs.minting.functions import function_of
+from session_scoping.constructs.minting.functions import check_network, function_of
 from session_scoping.constructs.minting.signing_keys import every_replica, grant_issue, require_signing_key
 from session_scoping.contract import environment
 from session_scoping.contract.errors import FUNCTION_TIMEOUT_SECONDS, InvalidInputError
@@ -53,6 +58,9 @@ class CredentialBroker(Construct):
         subject: str = DEFAULT_SUBJECT,
         revocation_table: dynamodb.ITable | None = None,
         reserved_concurrency: int | None = CONCURRENCY,
+        vpc: cdk.aws_ec2.IVpc | None = None,
+        vpc_subnets: cdk.aws_ec2.SubnetSelection | None = None,
+        security_groups: Sequence[cdk.aws_ec2.ISecurityGroup] | None = None,
         log_retention: logs.RetentionDays = logs.RetentionDays.ONE_YEAR,
     ) -> None:
         """
@@ -70,21 +78,28 @@ class CredentialBroker(Construct):
             reserved_concurrency: How many exchanges run at once, taken from the account's concurrency. Default: 10,
                 which mint about thirty sessions a second and bound what one broken agent can ask of STS. None
                 reserves nothing; an account new to Lambda has nothing to spare and needs that.
+            vpc: The VPC the function runs in: that of a `WorkloadBinding`, if its sessions have one. The function
+                calls STS, KMS and DynamoDB from there, and STS through its endpoint where sessions are bound.
+                Default: none.
+            vpc_subnets: Which subnets. Default: the private ones.
+            security_groups: Its security groups. Default: one is made, which lets everything out.
             log_retention: How long decisions are kept. Default: one year.
 
         Raises:
             InvalidInputError: The key is known to be of another kind, the issuer, audience or subject has another
-                form, the table another key, or another role of the app takes the same tokens.
+                form, the table another key, a subnet or security group no VPC, or another role of the app takes the
+                same tokens.
         """
         require_signing_key(signing_key)
         check_issuer(issuer)
         check_plain("audience", audience)
         check_plain("subject", subject)
         _check_concurrency(reserved_concurrency)
+        check_network(vpc, vpc_subnets, security_groups)
         super().__init__(scope, id)
         AcceptedTokens(issuer, audience, subject, every_replica(signing_key)).claim(self)
         self._context = StackContext.of(self)
-        self._signing_key = signing_key
+        self._signing_key, self._vpc = signing_key, vpc
         self._table = _checked(revocation_table) if revocation_table is not None else self._make_table()
         self._log_group = logs.LogGroup(self, "Logs", retention=log_retention)
         self._role = iam.Role(
@@ -98,11 +113,14 @@ class CredentialBroker(Construct):
             "Permissions",
             self._context,
             PolicySizer.at(self._context),
-            "CloudWatch Logs names the streams of a log group.",
+            "CloudWatch Logs names the streams of a log group; Lambda makes the network interfaces of a VPC.",
         )
-        self._policies.write(
-            broker_policies.own(self._context, signing_key, self._table, self._log_group), [self._role]
-        )
+        own = broker_policies.own(self._context, signing_key, self._table, self._log_group)
+        self._policies.write([*own, *(broker_policies.interfaces() if vpc else [])], [self._role])
+        if vpc:
+            guards = PolicySeries(self, "Guards", self._context, PolicySizer.at(self._context))
+            guards.write(broker_policies.interface_guards(), [self._role])
+            SynthChecks.of(self._context).add(guards.finished)
         SynthChecks.of(self._context).add(self._policies.finished)
         self._function = self._make_function(
             reserved_concurrency,
@@ -113,6 +131,7 @@ class CredentialBroker(Construct):
                 environment.BROKER_SUBJECT: subject,
                 environment.BROKER_REVOCATION_TABLE: self._table.table_name,
             },
+            {"vpc": vpc, "vpc_subnets": vpc_subnets, "security_groups": security_groups} if vpc else {},
         )
         BrokerTie(self, self._context, self._function, self._table, self._role)
 
@@ -129,7 +148,9 @@ class CredentialBroker(Construct):
             ),
         )
 
-    def _make_function(self, concurrency: int | None, variables: dict[str, str]) -> lambda_.Function:
+    def _make_function(
+        self, concurrency: int | None, variables: dict[str, str], network: dict[str, Any]
+    ) -> lambda_.Function:
         function = function_of(
             self,
             "Function",
@@ -141,6 +162,7 @@ class CredentialBroker(Construct):
             timeout=cdk.Duration.seconds(FUNCTION_TIMEOUT_SECONDS),
             reserved_concurrent_executions=concurrency,
             environment=variables,
+            **network,
         )
         # It reads nothing of its policies by reference: without this it could run before it may verify.
         function.node.add_dependency(*self._policies.policies)
@@ -155,6 +177,11 @@ class CredentialBroker(Construct):
     def function(self) -> lambda_.Function:
         """The function."""
         return self._function
+
+    @property
+    def vpc(self) -> cdk.aws_ec2.IVpc | None:
+        """The VPC the function runs in."""
+        return self._vpc
 
     @property
     def signing_key(self) -> kms.IKey:

@@ -10,6 +10,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from session_scoping.contract.errors import InvalidInputError
 from session_scoping.lambdas.bundle import Bundle
 
 
@@ -44,3 +45,28 @@ def acknowledge(construct: Construct, reasons: Mapping[str, str]) -> None:
     """Accept findings of cdk-nag's AwsSolutions pack on a construct, each with its reason."""
     found = [cdk.Acknowledgment(id=f"AwsSolutions::AwsSolutions-{rule}", reason=why) for rule, why in reasons.items()]
     cdk.Validations.of(construct).acknowledge(*found)
+
+
+def check_network(vpc: object, subnets: object, groups: object) -> None:
+    """
+    Refuse a function's network without its VPC.
+
+    Raises:
+        InvalidInputError: Subnets or security groups stand alone, or the VPC is none.
+    """
+    if vpc is None and (subnets or groups):
+        raise InvalidInputError(
+            "the function's network has no VPC",
+            got="subnets or security groups alone",
+            expected="`vpc` with them",
+            why="the function would run in no VPC, and a binding would deny each of its mints",
+            fix="pass vpc=, or leave the others out",
+        )
+    if vpc is not None and not hasattr(vpc, "vpc_id"):
+        raise InvalidInputError(
+            "the function's VPC is none",
+            got=f"a {type(vpc).__name__}",
+            expected="an ec2.IVpc",
+            why="the function needs its subnets as well as its id",
+            fix="pass the VPC; import one with Vpc.from_vpc_attributes or Vpc.from_lookup",
+        )

@@ -40,15 +40,18 @@ class Trust:
     pods: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        bound = any(key.startswith("aws:SourceVpc") for keys in self.restrictions.values() for key in keys)
-        if self.minting.credential_broker and bound:
-            raise InvalidInputError(
-                "a workload binding denies the credential broker",
-                got="a session role bound to a VPC, minted by a function that runs in none",
-                expected="web identity, where the agent itself calls STS from its VPC",
-                why="the binding narrows the mint as well, so no token would ever be exchanged",
-                fix="use Minting.by_web_identity, or leave the binding out",
-            )
+        bound = self.restrictions.get("StringEquals", {}).get("aws:SourceVpc")
+        broker = self.minting.credential_broker
+        if broker is None or bound is None or (broker.vpc is not None and broker.vpc.vpc_id == bound):
+            return
+        raise InvalidInputError(
+            "a workload binding denies the credential broker",
+            got=f"a role bound to a VPC, minted by a function that runs in {'another' if broker.vpc else 'none'}",
+            expected="the function in the VPC of the binding",
+            why="the binding narrows the mint as well, so no token would ever be exchanged",
+            fix="pass the same VPC to CredentialBroker(vpc=...) and to WorkloadBinding(vpc=...), or use "
+            "Minting.by_web_identity, where the agent itself calls STS",
+        )
 
     @classmethod
     def of(

@@ -77,6 +77,6 @@ def trust_too_large(trust: Any, sizer: PolicySizer) -> str | None:
         return None
     fix = (
         "name all minters when the SessionRole is made, so that they share one statement, use fewer tag keys, or let "
-        "one broker role mint"
+        "one broker role mint; pods and other minters together need two statements, so give each a session role"
     )
     return too_large_message("the trust policy", size, TRUST_POLICY_MAX, fix)
