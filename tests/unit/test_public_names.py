@@ -13,7 +13,7 @@ USERS = [
     ROOT / "README.md",
     ROOT / "app.py",
     *ROOT.glob("docs/*.md"),
-    *(path for folder in ("reference", "examples/existing_stack", "examples/reference_agent")
+    *(path for folder in ("reference", "examples/existing_stack", "examples/eks", "examples/reference_agent")
       for path in (ROOT / folder).rglob("*.py")),
 ]  # fmt: skip
 

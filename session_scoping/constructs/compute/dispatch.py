@@ -92,7 +92,7 @@ def _checked_words(access: Sequence[str], *, for_user: bool) -> list[str]:
             got=f"`{unknown[0]}`" if unknown else "no word",
             expected=f"some of {', '.join(_WORDS)}",
             why="what the role may do to running tasks would be a guess",
-            fix="name the chosen it needs",
+            fix="name what it needs",
         )
     if for_user and not set(chosen) & set(_FOR_USER):
         raise InvalidInputError(
