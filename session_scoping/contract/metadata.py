@@ -70,3 +70,10 @@ MINTING_DISTRIBUTIONS = "session-scoping:minting-distributions"
 
 MINTING_ZONES = "session-scoping:minting-zones"
 """ARNs of the hosted zones that say where the issuer's name leads."""
+
+NARROWING = "session-scoping:narrowing"
+"""
+Not of the Metadata, but a tag of the role itself, `on` where its sessions may call STS GetScopedCredentials.
+
+`session-scoping revoke` reads it from IAM: it is not documented which issue time narrowed credentials carry.
+"""

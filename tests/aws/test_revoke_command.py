@@ -224,6 +224,19 @@ def test_a_tag_the_role_does_not_know_is_not_put(aws: Any, capsys: Output) -> No
     assert aws.list_role_policies(RoleName=ROLE)["PolicyNames"] == []
 
 
+def test_a_role_whose_sessions_narrow_themselves_is_revoked_by_tag(aws: Any, capsys: Output) -> None:
+    """A time may not reach narrowed credentials: it is refused, a tag is put, and `--anyway` puts the time."""
+    aws.tag_role(RoleName=ROLE, Tags=[{"Key": "session-scoping:narrowing", "Value": "on"}])
+    for more in ([], ["--tag", "task_id=T1"]):
+        assert main(["revoke", ROLE, "--before", "now", *more, "--apply"]) == 2
+        assert "expected --tag alone" in capsys.readouterr().err
+    with pytest.raises(aws.exceptions.NoSuchEntityException):
+        _put(aws)
+    assert main(["revoke", ROLE, "--tag", "task_id=T1", "--apply"]) == 0
+    assert main(["revoke", ROLE, "--before", "now", "--anyway", "--apply"]) == 0
+    assert len(_put(aws)["Statement"]) == 2
+
+
 def test_a_role_of_another_account_is_not_touched(aws: Any) -> None:
     """An ARN that the profile's account does not have changes nothing on its namesake."""
     assert main(["revoke", ARN.replace("123456789012", "444455556666"), "--before", WHEN, "--apply"]) == 2

@@ -7,6 +7,7 @@ import pytest
 from aws_cdk import aws_iam as iam
 
 from session_scoping import (
+    DEFAULT_TAG_KEYS,
     ComputeBackend,
     InvalidInputError,
     Minting,
@@ -18,6 +19,7 @@ from session_scoping import (
     TenantTablePolicy,
 )
 from session_scoping.contract import environment
+from session_scoping.verify import Status, verify
 from tests.support import stacks
 
 TAGGED = {
@@ -469,3 +471,27 @@ def test_admitting_a_minter_twice_is_refused() -> None:
     session = stacks.session_role(stack, minting=Minting.by_compute_roles(compute))
     with pytest.raises(InvalidInputError, match="admitted already"):
         session.admit(compute)
+
+
+def test_a_session_may_narrow_itself_where_it_is_asked_for() -> None:
+    """An Allow under the session's own tags, no Deny of the action left, and a tag that tells the revoke command."""
+    stack = stacks.stack()
+    stacks.session_role(stack, narrowing=True)
+    template = stacks.template(stack)
+    action = "sts:GetScopedCredentials"
+    allowed = stacks.by_sid(stacks.policy(template, "SessionPermissions"))["NarrowSession"]
+    assert (allowed["Effect"], allowed["Action"], allowed["Resource"]) == ("Allow", action, "*")
+    assert allowed["Condition"] == {"StringLike": {f"aws:PrincipalTag/{key}": "?*" for key in DEFAULT_TAG_KEYS}}
+    assert action not in str(stacks.policy(template, "SessionGuards"))
+    role = template["Resources"][stacks.ref(template, "SessionRole")]["Properties"]
+    assert role["Tags"] == [{"Key": "session-scoping:narrowing", "Value": "on"}]
+    assert {one.status for one in verify(template).results} == {Status.PROVED}
+
+
+def test_no_session_narrows_itself_by_default() -> None:
+    """Without the option no Allow names the action, and the role has no tag."""
+    stack = stacks.stack()
+    stacks.session_role(stack)
+    template = stacks.template(stack)
+    assert "GetScopedCredentials" not in str(stacks.policy(template, "SessionPermissions"))
+    assert "Tags" not in template["Resources"][stacks.ref(template, "SessionRole")]["Properties"]

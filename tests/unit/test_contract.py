@@ -215,7 +215,7 @@ def test_metadata_keys_are_the_public_contract() -> None:
     """A deployed role carries these, and the verifier of another release reads them: they never change by accident."""
     names = "shared-by shared-data revoked tool-of tool-name-tag token-vault token-vault-user attributed-to bound-to"
     names += " bound-region pinned-by minting compute-roles signing-keys minting-functions minting-roles minting-tables"
-    names += " minting-buckets minting-distributions minting-zones"
+    names += " minting-buckets minting-distributions minting-zones narrowing"
     found = {name: value for name, value in vars(metadata).items() if name.isupper()}
     assert found.pop("PREFIX") == "session-scoping:"
     assert found == {name.upper().replace("-", "_"): f"session-scoping:{name}" for name in names.split()}

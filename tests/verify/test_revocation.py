@@ -72,6 +72,26 @@ def test_what_the_construct_writes_is_proved(revoked: Template) -> None:
     assert any("aws:TokenIssueTime" in text for text in result_of(revoked).assumptions)
 
 
+@pytest.mark.parametrize(
+    ("by_time", "denied", "status"),
+    [(True, False, Status.UNKNOWN), (True, True, Status.PROVED), (False, False, Status.PROVED)],
+)
+def test_narrowing_leaves_a_revocation_by_time_open(by_time: bool, denied: bool, status: Status) -> None:
+    """Nobody knows which issue time narrowed credentials carry; a tag reaches them, and so does a Deny."""
+    from session_scoping import Revocation
+    from tests.support import stacks
+
+    stack = stacks.stack()
+    revocation = Revocation.issued_before(WHEN) if by_time else Revocation.of_sessions(task_id="a")
+    stacks.session_role(stack, restrictions=[revocation], narrowing=True)
+    template = stacks.template(stack)
+    if denied:
+        guards = template["Resources"][stacks.ref(template, "SessionGuards")]["Properties"]["PolicyDocument"]
+        deny = {"Effect": "Deny", "Action": "sts:GetScoped*", "Resource": "*"}
+        guards["Statement"].append(deny)
+    assert result_of(template).status is status
+
+
 def test_a_role_without_a_promise_has_no_such_result(compute_template: Template) -> None:
     """The property is asked only where the Metadata revokes something."""
     assert results_of(compute_template, "revocation") == []

@@ -49,6 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--list", action="store_true", help="show the revocations in force on the role")
     parser.add_argument("--lift", action="append", default=[], metavar="SID", help="take one away, or `all`")
     parser.add_argument("--apply", action="store_true", help="really put it, or take it away; without: print only")
+    parser.add_argument("--anyway", action="store_true", help="by time, although the role's sessions narrow themselves")
     parser.add_argument("--profile", metavar="NAME", help="AWS profile to use")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -153,6 +154,8 @@ def _print_only(arguments: argparse.Namespace) -> int:
         "--policy-document file://revocation.json"
     )
     _warn_ahead(revoked, datetime.now(UTC))
+    if revoked.before:
+        _say("A role made with narrowing=True may have sessions that the time does not reach: use --tag there.")
     if arguments.json:
         _out({"role": arguments.role, "policyName": POLICY_NAME, "policy": document, "applied": False, "run": put})
         return DONE
@@ -181,6 +184,8 @@ def _with_aws(arguments: argparse.Namespace) -> int:
     else:
         revoked = _asked(arguments, lambda: policy.seen_at)
         policy.require_declared(revoked.tags)
+        if not arguments.anyway:
+            policy.require_reached(revoked)
         _warn_ahead(revoked, policy.seen_at)
         after = merged(before, revoked)
     changes = after != before

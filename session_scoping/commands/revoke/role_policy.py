@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from session_scoping.commands.unreadable import UnreadableAnswerError, reading, text_of
 from session_scoping.contract.boto_errors import Answer
 from session_scoping.contract.errors import InvalidInputError, QuotaExceededError, SessionScopingError
+from session_scoping.contract.metadata import NARROWING
 from session_scoping.contract.revocations import POLICY_NAME, RevokedSessions, document_of, from_statement
 
 # Source: IAM reference_iam-quotas: all inline policies of a role together.
@@ -52,6 +53,8 @@ class RolePolicy:
         self.seen_at = _server_time(response)
         trust = response["Role"].get("AssumeRolePolicyDocument", "")
         self._trust = (trust if isinstance(trust, str) else json.dumps(trust)).lower()
+        tags = response["Role"].get("Tags", [])
+        self._narrows = any(tag.get("Key") == NARROWING and tag.get("Value") == "on" for tag in tags)
         if role.startswith("arn:") and role != self.arn:
             raise InvalidInputError(
                 "the role of these credentials' account is another one",
@@ -75,6 +78,22 @@ class RolePolicy:
                 expected="a tag its sessions carry",
                 why="the Deny might never fire and would look as if it did",
                 fix="check the spelling; if it is right, leave --apply out and put the document by hand",
+            )
+
+    def require_reached(self, revoked: RevokedSessions) -> None:
+        """
+        Refuse a time as the only mark of the sessions where they may have narrowed themselves.
+
+        Raises:
+            InvalidInputError: The role admits GetScopedCredentials, and the time may not reach what it made.
+        """
+        if self._narrows and revoked.before:
+            raise InvalidInputError(
+                "a revocation by time may not reach every session of this role",
+                got="--before, and a role whose sessions may call sts:GetScopedCredentials",
+                expected="--tag alone, such as --tag task_id=T1 or --tag user_id=U1",
+                why="AWS does not document which issue time narrowed credentials carry",
+                fix="revoke by tag; or pass --anyway, cut the minter off, and repeat it until all have ended",
             )
 
     def _names(self, key: str) -> bool:

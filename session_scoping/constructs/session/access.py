@@ -11,7 +11,7 @@ from session_scoping.constructs.cdk.documents import Section
 from session_scoping.constructs.cdk.metadata import write_metadata
 from session_scoping.constructs.cdk.policy_series import PolicySeries
 from session_scoping.constructs.cdk.stack_context import StackContext
-from session_scoping.constructs.cdk.statements import tags_present
+from session_scoping.constructs.cdk.statements import allow, tags_present
 from session_scoping.constructs.cdk.synth_checks import SynthChecks
 from session_scoping.constructs.compute.denies import ComputeRoleDenies
 from session_scoping.constructs.data.models import Models
@@ -24,7 +24,9 @@ from session_scoping.constructs.session.chaining import ChainingGuard
 from session_scoping.constructs.session.guards import chaining_sections, tag_sections
 from session_scoping.contract import environment
 from session_scoping.contract.errors import InvalidInputError
-from session_scoping.contract.metadata import SHARED_BY
+from session_scoping.contract.metadata import NARROWING, SHARED_BY
+
+NARROW = "sts:GetScopedCredentials"
 
 _NO_COMPUTE_ROLES = "session-scoping:no-compute-roles"
 _KEPT_AS = "_session_scoping_access"
@@ -43,6 +45,7 @@ class SessionAccess:
         models: Bedrock models a session may invoke.
         data: Tables and objects; `claim` adds to them.
         deny_enabled: Whether compute roles are denied the tenant data.
+        narrowing: Whether sessions may narrow themselves.
         compute_denies: What they are denied; a tool role has none of its own.
         pod_tags: Whether sessions may carry the tags of EKS Pod Identity as well.
         chaining: The statement `DenyChaining` of the role, once that is made.
@@ -55,6 +58,7 @@ class SessionAccess:
     models: Models | None
     data: TenantData
     deny_enabled: bool = False
+    narrowing: bool = False
     compute_denies: ComputeRoleDenies = field(default_factory=ComputeRoleDenies, init=False)
     pod_tags: bool = field(default=False, init=False)
     chaining: ChainingGuard = field(init=False)
@@ -101,7 +105,20 @@ class SessionAccess:
         """Return what the role is allowed; each statement demands every tag."""
         base = tags_present(self.tag_keys)
         models = self.models.sections(self.context, base) if self.models else []
-        return [*self.data.permissions(base), *models]
+        # Whether an Allow is needed at all is not documented. Source of the action: IAM guide,
+        # id_credentials_temp_control-access_getscopedcredentials.
+        narrow = [Section.whole(allow("NarrowSession", [NARROW], ["*"], base))] if self.narrowing else []
+        return [*self.data.permissions(base), *models, *narrow]
+
+    def admit_narrowing(self) -> None:
+        """
+        Take GetScopedCredentials out of the Deny on chaining, where it is asked for, and say so in a tag of the role.
+
+        The result has the caller's identity, name and tags, and never more of permissions or of time.
+        """
+        if self.narrowing:
+            self.chaining.hand_over([NARROW], [])
+            cdk.Tags.of(self._role).add(NARROWING, "on")
 
     def admit_pod_tags(self, path: str) -> None:
         """

@@ -61,6 +61,7 @@ class SessionRole(ScopedRole):
         tag_keys: Sequence[str] = DEFAULT_TAG_KEYS,
         transitive_tag_keys: Sequence[str] = (),
         pod_identity: bool = False,
+        narrowing: bool = False,
         other_objects: Sequence[str] = (),
         restrictions: Sequence[Restriction] = (),
         deny_tenant_data_to_compute_roles: bool = True,
@@ -81,9 +82,9 @@ class SessionRole(ScopedRole):
             models: Bedrock models a session may invoke. Default: none.
             tag_keys: The session tags, all of which every session carries. Default: user_id, repo, task_id.
             transitive_tag_keys: Tags that may be passed on when roles are chained. Default: none may.
-            pod_identity: Whether every minter is a pod under EKS Pod Identity, whose six transitive tags the trust
-                policy then admits by name. Default: those that show it: compute roles of such pods, and roles made
-                here that trust `pods.eks.amazonaws.com`. Say it of an imported role.
+            pod_identity: Whether every minter is a pod under EKS Pod Identity, whose six tags are then admitted.
+                Default: those made here that trust `pods.eks.amazonaws.com`. Say it of an imported role.
+            narrowing: Whether a session may call STS GetScopedCredentials. Default: it may not. Revoke by tag then.
             other_objects: ARN patterns of further S3 objects a session may reach by grants made elsewhere. Default:
                 none; as soon as `objects` is given, everything else in S3 is denied.
             restrictions: What narrows every session further. Default: nothing but its tags.
@@ -114,6 +115,7 @@ class SessionRole(ScopedRole):
             models,
             TenantData.bind(self._context, keys, tables, objects),
             deny_enabled=deny_tenant_data_to_compute_roles,
+            narrowing=narrowing,
         )
         self._access.restrictions.check(self, keys)
         restricted = self._access.restrictions.trust_conditions(self._context)
@@ -142,6 +144,7 @@ class SessionRole(ScopedRole):
             BrokerTie.of(minting.credential_broker).serve(self, self._arn, keys, self._transitive)
         self._write_policies(check_others(other_objects, self._access.data.objects), minter_arns)
         self._write_metadata()
+        self._access.admit_narrowing()
         self._access.warn(self)
         SynthChecks.of(self._context).reserve(keys)
 
