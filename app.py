@@ -55,11 +55,13 @@ class ReferenceStack(DataStack):
         self._make_compute_roles()
         tools = switch(self, "tools", ("off", "on")) == "on"
         bound = switch(self, "binding", ("off", "vpc")) == "vpc"
-        binding = [WorkloadBinding(vpc=agent_vpc(self))] if bound else []
+        mode = switch(self, "minting", MODES)
+        vpc = agent_vpc(self, brokered=mode == "credentialBroker") if bound else None
+        binding = [WorkloadBinding(vpc=vpc)] if vpc else []
         self.session_role = SessionRole(
             self,
             "SessionRole",
-            minting=minting(self, switch(self, "minting", MODES), [self.agentcore_role, self.ecs_role]),
+            minting=minting(self, mode, [self.agentcore_role, self.ecs_role], vpc),
             # The words are what the agent really calls: nothing deletes, nothing scans.
             tables=[
                 TenantTable(self.tasks, access=("get", "put", "update")),

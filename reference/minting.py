@@ -2,6 +2,7 @@
 
 import aws_cdk as cdk
 from aws_cdk import aws_certificatemanager as acm
+from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
@@ -10,8 +11,10 @@ from session_scoping import CredentialBroker, Minting, ScopedComputeRole, TaskTo
 MODES = ("compute", "orchestrator", "credentialBroker", "webIdentity")
 
 
-def minting(scope: Construct, mode: str, compute_roles: list[ScopedComputeRole]) -> Minting:
-    """Return the choice that context `minting` names, and make what it needs."""
+def minting(
+    scope: Construct, mode: str, compute_roles: list[ScopedComputeRole], vpc: ec2.IVpc | None = None
+) -> Minting:
+    """Return the choice that context `minting` names, and make what it needs. A broker runs in the VPC, if any."""
     if mode == "compute":
         return Minting.by_compute_roles(*compute_roles)
     signs = mode != "orchestrator"
@@ -35,7 +38,7 @@ def minting(scope: Construct, mode: str, compute_roles: list[ScopedComputeRole])
     if hosted:
         return Minting.by_web_identity(issuer, compute_roles=compute_roles, max_session=cdk.Duration.hours(8))
     broker = CredentialBroker(
-        scope, "Broker", signing_key=issuer.signing_key, issuer=issuer.issuer, audience=issuer.audience
+        scope, "Broker", signing_key=issuer.signing_key, issuer=issuer.issuer, audience=issuer.audience, vpc=vpc
     )
     broker.add_alarms()
     broker.grant_revoke(orchestrator)

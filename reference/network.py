@@ -6,8 +6,14 @@ from constructs import Construct
 _CIDR = "10.0.0.0/16"
 
 
-def agent_vpc(scope: Construct) -> ec2.Vpc:
-    """Make a VPC without a way out: sessions reach AWS through its endpoints only."""
+def agent_vpc(scope: Construct, *, brokered: bool) -> ec2.Vpc:
+    """
+    Make a VPC without a way out: sessions reach AWS through its endpoints only.
+
+    Args:
+        scope: Parent construct.
+        brokered: Whether a credential broker runs in it: agents then call Lambda, and the broker calls KMS.
+    """
     vpc = ec2.Vpc(
         scope,
         "AgentVpc",
@@ -22,9 +28,12 @@ def agent_vpc(scope: Construct) -> ec2.Vpc:
     vpc.add_gateway_endpoint("DynamoDb", service=ec2.GatewayVpcEndpointAwsService.DYNAMODB)
     from_inside = ec2.SecurityGroup(scope, "EndpointSecurityGroup", vpc=vpc, allow_all_outbound=False)
     from_inside.add_ingress_rule(ec2.Peer.ipv4(_CIDR), ec2.Port.tcp(443))
-    for id, service in (
-        ("Sts", ec2.InterfaceVpcEndpointAwsService.STS),
-        ("BedrockRuntime", ec2.InterfaceVpcEndpointAwsService.BEDROCK_RUNTIME),
-    ):
+    broker = {"Lambda": ec2.InterfaceVpcEndpointAwsService.LAMBDA_, "Kms": ec2.InterfaceVpcEndpointAwsService.KMS}
+    services = {
+        "Sts": ec2.InterfaceVpcEndpointAwsService.STS,
+        "BedrockRuntime": ec2.InterfaceVpcEndpointAwsService.BEDROCK_RUNTIME,
+        **(broker if brokered else {}),
+    }
+    for id, service in services.items():
         vpc.add_interface_endpoint(id, service=service, open=False, security_groups=[from_inside])
     return vpc

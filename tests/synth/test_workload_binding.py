@@ -24,7 +24,9 @@ from session_scoping import (
     endpoint_policy_for,
 )
 from session_scoping.contract.tags import DEFAULT_TAG_KEYS
+from session_scoping.verify import verify
 from tests.support import stacks
+from tests.support.reference import synthesize_reference
 
 DIRECT = {"BoolIfExists": {"aws:ViaAWSService": "false"}}
 EVERYTHING = {"Action": "*", "Effect": "Deny", "Resource": "*"}
@@ -373,3 +375,15 @@ def test_a_table_given_later_needs_its_endpoint_too() -> None:
     TenantTablePolicy(stack, "More", tables=[TenantTable(table, access="get")]).attach_to(made)
     with pytest.raises(RuntimeError, match="got none for dynamodb, expected"):
         stacks.template(stack)
+
+
+def test_the_reference_stack_binds_a_brokers_sessions() -> None:
+    """With both switches the broker runs in the VPC, its endpoints are there, and everything is proved."""
+    template = synthesize_reference(binding="vpc", minting="credentialBroker")
+    (broker,) = (
+        one for one in stacks.resources(template, "AWS::Lambda::Function").values() if "broker" in one["Handler"]
+    )
+    assert "VpcConfig" in broker
+    text = str(stacks.resources(template, "AWS::EC2::VPCEndpoint"))
+    assert all(f".{service}'" in text for service in ("kms", "lambda", "sts", "bedrock-runtime"))
+    assert [one for one in verify(template).results if one.status.name != "PROVED"] == []
