@@ -23,6 +23,7 @@ from session_scoping import (
     SessionRole,
     TaskTokenIssuer,
     TenantTable,
+    ToolScopedRole,
     WorkloadBinding,
 )
 from session_scoping.constructs.cdk.policy_sizes import TRUST_POLICY_MAX, PolicySizer
@@ -396,6 +397,14 @@ def test_tokens_that_differ_open_roles_of_their_own() -> None:
     broker(stack, "One", signing_key=key, audience="one")
     broker(stack, "Two", signing_key=key, audience="two")
     broker(stack, "OwnKey", issuer="https://else.example.com", audience="one")
+
+
+def test_a_tool_takes_no_tokens_of_its_own() -> None:
+    """Sessions become it, whatever minted them: it does not share its session role's tokens."""
+    stack = stacks.stack()
+    tags = ["user_id", "repo", "task_id"]
+    session = stacks.session_role(stack, minting=by_web(stack), transitive_tag_keys=tags)
+    assert ToolScopedRole(stack, "Tool", session_role=session, tool="x").tag_keys == tuple(tags)
 
 
 @pytest.mark.parametrize("mode", ["broker", "web"])

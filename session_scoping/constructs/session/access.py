@@ -16,7 +16,6 @@ from session_scoping.constructs.cdk.synth_checks import SynthChecks
 from session_scoping.constructs.compute.denies import ComputeRoleDenies
 from session_scoping.constructs.data.models import Models
 from session_scoping.constructs.data.tenant_data import TenantData
-from session_scoping.constructs.minting.accepted_tokens import AcceptedTokens
 from session_scoping.constructs.minting.guards import session_guards
 from session_scoping.constructs.minting.minting import Minting
 from session_scoping.constructs.restrictions.restriction import RestrictionSet
@@ -72,14 +71,7 @@ class SessionAccess:
         return access
 
     def belong_to(self, owner: Construct, role: iam.Role, chaining: ChainingGuard) -> None:
-        """
-        Say whose it is, once its role is made.
-
-        Raises:
-            InvalidInputError: Another role of the app takes the same tokens.
-        """
-        if identity := self.minting.web_identity:
-            AcceptedTokens(identity.issuer, identity.audience, identity.subject).claim(owner)
+        """Say whose it is, once its role is made."""
         self._role, self.chaining = role, chaining
         SynthChecks.of(self.context).protect(
             owner, lambda: [*self.data.compute_guards(), *self.compute_denies.sections]

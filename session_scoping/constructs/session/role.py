@@ -119,7 +119,7 @@ class SessionRole(ScopedRole):
         )
         self._access.restrictions.check(self, keys)
         restricted = self._access.restrictions.trust_conditions(self._context)
-        self._trust_statements = Trust.of(minting, keys, self._access.path_tags, self._transitive, restricted)
+        self._trust_statements = Trust.of(self, minting, keys, self._access.path_tags, self._transitive, restricted)
         self._minters, minter_arns = checked_roles(minting, self._context)
         for role, arn in zip(minting.minters, minter_arns, strict=True):
             self._note_pods(role, arn)

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aws_cdk import aws_iam as iam
+from constructs import Construct
 
 from session_scoping.constructs.cdk.stack_context import StackContext
 from session_scoping.constructs.cdk.statements import Conditions, Statement, merge
 from session_scoping.constructs.compute.pods import POD_SERVICE
 from session_scoping.constructs.compute.role import AnyRole, ScopedComputeRole
+from session_scoping.constructs.minting.accepted_tokens import AcceptedTokens
 from session_scoping.constructs.minting.minting import MINT_ACTIONS, Minting
 from session_scoping.constructs.session.guards import PATH_VALUES
 from session_scoping.contract.errors import InvalidInputError
@@ -56,13 +58,21 @@ class Trust:
     @classmethod
     def of(
         cls,
+        owner: Construct,
         minting: Minting,
         tag_keys: Sequence[str],
         path_tags: Iterable[str],
         transitive: Sequence[str],
         restrictions: Conditions,
     ) -> "Trust":
-        """Return the trust of a session role; see `trust_conditions`."""
+        """
+        Return the trust of a session role, and take its tokens for it alone; see `trust_conditions`.
+
+        Raises:
+            InvalidInputError: Another role of the app takes the same tokens.
+        """
+        if identity := minting.web_identity:
+            AcceptedTokens(identity.issuer, identity.audience, identity.subject).claim(owner)
         demanded = tag_keys, tuple(path_tags), transitive
         pod_tags = trust_conditions(*demanded, inherited=pod_tags_beyond(tag_keys))
         return cls(minting, trust_conditions(*demanded), pod_tags, restrictions)
