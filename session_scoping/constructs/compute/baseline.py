@@ -50,7 +50,9 @@ ADDED_BY_CONSTRUCTS: Mapping[str, Sequence[Statement]] = {
         {"Effect": "Allow", "Action": list(_PULL), "Resource": [REPOSITORY]},
     ),
     "ecs-tasks": (),
+    "eks": (),
     "lambda": (),
+    "lambda-microvm": (),
 }
 """
 What the CDK's Runtime, task definitions and functions add by themselves to a role they are given, in any place.

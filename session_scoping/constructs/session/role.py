@@ -82,8 +82,7 @@ class SessionRole(ScopedRole):
             models: Bedrock models a session may invoke. Default: none.
             tag_keys: The session tags, all of which every session carries. Default: user_id, repo, task_id.
             transitive_tag_keys: Tags that may be passed on when roles are chained. Default: none may.
-            pod_identity: Whether every minter is a pod under EKS Pod Identity, whose six tags are then admitted.
-                Default: those made here that trust `pods.eks.amazonaws.com`. Say it of an imported role.
+            pod_identity: Whether every minter is a pod under EKS Pod Identity. Default: roles made here show it.
             narrowing: Whether a session may call STS GetScopedCredentials. Default: it may not. Revoke by tag then.
             other_objects: ARN patterns of further S3 objects a session may reach by grants made elsewhere. Default:
                 none; as soon as `objects` is given, everything else in S3 is denied.
@@ -118,8 +117,7 @@ class SessionRole(ScopedRole):
             narrowing=narrowing,
         )
         self._access.restrictions.check(self, keys)
-        restricted = self._access.restrictions.trust_conditions(self._context)
-        self._trust_statements = Trust.of(self, minting, keys, self._access.path_tags, self._transitive, restricted)
+        self._trust_statements = Trust.of(self, self._access, self._transitive)
         self._minters, minter_arns = checked_roles(minting, self._context)
         for role, arn in zip(minting.minters, minter_arns, strict=True):
             self._note_pods(role, arn)
@@ -205,7 +203,6 @@ class SessionRole(ScopedRole):
         require_open(self._minting, self.node.path)
         require_new(minter, self._minters)
         require_changeable(minter, self._context)
-        self._note_pods(role, minter.role_arn)
         self._trust(minter)
         self._mint.attach([minter])
         if self._minting.compute_roles_mint:
@@ -229,7 +226,6 @@ class SessionRole(ScopedRole):
         require_open(self._minting, self.node.path)
         require_new(minter, self._minters)
         require_exact(minter)
-        self._note_pods(role, minter.role_arn)
         self._trust(minter)
         statement = allow("MintSessions", MINT_ACTIONS, [self._arn])
         readable = {**statement, "Resource": flatten(self._context.stack.resolve(self._arn))}
@@ -266,7 +262,6 @@ class SessionRole(ScopedRole):
             self._trust_statements.pods.add(arn)
 
     def _deny_compute_roles(self, roles: Sequence[AnyRole]) -> None:
-        """Put all Denies for compute roles on these roles."""
         compute_roles = [policy_role(role) for role in roles]
         self._access.compute_denies.add(compute_roles)
         self._roles_guard.restrict(compute_roles)
@@ -274,6 +269,7 @@ class SessionRole(ScopedRole):
     def _trust(self, minter: iam.IRole) -> None:
         if not self._minting.compute_roles_mint:
             require_one_duty(minter, self._access.compute_denies.roles)
+        self._note_pods(minter, minter.role_arn)
         (statement,) = self._trust_statements.statements([minter.role_arn])
         trusted(statement).add_to_assume_role_policy(self._trust_policy)
         self._minters.append(minter)

@@ -14,6 +14,7 @@ from session_scoping.constructs.compute.pods import POD_SERVICE
 from session_scoping.constructs.compute.role import AnyRole, ScopedComputeRole
 from session_scoping.constructs.minting.accepted_tokens import AcceptedTokens
 from session_scoping.constructs.minting.minting import MINT_ACTIONS, Minting
+from session_scoping.constructs.session.access import SessionAccess
 from session_scoping.constructs.session.guards import PATH_VALUES
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.tags import POD_IDENTITY_TAGS
@@ -56,26 +57,19 @@ class Trust:
         )
 
     @classmethod
-    def of(
-        cls,
-        owner: Construct,
-        minting: Minting,
-        tag_keys: Sequence[str],
-        path_tags: Iterable[str],
-        transitive: Sequence[str],
-        restrictions: Conditions,
-    ) -> "Trust":
+    def of(cls, owner: Construct, access: SessionAccess, transitive: Sequence[str]) -> "Trust":
         """
         Return the trust of a session role, and take its tokens for it alone; see `trust_conditions`.
 
         Raises:
             InvalidInputError: Another role of the app takes the same tokens.
         """
-        if identity := minting.web_identity:
+        if identity := access.minting.web_identity:
             AcceptedTokens(identity.issuer, identity.audience, identity.subject).claim(owner)
-        demanded = tag_keys, tuple(path_tags), transitive
-        pod_tags = trust_conditions(*demanded, inherited=pod_tags_beyond(tag_keys))
-        return cls(minting, trust_conditions(*demanded), pod_tags, restrictions)
+        demanded = access.tag_keys, access.path_tags, transitive
+        pod_tags = trust_conditions(*demanded, inherited=pod_tags_beyond(access.tag_keys))
+        restrictions = access.restrictions.trust_conditions(access.context)
+        return cls(access.minting, trust_conditions(*demanded), pod_tags, restrictions)
 
     def statements(self, minter_arns: Sequence[Any]) -> list[Statement]:
         """
