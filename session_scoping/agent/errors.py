@@ -105,17 +105,19 @@ class Failure(NamedTuple):
         got: What came back.
         expected: What should have come back.
         fix: What the reader does next.
+        passing: Whether it may pass where the reason does not say so. Default: the reason decides.
     """
 
     reason: Reason
     got: str
     expected: str
     fix: str
+    passing: bool = False
 
     @property
     def transient(self) -> bool:
         """Whether the same attempt may succeed later with nothing changed."""
-        return self.reason in _TRANSIENT
+        return self.passing or self.reason in _TRANSIENT
 
 
 class TaskCredentialsError(SessionScopingError, BotoCoreError):

@@ -103,13 +103,22 @@ def describe(error: Exception, *, source: str) -> Failure:
     if isinstance(error, AnswerRefusedError):
         return error.failure
     if source != "STS":
-        return _unforeseen("Provider", error, source)
+        return _unforeseen("Provider", error, source)._replace(passing=_may_pass(error))
     kind = kind_of(error)
     if kind == "answer":
         return _refusal(Answer.of(error))
     if _is_bad_endpoint(error):
         return _BAD_ENDPOINT
     return _BY_KIND.get(kind) or _unforeseen("Unexpected", error, source)
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether a provider's error is a broken connection, a timeout, AWS's own passing failure, or says so itself."""
+    kind = kind_of(error)
+    if kind == "answer":
+        return _refusal(Answer.of(error)).transient
+    broken = isinstance(error, ConnectionError | TimeoutError) or kind in ("timeout", "no-connection")
+    return broken or getattr(error, "transient", False) is True
 
 
 def _unforeseen(reason: Reason, error: Exception, source: str) -> Failure:

@@ -251,6 +251,37 @@ def test_what_botocore_raises_has_a_reason(reason: str, error: Exception) -> Non
     assert failures.describe(error, source="the credential provider").reason == "Provider"
 
 
+class PassingError(Exception):
+    """What a provider raises that knows its failure will pass."""
+
+    transient = True
+
+
+@pytest.mark.parametrize(
+    ("error", "passes"),
+    [
+        (ConnectionResetError(), True),
+        (TimeoutError(), True),
+        (ReadTimeoutError(endpoint_url="x"), True),
+        (EndpointConnectionError(endpoint_url="x", error="y"), True),
+        (refusal("Throttling"), True),
+        (refusal("PLANTEDcode", 503), True),
+        (PassingError(), True),
+        (refusal("AccessDenied", 403), False),
+        (refusal("PLANTEDcode", 400), False),
+        (PermissionError(), False),
+        (RuntimeError(), False),
+        (KeyError("x"), False),
+        (errors.TaskCredentialsError(errors.Failure("Throttling", "g", "e", "f")), True),
+        (errors.TaskCredentialsError(errors.Failure("AccessDenied", "g", "e", "f")), False),
+    ],
+)
+def test_a_provider_s_failure_may_pass(error: Exception, passes: bool) -> None:
+    """A broken connection is tried again as it is at STS; what nobody can judge is lasting."""
+    found = failures.describe(error, source="the credential provider")
+    assert (found.reason, found.transient) == ("Provider", passes)
+
+
 TOKEN_ERRORS: dict[str, list[Exception]] = {
     "Timeout": [ConnectTimeoutError(endpoint_url="x"), ReadTimeoutError(endpoint_url="x")],
     "NoRegion": [NoRegionError()],

@@ -8,7 +8,8 @@ from session_scoping.agent.errors import Failure, TaskCredentialsError
 from session_scoping.agent.names import session_name_for
 from session_scoping.agent.session.clock import Clock
 from session_scoping.agent.session.credential_set import CredentialSet
-from session_scoping.agent.session.refresh_attempt import attempt
+from session_scoping.agent.session.pace import ATTEMPTS_MAX
+from session_scoping.agent.session.refresh_attempt import Round, attempt
 from session_scoping.agent.sources.assume_role import DURATION_SECONDS, AssumeRole
 from session_scoping.contract.tags import SessionTags
 
@@ -21,7 +22,7 @@ def child_credentials(
     region_name: str | None = None,
 ) -> CredentialSet:
     """
-    Assume the session role once, narrowed to what a child needs.
+    Assume the session role, narrowed to what a child needs; a failure that may pass is tried again.
 
     Args:
         tags: The task's tags.
@@ -47,10 +48,13 @@ def child_credentials(
             compute=_compute_without_processes(),  # here: a profile that cannot be read is a failed attempt
         )()
 
-    outcome = attempt(fetch, source="STS", longest=DURATION_SECONDS, clock=Clock())
-    if isinstance(outcome, Failure):
-        raise TaskCredentialsError(outcome)
-    return outcome.credentials
+    current = Round(clock := Clock(), ATTEMPTS_MAX)
+    while True:
+        outcome = attempt(fetch, source="STS", longest=DURATION_SECONDS, clock=clock)
+        if not isinstance(outcome, Failure):
+            return outcome.credentials
+        if not current.may_try_again(outcome):
+            raise TaskCredentialsError(outcome)
 
 
 def _compute_without_processes() -> botocore.session.Session:

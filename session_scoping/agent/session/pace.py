@@ -5,20 +5,20 @@ from random import SystemRandom
 from session_scoping.agent.session.clock import Clock, Mark
 
 ATTEMPTS_MAX = 5
-"""Attempts of one round. Source: botocore, whose default retry mode makes as many."""
+"""Attempts of one round. botocore makes three in its standard mode and five in its legacy mode."""
 
 ATTEMPT_GAP_SECONDS = 30.0
 """At least this long between two rounds, however often callers ask and whatever the last one returned."""
 
-# Doubling is what botocore does; tripling makes four pauses of 4 to 8 seconds together, so that a round outlasts a
-# failover of STS and still ends within ten.
-_FIRST_PAUSE, _GROWTH = 0.2, 3
+# botocore doubles its pauses. These four take 4 to 8.5 seconds together: a round outlasts a failover of STS, and its
+# five attempts are still made within ten.
+_FIRST_PAUSE, _GROWTH = 0.1, 4
 
 _random = SystemRandom()  # not seeded, so that forked workers draw different numbers
 
 
 def pause_after(attempts: int) -> float:
-    """Return the seconds to wait after so many failed attempts: 0.2, 0.6, 1.8 or 5.4, or down to half of that."""
+    """Return the seconds to wait after so many failed attempts: 0.1, 0.4, 1.6 or 6.4, or down to half of that."""
     longest: float = _FIRST_PAUSE * _GROWTH ** (attempts - 1)
     return longest * _random.uniform(0.5, 1)
 
