@@ -101,7 +101,7 @@ class TaskCredentials(DeferredRefreshableCredentials):
         account_id: Account of the session, for account-based endpoints. Default: unknown.
         draw: Returns the share of the lifetime left at which to refresh. Default: uniform in EARLY_SHARES.
         on_refresh: Gets a RefreshEvent for each attempt, once nobody waits. What it raises is dropped.
-        settle: Called after a set has been obtained, in the background. What it raises is dropped.
+        after_success: Called after a set has been obtained, in the background. What it raises is dropped.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class TaskCredentials(DeferredRefreshableCredentials):
         account_id: str | None = None,
         draw: Callable[[], float] = lambda: _random.uniform(*EARLY_SHARES),
         on_refresh: OnRefresh | None = None,
-        settle: Callable[[], object] | None = None,
+        after_success: Callable[[], object] | None = None,
     ) -> None:
         super().__init__(refresh_using=fetch, method=METHOD, time_fetcher=clock.now)
         self._ask = partial(attempt, fetch, source=source, longest=longest, clock=clock)
@@ -122,7 +122,7 @@ class TaskCredentials(DeferredRefreshableCredentials):
         self._account = account_id
         self._draw = draw
         self._on_refresh = on_refresh
-        self._settle = settle
+        self._after_success = after_success
         self._refresh_lock = ForkSafeLock()  # held for moments, never while a source is asked
         self._age: _Age | None = None
         self._current: CredentialSet | None = None
@@ -170,11 +170,11 @@ class TaskCredentials(DeferredRefreshableCredentials):
             return
         usable = self._usable()
         current, begun = self._current_round()
-        if current and begun and not in_background(lambda: self._run(current, settle=True)):
+        if current and begun and not in_background(lambda: self._run(current, behind=True)):
             if usable:
                 self._end(current, None)  # a later call tries again
             else:
-                self._run(current, settle=False)
+                self._run(current, behind=False)
         if usable:
             return
         failure = current.wait() if current else self._failure
@@ -198,7 +198,7 @@ class TaskCredentials(DeferredRefreshableCredentials):
             self._rounds.append(Round(self._clock, attempts))
             return self._rounds[-1], True
 
-    def _run(self, current: Round, *, settle: bool) -> None:
+    def _run(self, current: Round, *, behind: bool) -> None:
         failure: Failure | None = TOO_SLOW  # an interrupted round counts too
         events: list[RefreshEvent] = []
         try:
@@ -214,8 +214,8 @@ class TaskCredentials(DeferredRefreshableCredentials):
         if self._on_refresh is not None:
             for event in events:
                 _drop_errors(partial(self._on_refresh, event))
-        if settle and failure is None and self._settle is not None:
-            _drop_errors(self._settle)
+        if behind and failure is None and self._after_success is not None:
+            _drop_errors(self._after_success)
 
     def _end(self, current: Round, failure: Failure | None) -> None:
         with self._refresh_lock:

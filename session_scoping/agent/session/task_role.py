@@ -19,7 +19,7 @@ class TaskRole(NamedTuple):
         source: Who `fetch` asks, for messages.
         longest: The most seconds a set can last.
         learned: Returns the role the answers named, where no setting does. Default: nobody can tell.
-        settle: Called after each set that was obtained, while nobody waits. Default: nothing is done.
+        after_success: Called after each set that was obtained, while nobody waits. Default: nothing is done.
     """
 
     tags: SessionTags
@@ -29,4 +29,4 @@ class TaskRole(NamedTuple):
     source: str
     longest: float
     learned: Callable[[], RoleArn | None] | None = None
-    settle: Callable[[], object] | None = None
+    after_success: Callable[[], object] | None = None

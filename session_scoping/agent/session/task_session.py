@@ -100,7 +100,7 @@ class TaskSession:
                 policy=policy,
                 source_identity=None if source_identity is None else check_source_identity(source_identity),
             )
-            task = TaskRole(tags, role, name, assume, "STS", DURATION_SECONDS, settle=assume.settle)
+            task = TaskRole(tags, role, name, assume, "STS", DURATION_SECONDS, after_success=assume.learn_signer)
         else:
             check_provider(credentials, session_policy=session_policy, source_identity=source_identity)
             task = TaskRole(tags, role, name, credentials, "the credential provider", PROVIDER_LONGEST_SECONDS)
@@ -116,7 +116,7 @@ class TaskSession:
             clock=timer,
             account_id=None if task.role is None else task.role.account,
             on_refresh=on_refresh,
-            settle=task.settle,
+            after_success=task.after_success,
         )
         self._botocore = session_with_one_provider(self._credentials, region_name)
         self._boto3 = _boto3_session(self._botocore)

@@ -80,9 +80,9 @@ class AssumeRole:
         narrower._arguments = {**self._arguments, "DurationSeconds": seconds, "Policy": policy}
         return narrower
 
-    def settle(self) -> None:
+    def learn_signer(self) -> None:
         """After a success, in the background: learn whose keys signed, where others may replace them."""
-        self._compute.settle()
+        self._compute.learn_signer()
 
     def __call__(self) -> CredentialSet:
         """Return new credentials, or raise what botocore raised or why the answer was refused."""

@@ -78,7 +78,7 @@ class ComputeRole:
         source = self._source_of(self._session)
         if self._process != os.getpid():
             # A thread of the parent may have held botocore's lock for ever.
-            if isinstance(source, RefreshableCredentials):
+            if self._replaceable and isinstance(source, RefreshableCredentials):
                 vars(source).update(_refresh_lock=threading.Lock())
             self._process = os.getpid()
         self._signer = _frozen(source)
@@ -92,7 +92,7 @@ class ComputeRole:
         """Note that the last signer was accepted: from now on only keys of the same account and role may follow."""
         self._worked = True
 
-    def settle(self) -> None:
+    def learn_signer(self) -> None:
         """Learn whose keys they are, where that is not known and they may be replaced. May raise what botocore does."""
         source, signer = self._source_of(self._session), self._signer
         if self._principal is None and self._replaceable and signer and source.method not in _NEVER_ROTATED:

@@ -65,9 +65,9 @@ class BrokeredRole:
         self._session_name = session_name
         self._compute = ComputeRole(_CONFIG, match["region"] or region_name)
 
-    def settle(self) -> None:
+    def learn_signer(self) -> None:
         """After a success, in the background: learn whose keys signed, where others may replace them."""
-        self._compute.settle()
+        self._compute.learn_signer()
 
     def __call__(self) -> CredentialSet:
         """Return new credentials, or raise AnswerRefusedError."""

@@ -46,7 +46,7 @@ def task_role_of_token(
             source="the credential broker",
             longest=DURATION_SECONDS,
             learned=lambda: brokered.role,
-            settle=brokered.settle,
+            after_success=brokered.learn_signer,
         )
     identified = WebIdentityRole(
         role=require_role(role_arn),
