@@ -81,6 +81,17 @@ test-lowest: .venv-lowest/.ready ## Run the tests that versions can break with t
 	@PATH="$(CURDIR)/.venv-lowest/bin:$$PATH" .venv-lowest/bin/python -m pytest $(PARALLEL) -p no:cacheprovider \
 		-m "not exhaustive" $(VERSIONED) $(ARGS)
 
+# Of its own: the AWS CLI comes with a botocore of another version.
+.venv-aws-cli/.ready: requirements/aws-cli.txt .venv/.python
+	@echo "==> AWS CLI"
+	@test -x .venv-aws-cli/bin/python || $(PYTHON) -m venv --without-pip .venv-aws-cli
+	@$(SYNC) --python .venv-aws-cli/bin/python requirements/aws-cli.txt
+	@touch $@
+
+.PHONY: test-aws-cli
+test-aws-cli: setup .venv-aws-cli/.ready ## Test `session-scoping run` with the AWS CLI as its child, from an environment of its own
+	@$(BIN)/python -m pytest -k aws-cli tests/agent $(ARGS)
+
 .PHONY: test-flaky
 test-flaky: setup ## Run the agent's and the broker's tests 20 times on a busy machine (ROUNDS=5)
 	@for loop in 1 2; do timeout 2h yes >/dev/null & loops="$$loops $$!"; done; \
@@ -140,7 +151,9 @@ action-data: setup ## Rewrite session_scoping/aws/data from the published data a
 lock: setup ## Rewrite the lock files in requirements/ from pyproject.toml
 	@$(COMPILE) pyproject.toml -o requirements/dev.txt
 	@$(COMPILE) --resolution lowest-direct pyproject.toml -o requirements/lowest.txt
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
+		--group aws-cli -o requirements/aws-cli.txt
 
 .PHONY: clean
 clean: ## Remove everything the other commands made
-	@rm -rf .venv .venv-lowest node_modules cdk.out dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .mutate .soundness
+	@rm -rf .venv .venv-lowest .venv-aws-cli node_modules cdk.out dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .mutate .soundness

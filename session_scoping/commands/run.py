@@ -106,4 +106,5 @@ def _failed(text: str, code: int) -> int:
 
 
 def _say(text: str) -> None:
-    print(f"session-scoping: {text}", file=sys.stderr)  # noqa: T201 - standard output is the command's
+    if sys.stderr is not None:  # print() would take standard output instead
+        print(f"session-scoping: {text}", file=sys.stderr)  # noqa: T201 - standard output is the command's

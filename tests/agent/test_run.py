@@ -214,6 +214,14 @@ def test_the_endpoint_ends_with_the_child(run: Run) -> None:
         socket.create_connection(("127.0.0.1", port), timeout=LONG)
 
 
+def test_standard_output_stays_the_child_s_without_standard_error(start: list[str], sts: StandInSts) -> None:
+    """What the parent has to say is dropped rather than mixed into the child's output."""
+    sts.behave = lambda _: error("AccessDenied", 403)
+    close = ["sh", "-c", 'exec "$0" "$@" 2>&-']
+    done = subprocess.run([*close, *start, "echo", "said"], stdout=subprocess.PIPE, check=True, cwd=ROOT, timeout=LONG)
+    assert done.stdout == b"said\n"
+
+
 # --- what cannot be run ----------------------------------------------------------------------------------------------
 
 
