@@ -230,6 +230,27 @@ def test_a_wider_policy_gives_nothing_the_role_lacks(template: Template) -> None
     assert all("takes nothing away" in result.detail for result in found)
 
 
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ({"Effect": "Deny", "Action": "sts:GetScopedCredentials", "Resource": "*"}, "the role denies"),
+        ({"Effect": "Deny", "Action": "sts:*", "Resource": "*"}, "the role denies"),
+        ({"Effect": "Allow", "Action": "sts:GetScopedCredentials", "Resource": "*"}, ""),
+        ({"Effect": "Allow", "Action": "sts:GetCallerIdentity", "Resource": "*"}, "may not be able"),
+    ],
+)
+def test_it_says_who_can_apply_the_policy(template: Template, statement: dict[str, Any], said: str) -> None:
+    """A role that denies GetScopedCredentials leaves the policy to its minter; one that allows it says nothing."""
+    changed = without_guards(template)
+    role = {"Roles": [{"Ref": logical(changed, "SessionRole")}], "PolicyDocument": json.loads(policy(statement))}
+    changed["Resources"]["Added"] = {"Type": "AWS::IAM::ManagedPolicy", "Properties": role}
+    found = results(changed, "session-policy", session_policies=(policy(READ),))
+    session = next(result for result in found if "/SessionRole" in result.subject)
+    assert session.status is Status.PROVED
+    assert ("GetScopedCredentials" in session.detail) == bool(said)
+    assert said in session.detail
+
+
 def test_the_command_reads_a_policy_file(
     template: Template, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -18,6 +18,13 @@ from session_scoping.verify.symbolic.request_keys import Key
 from session_scoping.verify.symbolic.targets import store_target
 
 RULE = "session-policy"
+SELF_NARROWING = "sts:GetScopedCredentials"
+_APPLIED_BY = {
+    "allow": "",
+    "implicit deny": f"; nothing allows {SELF_NARROWING}, so a session may not be able to apply it to itself",
+    "explicit deny": f"; the role denies {SELF_NARROWING}, so a session cannot apply it to itself: its minter can",
+}
+"""Whether an Allow is needed is not documented; a Deny is known to be enough."""
 
 
 def prove_session_policy(proof: Proof, policy: tuple[Statement, ...]) -> Result:
@@ -43,7 +50,8 @@ def prove_session_policy(proof: Proof, policy: tuple[Statement, ...]) -> Result:
         detail = "no request of a session is left under the policy: a session with it can do nothing here"
         return proof.result(RULE, label, Status.VACUOUS, detail)
     taken = f"; takes away {', '.join(gone)}" if gone else "; takes nothing away from what sessions are granted"
-    return proof.result(RULE, label, Status.PROVED, f"leaves {', '.join(left)}{taken}")
+    applied = _APPLIED_BY[decide(_self_narrowing(proof), PolicySet(Binding().statements(proof.role.identity))).reason]
+    return proof.result(RULE, label, Status.PROVED, f"leaves {', '.join(left)}{taken}{applied}")
 
 
 def _call(proof: Proof) -> Call:
@@ -83,12 +91,20 @@ def _own_requests(proof: Proof) -> Iterator[tuple[Request, str, tuple[Statement,
     for store in proof.scoped.stores:
         for request in own_requests(proof, store, tags):
             yield request, store.label, store.policy
-    binding = Binding()
-    base = {key: binding.text(value) for key, value in _call(proof).fixed.items()}
     for action in INVOKE:
         for statement in proof.role.identity:
             if statement.allow and covers_action(statement, action):
-                yield from _model_requests(statement, action, {**base, **tag_context("aws:PrincipalTag/", tags)})
+                yield from _model_requests(statement, action, _session_context(proof))
+
+
+def _session_context(proof: Proof) -> dict[str, str]:
+    binding = Binding()
+    fixed = {key: binding.text(value) for key, value in _call(proof).fixed.items()}
+    return {**fixed, **tag_context("aws:PrincipalTag/", sample_tags(proof))}
+
+
+def _self_narrowing(proof: Proof) -> Request:
+    return Request(SELF_NARROWING, "*", _session_context(proof))
 
 
 def _model_requests(
