@@ -17,6 +17,7 @@ GROUPS = {
     "verifier": ("z3-solver",),
     "agent": ("boto3", "botocore"),
     "availability": ("botocore",),
+    "sessions": ("boto3", "botocore"),
 }
 SAME_ON_EVERY_MACHINE = ("constructs", "sts_load")
 
