@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from session_scoping.agent.session.credential_set import CredentialSet as CredentialSet
     from session_scoping.agent.session.identity import Identity as Identity
     from session_scoping.agent.session.refresh_attempt import RefreshEvent as RefreshEvent
-    from session_scoping.agent.session.task_session import CredentialProvider as CredentialProvider
+    from session_scoping.agent.session.task_role import CredentialProvider as CredentialProvider
     from session_scoping.agent.session.task_session import TaskSession as TaskSession
+    from session_scoping.agent.session.task_sessions import TaskSessions as TaskSessions
     from session_scoping.agent.vault.errors import TokenUnavailableError as TokenUnavailableError
     from session_scoping.agent.vault.results import ConsentNeeded as ConsentNeeded
     from session_scoping.agent.vault.results import Delegation as Delegation
@@ -56,10 +57,9 @@ _load, __dir__, __all__ = door(
         "session_scoping.agent.session.credential_set": ("CredentialSet",),
         "session_scoping.agent.session.identity": ("Identity",),
         "session_scoping.agent.session.refresh_attempt": ("RefreshEvent",),
-        "session_scoping.agent.session.task_session": (
-            "CredentialProvider",
-            "TaskSession",
-        ),
+        "session_scoping.agent.session.task_role": ("CredentialProvider",),
+        "session_scoping.agent.session.task_session": ("TaskSession",),
+        "session_scoping.agent.session.task_sessions": ("TaskSessions",),
         "session_scoping.agent.vault.errors": ("TokenUnavailableError",),
         "session_scoping.agent.vault.results": (
             "ConsentNeeded",

@@ -32,6 +32,8 @@ _FIXES: dict[Reason, str] = {
     "IDPRejectedClaim": _ISSUER,
     "InvalidIdentityToken": _ISSUER,
     "ResourceNotFoundException": "look at which function AGENT_CREDENTIAL_BROKER names, and in which Region",
+    "InsufficientSessionLifetime": _CLOCK,
+    "InvalidSubjectCredentials": _SOURCE,
     "RegionDisabledException": "enable STS for this Region in the account, or use another Region",
     "MalformedPolicyDocument": "correct the session policy",
     "PackedPolicyTooLarge": "shorten the session policy or the tag values",

@@ -25,6 +25,11 @@ def share_models(session: botocore.session.Session) -> None:
     session.lazy_register_component("data_loader", lambda: _SessionLoader(session.get_config_variable("data_path")))
 
 
+def knows_operation(service_name: str, operation: str) -> bool:
+    """Whether the models that botocore comes with know an operation, whatever AWS_DATA_PATH or a profile adds."""
+    return operation in _SessionLoader(None).load_service_model(service_name, "service-2")["operations"]
+
+
 class _SessionLoader(Loader):
     """
     A loader with search paths of its own, for boto3 adds to them, that reads through the store of those paths.

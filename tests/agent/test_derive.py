@@ -8,6 +8,8 @@ import pytest
 
 from session_scoping import InvalidInputError, SessionTags
 from session_scoping.agent import TaskCredentialsError, TaskSession
+from session_scoping.agent.session import scoped
+from session_scoping.agent.session.scoped import can_scope
 from tests.support.stand_in_sts import ACCOUNT, ROLE_ARN, SECRET, TOKEN, Reply, Request, StandInSts, error
 from tests.support.task import AMBIENT_KEY, TAGS, MovableClock, key_of
 
@@ -20,6 +22,17 @@ POLICY = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", 
 def transitive(monkeypatch: pytest.MonkeyPatch) -> None:
     """The session role hands all tags on."""
     monkeypatch.setenv("AGENT_SESSION_TRANSITIVE_TAG_KEYS", "user_id,repo,task_id")
+
+
+@pytest.fixture
+def denied(sts: StandInSts) -> None:
+    """Let STS deny GetScopedCredentials, as a role without `narrowing` does."""
+    sts.behave = lambda request: error("AccessDenied", 403) if request.action == "GetScopedCredentials" else None
+
+
+def assumed(sts: StandInSts) -> list[Request]:
+    """Return the AssumeRole requests."""
+    return [request for request in sts.requests if request.action == "AssumeRole"]
 
 
 def handed_on(request: Request) -> set[str]:
@@ -81,11 +94,23 @@ def test_a_tool_session_proves_that_it_is_the_tools(session: TaskSession) -> Non
     assert arn == f"arn:aws:sts::{ACCOUNT}:assumed-role/SearchTool/task-0042"
 
 
+@pytest.mark.skipif(not can_scope(), reason="the installed botocore lacks GetScopedCredentials")
+def test_a_policy_alone_narrows_the_session_itself(session: TaskSession, sts: StandInSts) -> None:
+    """The session asks STS for less with its own credentials, for 900 s; nobody mints a second session."""
+    key_of(session.derive(session_policy=POLICY))
+    first, second = sts.requests
+    assert (first.action, second.action) == ("AssumeRole", "GetScopedCredentials")
+    assert second.signed_by == key_of(session)
+    assert second.form["DurationSeconds"] == "900"
+    assert json.loads(second.form["Policy"]) == json.loads(POLICY)
+
+
+@pytest.mark.usefixtures("denied")
 def test_a_policy_alone_is_sent_by_the_same_minter(session: TaskSession, sts: StandInSts) -> None:
-    """The same role is assumed again by the compute role, with the same tags and name, narrowed, for 900 s."""
+    """Where STS denies that, the compute role assumes the same role anew, with the same tags and name, for 900 s."""
     narrowed = session.derive(session_policy=POLICY)
     key_of(narrowed)
-    [request] = sts.requests
+    request = assumed(sts)[-1]
     assert request.signed_by == AMBIENT_KEY
     assert (request.form["RoleArn"], request.form["DurationSeconds"]) == (ROLE_ARN, "900")
     assert request.form["RoleSessionName"] == session.role_session_name
@@ -94,14 +119,38 @@ def test_a_policy_alone_is_sent_by_the_same_minter(session: TaskSession, sts: St
     assert narrowed.verify().arn.endswith("assumed-role/AgentSession/task-0042")
 
 
+@pytest.mark.usefixtures("denied")
+def test_a_denial_is_remembered(session: TaskSession, sts: StandInSts, clock: MovableClock) -> None:
+    """A role's sessions ask once; what is derived or refreshed later goes to the minter at once."""
+    narrowed = session.derive(session_policy=POLICY)
+    key_of(narrowed)
+    clock.move(seconds=900)
+    key_of(narrowed)
+    key_of(session.derive(session_policy=POLICY))
+    assert sts.count("GetScopedCredentials") <= 1
+
+
+@pytest.mark.parametrize("code", ["Throttling", "ServiceUnavailable", "MalformedPolicyDocument", "ExpiredToken"])
+@pytest.mark.skipif(not can_scope(), reason="the installed botocore lacks GetScopedCredentials")
+def test_only_a_denial_leads_to_the_minter(code: str, session: TaskSession, sts: StandInSts) -> None:
+    """What may pass, or would fail there too, is no reason to take the other way."""
+    sts.behave = lambda request: error(code, 400) if request.action == "GetScopedCredentials" else None
+    with pytest.raises(TaskCredentialsError) as caught:
+        key_of(session.derive(session_policy=POLICY))
+    assert caught.value.reason == code
+    assert len(assumed(sts)) == 1
+
+
+@pytest.mark.usefixtures("denied")
 def test_the_parent_keeps_what_it_had(session: TaskSession, sts: StandInSts) -> None:
     """Deriving changes nothing about the session it starts from."""
     key_of(session.derive(session_policy=POLICY))
     key_of(session)
-    assert sts.requests[1].form["DurationSeconds"] == "3600"
-    assert "Policy" not in sts.requests[1].form
+    [own] = [request for request in assumed(sts) if "Policy" not in request.form]
+    assert own.form["DurationSeconds"] == "3600"
 
 
+@pytest.mark.usefixtures("denied")
 @pytest.mark.parametrize("at_once", [True, False])
 def test_a_tool_role_under_a_policy(session: TaskSession, sts: StandInSts, at_once: bool) -> None:
     """Both together narrow the tool's role, whether in one step or in two."""
@@ -118,9 +167,10 @@ def test_a_tool_role_under_a_policy(session: TaskSession, sts: StandInSts, at_on
 
 
 def test_a_second_policy_is_refused_because_it_would_replace_the_first(
-    session: TaskSession, make_session: Make, sts: StandInSts
+    session: TaskSession, make_session: Make, sts: StandInSts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """STS takes one session policy: a second one could only widen what the first one narrowed."""
+    """AssumeRole takes one session policy: a second one could only widen what the first one narrowed."""
+    monkeypatch.setattr(scoped, "_OPERATION", "GetNothing")
     for narrowed in (
         session.derive(session_policy=POLICY),
         session.derive(tool_role_arn=TOOL_ARN, session_policy=POLICY),
@@ -129,6 +179,22 @@ def test_a_second_policy_is_refused_because_it_would_replace_the_first(
         with pytest.raises(InvalidInputError, match="replace the first"):
             narrowed.derive(session_policy=POLICY)
     assert sts.requests == []
+
+
+@pytest.mark.usefixtures("denied")
+@pytest.mark.skipif(not can_scope(), reason="the installed botocore lacks GetScopedCredentials")
+def test_a_second_policy_is_never_sent_to_the_minter(session: TaskSession, make_session: Make, sts: StandInSts) -> None:
+    """Where the role does not admit narrowing, a second policy fails: the minter could only replace the first."""
+    for narrowed in (
+        session.derive(session_policy=POLICY),
+        session.derive(tool_role_arn=TOOL_ARN, session_policy=POLICY),
+        make_session(session_policy=POLICY),
+    ):
+        key_of(narrowed)
+        before = len(assumed(sts))
+        with pytest.raises(TaskCredentialsError, match="narrowing=True"):
+            key_of(narrowed.derive(session_policy=POLICY))
+        assert len(assumed(sts)) == before
 
 
 @pytest.mark.parametrize(
@@ -153,8 +219,11 @@ def test_bad_input_is_refused_before_any_call(
     assert sts.requests == []
 
 
-def test_a_provider_mints_no_policy_but_a_tool_role_works(sts: StandInSts, make_session: Make) -> None:
+def test_a_provider_mints_no_policy_but_a_tool_role_works(
+    sts: StandInSts, make_session: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whatever the session's credentials come from, they sign for a tool; only AssumeRole takes a policy."""
+    monkeypatch.setattr(scoped, "_OPERATION", "GetNothing")
     minted = make_session()
     frozen = minted.boto3_session.get_credentials().get_frozen_credentials()  # type: ignore[union-attr]
     given = {

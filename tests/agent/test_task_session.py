@@ -146,7 +146,9 @@ def test_client_options_pass_through(session: TaskSession) -> None:
     """Region and configuration are the caller's."""
     client = session.client("s3", region_name="eu-central-1", config=Config(read_timeout=7))
     assert client.meta.region_name == "eu-central-1"
-    assert client.meta.config.read_timeout == 7
+    config: Any = client.meta.config  # the stubs know no options of it
+    assert config.read_timeout == 7
+    assert session.client("s3", "eu-central-1").meta.region_name == "eu-central-1"
 
 
 def test_a_client_without_a_region_is_our_error(

@@ -51,7 +51,7 @@ class Request:
 
 class StandInSts:
     """
-    Answers AssumeRole and GetCallerIdentity correctly until `behave` is replaced.
+    Answers AssumeRole, GetScopedCredentials and GetCallerIdentity correctly until `behave` is replaced.
 
     Attributes:
         now: The time by which expiries are made.
@@ -69,6 +69,7 @@ class StandInSts:
         self._issued = 0
         self._ends: dict[str, datetime] = {}
         self._identities: dict[str, str] = {}
+        self._layers: dict[str, int] = {}
         self._lock = threading.Lock()
 
     def count(self, action: str = "AssumeRole") -> int:
@@ -82,7 +83,8 @@ class StandInSts:
         told = self.behave(request)
         if told is not None:
             return told
-        return self.identity(request) if request.action == "GetCallerIdentity" else self.assumed(request)
+        answers = {"GetCallerIdentity": self.identity, "GetScopedCredentials": self.scoped}
+        return answers.get(request.action, self.assumed)(request)
 
     def serve(self, signed_by: str) -> Reply:
         """Answer a call to another service, which refuses keys that are unknown or have expired."""
@@ -95,16 +97,45 @@ class StandInSts:
 
     def assumed(self, request: Request, *, lasts: float | None = None, arn: str | None = None) -> Reply:
         """Return a correct AssumeRole answer, or one that differs in the parts given."""
+        seconds = float(request.form.get("DurationSeconds", 3600)) if lasts is None else lasts
+        user = arn or assumed_arn(request.form["RoleArn"], request.form["RoleSessionName"])
+        key, expiration, number = self._issue(user, seconds)
+        return Reply(assume_role_xml(key, expiration, user, suffix=str(number), action=request.action))
+
+    def scoped(
+        self, request: Request, *, arn: str | None = None, lasts: float | None = None, count: int | None = None
+    ) -> Reply:
+        """Return a correct GetScopedCredentials answer, or one that differs in the parts given."""
+        caller = request.signed_by
+        if caller not in self._identities:
+            return error("InvalidSubjectCredentials", 400)
+        left = (self._ends[caller] - self.now()).total_seconds()
+        asked = float(request.form.get("DurationSeconds", left))
+        if asked > left:
+            return error("InsufficientSessionLifetime", 400)
+        layers = self._layers.get(caller, 0) + ("Policy" in request.form)
+        if layers > 3:
+            return error("AccessDenied", 403)
+        key, expiration, number = self._issue(self._identities[caller], asked if lasts is None else lasts)
+        self._layers[key] = layers
+        counted, user = layers if count is None else count, arn or self._identities[caller]
+        return Reply(
+            f'<GetScopedCredentialsResponse xmlns="{XMLNS}"><GetScopedCredentialsResult><SessionInfo>'
+            f"<ScopedSessionId>AROAEXAMPLE:x</ScopedSessionId><Arn>{user}</Arn></SessionInfo>"
+            f"{_credentials_xml(key, expiration, str(number))}<ScopedPoliciesCount>{counted}</ScopedPoliciesCount>"
+            "</GetScopedCredentialsResult><ResponseMetadata><RequestId>r</RequestId></ResponseMetadata>"
+            "</GetScopedCredentialsResponse>"
+        )
+
+    def _issue(self, user: str, seconds: float) -> tuple[str, str, int]:
+        """Return the access key of a new set, its expiration and its number."""
         with self._lock:
             self._issued += 1
             number = self._issued
-        seconds = float(request.form.get("DurationSeconds", 3600)) if lasts is None else lasts
-        user = arn or assumed_arn(request.form["RoleArn"], request.form["RoleSessionName"])
         key = f"ASIATASKKEY{number:09d}"
         self._identities[key] = user
         self._ends[key] = self.now() + timedelta(seconds=seconds)
-        expiration = self._ends[key].strftime("%Y-%m-%dT%H:%M:%SZ")
-        return Reply(assume_role_xml(key, expiration, user, suffix=str(number), action=request.action))
+        return key, self._ends[key].strftime("%Y-%m-%dT%H:%M:%SZ"), number
 
     def identity(self, request: Request, *, arn: str | None = None) -> Reply:
         """Return the identity that signed the request, or the one given."""
@@ -126,11 +157,16 @@ def assume_role_xml(key: str, expiration: str, arn: str, *, suffix: str = "", ac
     """Return the body of an AssumeRole answer; the three parts of one set end in the same suffix."""
     return (
         f'<{action}Response xmlns="{XMLNS}"><{action}Result><AssumedRoleUser>'
-        f"<AssumedRoleId>AROAEXAMPLE:x</AssumedRoleId><Arn>{arn}</Arn></AssumedRoleUser><Credentials>"
-        f"<AccessKeyId>{key}</AccessKeyId><SecretAccessKey>{SECRET}{suffix}</SecretAccessKey>"
-        f"<SessionToken>{TOKEN}{suffix}</SessionToken><Expiration>{expiration}</Expiration>"
-        f"</Credentials></{action}Result><ResponseMetadata><RequestId>r</RequestId></ResponseMetadata>"
-        f"</{action}Response>"
+        f"<AssumedRoleId>AROAEXAMPLE:x</AssumedRoleId><Arn>{arn}</Arn></AssumedRoleUser>"
+        f"{_credentials_xml(key, expiration, suffix)}</{action}Result><ResponseMetadata><RequestId>r</RequestId>"
+        f"</ResponseMetadata></{action}Response>"
+    )
+
+
+def _credentials_xml(key: str, expiration: str, suffix: str) -> str:
+    return (
+        f"<Credentials><AccessKeyId>{key}</AccessKeyId><SecretAccessKey>{SECRET}{suffix}</SecretAccessKey>"
+        f"<SessionToken>{TOKEN}{suffix}</SessionToken><Expiration>{expiration}</Expiration></Credentials>"
     )
 
 

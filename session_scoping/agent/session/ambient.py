@@ -2,35 +2,23 @@
 
 import logging
 import warnings
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import boto3
 
 from session_scoping.agent.errors import NotScopedError, UnsafeAmbientWarning
+from session_scoping.agent.session.clients import Clients
 
 logger = logging.getLogger(__name__)
 
 _TEXT = "unsafe_ambient_session: clients sign with the process's own credentials and reach every tenant"
 
 
-class UnsafeAmbientSession:
+class UnsafeAmbientSession(Clients):
     """Has the methods of TaskSession and none of its limits. For local work only."""
 
     def __init__(self, region_name: str | None) -> None:
-        self._boto3 = boto3.Session(region_name=region_name)
-
-    @property
-    def boto3_session(self) -> boto3.Session:
-        """The unscoped boto3 session."""
-        return self._boto3
-
-    def client(self, service_name: str, **options: Any) -> Any:
-        """Return an unscoped client, as boto3 does."""
-        return self._boto3.client(service_name, **options)  # type: ignore[call-overload]
-
-    def resource(self, service_name: str, **options: Any) -> Any:
-        """Return an unscoped resource, as boto3 does."""
-        return self._boto3.resource(service_name, **options)  # type: ignore[call-overload]
+        super().__init__(boto3.Session(region_name=region_name))
 
     def verify(self) -> NoReturn:
         """Raise NotScopedError: there is nothing to prove."""

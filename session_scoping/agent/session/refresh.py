@@ -77,6 +77,9 @@ _SPENT = Failure(
     "ones that last until the next attempt",
     "set this machine's clock (NTP) if it runs ahead, otherwise look at what answers; the next attempt comes by itself",
 )
+CLOSED = Failure(
+    "Closed", "a session that has been closed", "an open one", "make a new session, or close this one later"
+)
 
 
 class TaskCredentials(DeferredRefreshableCredentials):
@@ -127,12 +130,17 @@ class TaskCredentials(DeferredRefreshableCredentials):
         self._age: _Age | None = None
         self._current: CredentialSet | None = None
         self._failure: Failure | None = None
+        self._closed = False
         self._begin_process()
 
     def _begin_process(self) -> None:
         self._process = os.getpid()
         self._pace = Pace(self._clock)
         self._rounds: list[Round] = []  # those under way, the newest last
+
+    def close(self) -> None:
+        """Refuse to sign from here on, whatever has been fetched or is being fetched."""
+        self._closed = True
 
     def __reduce__(self) -> NoReturn:
         refuse_copy(self)
@@ -154,6 +162,11 @@ class TaskCredentials(DeferredRefreshableCredentials):
         assert self._current is not None  # noqa: S101 - `_refresh` has raised where there is none
         return self._current
 
+    @property
+    def seconds_left(self) -> float:
+        """Seconds until the present set ends, by whichever clock says less; 0 when there is none."""
+        return self._seconds_remaining()
+
     def _seconds_remaining(self) -> float:
         age = self._age
         return 0.0 if age is None else age.lifetime - self._clock.since(age.asked_at)
@@ -166,6 +179,8 @@ class TaskCredentials(DeferredRefreshableCredentials):
         return self._seconds_remaining() > MANDATORY_SECONDS
 
     def _refresh(self) -> None:
+        if self._closed:
+            raise TaskCredentialsError(CLOSED)
         if self._fresh():
             return
         usable = self._usable()

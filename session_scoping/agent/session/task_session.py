@@ -4,40 +4,24 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
-import boto3
-import botocore.session
-from botocore.exceptions import ConfigParseError, ProfileNotFound
-
-from session_scoping.agent.children.session_policy import parse_session_policy
-from session_scoping.agent.environment import check_declared, require_role
-from session_scoping.agent.names import check_session_name, find_role_arn, session_name_for
-from session_scoping.agent.session.botocore_session import session_with_one_provider
+from session_scoping.agent.session.botocore_session import boto3_session_of, session_with_one_provider
+from session_scoping.agent.session.clients import Clients
 from session_scoping.agent.session.clock import Clock, utc_now
-from session_scoping.agent.session.credential_set import (
-    PROVIDER_LONGEST_SECONDS,
-    CredentialSet,
-    check_provider,
-    refuse_copy,
-)
+from session_scoping.agent.session.credential_set import refuse_copy
 from session_scoping.agent.session.refresh import TaskCredentials
 from session_scoping.agent.session.refresh_attempt import OnRefresh
-from session_scoping.agent.session.task_role import TaskRole
-from session_scoping.agent.sources.assume_role import DURATION_SECONDS, AssumeRole
-from session_scoping.contract.errors import InvalidInputError
-from session_scoping.contract.names import check_source_identity
+from session_scoping.agent.session.task_role import CredentialProvider, TaskRole, minted_role
+from session_scoping.agent.sources.assume_role import DURATION_SECONDS
 from session_scoping.contract.tags import SessionTags
 
 if TYPE_CHECKING:
     from session_scoping.agent.session.identity import Identity
     from session_scoping.agent.sources.token_source import Token
 
-CredentialProvider = Callable[[], CredentialSet | Mapping[str, Any]]
-"""Called for each new set; returns it, or raises. It must bring its own timeout."""
 
-
-class TaskSession:
+class TaskSession(Clients):
     """
-    The AWS session of one task.
+    The AWS session of one task. `close` it, or use it in a `with` block, when the task has ended.
 
     Construction makes no call. The first call of a client assumes the role; later ones refresh it, as long
     as the task runs. Whatever fails, no other credentials sign: the call raises TaskCredentialsError.
@@ -85,26 +69,16 @@ class TaskSession:
         clock: Callable[[], datetime] = utc_now,
         on_refresh: OnRefresh | None = None,
     ) -> None:
-        check_declared(tags)
-        role = find_role_arn(role_arn)
-        name = session_name_for(tags) if role_session_name is None else check_session_name(role_session_name)
-        timer = Clock(clock)
-        if credentials is None:
-            role = require_role(role_arn)
-            policy = None if session_policy is None else parse_session_policy(session_policy)
-            assume = AssumeRole(
-                role=role,
-                tags=tags,
-                session_name=name,
-                region_name=region_name,
-                policy=policy,
-                source_identity=None if source_identity is None else check_source_identity(source_identity),
-            )
-            task = TaskRole(tags, role, name, assume, "STS", DURATION_SECONDS, after_success=assume.learn_signer)
-        else:
-            check_provider(credentials, session_policy=session_policy, source_identity=source_identity)
-            task = TaskRole(tags, role, name, credentials, "the credential provider", PROVIDER_LONGEST_SECONDS)
-        self._settle(task, region_name, timer, on_refresh)
+        task = minted_role(
+            tags,
+            role_arn=role_arn,
+            credentials=credentials,
+            role_session_name=role_session_name,
+            session_policy=session_policy,
+            source_identity=source_identity,
+            region_name=region_name,
+        )
+        self._settle(task, region_name, Clock(clock), on_refresh)
 
     def _settle(self, task: TaskRole, region_name: str | None, timer: Clock, on_refresh: OnRefresh | None) -> Self:
         self._task = task
@@ -119,7 +93,7 @@ class TaskSession:
             after_success=task.after_success,
         )
         self._botocore = session_with_one_provider(self._credentials, region_name)
-        self._boto3 = _boto3_session(self._botocore)
+        super().__init__(boto3_session_of(self._botocore))
         return self
 
     @classmethod
@@ -196,27 +170,20 @@ class TaskSession:
         return self._credentials.expires_at
 
     @property
-    def boto3_session(self) -> boto3.Session:
-        """The boto3 session, for libraries that take one."""
-        return self._boto3
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._botocore.closed
 
-    def client(self, service_name: str, **options: Any) -> Any:
+    def close(self) -> None:
         """
-        Return a boto3 client of this task. No call is made.
+        End the session in this process: its clients sign nothing more, and their connections are closed.
 
-        Args:
-            service_name: The service, such as `dynamodb`.
-            options: What boto3.Session.client takes (`region_name`, `config`, `endpoint_url`), but no keys.
-
-        Raises:
-            InvalidInputError: `aws_access_key_id` or another credential was passed.
-            TaskCredentialsError: There is no Region; its reason is `NoRegion`.
+        Calls from then on raise TaskCredentialsError, whose reason is `Closed`; a call under way may still end. The
+        sessions that `derive` and `scoped` made of it are closed too. AWS goes on to accept the keys until they
+        expire, with any holder of a copy: `session-scoping revoke` is for that.
         """
-        return self._boto3.client(service_name, **options)  # type: ignore[call-overload]
-
-    def resource(self, service_name: str, **options: Any) -> Any:
-        """Return a boto3 resource of this task, as `client` does for clients."""
-        return self._boto3.resource(service_name, **options)  # type: ignore[call-overload]
+        self._credentials.close()
+        self._botocore.close()
 
     def derive(
         self,
@@ -228,9 +195,10 @@ class TaskSession:
         """
         Return a session of the same task with less: a tool's role, a session policy, or a tool's role under a policy.
 
-        No call is made yet. The new session refreshes by itself, with credentials of 900 seconds, the least STS
-        gives; IAM cannot require that, this method asks for it. A tool's role is assumed with this session's
-        credentials and inherits its tags; a policy alone is sent by this session's own minter.
+        No call is made yet. The new session refreshes by itself, with credentials of 900 seconds, the least that
+        AssumeRole gives; IAM cannot require that, this method asks for it. A tool's role is assumed with this
+        session's credentials and inherits its tags. A policy alone is applied as `scoped` does; where STS denies that,
+        or botocore lacks it, this session's own minter sends it with AssumeRole.
 
         Args:
             tool_role_arn: ARN of a ToolScopedRole. Default: this session's own role, with `session_policy`.
@@ -239,8 +207,8 @@ class TaskSession:
                 `session_name_for` makes it from the tags; without a tool role, this session's name.
 
         Raises:
-            InvalidInputError: Neither is given; a malformed ARN, policy or name; a policy for a session that has
-                one already, or whose credentials come from a provider.
+            InvalidInputError: Neither is given; a malformed ARN, policy or name; a fourth policy on one session; where
+                botocore lacks GetScopedCredentials a second one, or one for credentials of a provider.
 
         Source:
             STS API_AssumeRole: inherited transitive tags must not be sent again; DurationSeconds is at least 900.
@@ -248,9 +216,52 @@ class TaskSession:
         from session_scoping.agent.session.derived import derived
 
         region_name = self._boto3.region_name
-        task = derived(self._task, self._credentials, region_name, tool_role_arn, session_policy, role_session_name)
+        return self._with_less(
+            derived(self._task, self._credentials, region_name, tool_role_arn, session_policy, role_session_name)
+        )
+
+    def scoped(
+        self,
+        *,
+        policy: str | Mapping[str, Any] | None = None,
+        seconds: int | None = None,
+        description: str | None = None,
+    ) -> Self:
+        """
+        Return this session with less: fewer rights, less time, or both, given by STS GetScopedCredentials.
+
+        No call is made yet. This session's own credentials sign, so it works for every way to credentials, a broker's
+        and a provider's too; role, session name, tags and source identity stay. The new session refreshes from this
+        one, never lasts longer than it and ends when this one is closed. The role must admit it:
+        `SessionRole(narrowing=True)`. Not protected: a holder of this session's credentials still has all of them.
+
+        Args:
+            policy: JSON text, or the policy as a mapping, up to 2,048 characters; what it does not allow is taken away.
+                Up to three apply to one session, each under the one before. Default: none.
+            seconds: 120 to 129,600: how long each set of credentials may last. Default: as long as this session's.
+            description: 2 to 256 characters that CloudTrail shows with the call. Default: none.
+
+        Raises:
+            InvalidInputError: Neither policy nor seconds; a malformed or fourth policy; a value out of range; the
+                installed botocore, older than 1.44.7, lacks the call.
+
+        Source:
+            STS API_GetScopedCredentials.
+        """
+        from session_scoping.agent.session.scoped import scoped_role
+
+        region_name = self._boto3.region_name
+        return self._with_less(
+            scoped_role(
+                self._task, self._credentials, region_name, policy=policy, seconds=seconds, description=description
+            )
+        )
+
+    def _with_less(self, task: TaskRole) -> Self:
         timer = self._credentials.timer
-        return type(self).__new__(type(self))._settle(task, region_name, timer, self._on_refresh)
+        new = type(self).__new__(type(self))._settle(task, self._boto3.region_name, timer, self._on_refresh)
+        self._botocore.close_with(new)
+        return new
 
     def verify(self, *, patience_seconds: float = 0.0) -> "Identity":
         """
@@ -281,16 +292,3 @@ class TaskSession:
             patience_seconds=patience_seconds,
             clock=self._credentials.timer,
         )
-
-
-def _boto3_session(session: botocore.session.Session) -> boto3.Session:
-    try:
-        return boto3.Session(botocore_session=session)
-    except (ProfileNotFound, ConfigParseError):
-        raise InvalidInputError(
-            "the AWS configuration cannot be read",
-            got="AWS_PROFILE or AWS_CONFIG_FILE naming something that is missing or broken",
-            expected="a profile that exists, or none",
-            why="Region and endpoints come from it",
-            fix="unset AWS_PROFILE: a task session takes no credentials from a profile",
-        ) from None

@@ -13,6 +13,7 @@ import pytest
 from session_scoping import InvalidInputError, SessionTags
 from session_scoping.agent import NotScopedError, TaskCredentialsError, TaskSession
 from session_scoping.agent.errors import _TRANSIENT
+from session_scoping.agent.session.scoped import can_scope
 from session_scoping.agent.sources.token_failures import REFUSALS
 from session_scoping.contract.errors import RETRYABLE, RefusalCode
 from session_scoping.orchestrator import TaskTokenSigner, revoke_tag
@@ -25,6 +26,7 @@ from tests.support.task import AMBIENT_KEY, LONG, TAGS, MovableClock, key_of
 
 OTHER = SessionTags(user_id="other", repo="o/r", task_id="task-9999")
 ARN = f"arn:aws:sts::{ACCOUNT}:assumed-role/AgentSession/task-0042"
+READ = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}'
 Make = Callable[..., TaskSession]
 
 
@@ -90,6 +92,40 @@ def test_one_bad_answer_does_not_stop_a_brokered_session(brokered: Make, aws: St
     aws.behave = lambda _: refusal("TooManyRequestsException", 429) if len(aws.calls) == 1 else None
     assert key_of(session).startswith("ASIATASKKEY")
     assert aws.actions().count("lambda:Invoke") == 2
+
+
+@pytest.mark.skipif(not can_scope(), reason="the installed botocore lacks GetScopedCredentials")
+@pytest.mark.parametrize(("way", "role_known"), [("brokered", True), ("brokered", False), ("federated", True)])
+def test_a_tokens_session_narrows_itself(
+    way: str, role_known: bool, request: pytest.FixtureRequest, sts: StandInSts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a token opened signs for less of itself; neither the token nor the compute role is spent on it."""
+    if not role_known:
+        monkeypatch.delenv("AGENT_SESSION_ROLE_ARN")
+    make: Make = request.getfixturevalue(way)
+    session = make()
+    key_of(session)
+    before = len(sts.requests)
+    for narrow in (session.scoped(policy=READ, seconds=300), session.derive(session_policy=READ)):
+        key_of(narrow)
+        assert narrow.verify().arn == ARN
+    asked = [one for one in sts.requests[before:] if one.action != "GetCallerIdentity"]
+    assert [(one.action, one.signed_by) for one in asked] == [("GetScopedCredentials", key_of(session))] * 2
+    sts.behave = lambda one: error("AccessDenied", 403) if one.action == "GetScopedCredentials" else None
+    failure = fails(session.derive(session_policy=READ))
+    assert failure.reason == "AccessDenied"
+    assert "SessionRole(narrowing=True)" in str(failure)
+
+
+@pytest.mark.skipif(not can_scope(), reason="the installed botocore lacks GetScopedCredentials")
+def test_another_roles_answer_is_refused_where_the_broker_named_the_role(
+    brokered: Make, sts: StandInSts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a role in the settings the role that the broker's answer named is what counts."""
+    monkeypatch.delenv("AGENT_SESSION_ROLE_ARN")
+    other = f"arn:aws:sts::{ACCOUNT}:assumed-role/Other/task-0042"
+    sts.behave = lambda one: sts.scoped(one, arn=other) if one.action == "GetScopedCredentials" else None
+    assert fails(brokered().scoped(policy=READ)).reason == "WrongRole"
 
 
 @pytest.mark.parametrize(
