@@ -143,7 +143,7 @@ class ComputeStack(cdk.Stack):
         )
 
     def run_agents(self, session_environment: Mapping[str, str]) -> None:
-        """Make the runtime and the task; ADDED: the environment of a session, and `.role`, which takes no grants."""
+        """Make the runtime and the task; ADDED: the environment of a session, and the roles made above."""
         variables = {"TASK_TABLE": TASKS, "TASK_EVENTS_TABLE": EVENTS, "TRACE_BUCKET": BUCKET, **session_environment}
         self._run_on_agentcore(variables)
         self._run_on_fargate(variables)
@@ -154,7 +154,7 @@ class ComputeStack(cdk.Stack):
             "Runtime",
             runtime_name="acme_agent",
             agent_runtime_artifact=agentcore.AgentRuntimeArtifact.from_ecr_repository(self.repository, "v1"),
-            execution_role=self.agentcore_role.role,
+            execution_role=self.agentcore_role,
             environment_variables=variables,
         )
 
@@ -168,7 +168,7 @@ class ComputeStack(cdk.Stack):
         task = ecs.FargateTaskDefinition(
             self,
             "Task",
-            task_role=self.task_role.role,
+            task_role=self.task_role,
             execution_role=execution_role,
             cpu=1024,
             memory_limit_mib=2048,

@@ -42,6 +42,7 @@ _ARNS = {
     "AWS::KMS::Key": f"arn:aws:kms:{_HERE}:key/{{}}",
     "AWS::CloudFront::Distribution": f"arn:aws:cloudfront::{ACCOUNT}:distribution/{{}}",
     "AWS::Lambda::Function": f"arn:aws:lambda:{_HERE}:function:{{}}",
+    "AWS::SQS::Queue": f"arn:aws:sqs:{_HERE}:{{}}",
 }
 _NAMES = {"AWS::IAM::Role": "RoleName", "AWS::DynamoDB::Table": "TableName", "AWS::S3::Bucket": "BucketName"}
 _REF_IS_ARN = ("AWS::IAM::ManagedPolicy", "AWS::IAM::OIDCProvider", "AWS::SecretsManager::Secret")

@@ -243,12 +243,26 @@ def test_a_runtime_adds_nothing_to_the_role_and_widens_its_inner_role() -> None:
 
 
 def test_without_a_role_name_the_same_two_stacks_are_a_cycle() -> None:
-    """The known role name is what breaks the cycle: without it the CDK refuses the stacks."""
+    """The known role name is what breaks the cycle: without it the synth says so, and which argument helps."""
     app = stacks.new_app()
     data, compute = cdk.Stack(app, "Data"), cdk.Stack(app, "Compute")
     role = ScopedComputeRole(compute, "Task", backend=ComputeBackend.ECS)
     session = stacks.session_role(data, minting=Minting.by_compute_roles(role))
     task = ecs.FargateTaskDefinition(compute, "TaskDefinition", task_role=role.role)
     task.add_container("Agent", image=ecs.ContainerImage.from_registry("agent"), environment=dict(session.environment))
-    with pytest.raises(RuntimeError, match=r"(?i)cycl"):
+    message = r"`Compute/TaskDefinition/Resource` needs the ARN of session role `Data/Session`.*fix: pass role_name="
+    with pytest.raises(RuntimeError, match=message):
         app.synth()
+
+
+@pytest.mark.parametrize("place", ["Data", "Elsewhere"])
+def test_without_a_role_name_other_stacks_may_have_the_arn(place: str) -> None:
+    """Only the stack that the session role's own refers to closes a cycle."""
+    app = stacks.new_app()
+    found = {name: cdk.Stack(app, name) for name in ("Data", "Compute", "Elsewhere")}
+    role = ScopedComputeRole(found["Compute"], "Task", backend=ComputeBackend.ECS)
+    session = stacks.session_role(found["Data"], minting=Minting.by_compute_roles(role))
+    task = ecs.FargateTaskDefinition(found[place], "TaskDefinition")
+    task.add_container("Agent", image=ecs.ContainerImage.from_registry("agent"), environment=dict(session.environment))
+    (made,) = stacks.resources(stacks.synth(app)[place], "AWS::ECS::TaskDefinition").values()
+    assert "SessionRole" in json.dumps(made["ContainerDefinitions"][0]["Environment"])

@@ -264,3 +264,14 @@ def test_a_grant_added_by_a_colleague_stays_a_finding() -> None:
     made.role.add_to_policy(iam.PolicyStatement(actions=["s3:GetObject"], resources=["*"]))
     path = "Stack/SessionRole/Role/DefaultPolicy/Resource"
     assert findings(AwsSolutionsChecks, made) == {("AwsSolutions-IAM5[Resource::*]", path)}
+
+
+def test_an_acknowledgement_here_leaves_another_stack_s_role_found() -> None:
+    """Before aws-cdk-lib 2.271 `IAM5[Resource::*]`, accepted on our baseline, was silent on every other role too."""
+    app = stacks.new_app()
+    ScopedComputeRole(cdk.Stack(app, "Agents"), "Agent", backend=ComputeBackend.AGENTCORE)
+    other = cdk.Stack(app, "Others")
+    stacks.role(other, "Role").add_to_policy(iam.PolicyStatement(actions=["xray:PutTraceSegments"], resources=["*"]))
+    cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    with pytest.raises(RuntimeError, match=r"(?s)Others/Role/DefaultPolicy.*IAM5\[Resource::\*\]"):
+        app.synth()

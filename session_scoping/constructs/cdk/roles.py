@@ -4,9 +4,16 @@ from collections.abc import Sequence
 from functools import cache
 
 import aws_cdk as cdk
+import jsii
 from aws_cdk import aws_iam as iam
 
-from session_scoping.constructs.cdk.stack_context import StackContext, has_wildcard, is_token, properties_of
+from session_scoping.constructs.cdk.stack_context import (
+    StackContext,
+    asked_once,
+    has_wildcard,
+    is_token,
+    properties_of,
+)
 from session_scoping.contract.errors import InvalidInputError
 
 
@@ -131,6 +138,52 @@ def arn_by_name(context: StackContext, role_name: str | None, path: str | None) 
     if role_name is None or is_token(role_name):
         return None
     return context.arn("iam", f"role{path or '/'}{role_name}", region="")
+
+
+def arn_for_containers(arn: str, role: iam.Role, compute_roles: Sequence[object], context: StackContext) -> str:
+    """Return a session role's ARN for the containers of these compute roles, which may be another stack's."""
+    inner = [getattr(one, "policy_role", one) for one in compute_roles]
+    made = [asked_once(one, "stack") for one in inner if isinstance(one, iam.Role)]
+    needed = [stack for stack in made if stack is not context.stack]
+    if arn.startswith("arn:") or not needed:
+        return arn
+    return cdk.Lazy.uncached_string(_ArnForContainers(role, arn, needed))
+
+
+@jsii.implements(cdk.IStringProducer)
+class _ArnForContainers:
+    """
+    Says at synth where the ARN would make two stacks a cycle.
+
+    The CDK's own error names the two stacks and not the argument that helps.
+
+    Args:
+        role: The session role's own.
+        role_arn: Its ARN, a reference to its stack.
+        needed: Other stacks that the role's stack refers to: its compute roles'.
+    """
+
+    def __init__(self, role: iam.Role, role_arn: str, needed: Sequence[cdk.Stack]) -> None:
+        self._role, self._role_arn, self._needed = role, role_arn, needed
+
+    def produce(self, context: cdk.IResolveContext) -> str:
+        """
+        Return the ARN.
+
+        Raises:
+            InvalidInputError: It is asked for in a stack that the role's stack refers to.
+        """
+        stack = cdk.Stack.of(context.scope)
+        if any(stack is one for one in self._needed):
+            path = self._role.node.path.removesuffix("/Role")
+            raise InvalidInputError(
+                f"`{context.scope.node.path}` needs the ARN of session role `{path}`",
+                got="a container in a compute role's stack, and in another one a session role without a name",
+                expected="role_name= on the SessionRole",
+                why="each stack would refer to the other, and CloudFormation deploys no cycle",
+                fix='pass role_name="...", from which `environment` spells the ARN without a reference',
+            )
+        return self._role_arn
 
 
 def run_as(role: iam.Role, context: StackContext) -> list[str]:

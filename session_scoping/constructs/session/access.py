@@ -10,6 +10,7 @@ from constructs import Construct
 from session_scoping.constructs.cdk.documents import Section
 from session_scoping.constructs.cdk.metadata import write_metadata
 from session_scoping.constructs.cdk.policy_series import PolicySeries
+from session_scoping.constructs.cdk.roles import arn_for_containers
 from session_scoping.constructs.cdk.stack_context import StackContext
 from session_scoping.constructs.cdk.statements import allow, tags_present
 from session_scoping.constructs.cdk.synth_checks import SynthChecks
@@ -137,7 +138,8 @@ class SessionAccess:
         if broker := self.minting.credential_broker:
             variables[environment.CREDENTIAL_BROKER] = broker.function.function_arn
         elif self.minting.mode != "orchestrator":
-            variables[environment.SESSION_ROLE_ARN] = role_arn
+            arn = arn_for_containers(role_arn, self._role, self.minting.compute_roles, self.context)
+            variables[environment.SESSION_ROLE_ARN] = arn
         return variables
 
     def services(self) -> frozenset[str]:
