@@ -108,6 +108,8 @@ class ComputeRole:
         """
         if not self._replaceable or kind_of(error) != "answer" or Answer.of(error).code not in _REFUSALS:
             return None
+        if self._worked and self._principal is None:
+            return None  # whose keys the task began with is not known, and unknown counts as another's
         session = self._prepared(botocore.session.Session())
         try:
             signer = _frozen(self._source_of(session))
@@ -116,8 +118,6 @@ class ComputeRole:
         if self._signer is not None and signer.access_key == self._signer.access_key:
             return None
         if self._worked:
-            if self._principal is None:
-                return None  # unknown counts as another one
             try:
                 found = self._principal_of(session, signer)
             except Exception as fault:
