@@ -9,7 +9,9 @@ export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
-	--python-version 3.11 --all-extras --group dev
+	--python-version 3.11
+# Not `aio`: aiobotocore pins an older botocore.
+EXTRAS := --extra cdk --extra agent --extra verify --extra testing --group dev
 
 # Compiled here once: where the machine forbids bytecode, every process would compile the CDK's modules anew (seconds).
 SYNC := $(BIN)/uv pip sync --quiet --compile-bytecode --require-hashes
@@ -92,6 +94,21 @@ test-lowest: .venv-lowest/.ready ## Run the tests that versions can break with t
 test-aws-cli: setup .venv-aws-cli/.ready ## Test `session-scoping run` with the AWS CLI as its child, from an environment of its own
 	@$(BIN)/python -m pytest -k aws-cli tests/agent $(ARGS)
 
+# An environment with one of the lock files that stay out of .venv: .venv-aio from requirements/aio.txt.
+.venv-%/.ready: requirements/%.txt .venv/.python
+	@echo "==> $*"
+	@test -x .venv-$*/bin/python || $(PYTHON) -m venv --without-pip .venv-$*
+	@$(SYNC) --python .venv-$*/bin/python requirements/$*.txt
+	@touch $@
+
+# From the working tree, without the conftest of the other tests, which needs the CDK.
+APART := -m pytest -p no:cacheprovider --confcutdir=tests/clients
+
+.PHONY: test-aio
+test-aio: .venv-aio/.ready .venv-aioboto3/.ready ## Test the async session with aiobotocore, s3fs and aioboto3, each in an environment of its own
+	@.venv-aio/bin/python $(APART) --ignore tests/clients/aio/test_aioboto3.py tests/clients/aio $(ARGS)
+	@.venv-aioboto3/bin/python $(APART) --ignore tests/clients/aio/test_s3fs.py tests/clients/aio $(ARGS)
+
 .PHONY: test-flaky
 test-flaky: setup ## Run the agent's and the broker's tests 20 times on a busy machine (ROUNDS=5)
 	@for loop in 1 2; do timeout 2h yes >/dev/null & loops="$$loops $$!"; done; \
@@ -149,11 +166,13 @@ action-data: setup ## Rewrite session_scoping/aws/data from the published data a
 
 .PHONY: lock
 lock: setup ## Rewrite the lock files in requirements/ from pyproject.toml
-	@$(COMPILE) pyproject.toml -o requirements/dev.txt
-	@$(COMPILE) --resolution lowest-direct pyproject.toml -o requirements/lowest.txt
+	@$(COMPILE) $(EXTRAS) pyproject.toml -o requirements/dev.txt
+	@$(COMPILE) $(EXTRAS) --resolution lowest-direct pyproject.toml -o requirements/lowest.txt
+	@$(COMPILE) --extra aio --group aio pyproject.toml -o requirements/aio.txt
+	@$(COMPILE) --extra aio --group aioboto3 pyproject.toml -o requirements/aioboto3.txt
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
 		--group aws-cli -o requirements/aws-cli.txt
 
 .PHONY: clean
 clean: ## Remove everything the other commands made
-	@rm -rf .venv .venv-lowest .venv-aws-cli node_modules cdk.out dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .mutate .soundness
+	@rm -rf .venv .venv-* node_modules cdk.out dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .mutate .soundness

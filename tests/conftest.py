@@ -7,6 +7,9 @@ import pytest
 from tests.support import ROOT, shared
 from tests.support.reference import synthesize_reference
 
+# They need packages that pin botocore: see the Makefile, `test-aio` and `test-clients`.
+collect_ignore = ["clients"]
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make the run's folder, in the process that starts the workers."""

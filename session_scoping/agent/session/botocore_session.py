@@ -1,6 +1,6 @@
 """A botocore session whose clients sign with one provider's credentials or not at all."""
 
-from typing import Any
+from typing import Any, NoReturn
 from weakref import WeakSet
 
 import boto3
@@ -46,13 +46,7 @@ class LockedSession(botocore.session.Session):
 
     def create_client(self, service_name: str, *positional: Any, **options: Any) -> Any:
         """Return a client, unless it is given keys."""
-        # Keys come seventh and later when given by position (botocore.session.Session.create_client).
-        if any(value is not None for value in positional[5:]) or any(
-            value is not None for name, value in options.items() if name.startswith("aws_")
-        ):
-            _refuse_keys()
-        if service_name.startswith("bedrock"):
-            options["config"] = _signed_with_keys(options.get("config"))
+        options = client_options(service_name, positional, options, Config)
         # botocore's own lazy parts are not thread-safe: two first clients at once can miss one.
         with self._client_lock:
             self._refuse_when_closed()
@@ -65,7 +59,7 @@ class LockedSession(botocore.session.Session):
 
     def set_credentials(self, *_: object, **__: object) -> None:
         """Refuse."""
-        _refuse_keys()
+        refuse_keys()
 
     def close_with(self, dependent: Any) -> None:
         """Close something that was made of this session when it is closed, as its clients are."""
@@ -89,7 +83,32 @@ class LockedSession(botocore.session.Session):
 _NO_REGION = Failure("NoRegion", "no AWS Region", "one, for the endpoint", "set AWS_REGION or pass region_name=")
 
 
-def _refuse_keys() -> None:
+def client_options(
+    service_name: str, positional: tuple[Any, ...], options: dict[str, Any], config: type[Config]
+) -> dict[str, Any]:
+    """
+    Return the options of a client that signs with the session's own keys, or refuse others.
+
+    Args:
+        service_name: The service.
+        positional: The arguments of `create_client` after it.
+        options: Its keyword arguments.
+        config: The session's class of `config`.
+    """
+    # Keys come seventh and later when given by position (botocore.session.Session.create_client).
+    if any(value is not None for value in positional[5:]) or any(
+        value is not None for name, value in options.items() if name.startswith("aws_")
+    ):
+        refuse_keys()
+    if not service_name.startswith("bedrock"):
+        return options
+    # botocore prefers the ambient AWS_BEARER_TOKEN_BEDROCK unless a signature version is set in code.
+    given, signed = options.get("config"), config(signature_version="v4")
+    return {**options, "config": signed if given is None else given if given.signature_version else given.merge(signed)}
+
+
+def refuse_keys() -> NoReturn:
+    """Refuse keys for a client or a session of a task."""
     raise InvalidInputError(
         "a client of a task session was given credentials",
         got="aws_access_key_id or another credential argument",
@@ -97,12 +116,6 @@ def _refuse_keys() -> None:
         why="the client would reach beyond the task",
         fix="drop the argument; for other credentials build a boto3 session of your own",
     )
-
-
-def _signed_with_keys(config: Config | None) -> Config:
-    # botocore prefers the ambient AWS_BEARER_TOKEN_BEDROCK unless a signature version is set in code.
-    signed = Config(signature_version="v4")
-    return signed if config is None else signed.merge(config)
 
 
 def session_with_one_provider(credentials: TaskCredentials, region_name: str | None) -> LockedSession:
