@@ -133,6 +133,33 @@ UNKNOWN = {
         '    def g(self):\n        self.aws.client("s3")'
     ),
     "self-reference": 'def f(s):\n    s = s.copy()\n    s.client("s3")',
+    "field of another type": "class C:\n    s: boto3.Session\ndef f(c: C):\n    c.s.client('s3')",
+    "field of either type": "class C:\n    s: TaskSession | boto3.Session\ndef f(c: C):\n    c.s.client('s3')",
+    "field with an ambient default": (
+        "class C:\n    s: TaskSession = boto3.Session()\ndef f(c: C):\n    c.s.client('s3')"
+    ),
+    "parameter with an ambient default": "def f(s: TaskSession = boto3.Session()):\n    s.client('s3')",
+    "field that is assigned from outside": (
+        "class C:\n    s: TaskSession\ndef f(c: C):\n    c.s = boto3.Session()\n    c.s.client('s3')"
+    ),
+    "field that somebody assigns": (
+        "class C:\n    s: TaskSession\ndef f(c: C, other):\n    c.s = other\n    c.s.client('s3')"
+    ),
+    "field that does not exist": "class C:\n    s: TaskSession\ndef f(c: C):\n    c.aws.client('s3')",
+    "list of sessions": "def f(many: list[TaskSession | boto3.Session]):\n    many[0].client('s3')",
+    "class of two bases": (
+        "class A:\n    s: TaskSession\nclass B:\n    s: boto3.Session\nclass C(A, B):\n    pass\n"
+        "def f(c: C):\n    c.s.client('s3')"
+    ),
+    "classes that hold each other": (
+        "class A:\n    b: 'B'\nclass B:\n    a: A\ndef f(a: A):\n    a.b.a.b.aws.client('s3')"
+    ),
+    "classes that inherit from each other": (
+        "class A(B):\n    pass\nclass B(A):\n    pass\ndef f(a: A):\n    a.s.client('s3')"
+    ),
+    "entered, but ambient": 'with boto3.Session() as s:\n    s.client("s3")',
+    "another session for aioboto3": 'import aioboto3\naioboto3.Session(botocore_session=x).client("s3")',
+    "derived by somebody else": 'def f(s):\n    s.derive().client("s3")',
 }
 
 
@@ -151,7 +178,7 @@ def test_a_session_that_may_be_either_is_unknown(tmp_path: Path) -> None:
 
 SCOPED = {
     "constructed": 'TaskSession(tags).client("s3")',
-    "variable": 'session = TaskSession(tags)\nsession.client("dynamodb")',
+    "name": 'session = TaskSession(tags)\nsession.client("dynamodb")',
     "boto3_session": 'TaskSession(tags).boto3_session.resource("s3")',
     "parameter": 'def f(session: TaskSession):\n    session.client("s3")',
     "optional": 'def f(session: TaskSession | None = None):\n    session.client("s3")',
@@ -167,6 +194,37 @@ SCOPED = {
     "own module": 'from session_scoping.agent.session.task_session import TaskSession\nTaskSession(tags).client("s3")',
     "create_client": 'TaskSession(tags).create_client("s3")',
     "subclass": 'class Mine(TaskSession):\n    pass\nMine(tags).client("s3")',
+    "entered": 'with TaskSession(tags) as session:\n    session.client("s3")',
+    "from a token": 'TaskSession.from_token().client("s3")',
+    "derived": 'TaskSession(tags).derive(session_policy=p).client("s3")',
+    "scoped": 'TaskSession(tags).scoped(policy=p).client("s3")',
+    "asynchronous": (
+        "from session_scoping.agent.aio import AioTaskSession\n"
+        'async def f(s: AioTaskSession):\n    async with s.client("s3") as c:\n        pass'
+    ),
+    "aioboto3": (
+        "import aioboto3\nfrom session_scoping.agent.aio import AioTaskSession\n"
+        "aws = aioboto3.Session(botocore_session=AioTaskSession(s).aiobotocore_session)\n"
+        'async def f():\n    async with aws.client("s3") as c:\n        pass'
+    ),
+    "field of a parameter": "class C:\n    s: TaskSession\ndef f(c: C):\n    c.s.client('s3')",
+    "field with a default": "class C:\n    s: TaskSession | None = None\ndef f(c: C):\n    c.s.client('s3')",
+    "field made by a factory": "class C:\n    s: TaskSession = field(init=False)\ndef f(c: C):\n    c.s.client('s3')",
+    "field of a field": (
+        "class B:\n    s: TaskSession\nclass C:\n    b: B\n"
+        "class D:\n    def __init__(self, c: C):\n        self.c = c\n    def g(self):\n        self.c.b.s.client('s3')"
+    ),
+    "field of a base": "class B:\n    s: TaskSession\nclass C(B):\n    def g(self):\n        self.s.client('s3')",
+    "field of an object made here": "class C:\n    s: TaskSession\nc = C(s=x)\nc.s.client('s3')",
+    "key of a typed dictionary": "class C(TypedDict):\n    s: TaskSession\ndef f(c: C):\n    c['s'].client('s3')",
+    "property": ("class C:\n    @property\n    def s(self) -> TaskSession: ...\ndef f(c: C):\n    c.s.client('s3')"),
+    "method": "class C:\n    def s(self) -> TaskSession: ...\ndef f(c: C):\n    c.s().client('s3')",
+    "maker of an object": "class C:\n    s: TaskSession\ndef make() -> C: ...\nmake().s.client('s3')",
+    "dependency": "from typing import Annotated\ndef f(s: Annotated[TaskSession, Depends(x)]):\n    s.client('s3')",
+    "dependency as a default": "def f(s: TaskSession = Depends(x)):\n    s.client('s3')",
+    "union": "from typing import Union\ndef f(s: Union[TaskSession, None]):\n    s.client('s3')",
+    "variable": "s: TaskSession = make()\ns.client('s3')",
+    "final": "from typing import Final\nclass C:\n    s: Final[TaskSession]\ndef f(c: C):\n    c.s.client('s3')",
 }
 
 
@@ -317,3 +375,219 @@ def test_the_command_reports_and_fails(tmp_path: Path, capsys: pytest.CaptureFix
     assert f"{file}:2: PROBLEM s3" in capsys.readouterr().out
     assert main(["audit", str(tmp_path), "--tenant-service", "dynamodb"]) == 0
     assert main(["audit", str(tmp_path / "missing")]) == 2
+
+
+def written(folder: Path, **modules: str) -> Report:
+    """Audit a package; a module's name has `__` for each folder."""
+    for name, code in modules.items():
+        path = folder / f"{name.replace('__', '/')}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(code)
+    return audit(folder)
+
+
+CONTEXT = "from session_scoping.agent import TaskSession\nclass Context:\n    session: TaskSession\n"
+USE = "def f(c: Context):\n    c.session.client('s3')\n"
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "from app.context import Context\n",
+        "from .context import Context\n",
+        "from .context import Context as C\nContext = C\n",
+        "import app.context\nContext = app.context.Context\n",
+        "from app import Context\n",
+        "from . import Context\n",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from .context import Context\n",
+    ],
+)
+def test_a_field_of_a_class_in_another_module_is_followed(use: str, tmp_path: Path) -> None:
+    """However the class is imported, and through a package that passes it on."""
+    written(tmp_path, app__context=CONTEXT, app__use=use + USE)
+    (tmp_path / "app" / "__init__.py").write_text("from .context import Context\n")
+    report = audit(tmp_path)
+    assert [found.credentials for found in report.constructions] == ["session"]
+
+
+def test_a_class_of_the_same_name_elsewhere_says_nothing(tmp_path: Path) -> None:
+    """Another package's Context, or one of another folder, is not the one whose field is a session."""
+    for use in ("from lib.context import Context\n", "from ..context import Context\n", "from .other import Context\n"):
+        report = written(tmp_path, app__context=CONTEXT, app__use=use + USE, app__other="from lib import Context\n")
+        assert [found.credentials for found in report.problems] == ["unknown"]
+
+
+def test_an_assignment_in_another_module_makes_a_field_unknown(tmp_path: Path) -> None:
+    """A field that any module sets to something else than a task's session may be anything."""
+    report = written(
+        tmp_path,
+        context=CONTEXT,
+        use="from context import Context\n" + USE,
+        other="import boto3\ndef f(c):\n    c.session = boto3.Session()\n",
+    )
+    assert [(found.path.name, found.credentials) for found in report.problems] == [("use.py", "unknown")]
+
+
+# --- libraries that make their own clients --------------------------------------------------------------------------
+
+OWN_CLIENTS = {
+    "class T(Model)": ("from pynamodb.models import Model\nclass T(Model):\n    pass", "dynamodb"),
+    "s3fs.S3FileSystem()": ("import s3fs\ns3fs.S3FileSystem()", "s3"),
+    "fsspec.filesystem('s3')": ("import fsspec\nfsspec.filesystem('s3')", "s3"),
+    "open('s3://b/k')": ("from smart_open import open\nopen('s3://b/k')", "s3"),
+    "open(f's3://{b}/k', transport_params={})": (
+        "from smart_open import open\nopen(f's3://{b}/k', transport_params={})",
+        "s3",
+    ),
+    "wr.s3.read_parquet(x)": ("import awswrangler as wr\nwr.s3.read_parquet(x)", "s3"),
+    "pd.read_csv('s3://b/k')": ("import pandas as pd\npd.read_csv('s3://b/k')", "s3"),
+    "frame.to_parquet('s3://' + key)": ("def f(frame, key):\n    frame.to_parquet('s3://' + key)", "s3"),
+    "idempotency.DynamoDBPersistenceLayer('t')": (
+        "from aws_lambda_powertools.utilities import idempotency\nidempotency.DynamoDBPersistenceLayer('t')",
+        "dynamodb",
+    ),
+    "DynamoDBSaver('t', session=None)": (
+        "from langgraph_checkpoint_aws import DynamoDBSaver\nDynamoDBSaver('t', session=None)",
+        "dynamodb",
+    ),
+    "DynamoDBSaver('t', session=boto3.Session())": (
+        "import boto3\nfrom langgraph_checkpoint_aws import DynamoDBSaver\nDynamoDBSaver('t', session=boto3.Session())",
+        "dynamodb",
+    ),
+    "S3SessionManager(bucket='b')": (
+        "from strands.session.s3_session_manager import S3SessionManager\nS3SessionManager(bucket='b')",
+        "s3",
+    ),
+}
+
+
+@pytest.mark.parametrize("text", OWN_CLIENTS)
+def test_a_library_that_makes_its_own_client_is_found(text: str, tmp_path: Path) -> None:
+    """Without a task's session or client its calls are signed by the process's own credentials."""
+    code, service = OWN_CLIENTS[text]
+    [found] = of(tmp_path, code, head="").problems
+    assert (found.service, found.credentials, found.text) == (service, "ambient", text)
+
+
+MODELS = "import boto3\nfrom langchain_aws import ChatBedrockConverse\nfrom session_scoping.agent import TaskSession\n"
+BEDROCK = "s.client('bedrock')"
+RUNTIME = "s.client('bedrock-runtime')"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "credentials"),
+    [
+        (f"client={RUNTIME}, bedrock_client={BEDROCK}", "session"),
+        (f"client={RUNTIME}", "ambient"),
+        (f"bedrock_client={BEDROCK}", "ambient"),
+        (f"client={RUNTIME}, bedrock_client=None", "ambient"),
+        (f"client={RUNTIME}, bedrock_client=boto3.Session()", "ambient"),
+        (f"client={RUNTIME}, bedrock_client=other", "unknown"),
+        ("**options", "unknown"),
+        (RUNTIME, "ambient"),
+    ],
+)
+def test_a_model_needs_both_of_its_clients(arguments: str, credentials: str, tmp_path: Path) -> None:
+    """With one of them the other one is made with the process's own credentials."""
+    file = tmp_path / "agent.py"
+    file.write_text(f"{MODELS}def f(s: TaskSession, other, options):\n    ChatBedrockConverse({arguments})\n")
+    found = audit(file, tenant_services=["bedrock-runtime"]).constructions
+    assert [one.credentials for one in found if "Chat" in one.text] == [credentials]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from langgraph_checkpoint_aws import DynamoDBSaver\nDynamoDBSaver('t', session=s.boto3_session)",
+        "from langgraph_checkpoint_aws import DynamoDBSaver\nDynamoDBSaver('t', s.boto3_session)",
+        "from smart_open import open\nopen('s3://b/k', transport_params={'client': s.client('s3')})",
+        "import awswrangler as wr\nwr.s3.read_parquet('s3://b/k', boto3_session=s.boto3_session)",
+        "import strands\nstrands.Agent(model=strands.models.BedrockModel(boto_session=s.boto3_session))",
+        (
+            "from session_scoping.agent.aio import AioTaskSession\nimport s3fs\n"
+            "s3fs.S3FileSystem(session=AioTaskSession(s).aiobotocore_session)"
+        ),
+        "import pandas as pd\npd.read_csv('s3://b/k', storage_options={'session': s.aiobotocore_session})",
+        (
+            "from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer as Layer\n"
+            "Layer('t', boto3_session=s.boto3_session)"
+        ),
+    ],
+)
+def test_a_library_that_is_given_the_session_is_no_problem(code: str, tmp_path: Path) -> None:
+    """The line that docs/your-library.md shows for it."""
+    code = "def f(s: TaskSession):\n    " + code.replace("\n", "\n    ")
+    file = tmp_path / "agent.py"
+    file.write_text(HEAD + code)
+    report = audit(file, tenant_services=["s3", "dynamodb", "bedrock-runtime"])
+    assert report.constructions
+    assert report.problems == ()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from smart_open import open\nopen('/tmp/file')",
+        "import pandas as pd\npd.read_csv('file.csv')",
+        "import pandas as pd\ndef f(path):\n    pd.read_csv(path)",
+        "import fsspec\nfsspec.filesystem('file')",
+        "print('s3://b/k')",
+        "import awswrangler as wr\nwr.config.s3_endpoint_url = 'x'\nwr.exceptions.NoFilesFound()",
+        "class Model:\n    pass\nclass T(Model):\n    pass",
+    ],
+)
+def test_a_library_that_reaches_no_tenant_service_is_no_problem(code: str, tmp_path: Path) -> None:
+    """Other addresses, other classes of the same name."""
+    assert of(tmp_path, code).constructions == ()
+
+
+# --- what is allowed, and what is not read ---------------------------------------------------------------------------
+
+
+def test_a_construction_is_allowed_on_its_line_with_a_reason(tmp_path: Path) -> None:
+    """It is listed with the reason, counted, and no problem; the next line is one all the same."""
+    report = of(tmp_path, 'boto3.client("s3")  # session-scoping: allow public bucket\nboto3.client("s3")')
+    first, second = report.constructions
+    assert (first.allowed, first.problem, second.problem) == ("public bucket", False, True)
+    assert "allowed (public bucket): s3" in str(report)
+    assert "1 allowed on purpose" in str(report)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'boto3.client("s3")  # session-scoping: allow',
+        'boto3.client("s3")  # session-scoping: allow:  ',
+        '# session-scoping: allow public bucket\nboto3.client("s3")',
+        'boto3.client("s3", "# session-scoping: allow public bucket")',
+        'boto3.client("s3")  # session-scoping: allowed public bucket',
+        'boto3.client("s3")  # noqa',
+    ],
+)
+def test_what_allows_nothing_changes_nothing(code: str, tmp_path: Path) -> None:
+    """A reason is needed, on the construction's own line, in a comment."""
+    report = of(tmp_path, code)
+    assert [found.service for found in report.problems if found.service] == ["s3"]
+    assert not any(found.allowed for found in report.constructions)
+
+
+@pytest.mark.parametrize("line", ['TaskSession(t).client("s3")', 'boto3.client("logs")', "x = 1"])
+def test_an_allowance_of_nothing_is_a_problem(line: str, tmp_path: Path) -> None:
+    """One that is left behind would hide what comes to its line later."""
+    report = of(tmp_path, f"{line}  # session-scoping: allow it was needed once")
+    assert [found.text for found in report.problems] == ["an allowance of nothing: take it away"]
+
+
+def test_environments_and_node_modules_are_left_out_and_named(tmp_path: Path) -> None:
+    """What is installed is not the agent; the report says which folders were not read."""
+    (tmp_path / "env").mkdir()
+    (tmp_path / "env" / "pyvenv.cfg").write_text("home = x")
+    (tmp_path / "conda" / "conda-meta").mkdir(parents=True)
+    for folder in ("env/lib", "node_modules/x", "conda/lib", "vendored/site-packages", "src"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "a.py").write_text('import boto3\nboto3.client("s3")')
+    report = audit(tmp_path)
+    assert [found.path.parent.name for found in report.problems] == ["src"]
+    assert [folder.name for folder in report.skipped] == ["conda", "env", "node_modules", "site-packages"]
+    assert f"not read: {tmp_path / 'env'}" in str(report)
+    assert len(audit(tmp_path / "env").problems) == 1  # named by itself, it is read

@@ -2,13 +2,9 @@
 
 import ast
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Literal
 
-from session_scoping.agent.audit.scopes import Imported, Scopes
-from session_scoping.agent.audit.values import (
+from session_scoping.agent.audit.kinds import (
     AMBIENT,
     AMBIENT_FACTORY,
     AMBIENT_MAKERS,
@@ -17,12 +13,18 @@ from session_scoping.agent.audit.values import (
     ROOTS,
     TASK,
     TASK_FACTORY,
-    Evaluator,
-    Values,
-    is_renaming_partial,
 )
-
-Credentials = Literal["session", "ambient", "unknown"]
+from session_scoping.agent.audit.libraries import (
+    S3_ADDRESSES,
+    S3_READERS,
+    S3_WRITERS,
+    Credentials,
+    Maker,
+    maker_of,
+    signed_by,
+)
+from session_scoping.agent.audit.program import Module
+from session_scoping.agent.audit.values import Values, is_renaming_partial
 
 _TEXT_MAX = 120
 
@@ -37,42 +39,24 @@ class Found:
     text: str
 
 
-def exported(tree: ast.Module) -> dict[str, Values]:
-    """Return the module-level names of ambient sessions and factories, for other modules."""
-    scopes = Scopes(tree)
-    values = Evaluator(scopes, {})
-    kinds = {AMBIENT, AMBIENT_FACTORY, *AMBIENT_MAKERS}
-    module = scopes.of[tree]
-    found = {
-        name: values.name(name, module)
-        for name, bindings in module.names.items()
-        if not any(isinstance(binding, Imported) for binding in bindings)
-    }
-    return {name: value for name, value in found.items() if value & kinds}
-
-
-def find(tree: ast.Module, exports: Mapping[str, Values] = MappingProxyType({})) -> list[Found]:
-    """
-    Return the constructions of a module, by line.
-
-    Args:
-        tree: The module.
-        exports: What the other modules' names are, from `exported`. Default: nothing is known of them.
-    """
-    finder = _Finder(tree, exports)
-    found = [found for node in ast.walk(tree) for found in finder.at(node)]
+def find(module: Module) -> list[Found]:
+    """Return the constructions of a module, by line."""
+    finder = _Finder(module)
+    found = [found for node in ast.walk(module.tree) for found in finder.at(node)]
     return sorted(set(found), key=lambda one: (one.line, one.service or "", one.text))
 
 
 class _Finder:
-    def __init__(self, tree: ast.Module, exports: Mapping[str, Values]) -> None:
-        self._scopes = Scopes(tree)
-        self._values = Evaluator(self._scopes, exports)
+    def __init__(self, module: Module) -> None:
+        self._scopes = module.scopes
+        self._values = module.values
 
     def at(self, node: ast.AST) -> list[Found]:
         """Return what one node constructs."""
         if isinstance(node, ast.Call):
-            return self._call(node) or self._handed_on(node)
+            return self._library(node) or self._call(node) or self._handed_on(node)
+        if isinstance(node, ast.ClassDef):
+            return self._class(node)
         if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names):
             return [self._found(node, None, "unknown")] if (node.module or "").split(".")[0] in ROOTS else []
         if isinstance(node, ast.Attribute) and node.attr == "__dict__" and self._holds_factories(node.value):
@@ -80,6 +64,41 @@ class _Finder:
         if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load):
             return self._handed_on(node)
         return []
+
+    def _class(self, node: ast.ClassDef) -> list[Found]:
+        """Report a class that a library makes clients for, such as a PynamoDB model."""
+        makers = [maker for base in node.bases for path in self._values.value(base) if (maker := maker_of(path))]
+        text = f"class {node.name}({', '.join(map(ast.unparse, node.bases))})"
+        return [Found(node.lineno, maker.service, "ambient", text) for maker in makers]
+
+    def _library(self, node: ast.Call) -> list[Found]:
+        """Report a call by which another library makes a client."""
+        for path in self._values.value(node.func):
+            maker = maker_of(path)
+            if maker and self._starts(self._first(node), maker.when):
+                return [self._found(node, maker.service, signed_by(maker, node, self._values.value))]
+        addresses = [*node.args, *(keyword.value for keyword in node.keywords)]
+        if self._opens_addresses(node) and any(self._starts(one, S3_ADDRESSES, sure=True) for one in addresses):
+            reader = Maker("s3", (frozenset({"storage_options.session", "filesystem", "client"}),))
+            return [self._found(node, "s3", signed_by(reader, node, self._values.value))]
+        return []
+
+    def _opens_addresses(self, node: ast.Call) -> bool:
+        method = isinstance(node.func, ast.Attribute) and node.func.attr.startswith(S3_WRITERS)
+        return method or any(path.split(".")[0] in S3_READERS for path in self._values.value(node.func))
+
+    def _first(self, node: ast.Call) -> ast.expr | None:
+        named = [one.value for one in node.keywords if one.arg in {"uri", "model", "protocol"}]
+        return next(iter([*node.args, *named]), None)
+
+    def _starts(self, node: ast.expr | None, starts: tuple[str, ...], *, sure: bool = False) -> bool:
+        """Whether a text starts so, or may, unless it must be sure."""
+        while isinstance(node, ast.BinOp | ast.JoinedStr):  # what it starts with
+            node = node.left if isinstance(node, ast.BinOp) else next(iter(node.values), None)
+        texts = None if node is None else self._values.texts(node)
+        if not starts or texts is None:
+            return not sure
+        return any(text.startswith(starts) for text in texts)
 
     def _call(self, node: ast.Call) -> list[Found]:
         function = self._values.value(node.func)

@@ -16,9 +16,18 @@ class Imported:
 
 @dataclass(frozen=True)
 class Annotated:
-    """A name known by its annotation only."""
+    """A name known by its annotation and its value: one it is `assigned`, or the default of a parameter."""
 
     annotation: ast.expr
+    value: ast.expr | None = None
+    assigned: bool = False
+
+
+@dataclass(frozen=True)
+class Entered:
+    """A name bound by `with value as name`."""
+
+    value: ast.expr
 
 
 @dataclass(frozen=True)
@@ -26,7 +35,7 @@ class Opaque:
     """A name bound to something that is not followed."""
 
 
-Binding = Imported | Annotated | Opaque | ast.expr | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+Binding = Imported | Annotated | Entered | Opaque | ast.expr | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 @dataclass(eq=False)
@@ -36,17 +45,22 @@ class Scope:
 
     Attributes:
         parent: The scope around it; nothing for the module.
-        is_class: Whether it is a class body, which the functions inside do not see.
+        definition: The class, for its body, which the functions inside do not see.
         names: Name -> all its bindings.
         attributes: For a class: attribute -> what the class body and `self.x = ...` bind it to.
     """
 
     parent: "Scope | None" = None
-    is_class: bool = False
+    definition: ast.ClassDef | None = None
     names: dict[str, list[Binding]] = field(default_factory=dict)
     attributes: dict[str, list[tuple[Binding, "Scope"]]] = field(default_factory=dict)
     globals: set[str] = field(default_factory=set)
     nonlocals: set[str] = field(default_factory=set)
+
+    @property
+    def is_class(self) -> bool:
+        """Whether it is a class body."""
+        return self.definition is not None
 
     def bind(self, name: str, binding: Binding) -> None:
         """Add a binding, in the scope that `global` or `nonlocal` names."""
@@ -85,11 +99,15 @@ class Scopes:
     Attributes:
         of: Every node -> the scope it is evaluated in.
         parents: Every node -> the node around it.
+        classes: Every class -> its body.
+        assigned: Attribute -> what is assigned to it on other objects than `self`.
     """
 
     def __init__(self, tree: ast.Module) -> None:
         self.of: dict[ast.AST, Scope] = {}
         self.parents: dict[ast.AST, ast.AST] = {}
+        self.classes: dict[ast.ClassDef, Scope] = {}
+        self.assigned: dict[str, list[tuple[Binding, Scope]]] = {}
         self._scope = Scope()
         self._visit(tree)
 
@@ -102,7 +120,8 @@ class Scopes:
         elif isinstance(node, ast.ClassDef):
             self._scope.bind(node.name, node)
             self._visit_all([*node.decorator_list, *node.bases, *node.keywords])
-            self._inside(Scope(self._scope, is_class=True), list(node.body))
+            self.classes[node] = Scope(self._scope, node)
+            self._inside(self.classes[node], list(node.body))
         else:
             self._bindings(node)
             self._visit_all(ast.iter_child_nodes(node))
@@ -142,18 +161,20 @@ class Scopes:
                     path = alias.name if alias.asname else alias.name.split(".")[0]
                     self._scope.bind(alias.asname or path, Imported(path))
             case ast.ImportFrom():
-                module = "." * node.level + (node.module or "")
+                module = "." * node.level + (f"{node.module}." if node.module else "")
                 for alias in node.names:
-                    self._scope.bind(alias.asname or alias.name, Imported(f"{module}.{alias.name}"))
+                    self._scope.bind(alias.asname or alias.name, Imported(f"{module}{alias.name}"))
             case ast.Assign():
                 for target in node.targets:
                     self._target(target, node.value)
-            case ast.AnnAssign(value=None):
-                self._bind(node.target, Annotated(node.annotation))
-            case ast.AnnAssign() | ast.NamedExpr():
+            case ast.AnnAssign():
+                self._bind(node.target, Annotated(node.annotation, node.value, assigned=True))
+            case ast.NamedExpr():
                 self._target(node.target, node.value)
             case ast.AugAssign() | ast.For() | ast.AsyncFor() | ast.comprehension():
                 self._target(node.target, None)
+            case ast.withitem(optional_vars=ast.Name() as target):
+                self._bind(target, Entered(node.context_expr))
             case ast.withitem(optional_vars=ast.expr() as target):
                 self._target(target, None)
             case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
@@ -176,9 +197,11 @@ class Scopes:
             target = target.value
         if isinstance(target, ast.Name):
             self._scope.bind(target.id, binding)
-        elif isinstance(target, ast.Attribute) and is_self(target.value):
-            owner = self._scope.own_class()
-            if owner:
+        elif isinstance(target, ast.Attribute):
+            owner = self._scope.own_class() if is_self(target.value) else None
+            if owner is None:
+                self.assigned.setdefault(target.attr, []).append((binding, self._scope))
+            else:
                 owner.attributes.setdefault(target.attr, []).append((binding, self._scope))
 
 
@@ -187,8 +210,12 @@ def _bind_parameters(scope: Scope, arguments: ast.arguments) -> None:
     defaults: dict[ast.arg, ast.expr | None] = dict(zip(reversed(plain), reversed(arguments.defaults), strict=False))
     defaults |= zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
     for argument in [*plain, *arguments.kwonlyargs]:
-        scope.bind(argument.arg, Annotated(argument.annotation) if argument.annotation else Opaque())
-        if default := defaults.get(argument):
+        default = defaults.get(argument)
+        if argument.annotation:
+            scope.bind(argument.arg, Annotated(argument.annotation, default))
+            continue
+        scope.bind(argument.arg, Opaque())
+        if default:
             scope.bind(argument.arg, default)
     for rest in (arguments.vararg, arguments.kwarg):
         if rest:
