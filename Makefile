@@ -109,6 +109,10 @@ test-aio: .venv-aio/.ready .venv-aioboto3/.ready ## Test the async session with 
 	@.venv-aio/bin/python $(APART) --ignore tests/clients/aio/test_aioboto3.py tests/clients/aio $(ARGS)
 	@.venv-aioboto3/bin/python $(APART) --ignore tests/clients/aio/test_s3fs.py tests/clients/aio $(ARGS)
 
+.PHONY: test-clients
+test-clients: .venv-clients/.ready test-aio ## Test each line of docs/your-library.md against its real package (an install of 900 MB, then two minutes)
+	@.venv-clients/bin/python $(APART) tests/clients/libraries $(ARGS)
+
 .PHONY: test-flaky
 test-flaky: setup ## Run the agent's and the broker's tests 20 times on a busy machine (ROUNDS=5)
 	@for loop in 1 2; do timeout 2h yes >/dev/null & loops="$$loops $$!"; done; \
@@ -152,6 +156,10 @@ soundness: setup ## Attack random deployments with the simulator; none may be PR
 bench: setup ## Measure and rewrite benchmarks/README.md (ARGS="constructs" for one group of its tables)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+.PHONY: bench-peers
+bench-peers: .venv-peers/.ready ## Compare the agent half with other packages that assume roles, on one stand-in STS (minutes)
+	@.venv-peers/bin/python -m benchmarks peers
+
 .PHONY: bench-check
 bench-check: setup ## Check the sizes, counts and calls that benchmarks/README.md prints, and their targets
 	@$(BIN)/python -m benchmarks --check
@@ -170,8 +178,9 @@ lock: setup ## Rewrite the lock files in requirements/ from pyproject.toml
 	@$(COMPILE) $(EXTRAS) --resolution lowest-direct pyproject.toml -o requirements/lowest.txt
 	@$(COMPILE) --extra aio --group aio pyproject.toml -o requirements/aio.txt
 	@$(COMPILE) --extra aio --group aioboto3 pyproject.toml -o requirements/aioboto3.txt
-	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
-		--group aws-cli -o requirements/aws-cli.txt
+	@$(COMPILE) --group aws-cli pyproject.toml -o requirements/aws-cli.txt
+	@$(COMPILE) --group clients pyproject.toml -o requirements/clients.txt
+	@$(COMPILE) --group peers pyproject.toml -o requirements/peers.txt
 
 .PHONY: clean
 clean: ## Remove everything the other commands made

@@ -1,12 +1,14 @@
 """The audit: which constructions it finds, and that what it cannot tell is a problem."""
 
 from pathlib import Path
+from textwrap import indent
 
 import pytest
 
 from session_scoping import InvalidInputError
 from session_scoping.agent.audit import Report, audit
 from session_scoping.commands.main import main
+from tests.clients.page import sections
 
 HEAD = """
 import boto3
@@ -195,6 +197,14 @@ SCOPED = {
     "create_client": 'TaskSession(tags).create_client("s3")',
     "subclass": 'class Mine(TaskSession):\n    pass\nMine(tags).client("s3")',
     "entered": 'with TaskSession(tags) as session:\n    session.client("s3")',
+    "kept between requests": (
+        "from session_scoping.agent import TaskSessions\nkept = TaskSessions(max=9)\n"
+        'def f(tags):\n    kept.get(tags).client("s3")'
+    ),
+    "kept by a parameter": (
+        "from session_scoping.agent import TaskSessions\n"
+        'def f(kept: TaskSessions):\n    with kept.get(tags) as s:\n        s.client("s3")'
+    ),
     "from a token": 'TaskSession.from_token().client("s3")',
     "derived": 'TaskSession(tags).derive(session_policy=p).client("s3")',
     "scoped": 'TaskSession(tags).scoped(policy=p).client("s3")',
@@ -522,6 +532,29 @@ def test_a_library_that_is_given_the_session_is_no_problem(code: str, tmp_path: 
     report = audit(file, tenant_services=["s3", "dynamodb", "bedrock-runtime"])
     assert report.constructions
     assert report.problems == ()
+
+
+@pytest.mark.parametrize(
+    "heading",
+    [
+        "LangChain",
+        "LangGraph checkpointers",
+        "Strands",
+        "Powertools",
+        "AgentCore SDK",
+        "smart_open",
+        "awswrangler",
+        "s3fs",
+    ],
+)
+def test_the_page_s_lines_are_no_problem_and_are_seen(heading: str, tmp_path: Path) -> None:
+    """What docs/your-library.md shows is listed as the session's, for every service it reaches."""
+    code = "def f(session: TaskSession):\n" + indent(sections()[heading], "    ")
+    file = tmp_path / "agent.py"
+    file.write_text(HEAD + code)
+    services = ["s3", "dynamodb", "bedrock", "bedrock-runtime", "bedrock-agentcore", "bedrock-agent-runtime"]
+    report = audit(file, tenant_services=services)
+    assert report.signed_by("session") == report.constructions != ()
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from aiobotocore.credentials import AioDeferredRefreshableCredentials
 from botocore.credentials import ReadOnlyCredentials, RefreshableCredentials
 
 from session_scoping.agent.errors import TaskCredentialsError
-from session_scoping.agent.session.credential_set import MANDATORY_SECONDS
+from session_scoping.agent.session.credential_set import MANDATORY_SECONDS, refuse_copy
 from session_scoping.agent.session.fork_lock import ForkSafeLock
-from session_scoping.agent.session.refresh import METHOD, refuse_copy
+from session_scoping.agent.session.refresh import METHOD
 
 SURE_SECONDS = int(MANDATORY_SECONDS) + 5
 """With more time left than this, looking at the credentials never waits: a moment later they still sign."""

@@ -14,7 +14,8 @@ from session_scoping.agent.aio.credentials import AioTaskCredentials, in_thread
 from session_scoping.agent.region import set_region
 from session_scoping.agent.service_models import share_models
 from session_scoping.agent.session.botocore_session import client_options, refuse_keys
-from session_scoping.agent.session.refresh import METHOD, refuse_copy
+from session_scoping.agent.session.credential_set import refuse_copy
+from session_scoping.agent.session.refresh import METHOD
 from session_scoping.agent.session.task_session import TaskSession
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.tags import SessionTags

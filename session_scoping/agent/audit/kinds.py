@@ -3,6 +3,7 @@
 # The kinds of value that matter. Any other text is the dotted path of something imported.
 UNKNOWN = "?"
 TASK = "<task session>"
+TASKS = "<cache of task sessions>"
 AMBIENT = "<ambient session>"
 TASK_FACTORY = "<factory of a task session>"
 TASK_CLIENT = "<client of a task session>"
@@ -20,6 +21,9 @@ TASK_SESSIONS = frozenset(
         "session_scoping.agent.session.task_session.TaskSession",
     }
 )
+TASK_CACHES = frozenset(
+    {"session_scoping.agent.TaskSessions", "session_scoping.agent.session.task_sessions.TaskSessions"}
+)
 AMBIENT_MAKERS = frozenset(
     {
         "boto3.Session",
@@ -36,7 +40,7 @@ AMBIENT_MAKERS = frozenset(
     }
 )
 # What a task's session gives that is a session itself, and the methods that return one.
-_SAME_SESSION = frozenset({"boto3_session", "botocore_session", "aiobotocore_session"})
+_SAME_SESSION = frozenset({"boto3_session", "aiobotocore_session"})
 _RETURN_A_SESSION = frozenset({"derive", "scoped"})
 CLASS, OBJECT, RETURNS = "<class ", "<object of ", "<returns "
 
@@ -47,6 +51,8 @@ def member(owner: str, name: str) -> str:
         if name in _RETURN_A_SESSION:
             return f"{RETURNS}{TASK}"
         return TASK_FACTORY if name in FACTORY_NAMES else TASK if name in _SAME_SESSION else UNKNOWN
+    if owner == TASKS:
+        return f"{RETURNS}{TASK}" if name == "get" else UNKNOWN
     if owner == AMBIENT:
         return AMBIENT_FACTORY if name in FACTORY_NAMES else AMBIENT if name == "boto3_session" else UNKNOWN
     if owner == UNKNOWN or owner.startswith("<"):

@@ -14,9 +14,11 @@ from session_scoping.agent.audit.kinds import (
     RETURNS,
     ROOTS,
     TASK,
+    TASK_CACHES,
     TASK_CLIENT,
     TASK_FACTORY,
     TASK_SESSIONS,
+    TASKS,
     UNKNOWN,
     kind,
     member,
@@ -127,7 +129,7 @@ class Evaluator:
             case Annotated():
                 return self._annotated(binding, scope)
             case Entered():
-                return self.value(binding.value, scope) & {TASK} or _UNKNOWN
+                return self.value(binding.value, scope) & {TASK, TASKS} or _UNKNOWN
             case Opaque():
                 return _UNKNOWN
             case ast.ClassDef():
@@ -178,6 +180,8 @@ class Evaluator:
         """Return what calling these classes gives, where each is known."""
         if classes and classes <= TASK_SESSIONS:
             return frozenset({TASK})
+        if classes and classes <= TASK_CACHES:
+            return frozenset({TASKS})
         known = classes and all(value.startswith(CLASS) for value in classes)
         return frozenset(value.replace(CLASS, OBJECT, 1) for value in classes) if known else _UNKNOWN
 
@@ -225,6 +229,8 @@ class Evaluator:
     def _called(self, function: str, node: ast.Call, scope: Scope) -> Values:
         if function in TASK_SESSIONS or function.removesuffix(".from_token") in TASK_SESSIONS:
             return frozenset({TASK})
+        if function in TASK_CACHES:
+            return frozenset({TASKS})
         if function.startswith((RETURNS, CLASS)):
             return frozenset({returned(function.replace(CLASS, RETURNS + OBJECT, 1))})
         if function == TASK_FACTORY:

@@ -90,6 +90,25 @@ def test_the_event_loop_goes_on_while_credentials_are_fetched(
     only_the_task_signed(services)
 
 
+def test_nobody_waits_while_keys_are_valid(
+    session: TaskSession, sts: StandInSts, services: Services, clock: MovableClock
+) -> None:
+    """A quarter of an hour is left and STS hangs: calls sign with the present set before STS has answered."""
+    aio = AioTaskSession(session)
+    asyncio.run(get_item(aio))
+    clock.move(minutes=46)
+    opened = held(sts)
+
+    async def run() -> None:
+        await asyncio.gather(*(get_item(aio) for _ in range(5)))
+
+    asyncio.run(run())
+    assert not opened.is_set()
+    assert len(services.calls) == 6
+    assert len(services.signers()) == 1
+    opened.set()
+
+
 def test_the_event_loop_goes_on_while_the_session_is_verified(session: TaskSession, sts: StandInSts) -> None:
     """`verify` waits for STS in a thread, and says what the TaskSession's own says."""
     opened = held(sts, action="GetCallerIdentity")
