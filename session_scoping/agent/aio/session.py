@@ -11,11 +11,12 @@ from botocore.credentials import CredentialProvider
 from botocore.tokens import TokenProviderChain
 
 from session_scoping.agent.aio.credentials import AioTaskCredentials, in_thread
+from session_scoping.agent.errors import TaskCredentialsError
 from session_scoping.agent.region import set_region
 from session_scoping.agent.service_models import share_models
 from session_scoping.agent.session.botocore_session import client_options, refuse_keys
 from session_scoping.agent.session.credential_set import refuse_copy
-from session_scoping.agent.session.refresh import METHOD
+from session_scoping.agent.session.refresh import CLOSED, METHOD
 from session_scoping.agent.session.task_session import TaskSession
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.tags import SessionTags
@@ -31,6 +32,7 @@ class AioTaskSession:
     It signs with the credentials of a TaskSession, of any source: both share each set and each refresh. Its promises
     are the TaskSession's. Waiting for new credentials never blocks the event loop; reading valid ones takes no thread.
     Tasks and event loops may share one. Whatever fails, no other credentials sign: TaskCredentialsError is raised.
+    When the TaskSession is closed, this signs nothing more; its clients are closed by their `async with`.
 
     Args:
         session: The task's session.
@@ -50,7 +52,7 @@ class AioTaskSession:
             )
         credentials = session.boto3_session.get_credentials()
         self._task = session
-        self._botocore = _OneTaskSession(AioTaskCredentials(credentials), session.boto3_session.region_name)  # type: ignore[arg-type]
+        self._botocore = _OneTaskSession(session, AioTaskCredentials(credentials))  # type: ignore[arg-type]
 
     def __repr__(self) -> str:
         return f"AioTaskSession({self._task!r})"
@@ -78,6 +80,7 @@ class AioTaskSession:
 
         Raises:
             InvalidInputError: `aws_access_key_id` or another credential was passed.
+            TaskCredentialsError: The TaskSession is closed; its reason is `Closed`.
         """
         client: AbstractAsyncContextManager[Any] = self._botocore.create_client(service_name, **options)
         return client
@@ -111,16 +114,24 @@ class _OneProvider(CredentialProvider):
 class _OneTaskSession(AioSession):
     """Has a credential chain of one, no bearer tokens, and refuses keys by any other way."""
 
-    def __init__(self, credentials: AioTaskCredentials, region_name: str | None) -> None:
+    def __init__(self, task: TaskSession, credentials: AioTaskCredentials) -> None:
         super().__init__()
+        self._task = task
+        # Also for what signs with keys that a service gave, as S3 Express does.
+        self.register("before-sign", self._refuse_when_closed)
         share_models(self)
         self.register_component("credential_provider", AioCredentialResolver([_OneProvider(credentials)]))
         self.register_component("token_provider", TokenProviderChain([]))
-        set_region(self, region_name)
+        set_region(self, task.boto3_session.region_name)
 
     def create_client(self, service_name: str, *positional: Any, **options: Any) -> Any:
+        self._refuse_when_closed()
         options = client_options(service_name, positional, options, AioConfig)
         return super().create_client(service_name, *positional, **options)
 
     def set_credentials(self, *_: object, **__: object) -> None:
         refuse_keys()
+
+    def _refuse_when_closed(self, **_: object) -> None:
+        if self._task.closed:
+            raise TaskCredentialsError(CLOSED)

@@ -245,6 +245,39 @@ def test_a_forked_child_does_not_wait_for_its_parent_s_thread(session: TaskSessi
     assert os.waitpid(child, 0)[1] == 0
 
 
+def test_a_closed_session_signs_nothing_more(session: TaskSession, services: Services) -> None:
+    """Neither a client that was made before nor a new one, nor a URL that would be signed without a call."""
+    aio = AioTaskSession(session)
+
+    async def run() -> None:
+        async with aio.client("dynamodb") as client, aio.client("s3") as s3:
+            await client.list_tables()
+            session.close()
+            with pytest.raises(TaskCredentialsError, match="closed"):
+                await client.list_tables()
+            with pytest.raises(TaskCredentialsError, match="closed"):
+                await s3.generate_presigned_url("get_object", Params={"Bucket": "b", "Key": "k"})
+        with pytest.raises(TaskCredentialsError, match="closed"):
+            aio.client("dynamodb")
+
+    asyncio.run(run())
+    assert len(services.calls) == 1
+
+
+def test_a_derived_session_is_one_for_asyncio_too(session: TaskSession, sts: StandInSts, services: Services) -> None:
+    """It signs with its own keys, and the session it comes from signs for them."""
+    tool = session.derive(tool_role_arn="arn:aws:iam::123456789012:role/Tool")
+    asyncio.run(get_item(AioTaskSession(tool)))
+    assert [request.form["RoleArn"].rpartition("/")[2] for request in sts.requests] == ["AgentSession", "Tool"]
+    only_the_task_signed(services)
+
+
+def test_a_session_that_cannot_narrow_itself_says_why(session: TaskSession) -> None:
+    """Aiobotocore pins a botocore without GetScopedCredentials."""
+    with pytest.raises(InvalidInputError, match="installed botocore, which lacks sts:GetScopedCredentials"):
+        session.scoped(seconds=900)
+
+
 @pytest.mark.parametrize(
     "make",
     [
