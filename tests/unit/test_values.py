@@ -10,6 +10,7 @@ import session_scoping
 CHANGING = {
     "session_scoping.agent.audit.scopes.Scope",
     "session_scoping.constructs.cdk.policy_sizes.PolicySizer",
+    "session_scoping.constructs.compute.denies.GuardedRole",
     "session_scoping.constructs.session.access.SessionAccess",
 }
 
