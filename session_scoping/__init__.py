@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from session_scoping.constructs.compute.pods import EksPods as EksPods
     from session_scoping.constructs.compute.role import ComputeBackend as ComputeBackend
     from session_scoping.constructs.compute.role import ScopedComputeRole as ScopedComputeRole
+    from session_scoping.constructs.data.memory import TenantMemory as TenantMemory
     from session_scoping.constructs.data.models import Models as Models
+    from session_scoping.constructs.data.named_data import TenantParameters as TenantParameters
+    from session_scoping.constructs.data.named_data import TenantSecrets as TenantSecrets
     from session_scoping.constructs.data.objects import TenantObjects as TenantObjects
     from session_scoping.constructs.data.table_policy import TenantTablePolicy as TenantTablePolicy
     from session_scoping.constructs.data.tables import TenantTable as TenantTable
@@ -59,7 +62,9 @@ __getattr__, __dir__, __all__ = door(
             "ComputeBackend",
             "ScopedComputeRole",
         ),
+        "session_scoping.constructs.data.memory": ("TenantMemory",),
         "session_scoping.constructs.data.models": ("Models",),
+        "session_scoping.constructs.data.named_data": ("TenantParameters", "TenantSecrets"),
         "session_scoping.constructs.data.objects": ("TenantObjects",),
         "session_scoping.constructs.data.table_policy": ("TenantTablePolicy",),
         "session_scoping.constructs.data.tables": ("TenantTable",),

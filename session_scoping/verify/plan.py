@@ -17,6 +17,8 @@ from session_scoping.verify.properties.agents.token_minting import RULE as TOKEN
 from session_scoping.verify.properties.agents.token_minting import prove_token_minting
 from session_scoping.verify.properties.agents.unplaced import prove_unplaced, unplaced
 from session_scoping.verify.properties.base import Proof
+from session_scoping.verify.properties.memory import RULE as MEMORY
+from session_scoping.verify.properties.memory import prove_memory, uses_memory
 from session_scoping.verify.properties.outside.external_access import RULE as STRANGERS
 from session_scoping.verify.properties.outside.external_access import TENANT_DATA, prove_no_strangers
 from session_scoping.verify.properties.outside.external_trust import door_of, prove_door
@@ -29,7 +31,7 @@ from session_scoping.verify.properties.sessions.chaining import prove_no_chainin
 from session_scoping.verify.properties.sessions.cross_role import named_alike, neighbours_of, prove_beside
 from session_scoping.verify.properties.sessions.derivation import RULE as DERIVATION
 from session_scoping.verify.properties.sessions.derivation import prove_derivation, tool_of
-from session_scoping.verify.properties.sessions.isolation import OBJECTS, PARTITION, prove_shared
+from session_scoping.verify.properties.sessions.isolation import prove_shared, rule_of
 from session_scoping.verify.properties.sessions.masked_grants import RULE as MASKED
 from session_scoping.verify.properties.sessions.masked_grants import prove_compute_grants, prove_session_grants
 from session_scoping.verify.properties.sessions.revocation import RULE as REVOCATION
@@ -98,15 +100,17 @@ def _session_steps(
     }
     near = [one.scoped for proofs in beside.values() for one in proofs]
     for store in item.stores:
-        rule = PARTITION if store.kind in {"table", "tables"} else OBJECTS
+        rule = rule_of(store)
         alike = next(named_alike(item, scoped, store), None)
         attempt = partial(prove_beside, proof, beside[store.id], store, alike)
         reads = (item, trusts, deployment.of_kind("key"), [one.scoped for one in beside[store.id]])
         yield step_of(deployment, item.role, rule, attempt, reads, f"{item.role.label} → {store.label}")
     for store in item.shared:
-        rule = PARTITION if store.kind in {"table", "tables"} else OBJECTS
+        rule = rule_of(store)
         subject = f"{item.role.label} → {store.label}"
         yield step_of(deployment, item.role, rule, partial(prove_shared, proof, store), (deployment,), subject)
+    if uses_memory(item.role):
+        yield step(MEMORY, partial(prove_memory, proof))
     yield step(ACTIONS, partial(prove_allowed_actions, proof))
     yield step(CHAINING, partial(prove_no_chaining, proof))
     if not options.masked_grants:

@@ -13,6 +13,8 @@ ROOT = Path(__file__).parents[2]
 _NAME = re.compile(r"([a-z0-9-]+):[A-Za-z][A-Za-z0-9]*/?")
 
 # Beginnings that the source completes, and the names of transactions, which IAM authorizes as their parts.
+# Documented and not published yet: AgentCore devguide, memory-organization.
+DOCUMENTED = {"bedrock-agentcore:namespacePath", "bedrock-agentcore:namespacepath"}
 BEGINNINGS = {"s3:Get", "s3:Put", "kms:encryptioncontext"}
 TRANSACTIONS = {"dynamodb:transactgetitems", "dynamodb:transactwriteitems"}
 
@@ -42,4 +44,4 @@ def test_what_the_source_names_is_published() -> None:
     found = dict(named())
     assert len(found) > 100
     unknown = {name: place for name, place in found.items() if not is_published(name)}
-    assert {name: place for name, place in unknown.items() if name not in BEGINNINGS | TRANSACTIONS} == {}
+    assert {name: place for name, place in unknown.items() if name not in BEGINNINGS | DOCUMENTED | TRANSACTIONS} == {}

@@ -1,13 +1,13 @@
 """The audit queries of docs/queries: they parse, name fields that exist, and read a source identity as we do."""
 
 import re
-from pathlib import Path
+import subprocess
 
 import pytest
 import sqlglot
 from sqlglot import exp
 
-from session_scoping import SourceIdentity
+from session_scoping import DEFAULT_TAG_KEYS, SourceIdentity
 from tests.support import ROOT
 
 QUERIES = ROOT / "docs" / "queries"
@@ -122,6 +122,45 @@ def test_the_insights_query_splits_an_identity_as_the_contract_does() -> None:
 
 def test_the_documentation_names_every_query() -> None:
     """A file nobody is pointed to is not there at three in the morning."""
-    text = Path(ROOT / "docs" / "attribution.md").read_text()
+    text = "".join((ROOT / "docs" / name).read_text() for name in ("attribution.md", "model-cost.md"))
     for query in QUERIES.iterdir():
         assert f"queries/{query.name}" in text
+
+
+COST = "model-cost.sql"
+EXPORT = QUERIES / "model-cost-export.yaml"
+
+
+def test_the_cost_query_reads_what_its_export_has() -> None:
+    """Every column is one the export selects, and the export is told to have the caller's identity."""
+    text = EXPORT.read_text()
+    selected = re.search(r"SELECT (.*?)\s+FROM COST_AND_USAGE_REPORT", text, re.DOTALL)
+    assert selected is not None
+    columns = {name.strip() for name in selected[1].split(",")}
+    statement = parsed(COST, "athena")
+    assert isinstance(statement, exp.Select)
+    read = {column.name for column in statement.find_all(exp.Column)}
+    assert read - {alias.alias for alias in statement.expressions} <= columns
+    assert {"tags", "line_item_iam_principal", "line_item_unblended_cost"} <= read
+    assert 'INCLUDE_IAM_PRINCIPAL_DATA: "TRUE"' in text
+
+
+def test_the_cost_query_names_the_tags_of_a_session() -> None:
+    """By the prefix the bill gives them; `element_at` takes a map that lacks one, where an index would fail."""
+    text = (QUERIES / COST).read_text()
+    assert tuple(re.findall(r"element_at\(tags, 'iamPrincipal/(\w+)'\) AS \1", text)) == DEFAULT_TAG_KEYS
+
+
+def test_the_cost_query_groups_by_all_that_it_does_not_sum() -> None:
+    """The numbers of GROUP BY are the places of those columns."""
+    statement = parsed(COST, "athena")
+    plain = [at for at, one in enumerate(statement.expressions, 1) if not list(one.find_all(exp.Sum))]
+    group = statement.args["group"]
+    assert [int(one.name) for one in group.expressions] == plain
+
+
+def test_the_export_passes_cfn_lint() -> None:
+    """The template can be deployed as it is."""
+    command = ["cfn-lint", "--regions", "us-east-1", "--", str(EXPORT)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout

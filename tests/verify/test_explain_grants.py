@@ -66,3 +66,16 @@ def test_a_stranger_is_no_broker(principal: Body, tmp_path: Path) -> None:
     trust = template["Resources"]["Session"]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
     trust[0]["Principal"] = principal
     assert "these templates do not show" in story(template, tmp_path).minting
+
+
+def test_a_grant_that_a_deny_makes_dead_is_told(tmp_path: Path) -> None:
+    """With the statement that grants it; a Deny of what nobody grants is no such thing."""
+    scan = allow("dynamodb:Scan", arn("Table"))
+    denied: Body = {**scan, "Effect": "Deny"}
+    for statements, dead in (([scan, denied], 1), ([denied], 0)):
+        template = plain_template()
+        for number, statement in enumerate(statements):
+            template["Resources"][f"More{number}"] = policy("Session", statement)
+        found = [fact.text for fact in story(template, tmp_path).facts if fact.kind == "dead"]
+        assert len(found) == dead
+        assert all("only a Deny stops it: dynamodb:Scan" in text and "More0" in text for text in found)

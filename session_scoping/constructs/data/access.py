@@ -36,6 +36,38 @@ OBJECT_ACCESS: Mapping[str, tuple[str, ...]] = {
     "list": (LIST_OBJECTS,),
 }
 
+# BatchGetSecretValue and ListSecrets are absent: IAM limits neither to names. So are creation, rotation, replication
+# and policies: they say who else may have a secret. Source: service authorization reference, list_awssecretsmanager.
+SECRET_ACCESS: Mapping[str, tuple[str, ...]] = {
+    "get": ("secretsmanager:GetSecretValue",),
+    "describe": ("secretsmanager:DescribeSecret",),
+    "put": ("secretsmanager:PutSecretValue",),
+}
+
+LIST_PARAMETERS = "ssm:GetParametersByPath"
+
+# DescribeParameters is absent: it names all parameters of the account. So is GetParameterHistory: an old value may be
+# from before the name was this tenant's. Source: service authorization reference, list_awssystemsmanager.
+PARAMETER_ACCESS: Mapping[str, tuple[str, ...]] = {
+    "get": ("ssm:GetParameter", "ssm:GetParameters"),
+    "list": (LIST_PARAMETERS,),
+    "put": ("ssm:PutParameter",),
+}
+
+LIST_SESSIONS = "bedrock-agentcore:ListSessions"
+READ_RECORDS = ("bedrock-agentcore:ListMemoryRecords", "bedrock-agentcore:RetrieveMemoryRecords")
+
+# Only what carries a condition key that says whose it is. Getting or deleting a record by its id carries none that is
+# published; a batch of records names several namespaces, and which of them the key has is not documented; neither is
+# whose an extraction job is. Source: service authorization reference, list_amazonbedrockagentcore.
+MEMORY_ACCESS: Mapping[str, tuple[str, ...]] = {
+    "write-events": ("bedrock-agentcore:CreateEvent",),
+    "read-events": ("bedrock-agentcore:GetEvent", "bedrock-agentcore:ListEvents"),
+    "delete-events": ("bedrock-agentcore:DeleteEvent",),
+    "list-sessions": (LIST_SESSIONS,),
+    "read-records": READ_RECORDS,
+}
+
 
 def actions_for(words: str | Sequence[str], vocabulary: Mapping[str, tuple[str, ...]], what: str) -> tuple[str, ...]:
     """

@@ -24,7 +24,7 @@ def check_disjoint(objects: Sequence[BoundObjects]) -> None:
         by_bucket.setdefault(entry.bucket_arn.rpartition(":::")[2], []).extend(entry.formats)
     for formats in by_bucket.values():
         for one, other in combinations(formats, 2):
-            if _meet(one, other):
+            if may_meet(one, other):
                 raise InvalidInputError(
                     f"object key formats `{one.text}` and `{other.text}` can name the same key",
                     got="both in one bucket",
@@ -34,7 +34,7 @@ def check_disjoint(objects: Sequence[BoundObjects]) -> None:
                 )
 
 
-def _meet(one: KeyFormat, other: KeyFormat) -> bool:
+def may_meet(one: KeyFormat, other: KeyFormat) -> bool:
     """Whether some key fits both formats although the sessions' tags differ."""
     mine, theirs = (key_format.text.removesuffix("/").split("/") for key_format in (one, other))
     # An exact format fits keys of its own depth, a prefix only deeper ones.

@@ -7,24 +7,29 @@ from session_scoping.constructs.cdk.documents import Section
 from session_scoping.constructs.cdk.policy_sizes import PolicySizer
 from session_scoping.constructs.cdk.stack_context import StackContext, is_token
 from session_scoping.constructs.cdk.statements import Conditions, deny
-from session_scoping.constructs.data import object_lists
+from session_scoping.constructs.data import memory as tenant_memory
+from session_scoping.constructs.data import named_data, object_lists
 from session_scoping.constructs.data import objects as tenant_objects
 from session_scoping.constructs.data import tables as tenant_tables
+from session_scoping.constructs.data.memory import BoundMemory, TenantMemory
+from session_scoping.constructs.data.named_data import BoundNames, TenantParameters, TenantSecrets
 from session_scoping.constructs.data.object_overlap import check_disjoint
 from session_scoping.constructs.data.objects import BoundObjects, BucketFacts, TenantObjects
 from session_scoping.constructs.data.tables import BoundTable, TenantTable
 from session_scoping.contract.errors import InvalidInputError
-from session_scoping.contract.key_formats import names_tags, shared_on_purpose
+from session_scoping.contract.key_formats import KeyFormat, names_tags, shared_on_purpose
 from session_scoping.contract.tags import OBJECT_KEY_TAGS
 
 
 @dataclass(frozen=True)
 class TenantData:
-    """Tables and objects, checked against the tag keys and read from the CDK."""
+    """Tables, objects, secrets and parameters, checked against the tag keys and read from the CDK."""
 
     tables: tuple[BoundTable, ...]
     objects: tuple[BoundObjects, ...]
     context: StackContext
+    named: tuple[BoundNames, ...] = ()
+    memories: tuple[BoundMemory, ...] = ()
 
     @classmethod
     def bind(
@@ -33,13 +38,14 @@ class TenantData:
         tag_keys: Sequence[str],
         tables: Sequence[TenantTable],
         objects: Sequence[TenantObjects] = (),
+        named: Sequence[TenantSecrets | TenantParameters] = (),
+        memories: Sequence[TenantMemory] = (),
     ) -> "TenantData":
         """
-        Check and read tables and objects.
+        Check and read tables, objects, secrets and parameters.
 
         Raises:
-            InvalidInputError: See `TenantTable` and `TenantObjects`; also a table listed twice, or key formats
-                that meet.
+            InvalidInputError: See the entries' own classes; also a table listed twice, or formats that meet.
         """
         buckets = {id(entry.bucket): entry.bucket for entry in objects}  # several entries often share one
         facts = {key: BucketFacts.of(bucket) for key, bucket in buckets.items()}
@@ -47,7 +53,11 @@ class TenantData:
         check_disjoint(bound_objects)
         bound_tables = tuple(entry.bind(context, tag_keys) for entry in tables)
         tenant_tables.check_distinct(bound_tables)
-        return cls(bound_tables, bound_objects, context)
+        bound_names = tuple(entry.bind(context, tag_keys) for entry in named)
+        named_data.check_disjoint_names(bound_names)
+        bound_memories = tuple(entry.bind(tag_keys) for entry in memories)
+        tenant_memory.check_distinct(bound_memories)
+        return cls(bound_tables, bound_objects, context, bound_names, bound_memories)
 
     def check_distinct_from(self, other: "TenantData") -> None:
         """
@@ -68,7 +78,8 @@ class TenantData:
 
     def joined(self, other: "TenantData") -> "TenantData":
         """Return both tenant data as one."""
-        return TenantData(self.tables + other.tables, self.objects + other.objects, self.context)
+        named, memories = self.named + other.named, self.memories + other.memories
+        return TenantData(self.tables + other.tables, self.objects + other.objects, self.context, named, memories)
 
     def without(self, other: "TenantData") -> "TenantData":
         """Return what is not in the other: whole tables and buckets."""
@@ -78,6 +89,8 @@ class TenantData:
             tuple(table for table in self.tables if table.every_region_arn not in tables),
             tuple(entry for entry in self.objects if entry.bucket_arn not in buckets),
             self.context,
+            self.named,
+            self.memories,
         )
 
     def measurable(self) -> list[str]:
@@ -104,13 +117,18 @@ class TenantData:
         return [entry.bucket_arn for entry in self.objects if entry.home is self.context and is_token(entry.bucket_arn)]
 
     def path_tags(self, tag_keys: Sequence[str]) -> tuple[str, ...]:
-        """Return the tags that become part of an object key, now or in the reference layout."""
-        used = {tag for entry in self.objects for key_format in entry.formats for tag in key_format.tags}
+        """Return the tags that become part of an object key or a name, now or in the reference layout."""
+        used = {tag for key_format in self._paths() for tag in key_format.tags}
         return tuple(key for key in tag_keys if key in used | OBJECT_KEY_TAGS)
+
+    def _paths(self) -> list[KeyFormat]:
+        """Return the formats of object keys, of names and of what a Memory holds."""
+        entries: Sequence[BoundObjects | BoundNames | BoundMemory] = (*self.objects, *self.named, *self.memories)
+        return [key_format for entry in entries for key_format in entry.formats]
 
     def shared_by(self, tag_keys: Iterable[str]) -> list[str]:
         """Return by which tags tasks share data, because a key format that was asked for does not name the task."""
-        objects = [key_format for entry in self.objects for key_format in entry.formats]
+        objects = self._paths()
         unnamed = [
             table.key_format
             for table in self.tables
@@ -126,6 +144,8 @@ class TenantData:
             *object_lists.allow_sections(self.objects),
             *tenant_tables.key_sections(self.tables, self.context, base),
             *tenant_objects.key_sections(self.objects, self.context, base),
+            *named_data.allow_sections(self.named),
+            *tenant_memory.allow_sections(self.memories),
         ]
 
     def guards(self, other_objects: Sequence[str] = ()) -> list[Section]:
@@ -134,6 +154,8 @@ class TenantData:
             *(tenant_tables.guard_sections(self.tables) if self.tables else []),
             *tenant_objects.guard_sections(self.objects, other_objects, self.context),
             *object_lists.guard_sections(self.objects),
+            *named_data.guard_sections(self.named),
+            *tenant_memory.guard_sections(self.memories),
             *self._key_guard(),
         ]
 
@@ -142,18 +164,19 @@ class TenantData:
         return tenant_tables.untagged_sections(self.tables)
 
     def _key_guard(self) -> list[Section]:
-        """Deny the tenant keys to requests that do not come through DynamoDB or S3, key administration included."""
+        """Deny the tenant keys to requests that come through no service that uses them, administration included."""
         keys = self._keys()
         if not keys:
             return []
-        services = [*self.context.via_service("dynamodb", keys), *self.context.via_service("s3", keys)]
+        using = dict.fromkeys(["dynamodb", "s3", *(entry.kind.service for entry in self.named if entry.kms_key_arn)])
+        services = [value for service in using for value in self.context.via_service(service, keys)]
         scope = {"Action": ["kms:*"], "Resource": keys}
         # Negated, so true for a direct call, which has no ViaService.
         direct: Conditions = {"StringNotEquals": {"kms:ViaService": services}}
         return [Section.by_resource(deny("DenyKeysOutsideTheirServices", scope, direct))]
 
     def _keys(self) -> list[str]:
-        used = [table.kms_key_arn for table in self.tables] + [entry.kms_key_arn for entry in self.objects]
+        used = [entry.kms_key_arn for entries in (self.tables, self.objects, self.named) for entry in entries]
         return list(dict.fromkeys(arn for arn in used if arn))
 
     def _compute_key_guard(self) -> list[Section]:
@@ -169,5 +192,7 @@ class TenantData:
         return [
             *(tenant_tables.compute_guard_sections(self.tables) if self.tables else []),
             *tenant_objects.compute_guard_sections(self.objects, self.context),
+            *named_data.compute_guard_sections(self.named),
+            *tenant_memory.compute_guard_sections(self.memories),
             *self._compute_key_guard(),
         ]

@@ -145,6 +145,7 @@ class SessionAccess:
     def services(self) -> frozenset[str]:
         """Return the services a session calls, by the last part of their VPC endpoints' names."""
         called = {"sts": True, "dynamodb": self.data.tables, "s3": self.data.objects, "bedrock-runtime": self.models}
+        called |= {entry.kind.service: True for entry in self.data.named} | {"bedrock-agentcore": self.data.memories}
         return frozenset(name for name, needed in called.items() if needed)
 
     def claim(self, data: TenantData) -> None:

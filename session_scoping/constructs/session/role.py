@@ -20,7 +20,9 @@ from session_scoping.constructs.cdk.statements import Statement, allow
 from session_scoping.constructs.cdk.synth_checks import Check, SynthChecks
 from session_scoping.constructs.compute.denies import AssumeRoleGuard
 from session_scoping.constructs.compute.role import AnyRole, policy_role
+from session_scoping.constructs.data.memory import TenantMemory
 from session_scoping.constructs.data.models import Models
+from session_scoping.constructs.data.named_data import TenantParameters, TenantSecrets
 from session_scoping.constructs.data.object_overlap import check_others
 from session_scoping.constructs.data.objects import TenantObjects
 from session_scoping.constructs.data.tables import TenantTable
@@ -45,8 +47,7 @@ class SessionRole(ScopedRole):
     Two series of managed policies are attached: `Permissions`, where every Allow demands the session's tags, and
     `Guards`, Denies that hold when somebody later allows `dynamodb:*`, `s3:*` or `sts:*`.
 
-    NOT PROTECTED: a minter may choose the tags (see `Minting`); and a session may write any value into its
-    own rows and objects, an approval of its own request included.
+    NOT PROTECTED: a minter may choose the tags (see `Minting`); a session may approve its own request, in its own row.
     """
 
     def __init__(
@@ -57,6 +58,9 @@ class SessionRole(ScopedRole):
         minting: Minting,
         tables: Sequence[TenantTable] = (),
         objects: Sequence[TenantObjects] = (),
+        secrets: Sequence[TenantSecrets] = (),
+        parameters: Sequence[TenantParameters] = (),
+        memories: Sequence[TenantMemory] = (),
         models: Models | None = None,
         tag_keys: Sequence[str] = DEFAULT_TAG_KEYS,
         transitive_tag_keys: Sequence[str] = (),
@@ -79,19 +83,19 @@ class SessionRole(ScopedRole):
             minting: Who may mint sessions. There is no default: it decides what a hijacked agent can do.
             tables: Tenant tables. Default: none; `TenantTablePolicy` can add some later.
             objects: Tenant objects. Default: none, and then nothing in S3 is denied either.
+            secrets: Tenant secrets. Default: none, and then nothing in Secrets Manager is denied either.
+            parameters: Tenant parameters. Default: none, and then nothing in Systems Manager is denied either.
+            memories: AgentCore Memories. Default: none, and then no Memory is denied either.
             models: Bedrock models a session may invoke. Default: none.
             tag_keys: The session tags, all of which every session carries. Default: user_id, repo, task_id.
             transitive_tag_keys: Tags that may be passed on when roles are chained. Default: none may.
             pod_identity: Whether every minter is a pod under EKS Pod Identity. Default: roles made here show it.
             narrowing: Whether a session may call STS GetScopedCredentials. Default: it may not. Revoke by tag then.
-            other_objects: ARN patterns of further S3 objects a session may reach by grants made elsewhere. Default:
-                none; as soon as `objects` is given, everything else in S3 is denied.
+            other_objects: ARN patterns of further S3 objects a session may reach by later grants. Default: none.
             restrictions: What narrows every session further. Default: nothing but its tags.
-            deny_tenant_data_to_compute_roles: Whether compute roles are denied the tenant tables and buckets.
-                Default: they are. Turn it off only for the first deployment, while tasks still run on old code;
-                it warns.
-            role_name: Physical name. Default: CloudFormation generates one. Give one where the container stands in
-                another stack, so that `environment` needs no reference.
+            deny_tenant_data_to_compute_roles: Whether compute roles are denied the tenant data. Default: they are.
+                Turn it off for the first deployment only, while tasks still run on old code; it warns.
+            role_name: Physical name, needed where the container is in another stack. Default: CloudFormation makes one.
             path: IAM path. Default: `/`.
             permissions_boundary: Boundary. Default: none, or what `PermissionsBoundary.of` sets.
             description: Description of the role. Default: a short one.
@@ -102,20 +106,15 @@ class SessionRole(ScopedRole):
             QuotaExceededError: A document or the number of policies would exceed its quota.
         """
         tables, objects, restrictions = as_tuple(tables), as_tuple(objects), as_tuple(restrictions)
+        secrets, parameters, memories = as_tuple(secrets), as_tuple(parameters), as_tuple(memories)
         check_kinds(minting=[minting], tables=tables, objects=objects, models=[models], restrictions=restrictions)
+        check_kinds(secrets=secrets, parameters=parameters, memories=memories)
         super().__init__(scope, id)
         keys = require_policy_text(parse_tag_keys(tag_keys))
         self._transitive, self._minting, self._all_pods = tuple(transitive_tag_keys), minting, pod_identity
-        self._access = SessionAccess(
-            self._context,
-            keys,
-            minting,
-            RestrictionSet(restrictions),
-            models,
-            TenantData.bind(self._context, keys, tables, objects),
-            deny_enabled=deny_tenant_data_to_compute_roles,
-            narrowing=narrowing,
-        )
+        data = TenantData.bind(self._context, keys, tables, objects, [*secrets, *parameters], memories)
+        self._access = SessionAccess(self._context, keys, minting, RestrictionSet(restrictions), models, data)
+        self._access.deny_enabled, self._access.narrowing = deny_tenant_data_to_compute_roles, narrowing
         self._access.restrictions.check(self, keys)
         self._trust_statements = Trust.of(self, self._access, self._transitive)
         self._minters, minter_arns = checked_roles(minting, self._context)

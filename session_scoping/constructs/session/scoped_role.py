@@ -14,7 +14,9 @@ from session_scoping.constructs.cdk.policy_sizes import PolicySizer
 from session_scoping.constructs.cdk.roles import run_as
 from session_scoping.constructs.cdk.stack_context import StackContext
 from session_scoping.constructs.cdk.synth_checks import Check, SynthChecks
+from session_scoping.constructs.data.memory import TenantMemory
 from session_scoping.constructs.data.models import Models
+from session_scoping.constructs.data.named_data import TenantParameters, TenantSecrets
 from session_scoping.constructs.data.objects import TenantObjects
 from session_scoping.constructs.data.tables import TenantTable
 from session_scoping.constructs.minting.minting import Minting
@@ -31,6 +33,9 @@ _KINDS: Mapping[str, tuple[Any, str]] = {
     "models": (Models | None, "Models.profile(...), or another of its builders"),
     "tables": (TenantTable, "a sequence of TenantTable(table, access=...)"),
     "objects": (TenantObjects, "a sequence of TenantObjects"),
+    "secrets": (TenantSecrets, "a sequence of TenantSecrets"),
+    "memories": (TenantMemory, "a sequence of TenantMemory"),
+    "parameters": (TenantParameters, "a sequence of TenantParameters"),
     "restrictions": (Restriction, "a sequence of restrictions, such as a WorkloadBinding or a Revocation"),
 }
 

@@ -157,6 +157,10 @@ def _notice_policies(one: _Resource, *, every: bool) -> None:
             one.scope.notes.add(
                 f"{one.where} ({one.kind}) lets everybody in, sessions too: no tenant data is behind it"
             )
+        if one.kind == "AWS::SecretsManager::ResourcePolicy" and "Allow" in str(value):
+            one.doubt_stores(
+                lambda store: store.kind == "secrets", "whose secret it opens, and to whom, is not modelled"
+            )
         said, problem = mentions(value, one.scope), f"{one.where}: policies of {one.kind} are not modelled"
         for role in (role for role in one.deployment.principals if said.of(role)):
             if policies_give_data(one.kind):

@@ -64,15 +64,25 @@ NOTHING_GAINED = {
 }
 """Actions of services without a table that gain nothing, and what no policy needs to allow; in lower case."""
 
-SERVICE = {"table": "dynamodb", "tables": "dynamodb", "bucket": "s3", "buckets": "s3", "key": "kms"}
+SERVICE = {
+    "table": "dynamodb", "tables": "dynamodb", "bucket": "s3", "buckets": "s3", "key": "kms",
+    "secret": "secretsmanager", "secrets": "secretsmanager", "parameter": "ssm", "parameters": "ssm",
+}  # fmt: skip
 """Kind of store -> the service that holds it."""
-_DIRECT = {"table": ("dynamodb:table", "dynamodb:global-table"), "bucket": ("s3:bucket",), "key": ("kms:key",)}
+BY_PATH = "ssm:GetParametersByPath"
+"""Answers with all below the name it is authorized on. Source: Systems Manager guide, sysman-paramstore-access."""
+_DIRECT = {
+    "table": ("dynamodb:table", "dynamodb:global-table"), "bucket": ("s3:bucket",), "key": ("kms:key",),
+    "secret": ("secretsmanager:Secret",), "parameter": ("ssm:parameter",),
+}  # fmt: skip
 _INSIDE = {
     "table": ("dynamodb:backup", "dynamodb:export", "dynamodb:import", "dynamodb:index", "dynamodb:stream"),
     "bucket": ("s3:accesspointobject", "s3:object"),
     "key": (),
+    "secret": (),
+    "parameter": (),
 }
-_ONE_OF = {"tables": "table", "buckets": "bucket"}
+_ONE_OF = {"tables": "table", "buckets": "bucket", "secrets": "secret", "parameters": "parameter"}
 _PRINCIPALS = ("iam:", "sts:")
 _CHANGING = frozenset({Effect.GRANT, Effect.TAG, Effect.BECOME})
 _OWN_ITEMS = frozenset({Effect.NAMES, Effect.READ, Effect.WRITE, Effect.TAG})
@@ -97,7 +107,7 @@ def acting_on(kind: str, *, inside: bool = False) -> tuple[str, ...]:
     Return the actions that do anything to a store that they name, and a made-up one for actions AWS adds later.
 
     Args:
-        kind: `table`, `bucket` or `key`; `tables` and `buckets` are what lies inside all of these.
+        kind: `table`, `bucket`, `key`, `secret` or `parameter`; their plurals are what lies inside all of these.
         inside: Whether to return what acts on its indexes, streams, backups or objects instead.
     """
     if one := _ONE_OF.get(kind):
@@ -144,6 +154,10 @@ def on_items(kind: str) -> tuple[str, ...]:
 @cache
 def of_sessions(kind: str) -> tuple[str, ...]:
     """Return the actions that a session may hold on what is its own: a whole table or bucket it may not give on."""
+    if kind in {"secrets", "parameters"}:
+        (resource,) = _DIRECT[_ONE_OF[kind]]
+        effects = {name: judgement(name).where_named(resource) for name in acting_on(kind, inside=True)}
+        return tuple(name for name, found in effects.items() if found <= _OWN_ITEMS and _of_today(name))
     if kind == "table":
         return KEYED
     if kind == "bucket":

@@ -115,7 +115,8 @@ class Store:
     One table, bucket or key, or all tables or buckets whose names hold a session's tags.
 
     Attributes:
-        kind: `table`, `bucket`, `key`, or `tables` or `buckets` for those that are one session's by their names.
+        kind: `table`, `bucket`, `key`, or `tables`, `buckets`, `secrets` or `parameters` for those that are one
+            session's by their names.
         arn: Its ARN, symbolic where the template is.
         partition_key: Attribute name of the table's partition key, when the template says it.
         policy: Statements of its resource policy.
@@ -124,7 +125,7 @@ class Store:
         copies: ARNs of the places its contents are copied to.
         encrypted_with: The keys that open what it holds, as it names them; of a replica of a key, its primary.
         made: Whether a template makes it; of others the templates only speak.
-        names: Of `tables` and `buckets`: how their names, and what follows these, are made of tags.
+        names: Of those that names tell apart: how their names, and what follows these, are made of tags.
         replicated: Whether it may have replicas in other Regions, each with an ARN of its own.
         shared: The keys in it that every session may read, as its Metadata says; `*` for all.
         stack: Name its stack is deployed under, which begins a name that CloudFormation makes; empty where not known.
@@ -155,7 +156,7 @@ class Store:
     @property
     def before_key(self) -> str:
         """What stands between its ARN and what is inside it."""
-        return "" if self.kind == "buckets" else "/"
+        return {"buckets": "", "secrets": ":"}.get(self.kind, "/")
 
     def inside(self, left: Pattern) -> Pattern | None:
         """Return what follows its ARN in a pattern without the mark before it; None where the mark is not there."""

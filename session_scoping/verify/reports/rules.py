@@ -38,6 +38,17 @@ RULES = (
         "For all keys and all pairs of different sessions, no object of the one is allowed to the other.",
     ),
     Rule(
+        "name-isolation",
+        "No session reaches a secret or parameter of another session",
+        "For all names and all pairs of different sessions, no secret or parameter of the one is allowed to the other;"
+        " a path that may be listed counts as all that lies below it.",
+    ),
+    Rule(
+        "memory-isolation",
+        "No session reaches what another session keeps in AgentCore Memory",
+        "Every grant compares a request's actor and session, or its namespace up to a slash, with the session's tags.",
+    ),
+    Rule(
         "allowed-actions",
         "A session role holds nothing beyond its data",
         "No Scan, PartiQL, index or stream access, no bucket-wide action, no model or key that no grant names, nothing"

@@ -7,17 +7,18 @@ from session_scoping.verify.files.source import Source
 from session_scoping.verify.options.stated import StatedOption
 from session_scoping.verify.patterns.arns import is_open, suffix_after_arn
 from session_scoping.verify.patterns.matching import action_matches, parsed, split_fields
-from session_scoping.verify.patterns.text import Pattern, Unmodelled, show
+from session_scoping.verify.patterns.text import Unmodelled, show
 from session_scoping.verify.policies.actions import INVOKE, KEY_USE, KEYED, of_sessions, on_objects
 from session_scoping.verify.policies.conditions import is_negated, split_operator
-from session_scoping.verify.policies.model import Deployment, Statement, Store
+from session_scoping.verify.policies.model import Deployment, Role, Statement, Store
 from session_scoping.verify.policies.statement_queries import covers_action
 from session_scoping.verify.properties.agents.compute_roles import ComputeRoles, find_compute_roles
+from session_scoping.verify.properties.sessions.masked_grants import RULE as MASKED
 from session_scoping.verify.properties.sharing import show_pattern
 from session_scoping.verify.proving import Progress, prove, read_subject
 from session_scoping.verify.reports.labels import Labels
 from session_scoping.verify.reports.report import Report, Status
-from session_scoping.verify.reports.role_story import BESIDES, EVERY_OBJECT, EVERY_PARTITION, Reach, RoleStory
+from session_scoping.verify.reports.role_story import BESIDES, EVERY_OBJECT, EVERY_PARTITION, Fact, Reach, RoleStory
 from session_scoping.verify.reports.session_facts import facts_of, goes_on_to, makers_of
 from session_scoping.verify.scoping.infer import SessionScope, find_session_roles, scope_of, stores_of
 
@@ -59,10 +60,18 @@ def _story(
         minting,
         tuple(scoped.spelling[key] for key in scoped.declared),
         (*_reaches(scoped, labels), *goes_on_to(role, deployment, labels)),
-        tuple(facts_of(role, deployment, labels)),
+        (*facts_of(role, deployment, labels), *_dead_grants(role, report, labels)),
         # Its data is open too where a compute role reaches it, or a store's own policy lets others in.
         _verdict(report, {role.id, *(store.id for store in scoped.stores), *(one.id for one in compute.roles)}),
     )
+
+
+def _dead_grants(role: Role, report: Report, labels: Labels) -> Iterator[Fact]:
+    """Yield what a role is granted to no effect, because a Deny stops it: the first grant that was found."""
+    for result in report.results:
+        if result.rule == MASKED and result.location == role.id and result.status is Status.VIOLATED:
+            where = f" ({result.counterexample.decided_by})" if result.counterexample else ""
+            yield Fact("dead", labels.within(f"{result.detail}{where}"))
 
 
 def _verdict(report: Report, locations: set[str]) -> str:
@@ -112,9 +121,12 @@ def _besides(statement: Statement) -> Iterator[tuple[str, list[str]]]:
         yield where, others or [*(statement.actions or ())]
 
 
+_BY_NAME = (*of_sessions("secrets"), *of_sessions("parameters"))
+
+
 def _is_told(action: str) -> bool:
     """Whether a row of its own says what an action reaches; what a session goes on to is told elsewhere."""
-    listed = {one.lower() for one in (*KEYED, *on_objects(), *INVOKE, *KEY_USE)}
+    listed = {one.lower() for one in (*KEYED, *on_objects(), *_BY_NAME, *INVOKE, *KEY_USE)}
     covered = any(action_matches(action, one) for one in listed) and action.lower().startswith(("kms:", "bedrock:"))
     return covered or action.lower() in listed or action.lower().startswith(("sts:", "bedrock-agentcore:"))
 
@@ -135,15 +147,8 @@ def _scopes(statement: Statement, store: Store) -> list[str]:
         if store.kind == "table":
             found.append(f"{'index or stream: ' if left else ''}{_leading_keys(statement)}")
         else:
-            found.append(show_pattern(_inner(left)) if left else EVERY_OBJECT)
+            found.append(show_pattern(store.inside(left) or left) if left else EVERY_OBJECT)
     return found
-
-
-def _inner(left: Pattern) -> Pattern:
-    first = left[0]
-    return (
-        tuple(part for part in (first.removeprefix("/"), *left[1:]) if part != "") if isinstance(first, str) else left
-    )
 
 
 def _leading_keys(statement: Statement) -> str:

@@ -36,7 +36,7 @@ def _inner_keys(store: Store, role: Role, *, allow: bool) -> list[Pattern]:
             inner = store.inside(left) if left is not None else None
             if inner is not None and tags_in(inner):
                 found.append(inner)
-                if store.by_name and not isinstance(inner[-1], Wildcard):
+                if store.kind in {"tables", "buckets"} and not isinstance(inner[-1], Wildcard):
                     found.append((*inner, "/", Wildcard("*")))  # what lies in a table or bucket is its owner's too
     return found
 

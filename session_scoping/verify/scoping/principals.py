@@ -18,6 +18,8 @@ _PLACE = {
     "tables": ("dynamodb", "table/"),
     "bucket": ("s3", ""),
     "buckets": ("s3", ""),
+    "secrets": ("secretsmanager", "secret:"),
+    "parameters": ("ssm", "parameter/"),
 }
 """Kind of store -> the service in its ARN, and what stands before its name there."""
 

@@ -1,7 +1,7 @@
 """Finds the tables and buckets a session role reaches, those that stand in no template included."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from session_scoping.contract.metadata import MINTING_BUCKETS, MINTING_TABLES, TOOL_OF
@@ -20,7 +20,7 @@ from session_scoping.verify.patterns.text import (
     plain,
     show,
 )
-from session_scoping.verify.policies.actions import reading_or_writing
+from session_scoping.verify.policies.actions import SERVICE, reading_or_writing
 from session_scoping.verify.policies.model import Deployment, Role, Statement, Store
 from session_scoping.verify.policies.statement_queries import (
     PRINCIPAL_TAG,
@@ -32,6 +32,8 @@ from session_scoping.verify.scoping.selectors import named as named
 
 _TENANT_KINDS = ("table", "bucket")
 _BY_NAME = {"table": "tables", "bucket": "buckets"}
+# Kinds that are in no template under the names of sessions -> what stands before a name in an ARN.
+_NAMED = {"secrets": "secret", "parameters": "parameter"}
 
 
 def is_tenant_kind(store: Store) -> bool:
@@ -74,6 +76,9 @@ def _granted(role: Role, deployment: Deployment) -> list[Store]:
                         found[store.id] = replace(there, names=tuple(names))
                     elif store.by_name:  # named in another Region, account or partition: they are not kept apart
                         found[_another(kind).id] = _another(kind)
+    for store in _named_data(role):
+        earlier = found[store.id].names if store.id in found else ()
+        found[store.id] = replace(store, names=tuple(dict.fromkeys((*earlier, *store.names))))
     for store in known:
         if is_tenant_kind(store) and any(grants_directly(s, role) for s in store.policy):
             found.setdefault(store.id, store)
@@ -81,6 +86,29 @@ def _granted(role: Role, deployment: Deployment) -> list[Store]:
     keys = (MINTING_TABLES, MINTING_BUCKETS) if token_minting_mode(role) else ()
     others = [arn for key in keys for arn in role.metadata.get(key, [])]
     return [store for store in found.values() if is_tenant_kind(store) and store.arn not in others]
+
+
+def _named_data(role: Role) -> Iterator[Store]:
+    """
+    Yield the secrets and parameters that are a session's by their names, all of a kind as one store.
+
+    A grant whose names hold no tag shows nothing of the kind: `allowed-actions` finds it.
+    """
+    for kind, head in _NAMED.items():
+        for statement in role.identity:
+            if not statement.allow or not any(covers_action(statement, one) for one in reading_or_writing(kind)):
+                continue
+            for text in statement.resources or ():
+                pattern = parsed(text, statement.variables, True)
+                fields = () if isinstance(pattern, Unmodelled) else split_fields(pattern)
+                if len(fields) != 6 or fields[2] != (SERVICE[kind],):
+                    continue
+                arn = _join_fields((*fields[:5], (head,)))
+                store = Store(kind, f"{kind} named by tags", f"{kind} named by tags", arn or (), ())
+                left = strip(fields[5], (head,)) if arn is not None else None
+                name = store.inside(left) if left is not None else None
+                if name and any(_is_tag(part) for part in name):
+                    yield replace(store, names=(name,))
 
 
 def with_copies(stores: Iterable[Store], deployment: Deployment) -> list[Store]:

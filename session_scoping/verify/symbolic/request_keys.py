@@ -30,6 +30,9 @@ class Key:
         pieces: How many cuts there are at most; what follows the last is one piece, whatever it holds.
         holds: Whether a variable's value may hold a character. Default: none that is looked at may hold a separator.
         width: How many characters the first piece has, where it is cut by its length. Default: it is not.
+
+    Attributes:
+        random_end: How many characters at its end are AWS's own letters and digits, so that none is a separator.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class Key:
         self.cuts = [z3.Int(f"{name}.cut{index}") for index in range(pieces)]
         self.count = z3.Int(f"{name}.count")
         self._holds, self._width = holds, width
+        self.random_end = 0
 
     def domain(self) -> Bool:
         """Return the constraint that the pieces are cut at every separator, or behind the first characters."""
@@ -79,6 +83,11 @@ class Key:
         last, at = joined[-1][0], len(cuts)
         if not tail:
             return Match.exact(conjunction([*rules, self.count == at, self.pieces[at] == last]), present)
+        if len(tail) <= self.random_end and all(part == Wildcard("?") for part in tail):
+            # One term for all patterns, so that two of them are compared letter by letter.
+            length = z3.Length(self.pieces[at]) - len(tail)
+            stem = z3.SubString(self.pieces[at], 0, length)
+            return Match.exact(conjunction([*rules, self.count == at, length >= 0, stem == last]), present)
         begins = TRUE if not pieces[-1] else z3.PrefixOf(last, self.pieces[at])
         over = conjunction([*rules, self.count >= at, begins])
         open_end = all(part == Wildcard("*") for part in tail)

@@ -1,13 +1,14 @@
-"""`partition-isolation` and `object-isolation`: no session reaches an item or object of another session."""
+"""`partition-isolation`, `object-isolation`, `name-isolation`: no session reaches what is another session's."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import z3
 
 from session_scoping.verify.patterns.arns import of_another_service, suffix_after_arn
 from session_scoping.verify.patterns.matching import parsed, split_fields
 from session_scoping.verify.patterns.text import Pattern, Unmodelled, Variable
-from session_scoping.verify.policies.actions import SERVICE, acting_on, on_items, only_reads
+from session_scoping.verify.policies.actions import BY_PATH, SERVICE, acting_on, on_items, only_reads
 from session_scoping.verify.policies.model import Statement, Store
 from session_scoping.verify.policies.statement_queries import covers_action
 from session_scoping.verify.properties.base import (
@@ -32,11 +33,18 @@ from session_scoping.verify.symbolic.trust import tag_may_hold, tag_width
 
 PARTITION = "partition-isolation"
 OBJECTS = "object-isolation"
+NAMES = "name-isolation"
+
+
+def rule_of(store: Store) -> str:
+    """Return the rule that says to whom what is in a store belongs."""
+    return {"table": PARTITION, "tables": PARTITION, "secrets": NAMES, "parameters": NAMES}.get(store.kind, OBJECTS)
 
 
 def prove_store(proof: Proof, store: Store) -> Result:
-    """Prove isolation in one table or bucket."""
-    rule = PARTITION if store.kind in {"table", "tables"} else OBJECTS
+    """Prove isolation in one table or bucket, or among the secrets or parameters that names tell apart."""
+    proof = below_paths(proof) if store.kind == "parameters" else proof
+    rule = rule_of(store)
     found = sample_crossing(proof, store, lambda pattern: _apart(proof, pattern))
     search = _partition if store.kind == "table" else _objects
     status, detail, counterexample = (Status.VIOLATED, found.summary, found) if found else search(proof, store)
@@ -53,6 +61,18 @@ def prove_store(proof: Proof, store: Store) -> Result:
         counterexample=counterexample,
         assumptions=_assumptions(proof, store),
     )
+
+
+def below_paths(proof: Proof) -> Proof:
+    """Return the proof of a role that may read what lies below each path it may list: a path answers with all of it."""
+    role = proof.role
+    below = tuple(
+        replace(s, actions=(BY_PATH,), not_actions=(), resources=tuple((*text, "/*") for text in s.resources))
+        for s in role.identity
+        if s.allow and s.resources and covers_action(s, BY_PATH)
+    )
+    wider = replace(role, identity=(*role.identity, *below))
+    return replace(proof, scoped=replace(proof.scoped, role=wider), _admissions={}, samples=None)
 
 
 _Outcome = tuple[Status, str, Counterexample | None]
@@ -170,12 +190,15 @@ def _objects(proof: Proof, store: Store) -> _Outcome:
     actions = representative_actions(statements, _actions_inside(store))
     shared_keys = proof.scoped.shared_keys.get(store.id, [])
     key = own_key(proof, "key", [*object_patterns(statements, proof, store), *shared_keys])
+    # Source: Secrets Manager guide, whats-in-a-secret: the ARN ends in six random characters.
+    key.random_end = 6 if store.kind == "secrets" else 0
     call, other = proof.call("A", a.session), proof.call("B", b.session)
     target = store_target(store, key, call.lookup)
     theirs = _belongs(proof, store, key, b.session, other)
     shared = _reached_too(proof, b.session, other, actions, store_target(store, key, other.lookup), key, store)
     crossing = disjunction([theirs(a.session), shared(a.session)])
-    what = f"a session reaches an object of another session in {store.label}"
+    kind = "name" if rule_of(store) == NAMES else "object"
+    what = f"a session reaches {'a' if kind == 'name' else 'an'} {kind} of another session in {store.label}"
     given = (other.domain(), a.formula, b.formula, crossing)
     queries = (
         Query(
@@ -186,7 +209,7 @@ def _objects(proof: Proof, store: Store) -> _Outcome:
     )  # fmt: skip
     if found := search(proof, queries):
         return Status.VIOLATED, what, found
-    return Status.PROVED, f"only objects {_formats(proof, store)}", None
+    return Status.PROVED, f"only {kind}s {_formats(proof, store)}", None
 
 
 def not_shared(proof: Proof, store: Store, key: Key, action: str, call: Call) -> Bool:
@@ -242,7 +265,7 @@ def prove_shared(proof: Proof, store: Store) -> Result:
     Raises:
         UnmodelledError: Something that decides it is not modelled, or the solver gave up.
     """
-    rule = PARTITION if store.kind in {"table", "tables"} else OBJECTS
+    rule = rule_of(store)
     subject = f"{proof.role.label} → {store.label}"
     if found := search(proof, _changes(proof, store)):
         return proof.result(rule, subject, Status.VIOLATED, found.summary, counterexample=found)

@@ -21,6 +21,8 @@ from session_scoping.verify.symbolic.targets import store_target
 
 _PROFILE = "bedrock:inferenceprofilearn"
 _MODEL = "foundation-model/"
+_USING = ("dynamodb", "s3", "secretsmanager", "ssm")
+"""Services that ask for a key of tenant data on a session's behalf."""
 _FOREIGN_CONTEXT = z3.StringVal("zz")
 _PLACES = {"account", "partition", "region"}
 _FOREIGN_PROFILE = z3.StringVal("arn:aws:bedrock:us-east-1:111122223333:inference-profile/zz.zz")
@@ -113,7 +115,7 @@ def _by_key_policies(proof: Proof) -> Iterator[Query]:
 
 def _outside_its_services(call: Call) -> Bool:
     there, value = call.single("kms:viaservice")
-    inside = [z3.PrefixOf(z3.StringVal(f"{service}."), value) for service in ("dynamodb", "s3")]
+    inside = [z3.PrefixOf(z3.StringVal(f"{service}."), value) for service in _USING]
     return z3.Or(z3.Not(there), z3.Not(z3.Or(*inside)))
 
 
