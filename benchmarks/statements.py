@@ -13,8 +13,7 @@ USER = "${aws:PrincipalTag/user_id}"
 PATHS = ["*/*", "*..*", "."]
 INVOKE = ["bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"]
 MINT = ["sts:AssumeRole", "sts:TagSession"]
-BYWAYS = ("s3:*:*:accesspoint/*", "s3:*:*:access-grants/*")
-SIDS = {"tasks": "GetPutUpdate", "events": "Put", "approvals": "GetPutUpdateConditionCheck", "nudges": "QueryUpdate"}
+BYWAYS = ("s3:*:*:accesspoint/*", "s3:*:*:access-grants/*", "s3-object-lambda:*:*:accesspoint/*")
 ACTIONS = {
     "tasks": ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
     "events": ["dynamodb:PutItem"],
@@ -22,16 +21,13 @@ ACTIONS = {
     "nudges": ["dynamodb:Query", "dynamodb:UpdateItem"],
 }
 CHAINING = [
-    "sts:AssumeRole",
-    "sts:AssumeRoleWithSAML",
-    "sts:AssumeRoleWithWebIdentity",
-    "sts:AssumeRoot",
-    "sts:GetDelegatedAccessToken",
-    "sts:GetFederationToken",
-    "sts:GetSessionToken",
-    "sts:GetWebIdentityToken",
-    "sts:SetSourceIdentity",
-    "sts:TagSession",
+    "sts:A*",
+    "sts:GetD*",
+    "sts:GetF*",
+    "sts:GetS*",
+    "sts:GetW*",
+    "sts:S*",
+    "sts:T*",
 ]
 
 
@@ -89,39 +85,46 @@ def _image_statements(names: Names) -> list[Statement]:
 
 def ecs(names: Names) -> list[Statement]:
     if names.small:
-        return _model_statements(names, {})
+        return _model_statements(names)
     memory = ["CreateEvent", "GetEvent", "GetMemoryRecord", "ListEvents", "ListMemoryRecords", "RetrieveMemoryRecords"]
     return [
         _allow("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], [names.log_group]),
         _allow("ReadSecrets", ["secretsmanager:GetSecretValue"], [names.secret]),
         _allow("Memory", [f"bedrock-agentcore:{verb}" for verb in memory], [names.memory]),
-        *_model_statements(names, {}),
+        *_model_statements(names),
     ]
 
 
-def _model_statements(names: Names, tagged: dict[str, Any]) -> list[Statement]:
-    profiled = {"StringEquals": {"bedrock:InferenceProfileArn": names.profiles}}
+def _model_statements(names: Names) -> list[Statement]:
+    fence = {"ArnLike": {"bedrock:InferenceProfileArn": names.here("bedrock", "inference-profile/us.*")}}
     return [
-        _allow("InvokeProfiles", INVOKE, names.profiles, tagged),
-        _allow("InvokeModelsThroughProfiles", INVOKE, names.models, {**profiled, **tagged}),
+        _allow("Profiles", INVOKE, names.profiles),
+        _allow("Models", INVOKE, names.models, fence),
     ]
 
 
 def permissions(names: Names) -> list[Statement]:
-    tagged = {"StringLike": {f"aws:PrincipalTag/{tag}": "?*" for tag in TAGS}}
     own_rows = {
         "ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [TASK]},
         "Null": {"dynamodb:LeadingKeys": "false"},
-        **tagged,
+        **_tagged("task_id"),
     }
     upload = ["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
+    both = _tagged("user_id", "task_id")
     return [
-        *(_allow(f"{sid}ByTaskId", ACTIONS[key], [names.tables[key]], own_rows) for key, sid in SIDS.items()),
-        _allow("ObjectsPutMultipart", upload, names.written[:2], tagged),
-        _allow("ObjectsPut", ["s3:PutObject"], names.written[2:], tagged),
-        _allow("ObjectsGetGetVersion", ["s3:GetObject", "s3:GetObjectVersion"], names.read, tagged),
-        *_model_statements(names, tagged),
+        *(
+            _allow(f"Rows{number}", ACTIONS[key], [table], own_rows)
+            for number, (key, table) in enumerate(names.tables.items(), 1)
+        ),
+        _allow("Objects1", upload, names.written[:2], both),
+        _allow("Objects2", ["s3:PutObject"], names.written[2:], _tagged("task_id")),
+        _allow("Objects3", ["s3:GetObject", "s3:GetObjectVersion"], names.read, both),
+        *_model_statements(names),
     ]
+
+
+def _tagged(*tags: str) -> dict[str, Any]:
+    return {"StringLike": {f"aws:PrincipalTag/{tag}": "?*" for tag in tags}}
 
 
 def guards(names: Names) -> list[Statement]:
@@ -129,13 +132,13 @@ def guards(names: Names) -> list[Statement]:
 
 
 def _tag_guards() -> list[Statement]:
-    keys = {sid: f"aws:PrincipalTag/{tag}" for sid, tag in zip(("UserId", "Repo", "TaskId"), TAGS, strict=True)}
-    absent = {sid: {"StringNotLike": {key: "?*"}} for sid, key in keys.items()}
-    paths = {sid: {"StringLike": {keys[sid]: PATHS}} for sid in ("UserId", "TaskId")}
+    user, repo, task = (f"aws:PrincipalTag/{tag}" for tag in TAGS)
+    refused = ["", *PATHS]
     return [
-        *(_deny(f"DenyWithout{sid}", ["*"], ["*"], condition) for sid, condition in absent.items()),
-        *(_deny(f"DenyPathIn{sid}", ["*"], ["*"], condition) for sid, condition in paths.items()),
-        _deny("DenyChaining", CHAINING, ["*"]),
+        _deny("BadUserId", ["*"], ["*"], {"StringLikeIfExists": {user: refused}}),
+        _deny("NoRepo", ["*"], ["*"], {"StringNotLike": {repo: "?*"}}),
+        _deny("BadTaskId", ["*"], ["*"], {"StringLikeIfExists": {task: refused}}),
+        _deny("Chaining", CHAINING, ["*"]),
     ]
 
 
@@ -143,24 +146,30 @@ def _row_guards(names: Names) -> list[Statement]:
     everywhere = list(names.tables_everywhere.values())
     foreign = {"ForAnyValue:StringNotEquals": {"dynamodb:LeadingKeys": [TASK]}}
     return [
-        _deny("DenyForeignRowsByTaskId", ["dynamodb:*"], everywhere, foreign),
-        _deny("DenyRequestsWithoutRows", ["dynamodb:*"], everywhere, {"Null": {"dynamodb:LeadingKeys": "true"}}),
+        _deny("ForeignRows", ["dynamodb:*"], ["*"], foreign),
+        _deny("NoRows", ["dynamodb:*"], ["*"], {"Null": {"dynamodb:LeadingKeys": "true"}}),
         *(
-            {"Sid": f"DenyOtherActions{number}", "Effect": "Deny", "NotAction": ACTIONS[key], "Resource": [table]}
+            {"Sid": f"Actions{number}", "Effect": "Deny", "NotAction": ACTIONS[key], "Resource": [table]}
             for number, (key, table) in enumerate(names.tables_everywhere.items(), 1)
         ),
-        _deny("DenyIndexesAndStreams", ["dynamodb:*"], [f"{arn}/*" for arn in everywhere]),
+        {"Sid": "OtherTables", "Effect": "Deny", "Action": ["dynamodb:*"], "NotResource": everywhere},
     ]
 
 
 def _object_guards(names: Names) -> list[Statement]:
-    account = "aws:ResourceAccount"
-    foreign = {"StringNotEquals": {account: [names.account]}, "Null": {account: "false"}}
-    other_key = {"Null": {"s3:x-amz-server-side-encryption-aws-kms-key-id": "false"}}
+    account, header = "aws:ResourceAccount", "s3:x-amz-server-side-encryption"
+    foreign = {"StringNotEquals": {account: names.account}, "Null": {account: "false"}}
+    other_key, own_key = ({"Null": {f"{header}-{kind}": "false"}} for kind in ("aws-kms-key-id", "customer-algorithm"))
     return [
-        {"Sid": "DenyOtherObjects", "Effect": "Deny", "Action": ["s3:*"], "NotResource": [*names.written, *names.read]},
-        _deny("DenyForeignBuckets", ["s3:*"], [f"{names.traces}/*", f"{names.attachments}/*"], foreign),
-        _deny("DenyForeignKeys", ["s3:PutObject"], names.written, other_key),
+        {
+            "Sid": "OtherObjects",
+            "Effect": "Deny",
+            "Action": ["s3:*", "s3-object-lambda:*"],
+            "NotResource": [*names.written, *names.read],
+        },
+        _deny("OtherAccounts", ["s3:*"], ["*"], foreign),
+        _deny("ForeignKeys", ["s3:*"], ["*"], other_key),
+        _deny("CallerKeys", ["s3:*"], ["*"], own_key),
     ]
 
 
@@ -170,7 +179,11 @@ def compute_guards(names: Names) -> list[Statement]:
     return [
         _deny("DenyTenantTables", ["dynamodb:*"], everywhere),
         _deny("DenyTenantTablesBelow", ["dynamodb:*"], [f"{arn}/*" for arn in everywhere]),
-        _deny("DenyTenantBuckets", ["s3:*"], [*buckets, *(f"arn:{names.partition}:{byway}" for byway in BYWAYS)]),
+        _deny(
+            "DenyTenantBuckets",
+            ["s3:*", "s3-object-lambda:*"],
+            [*buckets, *(f"arn:{names.partition}:{byway}" for byway in BYWAYS)],
+        ),
     ]
 
 

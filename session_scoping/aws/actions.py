@@ -102,6 +102,26 @@ def matching(pattern: str, services: tuple[str, ...] | None = None) -> tuple[Act
     )
 
 
+def patterns_of(names: Iterable[str]) -> tuple[str, ...]:
+    """
+    Return the shortest patterns that cover these actions of one service, and no other action in the table.
+
+    For a Deny: an action that AWS adds under such a beginning is denied as well.
+
+    Args:
+        names: Tabled actions, such as `sts:AssumeRole`.
+    """
+    wanted = dict.fromkeys(names)
+    found: dict[str, None] = {}
+    for name in wanted:
+        others = [item.name for item in actions_of(name.split(":")[0]) if item.name not in wanted]
+        lengths = range(name.index(":") + 2, len(name))
+        beginnings = (name[:length] for length in lengths)
+        chosen = next((text for text in beginnings if not any(other.startswith(text) for other in others)), None)
+        found[f"{chosen}*" if chosen else name] = None
+    return tuple(found)
+
+
 def covers_unlisted(pattern: str) -> bool:
     """
     Whether a pattern covers actions of a service whatever they are called: `*`, `s3:*`.

@@ -7,6 +7,9 @@ its resources, so a Deny on any of them refuses the call.
 
 from enum import Enum
 
+from session_scoping.aws.actions import actions_of
+from session_scoping.aws.effects import Effect, judgement
+
 TOKEN_OF_AGENT = "bedrock-agentcore:GetWorkloadAccessToken"  # noqa: S105 - an action
 TOKEN_FOR_JWT = "bedrock-agentcore:GetWorkloadAccessTokenForJWT"  # noqa: S105
 TOKEN_FOR_USER_ID = "bedrock-agentcore:GetWorkloadAccessTokenForUserId"  # noqa: S105
@@ -28,22 +31,45 @@ VENDING = (
 )
 """What hands out a workload access token or something from the vault."""
 
-# With the first two, agent code would start a runtime that acts for any user it names.
-OTHER_DOORS = (
-    INVOKE_FOR_USER,
-    "bedrock-agentcore:InvokeAgentRuntimeWithWebSocketStreamForUser",
-    "bedrock-agentcore:CreateApiKeyCredentialProvider",
-    "bedrock-agentcore:CreateOauth2CredentialProvider",
-    "bedrock-agentcore:CreateWorkloadIdentity",
-    "bedrock-agentcore:DeleteApiKeyCredentialProvider",
-    "bedrock-agentcore:DeleteOauth2CredentialProvider",
-    "bedrock-agentcore:DeleteWorkloadIdentity",
-    "bedrock-agentcore:SetTokenVaultCMK",
-    "bedrock-agentcore:UpdateApiKeyCredentialProvider",
-    "bedrock-agentcore:UpdateOauth2CredentialProvider",
-    "bedrock-agentcore:UpdateWorkloadIdentity",
+_CHANGING = frozenset({Effect.GRANT, Effect.WRITE, Effect.BECOME})
+_RUNNING = frozenset({Effect.ASK, Effect.BECOME})
+# Where tokens are kept, and who may ask for them.
+_IDENTITY = frozenset(
+    f"bedrock-agentcore:{kind}"
+    for kind in (
+        "apikeycredentialprovider",
+        "consent-portal",
+        "oauth2credentialprovider",
+        "paymentcredentialprovider",
+        "token-vault",
+        "workload-identity",
+        "workload-identity-directory",
+    )
 )
-"""What changes identities and providers, or asserts a user to a runtime: no part of using the vault."""
+# Whose code acts with tokens of its own, for a user the request names or inside another task's session.
+_WORKLOADS = frozenset(
+    f"bedrock-agentcore:{kind}" for kind in ("harness", "harness-endpoint", "runtime", "runtime-endpoint")
+)
+# A runtime decides itself what it does for a caller it is asked by; it is told of no user.
+_ASKED = (INVOKE, "bedrock-agentcore:InvokeAgentRuntimeWithWebSocketStream")
+
+
+def _opens_another_way(name: str) -> bool:
+    found = judgement(name)
+    kinds = set(found.own)
+    return bool((kinds & _IDENTITY and found.effects & _CHANGING) or (kinds & _WORKLOADS and found.effects & _RUNNING))
+
+
+OTHER_DOORS = tuple(
+    one.name
+    for one in actions_of("bedrock-agentcore")
+    if one.name not in (*VENDING, *_ASKED) and _opens_another_way(one.name)
+)
+"""
+What changes identities and providers, asserts a user to a workload, runs commands in one or changes it.
+
+No part of using the vault. By the action data: what AgentCore adds joins when the table is made anew.
+"""
 
 
 class TokenFlow(Enum):

@@ -25,7 +25,7 @@ from tests.support.world import World, clone, statements
 
 # Statements whose condition key exists for no other action of the service (service authorization reference): with
 # more actions they allow no more.
-ONE_ACTION_KEYS = ("Metrics", "InvokeModelsThroughProfiles")
+ONE_ACTION_KEYS = ("Metrics", "Models")
 # Guard -> the guard that says the same for a ScopedComputeRole and more; each is needed where the other is absent.
 MASKS = {"DenyMinting": "DenyOtherRoles"}
 MODES = ("compute", "orchestrator")

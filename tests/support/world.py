@@ -252,7 +252,7 @@ def without_guards(policies: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def with_broad_allow(policies: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the policies as they are after a colleague's careless grant."""
-    actions = ["dynamodb:*", "s3:*", "sts:*", "kms:*"]
+    actions = ["dynamodb:*", "s3:*", "s3-object-lambda:*", "sts:*", "kms:*"]
     careless = {"Sid": "Careless", "Effect": "Allow", "Action": actions, "Resource": "*"}
     return [*policies, {"Version": "2012-10-17", "Statement": [careless]}]
 

@@ -77,6 +77,27 @@ def _others_in_tenant_bucket(stack: cdk.Stack) -> None:
     stacks.session_role(stack, objects=objects, other_objects=[bucket.arn_for_objects("*")])
 
 
+def _others_spelled(spell: Callable[[s3.Bucket], str]) -> Attempt:
+    """Return a role on a bucket of the stack, with what `spell` makes of that bucket excepted."""
+
+    def attempt(stack: cdk.Stack) -> SessionRole:
+        bucket = stacks.bucket(stack)
+        return stacks.session_role(stack, objects=[TenantObjects.artifacts(bucket)], other_objects=[spell(bucket)])
+
+    return attempt
+
+
+def _access_point(bucket: s3.Bucket) -> str:
+    point = s3.CfnAccessPoint(bucket.stack, "Point", bucket=bucket.bucket_name)
+    return f"{point.attr_arn}/object/*"
+
+
+def _one_bucket_under_two_imports(stack: cdk.Stack) -> None:
+    bucket = stacks.bucket(stack)
+    same = s3.Bucket.from_bucket_name(stack, "Same", bucket.bucket_name)
+    stacks.session_role(stack, objects=[TenantObjects.traces(bucket), TenantObjects(same, ["{task_id}/"], "get")])
+
+
 def _others_in_named_bucket(key: str) -> Attempt:
     """Return a role on a bucket known by its name, with everything under a key of the same bucket excepted."""
 
@@ -252,6 +273,32 @@ MISTAKES: dict[str, tuple[Attempt, str]] = {
     "every bucket": (_others(["arn:aws:s3:::*"]), "other_objects would open more"),
     "a bucket whole": (_others(["arn:aws:s3:::docs"]), "other_objects would open more"),
     "the tenant bucket": (_others_in_tenant_bucket, "other_objects would open more"),
+    "the tenant bucket, joined": (
+        _others_spelled(lambda bucket: cdk.Fn.join("", ["arn:aws:s3:::", bucket.bucket_name, "/*"])),
+        "other_objects would open more",
+    ),
+    "the tenant bucket, by its name": (
+        _others_spelled(lambda bucket: f"arn:aws:s3:::{bucket.bucket_name}/artifacts/*"),
+        "other_objects would open more",
+    ),
+    "the tenant bucket, substituted": (
+        _others_spelled(lambda bucket: cdk.Fn.sub("arn:aws:s3:::${Name}/*", {"Name": bucket.bucket_name})),
+        "other_objects would open more",
+    ),
+    "an access point of the stack": (_others_spelled(_access_point), "other_objects would open more"),
+    "an access point": (
+        _others(["arn:aws:s3:us-east-1:111122223333:accesspoint/side/object/*"]),
+        "other_objects would open more",
+    ),
+    "a bucket by a policy variable": (
+        _others(["arn:aws:s3:::${aws:PrincipalTag/bucket}/*"]),
+        "other_objects would open more",
+    ),
+    "a tenant prefix by a policy variable": (
+        _others_in_named_bucket("${aws:PrincipalTag/task_id}/*"),
+        "other_objects would open more",
+    ),
+    "one bucket under two imports": (_one_bucket_under_two_imports, "can name the same key"),
     "the tenant prefix": (_others_in_named_bucket("artifacts/*"), "other_objects would open more"),
     "what may be the tenant prefix": (_others_in_named_bucket("art*"), "other_objects would open more"),
     "prefixes that meet under two imports": (_bucket_under_two_imports, "can name the same key"),
@@ -324,7 +371,7 @@ def test_too_many_tags_for_the_trust_policy_give_size_and_limit() -> None:
 
 def test_too_many_models_for_ten_attachments_are_refused() -> None:
     """More policies than a role can carry are refused at construction, with two attachments kept free."""
-    models = Models.profile("us", [f"anthropic.claude-{number:03d}-20250101-v1:0" for number in range(200)])
+    models = Models.profile("us", [f"anthropic.claude-{number:03d}-20250101-v1:0" for number in range(300)])
     with pytest.raises(QuotaExceededError, match="too many managed policies"):
         stacks.session_role(stacks.stack(), models=models)
 
@@ -378,3 +425,14 @@ def test_formats_that_only_look_alike_are_accepted() -> None:
     ]
     stacks.session_role(stack, objects=objects)
     assert len(stacks.policy(stacks.template(stack), "SessionPermissions")) == 5
+
+
+def test_buckets_of_two_stacks_with_one_logical_id_are_two() -> None:
+    """What a bucket is called in its own template says nothing of one in another."""
+    app = stacks.new_app()
+    here, there = cdk.Stack(app, "Here"), cdk.Stack(app, "There")
+    one, other = s3.Bucket(here, "Bucket"), s3.Bucket(there, "Bucket")
+    objects = [TenantObjects.traces(one), TenantObjects.payload(other)]
+    stacks.session_role(here, objects=objects)
+    minting = Minting.by_orchestrator(stacks.role(here, "Broker"))
+    SessionRole(here, "Second", minting=minting, objects=objects[:1], other_objects=[f"{other.bucket_arn}/traces/*"])

@@ -171,11 +171,11 @@ def test_backends_get_the_same_permissions_on_top_of_their_baseline(backend: Com
         "Memory": _allow(
             [f"bedrock-agentcore:{name}" for name in memory_actions], {"Fn::GetAtt": ["Memory", "MemoryArn"]}
         ),
-        "InvokeProfiles": _allow(INVOKE, profile),
-        "InvokeModelsThroughProfiles": _allow(
+        "Profiles": _allow(INVOKE, profile),
+        "Models": _allow(
             INVOKE,
             stacks.arn("bedrock", f"foundation-model/{SONNET}", region="*", account=""),
-            {"StringEquals": {"bedrock:InferenceProfileArn": [profile]}},
+            {"ArnLike": {"bedrock:InferenceProfileArn": stacks.arn("bedrock", "inference-profile/eu.*")}},
         ),
     }
     assert {sid: statements[sid] for sid in shared} == shared
@@ -273,7 +273,7 @@ def test_regional_models_are_invoked_directly() -> None:
     """An in-Region model needs no profile, and is allowed in the stack's Region only."""
     statements = stacks.policy(_made(backend=ComputeBackend.ECS, models=Models.in_region([HAIKU])), "AgentPermissions")
     model = stacks.arn("bedrock", f"foundation-model/{HAIKU}", account="")
-    assert stacks.by_sid(statements) == {"InvokeRegionalModels": _allow(INVOKE, model)}
+    assert stacks.by_sid(statements) == {"RegionalModels": _allow(INVOKE, model)}
 
 
 def test_global_profiles_reach_the_regionless_model_too() -> None:
@@ -282,16 +282,14 @@ def test_global_profiles_reach_the_regionless_model_too() -> None:
         _made(backend=ComputeBackend.ECS, models=Models.profile("global", [SONNET])), "AgentPermissions"
     )
     profile = stacks.arn("bedrock", f"inference-profile/global.{SONNET}")
-    profiled = {"bedrock:InferenceProfileArn": [profile]}
+    profiled = {"ArnLike": {"bedrock:InferenceProfileArn": stacks.arn("bedrock", "inference-profile/global.*")}}
     assert stacks.by_sid(statements) == {
-        "InvokeProfilesGlobal": _allow(INVOKE, profile),
-        "InvokeModelsThroughProfilesGlobal": _allow(
-            INVOKE, stacks.arn("bedrock", f"foundation-model/{SONNET}", account=""), {"StringEquals": profiled}
-        ),
-        "InvokeModelsWorldwide": _allow(
+        "ProfilesGlobal": _allow(INVOKE, profile),
+        "ModelsGlobal": _allow(INVOKE, stacks.arn("bedrock", f"foundation-model/{SONNET}", account=""), profiled),
+        "ModelsWorldwide": _allow(
             INVOKE,
             stacks.arn("bedrock", f"foundation-model/{SONNET}", region="", account=""),
-            {"StringEquals": {**profiled, "aws:RequestedRegion": "unspecified"}},
+            {**profiled, "StringEquals": {"aws:RequestedRegion": "unspecified"}},
         ),
     }
 
@@ -301,11 +299,9 @@ def test_application_profiles_are_limited_like_the_others() -> None:
     profile = "arn:aws:bedrock:us-east-1:111122223333:application-inference-profile/a1b2c3"
     models = Models.application_profile(profile, [SONNET]) + Models.in_region([HAIKU])
     statements = stacks.by_sid(stacks.policy(_made(backend=ComputeBackend.ECS, models=models), "AgentPermissions"))
-    assert statements["InvokeProfiles"] == _allow(INVOKE, profile)
-    assert statements["InvokeModelsThroughProfiles"]["Condition"] == {
-        "StringEquals": {"bedrock:InferenceProfileArn": [profile]}
-    }
-    assert set(statements) == {"InvokeProfiles", "InvokeModelsThroughProfiles", "InvokeRegionalModels"}
+    assert statements["Profiles"] == _allow(INVOKE, profile)
+    assert statements["Models"]["Condition"] == {"ArnLike": {"bedrock:InferenceProfileArn": profile}}
+    assert set(statements) == {"Profiles", "Models", "RegionalModels"}
 
 
 @pytest.mark.parametrize("given", ["a.b,c.d", '["a.b", "c.d"]', ["a.b", "c.d"]])

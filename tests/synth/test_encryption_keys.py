@@ -51,7 +51,7 @@ def _key_statements(session: str, partition: str | None = None) -> dict[str, Any
     return {sid: one for sid, one in found.items() if "kms:Decrypt" in one.get("Action", [])}
 
 
-TAGS_PRESENT = {f"aws:PrincipalTag/{key}": "?*" for key in ("user_id", "repo", "task_id")}
+TAGS_PRESENT = {"aws:PrincipalTag/task_id": "?*"}
 
 
 def _bucket(session: str) -> str:

@@ -100,14 +100,15 @@ def _fences(adopted: Example) -> dict[str, stacks.Statement]:
         "DenyTenantKeysDirectly": {"Effect": "Deny", "Action": ["kms:*"], "Resource": keys, "Condition": direct}
     }
     (session_role,) = stacks.resources(adopted.templates["AcmeData"], "AWS::IAM::Role")
-    buckets = [bucket, f"{bucket}/*", "arn:aws:s3:*:*:accesspoint/*", "arn:aws:s3:*:*:access-grants/*"]
+    names = ("s3:*:*:accesspoint/*", "s3:*:*:access-grants/*", "s3-object-lambda:*:*:accesspoint/*")
+    buckets = [bucket, f"{bucket}/*", *(f"arn:aws:{name}" for name in names)]
     below = [f"{arn}/*" for arn in tables]
     role_actions = ["sts:AssumeRole", "sts:AssumeRoot", "sts:SetSourceIdentity", "sts:TagSession"]
     session = [f"<{session_role}.Arn>"]
     return {
         "DenyTenantTables": {"Effect": "Deny", "Action": ["dynamodb:*"], "Resource": sorted(tables)},
         "DenyTenantTablesBelow": {"Effect": "Deny", "Action": ["dynamodb:*"], "Resource": sorted(below)},
-        "DenyTenantBuckets": {"Effect": "Deny", "Action": ["s3:*"], "Resource": sorted(buckets)},
+        "DenyTenantBuckets": {"Effect": "Deny", "Action": ["s3-object-lambda:*", "s3:*"], "Resource": sorted(buckets)},
         "DenyOtherRoles": {"Effect": "Deny", "Action": role_actions, "NotResource": session},
         "MintSessions": {"Effect": "Allow", "Action": ["sts:AssumeRole", "sts:TagSession"], "Resource": session},
         **(key_guard if keys else {}),
@@ -116,14 +117,17 @@ def _fences(adopted: Example) -> dict[str, stacks.Statement]:
 
 def _models() -> dict[str, stacks.Statement]:
     invoke = ["bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"]
-    profile = "arn:aws:bedrock:eu-west-1:111122223333:inference-profile/us.anthropic.claude-sonnet-4-6"
+    profiles = "arn:aws:bedrock:eu-west-1:111122223333:inference-profile/us"
+    profile = f"{profiles}.anthropic.claude-sonnet-4-6"
     return {
-        "InvokeProfiles": {"Effect": "Allow", "Action": invoke, "Resource": [profile]},
-        "InvokeModelsThroughProfiles": {
+        "Profiles": {"Effect": "Allow", "Action": invoke, "Resource": [profile]},
+        "Models": {
             "Effect": "Allow",
             "Action": invoke,
             "Resource": ["arn:aws:bedrock:*::foundation-model/anthropic.claude-sonnet-4-6"],
-            "Condition": {"StringEquals": {"bedrock:InferenceProfileArn": [profile]}},
+            "Condition": {
+                "ArnLike": {"bedrock:InferenceProfileArn": profile.replace("anthropic.claude-sonnet-4-6", "*")}
+            },
         },
     }
 
@@ -198,7 +202,7 @@ def test_the_created_tables_and_bucket_open_their_key_to_the_session() -> None:
     (key,) = stacks.resources(templates["AcmeData"], "AWS::KMS::Key")
     statements = [stacks.deployed(one) for one in stacks.attached(templates, "SessionRole")]
     keyed = [one for one in statements if any(action.startswith("kms:") for action in one.get("Action", []))]
-    assert {one["Sid"] for one in keyed} == {"DecryptTables", "EncryptObjects", "DenyKeysOutsideTheirServices"}
+    assert {one["Sid"] for one in keyed} == {"DecryptTables", "EncryptObjects", "KeysOutsideTheirServices"}
     assert all(one["Resource"] == [f"<{key}.Arn>"] for one in keyed)
 
 

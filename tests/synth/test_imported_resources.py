@@ -24,7 +24,7 @@ from tests.support.stacks import ACCOUNT, OTHER_ACCOUNT
 # --- imported tables, replicas ----------------------------------------------------------------------------------------
 
 
-TABLE_GUARDS = ("DenyForeignRowsByTaskId", "DenyRequestsWithoutRows", "DenyOtherActions1")
+TABLE_GUARDS = {"Actions1": "Resource", "OtherTables": "NotResource"}
 
 
 def _one_table(kind: str) -> tuple[str, str]:
@@ -40,13 +40,10 @@ def _one_table(kind: str) -> tuple[str, str]:
     orchestrator = Minting.by_orchestrator(stacks.role(stack, "Broker"))
     SessionRole(stack, "SessionRole", minting=orchestrator, tables=[TenantTable(source, access="get")])
     found = stacks.by_sid(stacks.deployed(one) for one in stacks.attached(stacks.synth(app), "SessionRole"))
-    guards = {
-        tuple(found[sid]["Resource"])
-        for sid in ("DenyForeignRowsByTaskId", "DenyRequestsWithoutRows", "DenyOtherActions1")
-    }
+    guards = {tuple(found[sid][element]) for sid, element in TABLE_GUARDS.items()}
     assert len(guards) == 1, "the guards name different tables"
     ((guarded,),) = guards
-    return found["GetByTaskId"]["Resource"][0], guarded
+    return found["Rows1"]["Resource"][0], guarded
 
 
 @pytest.mark.parametrize(
@@ -73,9 +70,9 @@ def test_guards_follow_a_table_to_the_account_of_its_stack() -> None:
     tables = [TenantTable(source, access="get", encryption_key=key)]
     SessionRole(stack, "SessionRole", minting=orchestrator, tables=tables)
     found = stacks.by_sid(stacks.deployed(one) for one in stacks.attached(stacks.synth(app), "SessionRole"))
-    assert found["GetByTaskId"]["Resource"] == [f"arn:aws:dynamodb:eu-west-1:{OTHER_ACCOUNT}:table/acme"]
-    for sid in TABLE_GUARDS:
-        assert found[sid]["Resource"] == [f"arn:aws:dynamodb:*:{OTHER_ACCOUNT}:table/acme"]
+    assert found["Rows1"]["Resource"] == [f"arn:aws:dynamodb:eu-west-1:{OTHER_ACCOUNT}:table/acme"]
+    for sid, element in TABLE_GUARDS.items():
+        assert found[sid][element] == [f"arn:aws:dynamodb:*:{OTHER_ACCOUNT}:table/acme"]
     context = found["DecryptTables"]["Condition"]["StringEquals"]
     assert context["kms:EncryptionContext:aws:dynamodb:subscriberId"] == OTHER_ACCOUNT
 
@@ -90,8 +87,9 @@ def test_a_table_imported_by_an_opaque_token_is_allowed_and_guarded() -> None:
     found = stacks.by_sid(stacks.attached(stacks.synth(app), "SessionRole"))
     arn = {"Fn::ImportValue": "TasksArn"}
     name = {"Fn::Select": [1, {"Fn::Split": ["/", {"Fn::Select": [5, {"Fn::Split": [":", arn]}]}]}]}
-    assert found["GetByTaskId"]["Resource"] == arn
-    guarded = found["DenyRequestsWithoutRows"]["Resource"]["Fn::Join"][1]
+    assert found["Rows1"]["Resource"] == arn
+    guarded = found["Actions1"]["Resource"]["Fn::Join"][1]
+    assert found["OtherTables"]["NotResource"] == found["Actions1"]["Resource"]
     assert guarded[:2] == ["arn:", {"Ref": "AWS::Partition"}]
     assert guarded[-2:] == [":table/", name]
     assert ":dynamodb:*:" in guarded
@@ -113,10 +111,9 @@ def test_replicas_of_a_table_v2_are_under_the_guards() -> None:
     (logical_id,) = stacks.resources(templates["Stack"], "AWS::DynamoDB::GlobalTable")
     found = stacks.by_sid([stacks.deployed(one) for one in stacks.attached(templates, "SessionRole")])
     everywhere = f"arn:aws:dynamodb:*:{ACCOUNT}:table/<{logical_id}>"
-    assert found["GetByTaskId"]["Resource"] == [f"<{logical_id}.Arn>"]
-    for sid in TABLE_GUARDS:
-        assert found[sid]["Resource"] == [everywhere]
-    assert found["DenyIndexesAndStreams"]["Resource"] == [f"{everywhere}/*"]
+    assert found["Rows1"]["Resource"] == [f"<{logical_id}.Arn>"]
+    for sid, element in TABLE_GUARDS.items():
+        assert found[sid][element] == [everywhere]
     denied = stacks.by_sid(stacks.deployed(one) for one in stacks.attached(templates, "TaskRole"))
     assert denied["DenyTenantTables"]["Resource"] == [everywhere]
 

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 from typing import Any
 
 import aws_cdk as cdk
@@ -97,16 +98,13 @@ def test_guards_deny_everything_unattributed_and_every_way_onward() -> None:
         "DenyAmbiguous": {**everything, "Condition": {"StringLike": {"aws:SourceIdentity": "agent=acme=*=*"}}},
         "DenyChaining": {
             "Action": [
-                "sts:AssumeRole",
-                "sts:AssumeRoleWithSAML",
-                "sts:AssumeRoleWithWebIdentity",
-                "sts:AssumeRoot",
-                "sts:GetDelegatedAccessToken",
-                "sts:GetFederationToken",
-                "sts:GetSessionToken",
-                "sts:GetWebIdentityToken",
-                "sts:SetSourceIdentity",
-                "sts:TagSession",
+                "sts:A*",
+                "sts:GetD*",
+                "sts:GetF*",
+                "sts:GetS*",
+                "sts:GetW*",
+                "sts:S*",
+                "sts:T*",
             ],
             "Effect": "Deny",
             "Resource": "*",
@@ -132,7 +130,7 @@ def test_models_are_granted_by_arn_to_attributed_sessions() -> None:
             "Condition": CARRIED,
             "Effect": "Allow",
             "Resource": stacks.arn("bedrock", f"foundation-model/{SONNET}", account=""),
-            "Sid": "InvokeRegionalModels",
+            "Sid": "RegionalModels",
         }
     ]
 
@@ -213,7 +211,8 @@ def test_a_named_role_further_on_is_wired_on_both_sides() -> None:
     }
     guards = stacks.by_sid(stacks.policy(template, "BrokerGuards"))
     assert guards["DenyOtherRoles"] == {"Action": onward, "Effect": "Deny", "NotResource": there}
-    assert not {*onward} & {*guards["DenyChaining"]["Action"]}
+    left = guards["DenyChaining"]["Action"]
+    assert not [pattern for pattern in left for action in onward if fnmatchcase(action, pattern)]
 
 
 def test_an_imported_role_further_on_gets_its_statement_printed() -> None:

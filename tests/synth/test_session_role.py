@@ -22,11 +22,6 @@ from session_scoping.contract import environment
 from session_scoping.verify import Status, verify
 from tests.support import stacks
 
-TAGGED = {
-    "aws:PrincipalTag/user_id": "?*",
-    "aws:PrincipalTag/repo": "?*",
-    "aws:PrincipalTag/task_id": "?*",
-}
 PATHS = ["*/*", "*..*", "."]
 
 
@@ -75,80 +70,81 @@ def test_session_lasts_one_hour_because_chaining_is_capped_there(full: dict[str,
 
 
 def test_permissions_are_exactly_the_tables_objects_and_models_named(full: dict[str, Any]) -> None:
-    """Every Allow names exact resources and demands the session's tags; there is no other Allow."""
+    """Every Allow names exact resources and demands the tags its keys use; there is no other Allow."""
     table = {"Fn::GetAtt": [stacks.ref(full, "Tasks"), "Arn"]}
-    profile = stacks.arn("bedrock", "inference-profile/us.anthropic.claude-sonnet-4-6")
     model = stacks.arn("bedrock", "foundation-model/anthropic.claude-sonnet-4-6", region="*", account="")
     invoke = ["bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"]
-    tagged = {"StringLike": TAGGED}
+    by_task, by_both = _tagged("task_id"), _tagged("user_id", "task_id")
     user, task = "${aws:PrincipalTag/user_id}", "${aws:PrincipalTag/task_id}"
     assert stacks.by_sid(stacks.policy(full, "SessionPermissions")) == {
-        "GetPutByTaskId": {
+        "Rows1": {
             "Effect": "Allow",
             "Action": ["dynamodb:GetItem", "dynamodb:PutItem"],
             "Resource": table,
             "Condition": {
                 "ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [task]},
                 "Null": {"dynamodb:LeadingKeys": "false"},
-                **tagged,
+                **by_task,
             },
         },
-        "ObjectsPutMultipart": {
+        "Objects1": {
             "Effect": "Allow",
             "Action": ["s3:AbortMultipartUpload", "s3:ListMultipartUploadParts", "s3:PutObject"],
             "Resource": [
                 _own(full, f"/traces/{user}/{task}.jsonl.gz"),
                 _own(full, f"/traces/{user}/{task}/*"),
             ],
-            "Condition": tagged,
+            "Condition": by_both,
         },
-        "ObjectsGetGetVersion": {
+        "Objects2": {
             "Effect": "Allow",
             "Action": ["s3:GetObject", "s3:GetObjectVersion"],
             "Resource": _own(full, f"/attachments/{user}/{task}/*"),
-            "Condition": tagged,
+            "Condition": by_both,
         },
-        "ObjectsGet": {
+        "Objects3": {
             "Effect": "Allow",
             "Action": "s3:GetObject",
             "Resource": _own(full, f"/{task}/payload.json"),
-            "Condition": tagged,
+            "Condition": by_task,
         },
-        "InvokeProfiles": {"Effect": "Allow", "Action": invoke, "Resource": profile, "Condition": tagged},
-        "InvokeModelsThroughProfiles": {
+        "Profiles": {
+            "Effect": "Allow",
+            "Action": invoke,
+            "Resource": stacks.arn("bedrock", "inference-profile/us.anthropic.claude-sonnet-4-6"),
+        },
+        "Models": {
             "Effect": "Allow",
             "Action": invoke,
             "Resource": model,
-            "Condition": {"StringEquals": {"bedrock:InferenceProfileArn": [profile]}, **tagged},
+            "Condition": {"ArnLike": {"bedrock:InferenceProfileArn": stacks.arn("bedrock", "inference-profile/us.*")}},
         },
     }
+
+
+def _tagged(*keys: str) -> dict[str, Any]:
+    return {"StringLike": {f"aws:PrincipalTag/{key}": "?*" for key in keys}}
 
 
 def test_guards_deny_untagged_sessions_foreign_rows_other_objects_and_chaining(full: dict[str, Any]) -> None:
     """The Deny backstop is complete: one statement per tag, per way around the leading key, and for S3 and STS."""
     guards = stacks.by_sid(stacks.policy(full, "SessionGuards"))
     rows = stacks.arn("dynamodb", ["table/", {"Ref": stacks.ref(full, "Tasks")}], region="*")
-    below = stacks.arn("dynamodb", ["table/", {"Ref": stacks.ref(full, "Tasks")}, "/*"], region="*")
-    for key in TAGGED:
-        name = key.removeprefix("aws:PrincipalTag/").title().replace("_", "")
-        assert guards.pop(f"DenyWithout{name}") == _deny("*", "*", {"StringNotLike": {key: "?*"}})
+    assert guards.pop("NoRepo") == _deny("*", "*", {"StringNotLike": {"aws:PrincipalTag/repo": "?*"}})
     for name, key in (("UserId", "user_id"), ("TaskId", "task_id")):
-        path = {"StringLike": {f"aws:PrincipalTag/{key}": PATHS}}
-        assert guards.pop(f"DenyPathIn{name}") == _deny("*", "*", path)
+        wrong = {"StringLikeIfExists": {f"aws:PrincipalTag/{key}": ["", *PATHS]}}
+        assert guards.pop(f"Bad{name}") == _deny("*", "*", wrong)
     foreign = {"ForAnyValue:StringNotEquals": {"dynamodb:LeadingKeys": ["${aws:PrincipalTag/task_id}"]}}
-    assert guards.pop("DenyForeignRowsByTaskId") == _deny("dynamodb:*", rows, foreign)
-    keyless = {"Null": {"dynamodb:LeadingKeys": "true"}}
-    assert guards.pop("DenyRequestsWithoutRows") == _deny("dynamodb:*", rows, keyless)
-    assert guards.pop("DenyOtherActions1") == {
+    assert guards.pop("ForeignRows") == _deny("dynamodb:*", "*", foreign)
+    assert guards.pop("NoRows") == _deny("dynamodb:*", "*", {"Null": {"dynamodb:LeadingKeys": "true"}})
+    assert guards.pop("Actions1") == {
         "Effect": "Deny",
         "NotAction": ["dynamodb:GetItem", "dynamodb:PutItem"],
         "Resource": rows,
     }
-    assert guards.pop("DenyIndexesAndStreams") == _deny("dynamodb:*", below)
-    chaining = guards.pop("DenyChaining")
-    assert chaining["Resource"] == "*"
-    assert "Condition" not in chaining
-    assert {"sts:AssumeRole", "sts:TagSession", "sts:AssumeRoleWithWebIdentity"} <= set(chaining["Action"])
+    assert guards.pop("OtherTables") == {"Effect": "Deny", "Action": "dynamodb:*", "NotResource": rows}
+    onward = ["sts:A*", "sts:GetD*", "sts:GetF*", "sts:GetS*", "sts:GetW*", "sts:S*", "sts:T*"]
+    assert guards.pop("Chaining") == _deny(onward, "*")
     _check_object_guards(full, guards)
     assert guards == {}
 
@@ -157,15 +153,17 @@ def _check_object_guards(full: dict[str, Any], guards: dict[str, Any]) -> None:
     user, task = "${aws:PrincipalTag/user_id}", "${aws:PrincipalTag/task_id}"
     written = [f"/traces/{user}/{task}.jsonl.gz", f"/traces/{user}/{task}/*"]
     own = [*written, f"/attachments/{user}/{task}/*", f"/{task}/payload.json"]
-    outside = guards.pop("DenyOtherObjects")
-    assert outside == {"Effect": "Deny", "Action": "s3:*", "NotResource": [_own(full, path) for path in own]}
+    outside = guards.pop("OtherObjects")
+    every = ["s3-object-lambda:*", "s3:*"]
+    assert outside == {"Effect": "Deny", "Action": every, "NotResource": [_own(full, path) for path in own]}
     foreign = {
-        "StringNotEquals": {"aws:ResourceAccount": [stacks.HERE["AccountId"]]},
+        "StringNotEquals": {"aws:ResourceAccount": stacks.HERE["AccountId"]},
         "Null": {"aws:ResourceAccount": "false"},
     }
-    assert guards.pop("DenyForeignBuckets") == _deny("s3:*", _own(full, "/*"), foreign)
-    named = {"Null": {"s3:x-amz-server-side-encryption-aws-kms-key-id": "false"}}
-    assert guards.pop("DenyForeignKeys") == _deny("s3:PutObject", [_own(full, path) for path in written], named)
+    assert guards.pop("OtherAccounts") == _deny("s3:*", "*", foreign)
+    for sid, header in (("ForeignKeys", "aws-kms-key-id"), ("CallerKeys", "customer-algorithm")):
+        named = {"Null": {f"s3:x-amz-server-side-encryption-{header}": "false"}}
+        assert guards.pop(sid) == _deny("s3:*", "*", named)
 
 
 def _deny(action: Any, resource: Any, condition: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -194,11 +192,12 @@ def test_compute_role_may_mint_and_reaches_no_tenant_data(full: dict[str, Any]) 
     assert stacks.by_sid(stacks.policy(full, "SessionMint")) == {"MintSessions": mint}
     table = {"Ref": stacks.ref(full, "Tasks")}
     bucket = {"Fn::GetAtt": [stacks.ref(full, "Objects"), "Arn"]}
-    points = [stacks.arn("s3", f"{kind}/*", region="*", account="*") for kind in ("access-grants", "accesspoint")]
+    kinds = (("s3-object-lambda", "accesspoint"), ("s3", "access-grants"), ("s3", "accesspoint"))
+    points = [stacks.arn(service, f"{kind}/*", region="*", account="*") for service, kind in kinds]
     assert stacks.by_sid(stacks.policy(full, "SessionComputeGuards")) == {
         "DenyTenantTables": _deny("dynamodb:*", stacks.arn("dynamodb", ["table/", table], region="*")),
         "DenyTenantTablesBelow": _deny("dynamodb:*", stacks.arn("dynamodb", ["table/", table, "/*"], region="*")),
-        "DenyTenantBuckets": _deny("s3:*", [bucket, *points, _own(full, "/*")]),
+        "DenyTenantBuckets": _deny(["s3-object-lambda:*", "s3:*"], [bucket, *points, _own(full, "/*")]),
     }
     for name in ("SessionMint", "SessionComputeGuards"):
         attached = full["Resources"][stacks.ref(full, name)]["Properties"]["Roles"]
@@ -280,8 +279,8 @@ def test_user_reach_opens_all_tasks_of_one_user() -> None:
     stacks.session_role(stack, objects=objects)
     made = stacks.template(stack)
     statements = stacks.by_sid(stacks.policy(made, "SessionPermissions"))
-    assert statements["ObjectsPutMultipart"]["Resource"] == _own(made, "/traces/${aws:PrincipalTag/user_id}/*")
-    assert statements["ObjectsGetGetVersion"]["Resource"] == _own(made, "/attachments/${aws:PrincipalTag/user_id}/*")
+    assert statements["Objects1"]["Resource"] == _own(made, "/traces/${aws:PrincipalTag/user_id}/*")
+    assert statements["Objects2"]["Resource"] == _own(made, "/attachments/${aws:PrincipalTag/user_id}/*")
 
 
 def test_other_objects_are_excepted_from_the_guard_and_granted_by_nobody() -> None:
@@ -290,7 +289,7 @@ def test_other_objects_are_excepted_from_the_guard_and_granted_by_nobody() -> No
     shared = "arn:aws:s3:::shared-docs/*"
     stacks.session_role(stack, objects=[TenantObjects.payload(stacks.bucket(stack))], other_objects=[shared])
     made = stacks.template(stack)
-    assert shared in stacks.by_sid(stacks.policy(made, "SessionGuards"))["DenyOtherObjects"]["NotResource"]
+    assert shared in stacks.by_sid(stacks.policy(made, "SessionGuards"))["OtherObjects"]["NotResource"]
     assert shared not in str(stacks.policy(made, "SessionPermissions"))
 
 
@@ -376,11 +375,11 @@ def test_table_policy_on_another_role_carries_table_guards_only_and_warns() -> N
     made = stacks.template(stack)
     sids = set(stacks.by_sid(stacks.policy(made, "TablesGuards")))
     assert sids == {
-        "DenyTablesWithoutTaskId",
-        "DenyForeignRowsByTaskId",
-        "DenyRequestsWithoutRows",
-        "DenyOtherActions1",
-        "DenyIndexesAndStreams",
+        "NoRowsWithoutTaskId",
+        "ForeignRows",
+        "NoRows",
+        "Actions1",
+        "Indexes",
     }
     (allowed,) = stacks.policy(made, "TablesPermissions")
     assert allowed["Condition"]["StringLike"] == {"aws:PrincipalTag/task_id": "?*"}

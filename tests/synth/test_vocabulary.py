@@ -1,10 +1,14 @@
 """The words adopters choose from, each with exactly its actions, models and keys."""
 
+from fnmatch import fnmatchcase
+
 import pytest
 from aws_cdk import aws_kms as kms
 
 from session_scoping import InvalidInputError, Models, TenantObjects, TenantTable
+from session_scoping.aws.actions import actions_of, patterns_of
 from session_scoping.constructs.cdk.stack_context import StackContext
+from session_scoping.constructs.session.guards import CHAINING_ACTIONS
 from tests.support import stacks
 from tests.synth.test_token_minting import broker, signing_key
 
@@ -93,3 +97,14 @@ def test_a_signing_key_is_rsa_of_any_size(spec: str) -> None:
     stack = stacks.stack()
     key = signing_key(stack, key_spec=kms.KeySpec[spec])
     assert broker(stack, signing_key=key).signing_key is key
+
+
+def test_what_a_session_is_denied_of_sts_is_all_but_what_is_harmless() -> None:
+    """Whatever AWS adds to the table that gives credentials or says who somebody is joins the Deny."""
+    every = {item.name for item in actions_of("sts")}
+    patterns = patterns_of(CHAINING_ACTIONS)
+    assert {name for name in every if not any(fnmatchcase(name, pattern) for pattern in patterns)} == {
+        "sts:DecodeAuthorizationMessage",
+        "sts:GetAccessKeyInfo",
+        "sts:GetCallerIdentity",
+    }

@@ -3,9 +3,10 @@
 import ast
 import re
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 
-from session_scoping.aws.actions import action, resource_types
+from session_scoping.aws.actions import action, actions_of, patterns_of, resource_types
 from session_scoping.aws.keys import is_defined
 from session_scoping.aws.table import read, service
 
@@ -45,3 +46,12 @@ def test_what_the_source_names_is_published() -> None:
     assert len(found) > 100
     unknown = {name: place for name, place in found.items() if not is_published(name)}
     assert {name: place for name, place in unknown.items() if name not in BEGINNINGS | DOCUMENTED | TRANSACTIONS} == {}
+
+
+def test_patterns_of_actions_cover_these_and_no_other() -> None:
+    """The shortest beginnings that part some actions of a service from its others; a name whose longer one is not."""
+    every = {item.name for item in actions_of("sts")}
+    for kept in ({"sts:GetCallerIdentity"}, {"sts:AssumeRole"}, {"sts:AssumeRoleWithSAML", "sts:GetSessionToken"}):
+        wanted = every - kept
+        patterns = patterns_of(sorted(wanted))
+        assert {name for name in every if any(fnmatchcase(name, pattern) for pattern in patterns)} == wanted

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from aws_cdk import aws_iam as iam
 
+from session_scoping.aws.actions import patterns_of
 from session_scoping.constructs.cdk.documents import Section
 from session_scoping.constructs.cdk.stack_context import StackContext, has_wildcard, is_token
 from session_scoping.constructs.cdk.statements import Conditions, Statement, allow, deny, merge
@@ -154,7 +155,7 @@ def guard_sections(tenant: str, chain_arns: Sequence[str], *, pod_identity: bool
     denied = [deny("DenyUnattributed", everything, missing), deny("DenyAmbiguous", everything, ambiguous)]
     onward = _onward(pod_identity) if chain_arns else ()
     others = [action for action in CHAINING_ACTIONS if action not in onward]
-    denied.append(deny("DenyChaining", {"Action": others, "Resource": ["*"]}))
+    denied.append(deny("DenyChaining", {"Action": patterns_of(others), "Resource": ["*"]}))
     if chain_arns:
         denied.append(deny("DenyOtherRoles", {"Action": onward, "NotResource": list(chain_arns)}))
     return [Section.whole(statement) for statement in denied]

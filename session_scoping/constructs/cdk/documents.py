@@ -23,15 +23,18 @@ class Section:
     Args:
         items: What the part is about, for example table ARNs. The cut falls between items.
         render: Statements for any run of the items. A cut part must mean the same as the whole one.
+        otherwise: Statements for a section that must not be cut and is larger than a document. Default: that is an
+            error.
     """
 
     items: Sequence[Any]
     render: Callable[[Sequence[Any]], list[Statement]]
+    otherwise: Sequence[Statement] | None = None
 
     @classmethod
-    def whole(cls, *statements: Statement) -> "Section":
+    def whole(cls, *statements: Statement, otherwise: Sequence[Statement] | None = None) -> "Section":
         """Return a section that is never cut."""
-        return cls([None], lambda _: list(statements))
+        return cls([None], lambda _: list(statements), otherwise)
 
     @classmethod
     def by_resource(cls, statement: Statement) -> "Section":
@@ -43,7 +46,7 @@ def tokens_in(sections: Iterable[Section]) -> Iterable[str]:
     """Return every string of the sections that is known only at deployment."""
     tokens: dict[str, None] = {}
     for section in sections:
-        _collect_tokens(section.render(section.items), tokens)
+        _collect_tokens([*section.render(section.items), *(section.otherwise or ())], tokens)
     return tokens
 
 
@@ -83,7 +86,8 @@ def pack(sections: Iterable[Section], size: Size, what: str) -> list[list[Statem
     """Fill documents in order, each up to the quota; a section is cut only where it has to be."""
     documents: list[list[Statement]] = [[]]
     room = MANAGED_POLICY_MAX - _AROUND
-    for section in sections:
+    for given in sections:
+        section = _that_fits(given, size)
         rest = list(section.items)
         while rest:
             count = _fitting(section, rest, room, size)
@@ -99,6 +103,13 @@ def pack(sections: Iterable[Section], size: Size, what: str) -> list[list[Statem
                 documents.append([])
                 room = MANAGED_POLICY_MAX - _AROUND
     return [_with_unique_sids(document) for document in documents if document]
+
+
+def _that_fits(section: Section, size: Size) -> Section:
+    """Return the section, or what takes its place where it is larger than a document."""
+    if section.otherwise is None or size(section.render(section.items)) <= MANAGED_POLICY_MAX - _AROUND:
+        return section
+    return Section([None] if section.otherwise else [], lambda _: list(section.otherwise or ()))
 
 
 def _fitting(section: Section, items: Sequence[Any], room: int, size: Size) -> int:

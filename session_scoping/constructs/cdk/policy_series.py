@@ -43,14 +43,14 @@ class PolicySeries:
     ) -> None:
         self._scope, self._base_id, self._context, self._sizer = scope, base_id, context, sizer
         self._reason = reason
-        self._written: list[tuple[iam.ManagedPolicy, iam.PolicyDocument]] = []
+        self._written: list[tuple[iam.ManagedPolicy, iam.PolicyDocument, list[Statement]]] = []
         self._acknowledged: list[list[str]] = []
         self._places: dict[str, tuple[int, int]] = {}
 
     @property
     def policies(self) -> list[iam.ManagedPolicy]:
         """The policies written so far."""
-        return [policy for policy, _ in self._written]
+        return [policy for policy, _, _ in self._written]
 
     def write(self, sections: Iterable[Section], roles: Sequence[iam.IRole]) -> None:
         """
@@ -76,7 +76,7 @@ class PolicySeries:
                 roles=list(roles),
             )
             count_attached(roles)
-            self._written.append((policy, document))
+            self._written.append((policy, document, statements))
             self._acknowledged.append([])
             self._places |= {statement["Sid"]: (number - 1, place) for place, statement in enumerate(statements)}
             self._acknowledge(number - 1, substitute(statements, resolved))
@@ -88,11 +88,31 @@ class PolicySeries:
             for role in roles:
                 policy.attach_to_role(role)
 
-    def change_actions(self, sid: str, actions: Sequence[str]) -> None:
-        """Name other actions in a statement that is written already; a statement is never taken back in the CDK."""
+    def holds(self, sid: str) -> bool:
+        """Whether a statement is written: one that does not fit a document may be left out."""
+        return sid in self._places
+
+    def change(self, sid: str, **elements: Sequence[str]) -> bool:
+        """
+        Say other actions or resources in a statement that is written already; the CDK takes no statement back.
+
+        Returns:
+            Whether that was done: not where the document would exceed its quota.
+        """
         number, place = self._places[sid]
-        resource = cast(cdk.CfnResource, self._written[number][0].node.default_child)
-        resource.add_property_override(f"PolicyDocument.Statement.{place}.Action", list(actions))
+        policy, _, statements = self._written[number]
+        changed = [{**one, **elements} if at == place else one for at, one in enumerate(statements)]
+        if self._size(changed) > MANAGED_POLICY_MAX:
+            return False
+        self._written[number] = (policy, self._written[number][1], changed)
+        resource = cast(cdk.CfnResource, policy.node.default_child)
+        for name, values in elements.items():
+            resource.add_property_override(f"PolicyDocument.Statement.{place}.{name}", list(values))
+        return True
+
+    def _size(self, statements: Sequence[Statement]) -> int:
+        self._context.resolve(tokens_in([Section.whole(*statements)]))
+        return self._sizer.document(substitute(document_of(statements), self._context.resolved))
 
     def follow(self, earlier: Sequence[iam.ManagedPolicy]) -> None:
         """Deploy these policies after others of the same stack."""
@@ -106,7 +126,7 @@ class PolicySeries:
         Others can change a logical id or add a reference between stacks after this series was written: sizes are
         measured again, and findings under new ids are acknowledged.
         """
-        for place, (_, document) in enumerate(self._written):
+        for place, (_, document, _) in enumerate(self._written):
             yield Check(document, partial(self._recheck, place))
 
     def _recheck(self, place: int, document: Any) -> Iterable[str]:

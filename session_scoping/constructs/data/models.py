@@ -37,6 +37,12 @@ class _ModelAccess:
             return context.arn("bedrock", f"inference-profile/{self.geography}.{self.model_id}")
         return self.application_profile
 
+    def fence(self, context: StackContext) -> str:
+        """Return the ARN, or the pattern, of the profiles the model may be reached through."""
+        if self.geography:
+            return context.arn("bedrock", f"inference-profile/{self.geography}.*")
+        return str(self.application_profile)
+
     def model_arn(self, context: StackContext) -> str:
         # A geographic profile routes to many Regions; `*` for them is the documented form, and the condition keeps
         # the bare model out of reach (Bedrock guide, inference-profiles-prereq).
@@ -157,20 +163,23 @@ def _renderer(context: StackContext, base: Conditions, *, through_profile: bool,
     def render(entries: Sequence[_ModelAccess]) -> list[Statement]:
         models = list(dict.fromkeys(entry.model_arn(context) for entry in entries))
         if not through_profile:
-            return [allow("InvokeRegionalModels", INVOKE_ACTIONS, models, base)]
+            return [allow("RegionalModels", INVOKE_ACTIONS, models, base)]
         profiles = list(dict.fromkeys(arn for entry in entries if (arn := entry.profile_arn(context))))
-        by_profile: Conditions = {"StringEquals": {PROFILE_ARN: profiles}}
+        # A geography's profile routes to the model in its own name and to no other, and is allowed by itself above:
+        # the fence need not say each of them again (Bedrock guide, inference-profiles-support).
+        fence = list(dict.fromkeys(entry.fence(context) for entry in entries))
+        by_profile: Conditions = {"ArnLike": {PROFILE_ARN: fence if len(fence) > 1 else fence[0]}}
         statements = [
-            allow(f"InvokeProfiles{suffix}", INVOKE_ACTIONS, profiles, base),
-            allow(f"InvokeModelsThroughProfiles{suffix}", INVOKE_ACTIONS, models, by_profile, base),
+            allow(f"Profiles{suffix}", INVOKE_ACTIONS, profiles, base),
+            allow(f"Models{suffix}", INVOKE_ACTIONS, models, by_profile, base),
         ]
         if worldwide:
             # Source: Bedrock guide, global-cross-region-inference: the routed request has no Region.
-            nowhere: Conditions = {"StringEquals": {PROFILE_ARN: profiles, "aws:RequestedRegion": "unspecified"}}
+            nowhere: Conditions = {**by_profile, "StringEquals": {"aws:RequestedRegion": "unspecified"}}
             anywhere = [
                 context.arn("bedrock", f"foundation-model/{entry.model_id}", region="", account="") for entry in entries
             ]
-            statements.append(allow("InvokeModelsWorldwide", INVOKE_ACTIONS, anywhere, nowhere, base))
+            statements.append(allow("ModelsWorldwide", INVOKE_ACTIONS, anywhere, nowhere, base))
         return statements
 
     return render

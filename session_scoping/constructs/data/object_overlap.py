@@ -1,15 +1,20 @@
 """Whether object key formats, and patterns excepted from their guard, isolate sessions."""
 
-from collections.abc import Sequence
-from itertools import combinations
+import re
+from collections.abc import Iterable, Sequence
+from itertools import combinations, combinations_with_replacement, product
 
-from session_scoping.constructs.cdk.stack_context import TOKEN, has_wildcard
+import aws_cdk as cdk
+from constructs import IConstruct
+
+from session_scoping.constructs.cdk.policy_series import flatten
+from session_scoping.constructs.cdk.stack_context import TOKEN, StackContext, has_wildcard, is_token
 from session_scoping.constructs.data.objects import BoundObjects
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.key_formats import KeyFormat
 
 
-def check_disjoint(objects: Sequence[BoundObjects]) -> None:
+def check_disjoint(objects: Sequence[BoundObjects], context: StackContext) -> None:
     """
     Refuse two formats in one bucket that meet under different sessions.
 
@@ -18,20 +23,50 @@ def check_disjoint(objects: Sequence[BoundObjects]) -> None:
     Raises:
         InvalidInputError: Two formats can name the same key for different sessions.
     """
-    by_bucket: dict[str, list[KeyFormat]] = {}
-    for entry in objects:
-        # Two imports of one bucket spell its ARN differently, but not its name.
-        by_bucket.setdefault(entry.bucket_arn.rpartition(":::")[2], []).extend(entry.formats)
-    for formats in by_bucket.values():
-        for one, other in combinations(formats, 2):
-            if may_meet(one, other):
+    for (one, formats), (other, others) in _pairs_of_one_bucket(objects, context):
+        pairs = combinations(formats, 2) if one is other else product(formats, others)
+        for mine, theirs in pairs:
+            if may_meet(mine, theirs):
                 raise InvalidInputError(
-                    f"object key formats `{one.text}` and `{other.text}` can name the same key",
+                    f"object key formats `{mine.text}` and `{theirs.text}` can name the same key",
                     got="both in one bucket",
                     expected="formats that differ in literal text, or use the same tags at the same place",
                     why="a session whose tag equals the other format's text would reach other sessions' objects",
                     fix="put a literal segment such as `payloads/` first, or use two buckets",
                 )
+
+
+_Entry = tuple[BoundObjects, tuple[KeyFormat, ...]]
+
+
+def _pairs_of_one_bucket(objects: Sequence[BoundObjects], context: StackContext) -> Iterable[tuple[_Entry, _Entry]]:
+    for one, other in combinations_with_replacement(objects, 2):
+        if one is other or _is_one_bucket(one, other, context):
+            yield (one, one.formats), (other, other.formats)
+
+
+def _is_one_bucket(one: BoundObjects, other: BoundObjects, context: StackContext) -> bool:
+    """Whether two entries name one bucket, perhaps under two imports, which spell its ARN differently."""
+    if one.bucket_arn == other.bucket_arn:
+        return True
+    if one.home and other.home:  # both are made in this app, each once
+        return False
+    return _spelled(one.bucket_arn, context) == _spelled(other.bucket_arn, context)
+
+
+def _spelled(arn: str, context: StackContext) -> str:
+    """Return what follows `:::` in an ARN as CloudFormation resolves it, with `<id>` for a resource's name."""
+    context.resolve([arn])
+    match context.resolved_value(arn):
+        case {"Fn::Sub": [str(template), dict(names)]}:
+            text = _NAMED.sub(lambda found: flatten(names.get(found[1], found[0])), template)
+        case other:
+            text = flatten(other)
+    return _OWN_ARN.sub(r":::<\1>", text.replace("${", "<").replace("}", ">")).rpartition(":::")[2]
+
+
+_NAMED = re.compile(r"\$\{(\w+)\}")
+_OWN_ARN = re.compile(r"^<(\w+)\.Arn>")
 
 
 def may_meet(one: KeyFormat, other: KeyFormat) -> bool:
@@ -49,26 +84,30 @@ def may_meet(one: KeyFormat, other: KeyFormat) -> bool:
     return not nested_on_purpose and all(a == b or "{" in a or "{" in b for a, b in pairs)
 
 
-def check_others(patterns: Sequence[str], objects: Sequence[BoundObjects]) -> tuple[str, ...]:
+def check_others(patterns: Sequence[str], objects: Sequence[BoundObjects], context: StackContext) -> tuple[str, ...]:
     """
     Return the patterns that are excepted from the guard, or refuse those that would void it.
 
+    They are compared by what they resolve to: a joined ARN names the bucket that its parts name.
+
     Raises:
-        InvalidInputError: Text in place of a list, no object of one named bucket, or a pattern that can meet
-            tenant objects.
+        InvalidInputError: Text in place of a list, no object of one named bucket (an access point is another name of
+            a bucket nobody can tell), or a pattern that can meet tenant objects.
     """
     given = (patterns,) if isinstance(patterns, str) else tuple(patterns)
     for pattern in given:
-        bucket, slash, key = pattern.rpartition(":::")[2].partition("/")
+        spelled = _spelled(pattern, context)
+        bucket, slash, key = spelled.partition("/")
         first = key.partition("/")[0]
-        named = pattern.startswith(("arn:", TOKEN)) and slash and bucket and not has_wildcard(bucket)
+        is_bucket = pattern.startswith(("arn:", TOKEN)) and not spelled.startswith("arn:") and not _is_other(pattern)
+        named = is_bucket and slash and bucket and not _varies(bucket)
         heads = [
             key_format.text.partition("/")[0]
             for entry in objects
-            if entry.bucket_arn.rpartition(":::")[2] == bucket
+            if _spelled(entry.bucket_arn, context) == bucket and not _is_elsewhere(pattern, entry)
             for key_format in entry.formats
         ]
-        meets = any("{" in head or head == first or has_wildcard(first) for head in heads)
+        meets = any("{" in head or head == first or _varies(first) for head in heads)
         if isinstance(patterns, str) or not named or meets:
             raise InvalidInputError(
                 "other_objects would open more than other objects",
@@ -78,3 +117,26 @@ def check_others(patterns: Sequence[str], objects: Sequence[BoundObjects]) -> tu
                 fix='name the bucket and a prefix, such as ["arn:aws:s3:::shared-docs/*"]',
             )
     return given
+
+
+def _varies(text: str) -> bool:
+    """Whether a wildcard or a policy variable stands in a part of a pattern; `<id>` is a resource's name."""
+    return has_wildcard(text) or "<aws:" in text
+
+
+def _references(text: str) -> list[IConstruct]:
+    """Return the resources that a string's own tokens refer to; none for a token made of several."""
+    tokens = cdk.Tokenization.reverse_string(text).tokens if is_token(text) else []
+    return [token.target for token in tokens if isinstance(token, cdk.Reference) and cdk.Reference.is_reference(token)]
+
+
+def _is_elsewhere(pattern: str, entry: BoundObjects) -> bool:
+    """Whether a pattern names a bucket of another stack than an entry's, whose logical id may be the same."""
+    targets = _references(pattern)
+    return bool(targets) and entry.home is not None and all(StackContext.of(one) is not entry.home for one in targets)
+
+
+def _is_other(pattern: str) -> bool:
+    """Whether a pattern is made of the ARN of something else, such as an access point's."""
+    kinds = (getattr(one, "cfn_resource_type", "AWS::S3::Bucket") for one in _references(pattern))
+    return any(kind != "AWS::S3::Bucket" for kind in kinds)

@@ -10,7 +10,7 @@ import aws_cdk as cdk
 
 from session_scoping.constructs.cdk.documents import Section
 from session_scoping.constructs.cdk.stack_context import StackContext, asked_once, is_token
-from session_scoping.constructs.cdk.statements import Conditions, Statement, allow, alnum, deny
+from session_scoping.constructs.cdk.statements import Conditions, Statement, allow, deny, tags_present
 from session_scoping.constructs.data.access import (
     LIST_OBJECTS,
     OBJECT_ACCESS,
@@ -18,6 +18,7 @@ from session_scoping.constructs.data.access import (
     as_words,
     require_attribute,
 )
+from session_scoping.constructs.data.bucket_names import deny_buckets
 from session_scoping.contract import key_formats
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.key_formats import KeyFormat
@@ -193,18 +194,20 @@ class BoundObjects:
         return (self.bucket_arn, *self.arns) if self.bucket_key else self.arns
 
 
-def allow_sections(objects: Sequence[BoundObjects], base: Conditions) -> list[Section]:
-    """Return the Allows, one statement for all keys with the same actions."""
-    groups: dict[tuple[str, ...], list[str]] = {}
+def allow_sections(objects: Sequence[BoundObjects]) -> list[Section]:
+    """Return the Allows, one statement for all keys with the same actions and tags."""
+    groups: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = {}
     for entry in (entry for entry in objects if entry.actions):
-        groups.setdefault(entry.actions, []).extend(entry.arns)
+        groups.setdefault((entry.actions, _tags_of([entry])), []).extend(entry.arns)
     return [
-        Section.by_resource(allow(f"Objects{_words(actions)}", actions, arns, base)) for actions, arns in groups.items()
+        Section.by_resource(allow(f"Objects{number}", actions, arns, tags_present(tags)))
+        for number, ((actions, tags), arns) in enumerate(groups.items(), 1)
     ]
 
 
-def _words(actions: Sequence[str]) -> str:
-    return "".join(alnum(word.title()) for word, covered in OBJECT_ACCESS.items() if set(covered) <= set(actions))
+def _tags_of(objects: Sequence[BoundObjects]) -> tuple[str, ...]:
+    """Return the tags that their keys use."""
+    return tuple(dict.fromkeys(tag for entry in objects for key_format in entry.formats for tag in key_format.tags))
 
 
 def guard_sections(objects: Sequence[BoundObjects], others: Sequence[str], context: StackContext) -> list[Section]:
@@ -212,55 +215,51 @@ def guard_sections(objects: Sequence[BoundObjects], others: Sequence[str], conte
     Return the Denies that hold when somebody later allows `s3:*`.
 
     IAM cannot say "these buckets, but not these prefixes", so everything in S3 is closed except the session's
-    own keys and what `others` names: in a Deny with NotResource, a bucket nobody thought of is closed too.
+    own keys and what `others` names: in a Deny with NotResource, a bucket nobody thought of is closed too, and so is
+    every other name of a bucket: an access point, an access grant, Object Lambda.
+
+    Where nothing else is excepted, the Denies that a condition decides name no resource.
     """
     if not objects:
         return []
     own = [arn for entry in objects for arn in entry.arns]
     listed = dict.fromkeys(entry.bucket_arn for entry in objects if entry.lists)
-    outside = deny("DenyOtherObjects", {"Action": ["s3:*"], "NotResource": [*own, *listed, *others]})
+    outside = deny("OtherObjects", {"Action": ["s3:*", "s3-object-lambda:*"], "NotResource": [*own, *listed, *others]})
     # A deleted bucket's name can be taken by another account.
-    accounts = dict.fromkeys([context.account, *(entry.account for entry in objects if entry.account)])
+    accounts = list(dict.fromkeys([context.account, *(entry.account for entry in objects if entry.account)]))
     foreign: Conditions = {
-        "StringNotEquals": {"aws:ResourceAccount": list(accounts)},
+        "StringNotEquals": {"aws:ResourceAccount": accounts if len(accounts) > 1 else accounts[0]},
         "Null": {"aws:ResourceAccount": "false"},
     }
-    buckets = dict.fromkeys([*(f"{entry.bucket_arn}/*" for entry in objects), *listed])
-    elsewhere = deny("DenyForeignBuckets", {"Action": ["s3:*"], "Resource": [*buckets]}, foreign)
-    return [Section.whole(outside, elsewhere, *_foreign_key_guard(objects))]
+    buckets = [*dict.fromkeys([*(f"{entry.bucket_arn}/*" for entry in objects), *listed])]
+    elsewhere = deny("OtherAccounts", {"Action": ["s3:*"], "Resource": buckets if others else ["*"]}, foreign)
+    return [Section.whole(outside, elsewhere, *_encryption_guards(objects, own if others else ["*"]))]
 
 
-def _foreign_key_guard(objects: Sequence[BoundObjects]) -> list[Statement]:
-    """Deny a put that names a KMS key the platform cannot read with; a put that names none is not touched."""
-    written = [entry for entry in objects if "s3:PutObject" in entry.actions]
-    if not written:
-        return []
+def _encryption_guards(objects: Sequence[BoundObjects], resources: Sequence[str]) -> list[Statement]:
+    """
+    Deny what encrypts an object with a key the platform cannot read with; a put that names none is not touched.
+
+    By whichever action: the conditions are on headers, which PutObject and UpdateObjectEncryption carry.
+    Source: service authorization reference, list_amazons3.
+    """
+    scope = {"Action": ["s3:*"], "Resource": resources}
     header = "s3:x-amz-server-side-encryption-aws-kms-key-id"
     named: Conditions = {"Null": {header: "false"}}
-    if known := list(dict.fromkeys(entry.kms_key_arn for entry in written if entry.kms_key_arn)):
+    if known := list(dict.fromkeys(entry.kms_key_arn for entry in objects if entry.kms_key_arn)):
         named["StringNotEquals"] = {header: known}
-    puts = {"Action": ["s3:PutObject"], "Resource": [arn for entry in written for arn in entry.arns]}
-    return [deny("DenyForeignKeys", puts, named)]
+    # SSE-C: S3 keeps no copy of the caller's key (S3 guide, ServerSideEncryptionCustomerKeys).
+    by_caller: Conditions = {"Null": {"s3:x-amz-server-side-encryption-customer-algorithm": "false"}}
+    return [deny("ForeignKeys", scope, named), deny("CallerKeys", scope, by_caller)]
 
 
 def compute_guard_sections(objects: Sequence[BoundObjects], context: StackContext) -> list[Section]:
-    """
-    Return the Denies for the compute roles: nothing in a bucket with tenant objects.
-
-    Access points are other names for the same bucket and access grants hand out another role's credentials for it;
-    `s3:*` would let a role make either.
-    """
-    if not objects:
-        return []
+    """Return the Denies for the compute roles: nothing in a bucket with tenant objects, by whichever name."""
     buckets = list(dict.fromkeys(entry.bucket_arn for entry in objects))
-    resources = [arn for bucket in buckets for arn in (bucket, f"{bucket}/*")]
-    access_points = [f"arn:{context.partition}:s3:*:*:{kind}/*" for kind in ("accesspoint", "access-grants")]
-    return [
-        Section.by_resource(deny("DenyTenantBuckets", {"Action": ["s3:*"], "Resource": [*resources, *access_points]}))
-    ]
+    return [Section.by_resource(deny_buckets("DenyTenantBuckets", buckets, context))] if buckets else []
 
 
-def key_sections(objects: Sequence[BoundObjects], context: StackContext, base: Conditions) -> list[Section]:
+def key_sections(objects: Sequence[BoundObjects], context: StackContext) -> list[Section]:
     """
     Return the Allows on the buckets' customer-managed keys, only as S3 asks for them and only for these keys.
 
@@ -279,7 +278,9 @@ def key_sections(objects: Sequence[BoundObjects], context: StackContext, base: C
         keys = list(dict.fromkeys(cast(str, entry.kms_key_arn) for entry in entries))
         conditions: Conditions = {
             "StringEquals": {"kms:ViaService": context.via_service("s3", keys)},
-            "StringLike": {"kms:EncryptionContext:aws:s3:arn": list(contexts), **base["StringLike"]},
+            "StringLike": {"kms:EncryptionContext:aws:s3:arn": list(contexts)},
         }
+        tagged = tags_present(_tags_of(entries))["StringLike"]
+        conditions["StringLike"] |= tagged
         sections.append(Section.whole(allow(sid, actions, keys, conditions)))
     return sections

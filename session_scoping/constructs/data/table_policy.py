@@ -1,6 +1,7 @@
 """TenantTablePolicy: the leading-key policy for any tables, on a SessionRole or on any role."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -10,7 +11,6 @@ from session_scoping.constructs.cdk.policy_series import GuardedPolicies, Policy
 from session_scoping.constructs.cdk.policy_sizes import PolicySizer
 from session_scoping.constructs.cdk.roles import require_changeable
 from session_scoping.constructs.cdk.stack_context import StackContext
-from session_scoping.constructs.cdk.statements import tags_present
 from session_scoping.constructs.cdk.synth_checks import SynthChecks
 from session_scoping.constructs.compute.role import ScopedComputeRole
 from session_scoping.constructs.data.tables import TenantTable
@@ -70,8 +70,7 @@ class TenantTablePolicy(Construct):
         self._data.register_names(self._sizer)
         self._used_tags = tuple(key for key in keys if any(key in table.key_format.tags for table in self._data.tables))
         self._policies = GuardedPolicies(self, self._context, self._sizer)
-        denied = [*self._data.untagged_guards(), *self._data.guards()]
-        self._policies.write(denied, self._data.permissions(tags_present(self._used_tags)), [])
+        self._policies.write(self._data.guards_on_any_role(), self._data.permissions(), [])
         SynthChecks.of(self._context).add(self._policies.finished)
 
     @property
@@ -91,8 +90,6 @@ class TenantTablePolicy(Construct):
                 SessionRole does not declare.
         """
         scope = role.node.scope if isinstance(role, iam.Role) else None
-        if isinstance(scope, SessionRole):
-            role = scope
         if isinstance(role, ScopedComputeRole) or isinstance(scope, ScopedComputeRole):
             raise InvalidInputError(
                 "a compute role is no place for tenant tables",
@@ -101,17 +98,16 @@ class TenantTablePolicy(Construct):
                 why="its sessions carry no tags, and code next to the agent reads its credentials",
                 fix="attach the policy to the SessionRole",
             )
-        if isinstance(role, SessionRole):
-            self._check_tags(role)
-            access = SessionAccess.of(role)
+        if access := SessionAccess.of_role(cast(Construct, role)):
+            self._check_tags(access)
             access.claim(self._data)
             count = self._session_roles = self._session_roles + 1
             # INVARIANT: the first one's id has no number, and no number that a longer series would use.
             base_id = "ComputeGuards" + (f"OfRole{count}" if count > 1 else "")
             access.cover(PolicySeries(self, base_id, self._context, self._sizer), self._data)
-            target: iam.IRole = role.role
+            target: iam.IRole = access.role
         else:
-            target = role
+            target = cast(iam.IRole, role)
             require_changeable(target, self._context)
             claimed: list[TenantData] = vars(target).setdefault(_CLAIMED, [])
             for data in claimed:
@@ -125,12 +121,12 @@ class TenantTablePolicy(Construct):
             )
         self._policies.attach([target])
 
-    def _check_tags(self, role: SessionRole) -> None:
-        if missing := [key for key in self._used_tags if key not in role.tag_keys]:
+    def _check_tags(self, access: SessionAccess) -> None:
+        if missing := [key for key in self._used_tags if key not in access.tag_keys]:
             raise InvalidInputError(
-                f"session role `{role.node.path}` does not declare a tag of these leading keys",
+                f"session role `{access.role.node.path}` does not declare a tag of these leading keys",
                 got=", ".join(f"`{key}`" for key in missing),
-                expected=f"tags among {', '.join(role.tag_keys)}",
+                expected=f"tags among {', '.join(access.tag_keys)}",
                 why="no session could carry the tag, so no row could be reached",
                 fix="declare it in the SessionRole's tag_keys",
             )

@@ -1,23 +1,19 @@
-"""Tenant tables: which rows of which table a session reaches, and the guards around them."""
+"""Tenant tables: which rows of which table a session reaches, checked and read from the CDK."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import aws_cdk as cdk
 from constructs import IConstruct
 
-from session_scoping.constructs.cdk.documents import Section
 from session_scoping.constructs.cdk.stack_context import StackContext, asked_once, has_wildcard, is_token, properties_of
-from session_scoping.constructs.cdk.statements import Conditions, Statement, allow, alnum, deny
 from session_scoping.constructs.data.access import TABLE_ACCESS, actions_for, as_words, require_attribute
-from session_scoping.contract.arns import Arn, field_of
+from session_scoping.contract.arns import Arn
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.key_formats import TASK_LEADING_KEY, KeyFormat
-
-_Key = TypeVar("_Key")
 
 
 @dataclass(frozen=True)
@@ -192,109 +188,25 @@ def _check_type(table: cdk.aws_dynamodb.ITable, attributes: Any, key: str) -> No
         )
 
 
-def untagged_sections(tables: Sequence[BoundTable]) -> list[Section]:
+def check_other_tables(patterns: Sequence[str]) -> tuple[str, ...]:
     """
-    Deny the tables to a session that lacks a tag of their keys.
+    Return the patterns of tables that a role may reach besides its own.
 
-    The other guards compare with that tag, and a comparison with a missing variable does not fire.
+    They loosen the Deny on other tables alone: what is said of the role's own names them.
+
+    Raises:
+        InvalidInputError: Text in place of a list, or no ARN of a DynamoDB table, of one of its indexes, or a pattern.
     """
-    used = dict.fromkeys(tag for table in tables for tag in table.key_format.tags)
-    sections = []
-    for tag in used:
-        keyed = _whole(table for table in tables if tag in table.key_format.tags)
-        untagged: Conditions = {"StringNotLike": {f"aws:PrincipalTag/{tag}": "?*"}}
-        sections.append(Section.by_resource(deny(f"DenyTablesWithout{alnum(tag.title())}", keyed, untagged)))
-    return sections
-
-
-def allow_sections(tables: Sequence[BoundTable], base: Conditions) -> list[Section]:
-    """Return the Allows: one statement for all tables with the same access and leading key."""
-    sections = []
-    for (actions, key_format), group in _grouped(tables, lambda table: (table.actions, table.key_format)):
-        names = "".join(action.removeprefix("dynamodb:").removesuffix("Item") for action in actions)
-        conditions: Conditions = {
-            # ForAllValues is true where the key is absent, hence the Null.
-            # Source: IAM guide, reference_policies_condition-single-vs-multi-valued-context-keys.
-            f"ForAllValues:String{key_format.operator}": {"dynamodb:LeadingKeys": [key_format.policy_variables()]},
-            "Null": {"dynamodb:LeadingKeys": "false"},
-        }
-        sid = f"{names}By{alnum(key_format.text.title())}"
-        sections.append(Section.by_resource(allow(sid, actions, [table.arn for table in group], conditions, base)))
-    return sections
-
-
-def guard_sections(tables: Sequence[BoundTable]) -> list[Section]:
-    """
-    Return the Denies that hold when somebody later allows `dynamodb:*`.
-
-    A foreign leading key, no leading key at all (Scan, every table operation), every action that is not in the
-    table's own list, and all that hangs below a table: indexes, streams, backups, exports.
-    """
-    sections = []
-    for key_format, group in _grouped(tables, lambda table: table.key_format):
-        by = alnum(key_format.text.title())
-        own = {"dynamodb:LeadingKeys": [key_format.policy_variables()]}
-        foreign: Conditions = {f"ForAnyValue:StringNot{key_format.operator}": own}
-        sections.append(Section.by_resource(deny(f"DenyForeignRowsBy{by}", _whole(group), foreign)))
-    no_key: Conditions = {"Null": {"dynamodb:LeadingKeys": "true"}}
-    sections.append(Section.by_resource(deny("DenyRequestsWithoutRows", _whole(tables), no_key)))
-    for number, (actions, group) in enumerate(_grouped(tables, lambda table: table.actions), 1):
-        others = {"NotAction": actions, "Resource": [table.every_region_arn for table in group]}
-        sections.append(Section.by_resource(deny(f"DenyOtherActions{number}", others)))
-    sections.append(Section.by_resource(deny("DenyIndexesAndStreams", _below(tables))))
-    return sections
-
-
-def compute_guard_sections(tables: Sequence[BoundTable]) -> list[Section]:
-    """Return the Denies for the compute roles: nothing on a tenant table, nor below it."""
-    return [
-        Section.by_resource(deny("DenyTenantTables", _whole(tables))),
-        Section.by_resource(deny("DenyTenantTablesBelow", _below(tables))),
-    ]
-
-
-def key_sections(tables: Sequence[BoundTable], context: StackContext, base: Conditions) -> list[Section]:
-    """
-    Return the Allow on the tables' customer-managed keys.
-
-    Decrypt alone, only as DynamoDB asks for it and only for these tables.
-    Source: KMS guide, services-dynamodb (encryption context).
-    """
-    encrypted = [table for table in tables if table.kms_key_arn]
-    if not encrypted:
-        return []
-
-    def render(part: Sequence[BoundTable]) -> list[Statement]:
-        keys = list(dict.fromkeys(cast(str, table.kms_key_arn) for table in part))
-        accounts = list(dict.fromkeys(_account(table, context) for table in part))
-        conditions: Conditions = {
-            "StringEquals": {
-                "kms:ViaService": context.via_service("dynamodb", keys),
-                "kms:EncryptionContext:aws:dynamodb:tableName": [table.name for table in part],
-                "kms:EncryptionContext:aws:dynamodb:subscriberId": accounts if len(accounts) > 1 else accounts[0],
-            }
-        }
-        return [allow("DecryptTables", ["kms:Decrypt"], keys, conditions, base)]
-
-    return [Section(encrypted, render)]
-
-
-def _account(table: BoundTable, context: StackContext) -> str:
-    account = field_of(table.every_region_arn, "account")
-    return context.account if is_token(account) else account
-
-
-def _whole(tables: Iterable[BoundTable]) -> dict[str, list[str]]:
-    return {"Action": ["dynamodb:*"], "Resource": [table.every_region_arn for table in tables]}
-
-
-def _below(tables: Iterable[BoundTable]) -> dict[str, list[str]]:
-    return {"Action": ["dynamodb:*"], "Resource": [f"{table.every_region_arn}/*" for table in tables]}
-
-
-def _grouped(tables: Iterable[BoundTable], by: Callable[[BoundTable], _Key]) -> list[tuple[_Key, list[BoundTable]]]:
-    """Group the tables, in order of first appearance."""
-    groups: dict[_Key, list[BoundTable]] = {}
-    for table in tables:
-        groups.setdefault(by(table), []).append(table)
-    return [*groups.items()]
+    given = (patterns,) if isinstance(patterns, str) else tuple(patterns)
+    for pattern in given:
+        fields = Arn.parse(pattern)
+        named = is_token(pattern) if fields is None else fields.service == "dynamodb" and "table/" in fields.resource
+        if isinstance(patterns, str) or not named:
+            raise InvalidInputError(
+                "other_tables names something else",
+                got="one text in place of a list" if isinstance(patterns, str) else f"`{pattern}`",
+                expected="ARNs or ARN patterns of DynamoDB tables, or of their indexes",
+                why="the Deny on other tables would be open for what nobody named",
+                fix="pass a list, such as other_tables=[table.table_arn]",
+            )
+    return given

@@ -8,14 +8,13 @@ from session_scoping.constructs.cdk.policy_sizes import PolicySizer
 from session_scoping.constructs.cdk.stack_context import StackContext, is_token
 from session_scoping.constructs.cdk.statements import Conditions, deny
 from session_scoping.constructs.data import memory as tenant_memory
-from session_scoping.constructs.data import named_data, object_lists
+from session_scoping.constructs.data import named_data, object_lists, table_statements
 from session_scoping.constructs.data import objects as tenant_objects
-from session_scoping.constructs.data import tables as tenant_tables
 from session_scoping.constructs.data.memory import BoundMemory, TenantMemory
 from session_scoping.constructs.data.named_data import BoundNames, TenantParameters, TenantSecrets
 from session_scoping.constructs.data.object_overlap import check_disjoint
 from session_scoping.constructs.data.objects import BoundObjects, BucketFacts, TenantObjects
-from session_scoping.constructs.data.tables import BoundTable, TenantTable
+from session_scoping.constructs.data.tables import BoundTable, TenantTable, check_distinct
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.key_formats import KeyFormat, names_tags, shared_on_purpose
 from session_scoping.contract.tags import OBJECT_KEY_TAGS
@@ -50,9 +49,9 @@ class TenantData:
         buckets = {id(entry.bucket): entry.bucket for entry in objects}  # several entries often share one
         facts = {key: BucketFacts.of(bucket) for key, bucket in buckets.items()}
         bound_objects = tuple(entry.bind(tag_keys, facts[id(entry.bucket)]) for entry in objects)
-        check_disjoint(bound_objects)
+        check_disjoint(bound_objects, context)
         bound_tables = tuple(entry.bind(context, tag_keys) for entry in tables)
-        tenant_tables.check_distinct(bound_tables)
+        check_distinct(bound_tables)
         bound_names = tuple(entry.bind(context, tag_keys) for entry in named)
         named_data.check_disjoint_names(bound_names)
         bound_memories = tuple(entry.bind(tag_keys) for entry in memories)
@@ -136,22 +135,27 @@ class TenantData:
         ]
         return shared_on_purpose([table.key_format for table in self.tables], objects, tag_keys, unnamed)
 
-    def permissions(self, base: Conditions) -> list[Section]:
-        """Return the Allows; each demands `base` too."""
+    def permissions(self) -> list[Section]:
+        """Return the Allows; each demands the tags that its keys use."""
         return [
-            *tenant_tables.allow_sections(self.tables, base),
-            *tenant_objects.allow_sections(self.objects, base),
+            *table_statements.allow_sections(self.tables),
+            *tenant_objects.allow_sections(self.objects),
             *object_lists.allow_sections(self.objects),
-            *tenant_tables.key_sections(self.tables, self.context, base),
-            *tenant_objects.key_sections(self.objects, self.context, base),
+            *table_statements.key_sections(self.tables, self.context),
+            *tenant_objects.key_sections(self.objects, self.context),
             *named_data.allow_sections(self.named),
             *tenant_memory.allow_sections(self.memories),
         ]
 
-    def guards(self, other_objects: Sequence[str] = ()) -> list[Section]:
-        """Return the Denies for the role that has these permissions."""
+    def guards(self, other_objects: Sequence[str] = (), other_tables: Sequence[str] = ()) -> list[Section]:
+        """Return the Denies for the role that has these permissions, and besides them what the two arguments name."""
+        of_tables = (
+            table_statements.listed_sections(self.tables, other_tables)
+            if other_tables
+            else table_statements.closed_sections(self.tables, self.context)
+        )
         return [
-            *(tenant_tables.guard_sections(self.tables) if self.tables else []),
+            *of_tables,
             *tenant_objects.guard_sections(self.objects, other_objects, self.context),
             *object_lists.guard_sections(self.objects),
             *named_data.guard_sections(self.named),
@@ -159,9 +163,13 @@ class TenantData:
             *self._key_guard(),
         ]
 
-    def untagged_guards(self) -> list[Section]:
-        """Return the Denies for untagged sessions of a role that is no SessionRole."""
-        return tenant_tables.untagged_sections(self.tables)
+    def guards_on_any_role(self) -> list[Section]:
+        """Return the Denies for a role that is not ours: on these tables alone, and for sessions without tags too."""
+        return [
+            *table_statements.untagged_sections(self.tables),
+            *table_statements.listed_sections(self.tables),
+            *self._key_guard(),
+        ]
 
     def _key_guard(self) -> list[Section]:
         """Deny the tenant keys to requests that come through no service that uses them, administration included."""
@@ -173,7 +181,7 @@ class TenantData:
         scope = {"Action": ["kms:*"], "Resource": keys}
         # Negated, so true for a direct call, which has no ViaService.
         direct: Conditions = {"StringNotEquals": {"kms:ViaService": services}}
-        return [Section.by_resource(deny("DenyKeysOutsideTheirServices", scope, direct))]
+        return [Section.by_resource(deny("KeysOutsideTheirServices", scope, direct))]
 
     def _keys(self) -> list[str]:
         used = [entry.kms_key_arn for entries in (self.tables, self.objects, self.named) for entry in entries]
@@ -190,7 +198,7 @@ class TenantData:
     def compute_guards(self) -> list[Section]:
         """Return the Denies for the compute roles, which reach none of it."""
         return [
-            *(tenant_tables.compute_guard_sections(self.tables) if self.tables else []),
+            *(table_statements.compute_guard_sections(self.tables) if self.tables else []),
             *tenant_objects.compute_guard_sections(self.objects, self.context),
             *named_data.compute_guard_sections(self.named),
             *tenant_memory.compute_guard_sections(self.memories),

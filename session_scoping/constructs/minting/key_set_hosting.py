@@ -22,6 +22,7 @@ from session_scoping.constructs.cdk.policy_sizes import PolicySizer
 from session_scoping.constructs.cdk.stack_context import StackContext
 from session_scoping.constructs.cdk.statements import allow, deny
 from session_scoping.constructs.cdk.synth_checks import SynthChecks
+from session_scoping.constructs.data.bucket_names import deny_buckets
 from session_scoping.constructs.minting.functions import acknowledge, function_of
 from session_scoping.contract import environment
 from session_scoping.contract import metadata as metadata_keys
@@ -148,18 +149,20 @@ class KeySetHosting(Construct):
         Return the Denies on what decides which keys are trusted.
 
         The domain name decides it as much as the bucket does: an alias can be moved to another distribution of the
-        account, which these two actions name, and a record to any server.
+        account, which the first two actions name, a record to any server, and the registration to other name servers.
 
-        Source: CloudFront guide, alternate-domain-names-move; service authorization reference, list_amazoncloudfront.
+        Source: CloudFront guide, alternate-domain-names-move; service authorization reference, list_amazoncloudfront
+        and list_amazonroute53domains (its actions have no resources).
         """
         bucket, writer = self._bucket.bucket_arn, self._writer.function_arn
-        moving = {"Action": ["cloudfront:AssociateAlias", "cloudfront:UpdateDomainAssociation"], "Resource": ["*"]}
+        moves = ["cloudfront:AssociateAlias", "cloudfront:UpdateDomainAssociation", "route53domains:*"]
+        moving = {"Action": moves, "Resource": ["*"]}
         zone = {"Action": ["route53:*"], "Resource": [self._zone.hosted_zone_arn]} if self._zone else None
         return [
             Section.whole(
                 deny("DenyKeySetAlias", moving),
                 *([deny("DenyKeySetZone", zone)] if zone else []),
-                deny("DenyKeySet", {"Action": ["s3:*"], "Resource": [bucket, f"{bucket}/*"]}),
+                deny_buckets("DenyKeySet", [bucket], StackContext.of(self)),
                 deny("DenyKeySetSite", {"Action": ["cloudfront:*"], "Resource": [self._distribution.distribution_arn]}),
                 deny("DenyKeySetWriter", {"Action": ["lambda:*"], "Resource": [writer, f"{writer}:*"]}),
                 deny(

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from session_scoping.aws.actions import patterns_of
 from session_scoping.constructs.cdk.policy_series import PolicySeries, count_attached
 from session_scoping.constructs.cdk.policy_sizes import MANAGED_POLICY_MAX, PolicySizer, too_large_message
 from session_scoping.constructs.cdk.synth_checks import Check
@@ -16,14 +17,14 @@ ONWARD_ACTIONS = ("sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession")
 
 class ChainingGuard:
     """
-    The statement `DenyChaining` of one role.
+    The statement `Chaining` of one role.
 
     INVARIANT: an action that is taken out of it is denied by another statement for all but what was let through,
     and that statement is deployed first.
 
     Args:
         owner: The session role; `ToolsGuard` becomes its child.
-        guards: The series that holds `DenyChaining`.
+        guards: The series that holds `Chaining`.
         role: The role itself.
         sizer: Measures documents.
     """
@@ -50,13 +51,13 @@ class ChainingGuard:
         self.hand_over(ONWARD_ACTIONS, [self._policy])
 
     def hand_over(self, actions: Sequence[str], successors: Sequence[iam.ManagedPolicy]) -> None:
-        """Take actions out of `DenyChaining` once these policies of the same stack deny them."""
+        """Take actions out of `Chaining` once these policies of the same stack deny them."""
         self._denied = tuple(action for action in self._denied if action not in actions)
-        self._guards.change_actions(CHAINING, self._denied)
+        self._guards.change(CHAINING, Action=patterns_of(self._denied))
         self._guards.follow(successors)
 
     def denies(self, action: str) -> bool:
-        """Whether `DenyChaining` still denies an action, whatever its resource."""
+        """Whether `Chaining` still denies an action, whatever its resource."""
         return action in self._denied
 
     def finished(self) -> Iterable[Check]:

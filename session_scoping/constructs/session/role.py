@@ -25,14 +25,13 @@ from session_scoping.constructs.data.models import Models
 from session_scoping.constructs.data.named_data import TenantParameters, TenantSecrets
 from session_scoping.constructs.data.object_overlap import check_others
 from session_scoping.constructs.data.objects import TenantObjects
-from session_scoping.constructs.data.tables import TenantTable
+from session_scoping.constructs.data.tables import TenantTable, check_other_tables
 from session_scoping.constructs.data.tenant_data import TenantData
 from session_scoping.constructs.minting.broker_tie import BrokerTie
 from session_scoping.constructs.minting.guards import compute_guards, invoke_sections, mint_sections, token_metadata
 from session_scoping.constructs.minting.minting import MINT_ACTIONS, Minting, checked_roles, require_open
 from session_scoping.constructs.restrictions.restriction import RestrictedRole, Restriction, RestrictionSet
 from session_scoping.constructs.session.access import SessionAccess
-from session_scoping.constructs.session.chaining import ChainingGuard
 from session_scoping.constructs.session.scoped_role import ScopedRole, as_tuple, check_kinds
 from session_scoping.constructs.session.trust import Trust, brings_pod_tags, further, trusted
 from session_scoping.constructs.session.trust_checks import role_checks, trust_too_large
@@ -67,6 +66,7 @@ class SessionRole(ScopedRole):
         pod_identity: bool = False,
         narrowing: bool = False,
         other_objects: Sequence[str] = (),
+        other_tables: Sequence[str] = (),
         restrictions: Sequence[Restriction] = (),
         deny_tenant_data_to_compute_roles: bool = True,
         role_name: str | None = None,
@@ -92,17 +92,16 @@ class SessionRole(ScopedRole):
             pod_identity: Whether every minter is a pod under EKS Pod Identity. Default: roles made here show it.
             narrowing: Whether a session may call STS GetScopedCredentials. Default: it may not. Revoke by tag then.
             other_objects: ARN patterns of further S3 objects a session may reach by later grants. Default: none.
+            other_tables: Likewise of DynamoDB tables and indexes. Default: none; with `tables`, all else is denied.
             restrictions: What narrows every session further. Default: nothing but its tags.
-            deny_tenant_data_to_compute_roles: Whether compute roles are denied the tenant data. Default: they are.
-                Turn it off for the first deployment only, while tasks still run on old code; it warns.
+            deny_tenant_data_to_compute_roles: Default: they are denied it. Off for a first deployment only; it warns.
             role_name: Physical name, needed where the container is in another stack. Default: CloudFormation makes one.
             path: IAM path. Default: `/`.
             permissions_boundary: Boundary. Default: none, or what `PermissionsBoundary.of` sets.
             description: Description of the role. Default: a short one.
 
         Raises:
-            InvalidInputError: See the arguments' own classes; also a role that cannot be changed, an undeclared
-                transitive tag, or tokens that another role of the app takes too.
+            InvalidInputError: See the arguments' own classes; also tokens that another role of the app takes too.
             QuotaExceededError: A document or the number of policies would exceed its quota.
         """
         tables, objects, restrictions = as_tuple(tables), as_tuple(objects), as_tuple(restrictions)
@@ -115,6 +114,8 @@ class SessionRole(ScopedRole):
         data = TenantData.bind(self._context, keys, tables, objects, [*secrets, *parameters], memories)
         self._access = SessionAccess(self._context, keys, minting, RestrictionSet(restrictions), models, data)
         self._access.deny_enabled, self._access.narrowing = deny_tenant_data_to_compute_roles, narrowing
+        self._access.other_objects = check_others(other_objects, data.objects, self._context)
+        self._access.other_tables = check_other_tables(other_tables)
         self._access.restrictions.check(self, keys)
         self._trust_statements = Trust.of(self, self._access, self._transitive)
         self._minters, minter_arns = checked_roles(minting, self._context)
@@ -131,7 +132,7 @@ class SessionRole(ScopedRole):
             max_session_duration=minting.max_session,
         )
         self._arn = arn_by_name(self._context, role_name, path) or self._role_arn
-        self._access.belong_to(self, self._role, ChainingGuard(self, self._own.guards, self._role, self._sizer))
+        self._access.belong_to(self, self._role, self._own, self._sizer)
         self._access.declare_sharing()
         self._mint = self._series("Mint")
         self._roles_guard = AssumeRoleGuard(
@@ -139,16 +140,16 @@ class SessionRole(ScopedRole):
         )
         if minting.credential_broker:
             BrokerTie.of(minting.credential_broker).serve(self, self._arn, keys, self._transitive)
-        self._write_policies(check_others(other_objects, self._access.data.objects), minter_arns)
+        self._write_policies(minter_arns)
         self._write_metadata()
         self._access.admit_narrowing()
         self._access.warn(self)
         SynthChecks.of(self._context).reserve(keys)
 
-    def _write_policies(self, other_objects: Sequence[str], minter_arns: Sequence[str]) -> None:
+    def _write_policies(self, minter_arns: Sequence[str]) -> None:
         """Write the role's own policies, then those of the roles around it, with one trip to the CDK for all text."""
         minting, data = self._minting, self._access.data
-        denied, allowed = self._access.denied(other_objects), self._access.allowed()
+        denied, allowed = self._access.denied(), self._access.allowed()
         mint, exchange = mint_sections(minting, self._role_arn), invoke_sections(minting)
         compute_denied = [
             *(data.compute_guards() if self._access.deny_enabled else []),

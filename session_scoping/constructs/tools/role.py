@@ -15,11 +15,11 @@ from session_scoping.constructs.cdk.synth_checks import Check, SynthChecks
 from session_scoping.constructs.data.models import Models
 from session_scoping.constructs.data.object_overlap import check_disjoint, check_others
 from session_scoping.constructs.data.objects import TenantObjects
-from session_scoping.constructs.data.tables import TenantTable
+from session_scoping.constructs.data.tables import TenantTable, check_other_tables
 from session_scoping.constructs.data.tenant_data import TenantData
 from session_scoping.constructs.restrictions.restriction import Restriction, RestrictionSet
 from session_scoping.constructs.session.access import SessionAccess
-from session_scoping.constructs.session.chaining import ONWARD_ACTIONS, ChainingGuard
+from session_scoping.constructs.session.chaining import ONWARD_ACTIONS
 from session_scoping.constructs.session.role import SessionRole
 from session_scoping.constructs.session.scoped_role import ScopedRole, as_tuple, check_kinds
 from session_scoping.constructs.session.trust import pod_tags_beyond
@@ -55,6 +55,7 @@ class ToolScopedRole(ScopedRole):
         objects: Sequence[TenantObjects] = (),
         models: Models | None = None,
         other_objects: Sequence[str] = (),
+        other_tables: Sequence[str] = (),
         name_tag: str | None = "task_id",
         restrictions: Sequence[Restriction] = (),
         role_name: str | None = None,
@@ -74,6 +75,7 @@ class ToolScopedRole(ScopedRole):
             objects: Tenant objects. Default: none, and then nothing in S3 is denied either.
             models: Bedrock models. Default: none.
             other_objects: ARN patterns of further S3 objects, as for SessionRole. Default: none.
+            other_tables: ARN patterns of further DynamoDB tables, as for SessionRole. Default: none.
             name_tag: Tag whose value the role session name must equal. Default: `task_id`. None leaves the name
                 to the client: for ids that STS does not take as names (64 characters of `[A-Za-z0-9_+=,.@-]`).
             restrictions: What narrows the tool's sessions further. The session role's own hold here too.
@@ -96,10 +98,19 @@ class ToolScopedRole(ScopedRole):
         keys = session_role.tag_keys
         data = TenantData.bind(self._context, keys, tables, objects)
         of_session = SessionAccess.of(session_role)
-        check_disjoint([*of_session.data.objects, *data.objects])
+        check_disjoint([*of_session.data.objects, *data.objects], self._context)
         RestrictionSet(restrictions).check(self, keys)
         both = RestrictionSet((of_session.restrictions, *restrictions))
-        self._access = SessionAccess(self._context, keys, of_session.minting, both, models, data)
+        self._access = SessionAccess(
+            self._context,
+            keys,
+            of_session.minting,
+            both,
+            models,
+            data,
+            other_objects=check_others(other_objects, data.objects, self._context),
+            other_tables=check_other_tables(other_tables),
+        )
         inherited = pod_tags_beyond(keys) if of_session.pod_tags else ()
         demanded = assume_conditions(keys, self._access.path_tags, name_tag, inherited)
         assume = merge(demanded, both.trust_conditions(self._context))
@@ -111,19 +122,20 @@ class ToolScopedRole(ScopedRole):
             permissions_boundary=permissions_boundary,
             description=description or f"Tool {tool}: one task's own data; assumed by its session only",
         )
-        self._access.belong_to(self, self._role, ChainingGuard(self, self._own.guards, self._role, self._sizer))
+        self._access.belong_to(self, self._role, self._own, self._sizer)
         named = {TOOL_NAME_TAG: name_tag} if name_tag else {}
         owned = {TOOL_OF: session_role.role_arn, **named, **both.metadata(self._context)}
         write_metadata(self._role, owned)
         self._access.declare_sharing()
-        self._write(session_role, of_session, check_others(other_objects, data.objects))
+        self._write(session_role, of_session)
+        self._access.warn_of_other_tables()
         of_session.chaining.let_through(arn_by_name(self._context, role_name, path) or self._role_arn)
         SynthChecks.of(self._context).reserve(keys)
 
-    def _write(self, session_role: SessionRole, of_session: SessionAccess, other_objects: Sequence[str]) -> None:
+    def _write(self, session_role: SessionRole, of_session: SessionAccess) -> None:
         data = self._access.data
         # What the session reaches and the tool was not given, whatever is granted to the tool later.
-        denied = [*self._access.denied(other_objects), *of_session.data.without(data).compute_guards()]
+        denied = [*self._access.denied(), *of_session.data.without(data).compute_guards()]
         allowed = self._access.allowed()
         become = allow("BecomeTool", ONWARD_ACTIONS, [self._role_arn], tags_present(self.tag_keys))
         chain = [Section.whole(become)]

@@ -32,6 +32,8 @@ def compute_cases(world: World, role: str, *, mints: bool) -> Iterator[Case]:
     yield Case("through an access point", role, "s3:GetObject", f"{point}/object/x", False, {}, {})
     grants = f"arn:aws:s3:us-east-1:{ACCOUNT}:access-grants/default"
     yield Case("another role's access by an access grant", role, "s3:GetDataAccess", grants, False, {}, {})
+    lambda_point = f"arn:aws:s3-object-lambda:us-east-1:{ACCOUNT}:accesspoint/side"
+    yield Case("through Object Lambda", role, "s3-object-lambda:GetObject", lambda_point, False, {}, {})
     yield Case("making an access point", role, "s3:CreateAccessPoint", point, False, {}, {})
     admin = f"arn:aws:iam::{ACCOUNT}:role/admin"
     for action in ("AssumeRole", "TagSession", "SetSourceIdentity"):

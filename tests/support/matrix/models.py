@@ -26,7 +26,11 @@ def model_needs(role: str, tags: dict[str, str]) -> Iterator[Case]:
 
 
 def model_misses(role: str, tags: dict[str, str]) -> Iterator[Case]:
-    """Yield other models, profiles and ways to a model."""
+    """
+    Yield other models, profiles and ways to a model.
+
+    Not a model through another model's profile: a profile of a geography routes to the model in its own name alone.
+    """
     model = MODELS[0]
     bare = f"arn:aws:bedrock:us-east-1::foundation-model/{model}"
     other = "arn:aws:bedrock:us-east-1::foundation-model/meta.llama3-70b-instruct-v1:0"
@@ -34,7 +38,8 @@ def model_misses(role: str, tags: dict[str, str]) -> Iterator[Case]:
         ("bare model", bare, None),
         ("model through another geography", bare, _profile(model, "eu")),
         ("model through another account's profile", bare, _profile(model, account="999999999999")),
-        ("model through an unlisted profile", bare, _profile("meta.llama3-70b-instruct-v1:0")),
+        ("model through an application profile", bare, _profile(model).replace(":inference", ":application-inference")),
+        ("model through a geography that begins alike", bare, _profile(model, "us-gov")),
         ("model through a profile of another Region", bare, _profile(model, region="us-west-2")),
         ("unlisted model through a listed profile", other, _profile(model)),
         ("unlisted profile", _profile("meta.llama3-70b-instruct-v1:0"), None),

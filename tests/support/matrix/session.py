@@ -19,6 +19,7 @@ def session_cases(world: World) -> Iterator[Case]:
     yield from _table_misses(world)
     yield from _object_misses(world)
     yield from model_misses("SessionRole", TAGS)
+    yield from _other_names(world)
     yield from _chaining(world)
 
 
@@ -140,6 +141,8 @@ def _object_misses(world: World) -> Iterator[Case]:
     yield _object("another bucket", "GetObject", "arn:aws:s3:::payroll/attachments/u1/T1/x", allowed=False)
     point = f"arn:aws:s3:us-east-1:{ACCOUNT}:accesspoint/side/object/attachments/u1/T1/a/f"
     yield _object("access point", "GetObject", point, allowed=False)
+    lambda_point = f"arn:aws:s3-object-lambda:us-east-1:{ACCOUNT}:accesspoint/side"
+    yield Case("through Object Lambda", "SessionRole", "s3-object-lambda:GetObject", lambda_point, allowed=False)
     taken = {"aws:ResourceAccount": "999999999999"}
     foreign: dict[str, Any] = {
         "s3:x-amz-server-side-encryption-aws-kms-key-id": "arn:aws:kms:us-east-1:999999999999:key/k"
@@ -159,22 +162,60 @@ def _untagged(wanted: Iterable[Case]) -> Iterator[Case]:
                 tags = {name: text for name, text in case.tags.items() if name != key}
                 tags |= {key: value} if value is not None else {}
                 name = f"{case.name} {how} {key}"
-                yield replace(case, name=name, tags=tags, allowed=False)
+                # An Allow demands the tags its keys use; that every tag is there, the trust policy and a guard demand.
+                wrong = replace(case, name=name, tags=tags, allowed=False, guard_only=not _uses(case, key))
+                yield wrong
                 if value is not None:
-                    yield replace(moved(case, key, value), name=f"{name}, where that leads", tags=tags)
-        yield replace(case, name=f"{case.name} without tags", tags={}, allowed=False)
+                    yield replace(moved(wrong, key, value), name=f"{name}, where that leads")
+        unused = not any(_uses(case, key) for key in TAGS)
+        yield replace(case, name=f"{case.name} without tags", tags={}, allowed=False, guard_only=unused)
+
+
+def _uses(case: Case, key: str) -> bool:
+    """Whether a tag's value is part of what the case asks for."""
+    if rows := case.context.get("dynamodb:LeadingKeys"):
+        return TAGS[key] in rows
+    return any(part.split(".")[0] == TAGS[key] for part in case.resource.split("/"))
+
+
+def _other_names(world: World) -> Iterator[Case]:
+    """Yield requests beyond the tables a session was given: by an own key too, and by what hangs below any table."""
+    listed = _table(world, "TaskTable")
+    for table in (listed.replace("TaskTable", "Unlisted"), listed.replace(ACCOUNT, "999999999999")):
+        for action in KEYED:
+            context = {"dynamodb:LeadingKeys": ["T1"]}
+            yield Case(f"{action} on an unlisted table", "SessionRole", f"dynamodb:{action}", table, False, context)
+        for action in UNKEYED:
+            yield Case(f"{action} on an unlisted table", "SessionRole", f"dynamodb:{action}", table, False)
+        index = f"{table}/index/ByTask"
+        yield Case("Query an unlisted index", "SessionRole", "dynamodb:Query", index, False, context)
+    yield Case("list tables", "SessionRole", "dynamodb:ListTables", "*", allowed=False)
+    own = f"{_bucket(world, 'TraceArtifactBucket')}/traces/u1/T1/part-1.gz"
+    sealed: dict[str, Any] = {"s3:x-amz-server-side-encryption-customer-algorithm": "AES256"}
+    put = _object("own trace with a key of its own", "PutObject", own, allowed=False, **sealed)
+    yield replace(put, guard_only=True)
+    foreign: dict[str, Any] = {
+        "s3:x-amz-server-side-encryption-aws-kms-key-id": "arn:aws:kms:us-east-1:999999999999:key/k"
+    }
+    yield _object("own trace to a foreign key", "UpdateObjectEncryption", own, allowed=False, **foreign)
 
 
 def _chaining(world: World) -> Iterator[Case]:
     targets = {"itself": world.role("SessionRole").arn, "another role": f"arn:aws:iam::{ACCOUNT}:role/admin"}
     for name, arn in targets.items():
-        for action in ("AssumeRole", "TagSession", "SetSourceIdentity"):
+        for action in ("AssumeRole", "TagSession", "SetSourceIdentity", "SetContext"):
             yield Case(f"{action} on {name}", "SessionRole", f"sts:{action}", arn, allowed=False)
     for action in ("AssumeRoleWithSAML", "AssumeRoleWithWebIdentity"):
         yield Case(action, "SessionRole", f"sts:{action}", targets["another role"], allowed=False)
     root = f"arn:aws:iam::{ACCOUNT}:root"
     yield Case("AssumeRoot", "SessionRole", "sts:AssumeRoot", root, allowed=False)
-    for action in ("GetFederationToken", "GetSessionToken", "GetWebIdentityToken", "GetDelegatedAccessToken"):
+    for action in (
+        "GetFederationToken",
+        "GetSessionToken",
+        "GetWebIdentityToken",
+        "TagGetWebIdentityToken",
+        "GetDelegatedAccessToken",
+    ):
         yield Case(action, "SessionRole", f"sts:{action}", "*", allowed=False)
     paths = [row["value"] for row in cases("path_values") if row["leads_out"]]
     for key in PATH_TAGS:

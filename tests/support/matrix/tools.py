@@ -73,15 +73,17 @@ def chaining_cases(world: World) -> Iterator[Case]:
     """Yield every other way onward: all denied to the session but on its tool, and to the tool altogether."""
     roles = [world.role(name).arn for name in ("SessionRole", "EcsTaskRole")]
     for role, targets in (("SessionRole", roles), (TOOL, [*roles, world.role(TOOL).arn])):
-        for action in CHAINING_ACTIONS:
+        for action in set(CHAINING_ACTIONS) - _UNKNOWN_TO_THE_SIMULATOR:
             for target in targets if action in _ON_ROLES else ["*"]:
                 yield Case(f"{action} on {target}", role, action, target, False)
 
 
+_UNKNOWN_TO_THE_SIMULATOR = {"sts:GetScopedCredentials"}
 _ON_ROLES = {
     "sts:AssumeRole",
     "sts:AssumeRoleWithSAML",
     "sts:AssumeRoleWithWebIdentity",
+    "sts:SetContext",
     "sts:SetSourceIdentity",
     "sts:TagSession",
 }
@@ -98,7 +100,9 @@ def tool_cases(world: World) -> Iterator[Case]:
             yield Case(f"attachment {key}", TOOL, action, f"{attachments}/attachments/{key}", False, here)
         for key in TAGS:
             tags = {name: value for name, value in TAGS.items() if name != key}
-            yield Case(f"own attachment without {key}", TOOL, action, own, False, here, tags)
+            case = Case(f"own attachment without {key}", TOOL, action, own, False, here, tags)
+            # No key has the repository in it: the trust policy and a guard demand its tag.
+            yield replace(case, guard_only=key == "repo")
     yield Case("changing an attachment", TOOL, "s3:PutObject", own, False, here, guarded=False)
     for key in ("traces/u1/T1.jsonl.gz", "artifacts/T1/result.md"):
         for action in ("s3:PutObject", "s3:GetObject"):
