@@ -57,6 +57,10 @@ synth: setup ## Synthesize the reference stack into cdk.out (ARGS="-c minting=or
 verify: synth ## Synthesize, then prove the reference stack (ARGS="-c minting=orchestrator")
 	@$(BIN)/session-scoping verify cdk.out
 
+.PHONY: picture
+picture: synth ## Draw the README's picture of the reference stack again (docs/reach.svg)
+	@$(BIN)/session-scoping explain cdk.out --svg docs/reach.svg
+
 .PHONY: test
 test: setup ## Run the tests (under five minutes; leaves the exhaustive ones to test-all)
 	@$(BIN)/python -m pytest $(PARALLEL) -m "not exhaustive" $(ARGS)

@@ -8,6 +8,8 @@ import aws_cdk as cdk
 import pytest
 
 import session_scoping
+from session_scoping.verify.reports.summary import tell
+from session_scoping.verify.reports.svg import as_svg
 from tests.support import ROOT, stacks
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md")])
@@ -26,6 +28,17 @@ def test_readme_example_works_when_pasted_into_a_stack() -> None:
     assert stacks.trust(made, "SessionRole")[0]["Condition"]
     assert set(scope["session"].environment) == {"AGENT_SESSION_ROLE_ARN", "AGENT_SESSION_TAG_KEYS"}
     assert isinstance(scope["agent"].role.node.scope, cdk.Stack | session_scoping.ScopedComputeRole)
+
+
+def test_the_picture_of_the_reference_stack_is_what_explain_draws(compute_template: dict[str, Any]) -> None:
+    """The README shows the stack as it is: `make picture` draws it again after a change."""
+    stories, _ = tell(compute_template, (), lambda _: None)
+    assert as_svg(stories) == (ROOT / "docs" / "reach.svg").read_text()
+
+
+def test_the_front_page_is_short() -> None:
+    """A stranger reads at most 150 lines before the other pages."""
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 150
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
