@@ -12,6 +12,7 @@ from session_scoping.verify.options.words import demand_declared, demand_known, 
 from session_scoping.verify.plan import plan
 from session_scoping.verify.policies.model import Deployment
 from session_scoping.verify.properties.agents.compute_roles import find_compute_roles
+from session_scoping.verify.reports.causes import with_cause
 from session_scoping.verify.reports.report import Report, Result, Status
 from session_scoping.verify.reports.rules import RULES
 from session_scoping.verify.scoping.infer import Options
@@ -113,7 +114,7 @@ def _results(
     results: list[Result] = []
     for step in (step for step in planned.steps if not only or step.rule in only):
         tell(f"{step.rule}: {step.subject}")
-        results.append(_with_unread(step.run(), deployment))
+        results.append(with_cause(_with_unread(step.run(), deployment), deployment))
         if stop_at_first and results[-1].status is not Status.PROVED:
             break
     return tuple(results)

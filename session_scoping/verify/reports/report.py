@@ -34,6 +34,7 @@ class Counterexample:
         context: Further condition keys of the request.
         decided_by: The statement `decide` names as the one that lets it through.
         values: What the proof assumed for deploy-time parts.
+        cause: What its statement lacks. Empty where that is not plain to see.
     """
 
     summary: str
@@ -44,6 +45,7 @@ class Counterexample:
     context: dict[str, Any] = field(default_factory=dict)
     decided_by: str = ""
     values: dict[str, str] = field(default_factory=dict)
+    cause: str = ""
 
     def _differences(self) -> list[str]:
         """Return the tags in which the two sessions differ, and what is remarkable about their values."""
@@ -64,11 +66,12 @@ class Counterexample:
             "context": self.context,
             "allowedBy": self.decided_by,
             "deployTimeValues": self.values,
+            "cause": self.cause,
         }
 
     def lines(self) -> list[str]:
         """Return the counterexample for a terminal."""
-        found = [self.summary]
+        found = [f"{self.cause}: {self.summary}" if self.cause else self.summary]
         if self.session:
             found.append(f"  session  {_pairs(in_order(self.session))}")
         if self.victim:
