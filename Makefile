@@ -176,6 +176,10 @@ goldens: setup ## Rewrite snapshots/ (read the diff before you commit it)
 action-data: setup ## Rewrite session_scoping/aws/data from the published data and the rules (read the diff before you commit it)
 	@$(BIN)/python -m tools.action_data
 
+.PHONY: dist
+dist: setup ## Build wheel and sdist, and try both on every supported Python that is here (minutes)
+	@$(BIN)/python -m tools.dist $(ARGS)
+
 .PHONY: lock
 lock: setup ## Rewrite the lock files in requirements/ from pyproject.toml
 	@$(COMPILE) $(EXTRAS) pyproject.toml -o requirements/dev.txt
