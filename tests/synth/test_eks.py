@@ -301,6 +301,8 @@ def test_the_verifier_proves_pods_with_a_tool(template: dict[str, Any]) -> None:
     statuses = _statuses(template)
     assert {"session-tags", "derivation"} <= statuses.keys()
     assert {status for found in statuses.values() for status in found} == {"PROVED"}
+    details = [one.detail for one in verify(template).results if one.rule == "session-tags"]
+    assert all(detail.endswith("; those of EKS Pod Identity may come along") for detail in details)
 
 
 @pytest.mark.parametrize(

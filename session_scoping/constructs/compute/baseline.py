@@ -86,7 +86,8 @@ def trusted_service(service: str, context: StackContext, source_arn: str | None)
 
     Lambda gets no condition: a role can be passed to a function of its own account only, and on Lambda MicroVMs
     a SourceAccount condition was seen to fail when the function starts. One page of AWS shows it there, with the
-    image's ARN as source: not relied on. A MicroVM's session is tagged as well (Lambda guide, microvms-security).
+    image's ARN as source: not relied on. A MicroVM's session is tagged as well (Lambda guide, microvms-security);
+    with which tags is not documented, and a session role refuses one that is transitive.
     """
     if service in ("lambda", "lambda-microvm"):
         lambda_ = iam.ServicePrincipal("lambda.amazonaws.com")

@@ -52,6 +52,8 @@ def prove_session_tags(proof: Proof) -> Result:
         return result(Status.VIOLATED, summary, found)
     tags = ", ".join(proof.scoped.spelling[key] for key in proof.scoped.declared)
     how = "none of them empty or passed on" if tool_of(role) is None else "none of them empty"
+    if any(admits(role, key) for key in POD_IDENTITY_TAGS if key not in proof.scoped.declared):
+        how += "; those of EKS Pod Identity may come along"
     return result(Status.PROVED, f"every session carries exactly {tags}, {how}")
 
 
