@@ -6,6 +6,7 @@ from typing import Any
 
 import aws_cdk as cdk
 import pytest
+from aws_cdk import assertions
 
 import session_scoping
 from session_scoping.verify.reports.summary import tell
@@ -20,10 +21,11 @@ def _python_blocks(page: Path) -> list[str]:
 
 
 def test_readme_example_works_when_pasted_into_a_stack() -> None:
-    """The ten lines synthesize as printed and give a container what it needs."""
+    """The lines synthesize as printed, without a warning that is left, and give a container what it needs."""
     stack = stacks.stack()
     scope: dict[str, Any] = {"self": stack}
     exec(_python_blocks(ROOT / "README.md")[0], scope)
+    assert assertions.Annotations.from_stack(stack).find_warning("*", assertions.Match.any_value()) == []
     made = stacks.template(stack)
     assert stacks.trust(made, "SessionRole")[0]["Condition"]
     assert set(scope["session"].environment) == {"AGENT_SESSION_ROLE_ARN", "AGENT_SESSION_TAG_KEYS"}
