@@ -32,7 +32,7 @@ from session_scoping import (
     TenantTable,
     TenantTablePolicy,
 )
-from session_scoping.constructs.cdk.policy_series import flatten
+from session_scoping.constructs.cdk.documents import flatten
 from tests.support import stacks
 
 OTHER_PACKS = (HIPAASecurityChecks, NIST80053R5Checks, PCIDSS321Checks, ServerlessChecks)

@@ -27,9 +27,8 @@ from session_scoping.constructs.attribution.statements import (
     guard_sections,
     identified,
 )
-from session_scoping.constructs.cdk.documents import Section
+from session_scoping.constructs.cdk.documents import Section, flatten
 from session_scoping.constructs.cdk.metadata import tell_owner, write_metadata
-from session_scoping.constructs.cdk.policy_series import flatten
 from session_scoping.constructs.cdk.roles import require_changeable, require_exact, require_new
 from session_scoping.constructs.cdk.stack_context import properties_of
 from session_scoping.constructs.cdk.statements import Statement

@@ -127,3 +127,21 @@ def _with_unique_sids(document: list[Statement]) -> list[Statement]:
             statement["Sid"] = f"{sid}x{number}"
         seen.add(statement["Sid"])
     return document
+
+
+def flatten(value: Any) -> str:
+    """Write a resolved ARN the way cdk-nag writes it into a finding's id."""
+    if isinstance(value, str):
+        return value.replace("${", "<").replace("}", ">")
+    match value:
+        case {"Fn::Join": [str(delimiter), [*parts]]}:
+            return delimiter.join(map(flatten, parts))
+        case {"Fn::GetAtt": [target, attribute]}:
+            return f"<{flatten(target)}.{flatten(attribute)}>"
+        case {"Ref": target}:
+            return f"<{flatten(target)}>"
+        case {"Fn::ImportValue": imported}:
+            return flatten(imported)
+        case {"Fn::Sub": template}:
+            return flatten(template)
+    return json.dumps(value, separators=(",", ":"))

@@ -1,6 +1,5 @@
 """Managed policies in numbered series: attached, ordered, counted, and acknowledged to cdk-nag."""
 
-import json
 from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, cast
@@ -9,7 +8,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from session_scoping.constructs.cdk.documents import Section, document_of, pack, substitute, tokens_in
+from session_scoping.constructs.cdk.documents import Section, document_of, flatten, pack, substitute, tokens_in
 from session_scoping.constructs.cdk.policy_sizes import MANAGED_POLICY_MAX, SPLIT, PolicySizer, too_large_message
 from session_scoping.constructs.cdk.stack_context import StackContext
 from session_scoping.constructs.cdk.statements import Statement
@@ -224,21 +223,3 @@ def wildcard_findings(statements: Sequence[Statement]) -> list[str]:
 
 def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
-
-
-def flatten(value: Any) -> str:
-    """Write a resolved ARN the way cdk-nag writes it into a finding's id."""
-    if isinstance(value, str):
-        return value.replace("${", "<").replace("}", ">")
-    match value:
-        case {"Fn::Join": [str(delimiter), [*parts]]}:
-            return delimiter.join(map(flatten, parts))
-        case {"Fn::GetAtt": [target, attribute]}:
-            return f"<{flatten(target)}.{flatten(attribute)}>"
-        case {"Ref": target}:
-            return f"<{flatten(target)}>"
-        case {"Fn::ImportValue": imported}:
-            return flatten(imported)
-        case {"Fn::Sub": template}:
-            return flatten(template)
-    return json.dumps(value, separators=(",", ":"))

@@ -7,7 +7,7 @@ from itertools import combinations, combinations_with_replacement, product
 import aws_cdk as cdk
 from constructs import IConstruct
 
-from session_scoping.constructs.cdk.policy_series import flatten
+from session_scoping.constructs.cdk.documents import flatten
 from session_scoping.constructs.cdk.stack_context import TOKEN, StackContext, has_wildcard, is_token
 from session_scoping.constructs.data.objects import BoundObjects
 from session_scoping.contract.errors import InvalidInputError

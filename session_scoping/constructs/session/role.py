@@ -6,9 +6,8 @@ from typing import Any
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from session_scoping.constructs.cdk.documents import document_of, substitute, tokens_in
+from session_scoping.constructs.cdk.documents import document_of, flatten, substitute, tokens_in
 from session_scoping.constructs.cdk.metadata import tell_owner, write_metadata
-from session_scoping.constructs.cdk.policy_series import flatten
 from session_scoping.constructs.cdk.roles import (
     arn_by_name,
     require_changeable,
