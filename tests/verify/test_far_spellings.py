@@ -159,11 +159,11 @@ KEY = "arn:aws:kms:us-east-1:111122223333:key/11111111-2222-3333-4444-5555555555
 OWN_CONTEXT = "arn:aws:s3:::b/traces/${aws:PrincipalTag/user_id}/${aws:PrincipalTag/task_id}/*"
 
 
-def decrypting(service: str, context: str) -> Status:
+def decrypting(service: str, context: str, key: str = "aws:s3:arn") -> Status:
     """Return what is said of a session that decrypts through a service, under a context."""
     condition = {
         "StringEquals": {"kms:ViaService": f"{service}.us-east-1.amazonaws.com"},
-        "StringLike": {"kms:EncryptionContext:aws:s3:arn": context},
+        "StringLike": {f"kms:EncryptionContext:{key}": context},
     }
     template = by_hand(Key=policy("Session", allow("kms:Decrypt", KEY, Condition=condition)))
     (result,) = judged(template, "allowed-actions")
@@ -174,7 +174,10 @@ def test_a_key_is_used_through_its_services_for_its_data() -> None:
     """Another service, or a context that is any, is a use of the key for anything."""
     assert decrypting("s3", OWN_CONTEXT) is Status.PROVED
     assert decrypting("secretsmanager", OWN_CONTEXT) is Status.VIOLATED
+    assert decrypting("ssm", OWN_CONTEXT) is Status.VIOLATED
+    assert decrypting("ssm", OWN_CONTEXT, "SecretARN") is Status.VIOLATED
     assert decrypting("s3", "*") is Status.VIOLATED
+    assert decrypting("secretsmanager", "*", "SecretARN") is Status.VIOLATED
 
 
 @pytest.mark.parametrize("action", ["s3:PutBucketL*", "s3:GetObjectVersionFor*", "dynamodb:UpdateKinesis*"])

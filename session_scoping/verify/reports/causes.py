@@ -7,13 +7,15 @@ from session_scoping.verify.patterns.text import Text, show
 from session_scoping.verify.policies.model import Deployment, Statement
 from session_scoping.verify.reports.report import Counterexample, Result
 
+MASKED = "no-masked-grants"
 _LEADING_KEYS = "dynamodb:leadingkeys"
 _TAG = "aws:principaltag/"
 
 
 def with_cause(result: Result, deployment: Deployment) -> Result:
     """Return a result whose counterexample says what its statement lacks, where that is plain to see."""
-    found = result.counterexample
+    # Where a Deny stops it, the Deny is what is said first.
+    found = result.counterexample if result.rule != MASKED else None
     statement = next((one for one in _statements(deployment) if found and one.where == found.decided_by), None)
     if found is None or statement is None:
         return result

@@ -21,8 +21,16 @@ from session_scoping.verify.symbolic.targets import store_target
 
 _PROFILE = "bedrock:inferenceprofilearn"
 _MODEL = "foundation-model/"
-_USING = ("dynamodb", "s3", "secretsmanager", "ssm")
-"""Services that ask for a key of tenant data on a session's behalf."""
+_ALWAYS = ("dynamodb", "s3")
+_NAMING = {
+    "secretsmanager": "kms:encryptioncontext:secretarn",
+    "ssm": "kms:encryptioncontext:parameter_arn",
+}
+"""
+Services that ask for a key on a session's behalf: those of rows and objects, and those that must say whose data it is.
+
+Source: Secrets Manager guide, security-encryption, and Systems Manager guide, services-parameter-store: the context.
+"""
 _FOREIGN_CONTEXT = z3.StringVal("zz")
 _PLACES = {"account", "partition", "region"}
 _FOREIGN_PROFILE = z3.StringVal("arn:aws:bedrock:us-east-1:111122223333:inference-profile/zz.zz")
@@ -115,7 +123,9 @@ def _by_key_policies(proof: Proof) -> Iterator[Query]:
 
 def _outside_its_services(call: Call) -> Bool:
     there, value = call.single("kms:viaservice")
-    inside = [z3.PrefixOf(z3.StringVal(f"{service}."), value) for service in _USING]
+    inside = [z3.PrefixOf(z3.StringVal(f"{service}."), value) for service in _ALWAYS]
+    for service, context in _NAMING.items():
+        inside.append(z3.And(z3.PrefixOf(z3.StringVal(f"{service}."), value), call.single(context)[0]))
     return z3.Or(z3.Not(there), z3.Not(z3.Or(*inside)))
 
 
