@@ -98,6 +98,34 @@ def _one_bucket_under_two_imports(stack: cdk.Stack) -> None:
     stacks.session_role(stack, objects=[TenantObjects.traces(bucket), TenantObjects(same, ["{task_id}/"], "get")])
 
 
+def _named_here_and_imported(stack: cdk.Stack) -> tuple[s3.Bucket, s3.IBucket]:
+    """Return one bucket made with a name, and imported by that name in other words."""
+    made = s3.Bucket(stack, "Made", bucket_name=f"data-{stack.account}")
+    return made, s3.Bucket.from_bucket_name(stack, "Same", f"data-{cdk.Aws.ACCOUNT_ID}")
+
+
+def _made_and_imported(stack: cdk.Stack) -> None:
+    made, same = _named_here_and_imported(stack)
+    stacks.session_role(stack, objects=[TenantObjects.traces(made), TenantObjects(same, ["{task_id}/"], "get")])
+
+
+def _others_by_given_name(stack: cdk.Stack) -> None:
+    made, _ = _named_here_and_imported(stack)
+    others = [f"arn:aws:s3:::data-{cdk.Aws.ACCOUNT_ID}/*"]
+    stacks.session_role(stack, objects=[TenantObjects.artifacts(made)], other_objects=others)
+
+
+def _others_of_the_one_made(stack: cdk.Stack) -> None:
+    made, same = _named_here_and_imported(stack)
+    others = [made.arn_for_objects("*")]
+    stacks.session_role(stack, objects=[TenantObjects.artifacts(same)], other_objects=others)
+
+
+def _others_by_parameter(stack: cdk.Stack) -> None:
+    key = cdk.CfnParameter(stack, "Prefix").value_as_string
+    _others_in_named_bucket(f"{key}/*")(stack)
+
+
 def _others_in_named_bucket(key: str) -> Attempt:
     """Return a role on a bucket known by its name, with everything under a key of the same bucket excepted."""
 
@@ -299,6 +327,10 @@ MISTAKES: dict[str, tuple[Attempt, str]] = {
         "other_objects would open more",
     ),
     "one bucket under two imports": (_one_bucket_under_two_imports, "can name the same key"),
+    "one bucket made here and imported": (_made_and_imported, "can name the same key"),
+    "the tenant bucket, by the name it was given": (_others_by_given_name, "other_objects would open more"),
+    "the tenant bucket, imported by its name": (_others_of_the_one_made, "other_objects would open more"),
+    "what may be the tenant prefix, by a parameter": (_others_by_parameter, "other_objects would open more"),
     "the tenant prefix": (_others_in_named_bucket("artifacts/*"), "other_objects would open more"),
     "what may be the tenant prefix": (_others_in_named_bucket("art*"), "other_objects would open more"),
     "prefixes that meet under two imports": (_bucket_under_two_imports, "can name the same key"),

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from itertools import combinations, combinations_with_replacement, product
+from typing import Any
 
 import aws_cdk as cdk
 from constructs import IConstruct
@@ -51,18 +52,35 @@ def _is_one_bucket(one: BoundObjects, other: BoundObjects, context: StackContext
         return True
     if one.home and other.home:  # both are made in this app, each once
         return False
-    return _spelled(one.bucket_arn, context) == _spelled(other.bucket_arn, context)
+    return not _bucket_names(one.bucket_arn, context).isdisjoint(_bucket_names(other.bucket_arn, context))
+
+
+def _bucket_names(arn: str, context: StackContext) -> set[str]:
+    """Return what the bucket in an ARN is called: as this ARN spells it, and by the name it was given, if any."""
+    names = {_spelled(arn, context).partition("/")[0]}
+    for target in _references(arn):
+        home = StackContext.of(target)
+        if given := home.stack.resolve(getattr(target, "bucket_name", None)):
+            names.add(_written(given, home))
+    return names
 
 
 def _spelled(arn: str, context: StackContext) -> str:
     """Return what follows `:::` in an ARN as CloudFormation resolves it, with `<id>` for a resource's name."""
     context.resolve([arn])
-    match context.resolved_value(arn):
+    return _written(context.resolved_value(arn), context).rpartition(":::")[2]
+
+
+def _written(resolved: Any, context: StackContext) -> str:
+    match resolved:
         case {"Fn::Sub": [str(template), dict(names)]}:
             text = _NAMED.sub(lambda found: flatten(names.get(found[1], found[0])), template)
         case other:
             text = flatten(other)
-    return _OWN_ARN.sub(r":::<\1>", text.replace("${", "<").replace("}", ">")).rpartition(":::")[2]
+    text = _OWN_ARN.sub(r":::<\1>", text.replace("${", "<").replace("}", ">"))
+    for pseudo, value in (("<AWS::AccountId>", context.account), ("<AWS::Region>", context.region)):
+        text = text if is_token(value) else text.replace(pseudo, value)
+    return text
 
 
 _NAMED = re.compile(r"\$\{(\w+)\}")
@@ -101,13 +119,15 @@ def check_others(patterns: Sequence[str], objects: Sequence[BoundObjects], conte
         first = key.partition("/")[0]
         is_bucket = pattern.startswith(("arn:", TOKEN)) and not spelled.startswith("arn:") and not _is_other(pattern)
         named = is_bucket and slash and bucket and not _varies(bucket)
+        names = _bucket_names(pattern, context)
         heads = [
             key_format.text.partition("/")[0]
             for entry in objects
-            if _spelled(entry.bucket_arn, context) == bucket and not _is_elsewhere(pattern, entry)
+            if not names.isdisjoint(_bucket_names(entry.bucket_arn, context)) and not _is_elsewhere(pattern, entry)
             for key_format in entry.formats
         ]
-        meets = any("{" in head or head == first or _varies(first) for head in heads)
+        # A value that only the deployment knows may be a tenant's prefix.
+        meets = any("{" in head or head == first or has_wildcard(first) or "<" in first for head in heads)
         if isinstance(patterns, str) or not named or meets:
             raise InvalidInputError(
                 "other_objects would open more than other objects",
