@@ -30,6 +30,7 @@ from session_scoping import (
     SessionBrokerRole,
     SessionRole,
     TenantObjects,
+    TenantSecrets,
     TenantTable,
     TenantTablePolicy,
 )
@@ -289,6 +290,16 @@ def test_a_policy_that_grows_after_it_was_attached_is_looked_at_at_synth() -> No
         stacks.template(stack)
 
 
+def test_a_statement_that_grows_after_it_was_granted_is_looked_at_at_synth() -> None:
+    """What was looked at when it was granted is not what is deployed."""
+    stack, agent = _agent()
+    statement = _statement("sqs:SendMessage", resources=("arn:aws:sqs:eu-west-1:111122223333:q",))
+    agent.add_to_principal_policy(statement)
+    statement.add_actions("iam:PassRole")
+    with pytest.raises(RuntimeError, match=r"(?s)Small/Agent.*iam:PassRole"):
+        stacks.template(stack)
+
+
 # --- tenant data --------------------------------------------------------------------------------------------------
 
 
@@ -380,7 +391,39 @@ def _in_a_policy(stack: cdk.Stack, agent: ScopedComputeRole) -> None:
     agent.add_managed_policy(iam.ManagedPolicy(stack, "Managed", statements=[body]))
 
 
+def _by_a_late_statement(stack: cdk.Stack, agent: ScopedComputeRole) -> None:
+    table = _table(stack)
+    _session(stack, agent, tables=[TenantTable(table)])
+    statement = _statement("sqs:SendMessage", resources=("arn:aws:sqs:eu-west-1:111122223333:q",))
+    agent.add_to_principal_policy(statement)
+    statement.add_actions("dynamodb:GetItem")
+    statement.add_resources(table.table_arn)
+
+
+def _joined(*parts: Callable[[Any], str]) -> Callable[[Any, ScopedComputeRole], Any]:
+    def grant(bucket: Any, agent: ScopedComputeRole) -> None:
+        arn = cdk.Fn.join("", [part(bucket) for part in parts])
+        agent.add_to_principal_policy(_statement("s3:GetObject", resources=(arn,)))
+
+    return grant
+
+
+def _a_tenant_s_secret(stack: cdk.Stack, agent: ScopedComputeRole) -> None:
+    _session(stack, agent, secrets=[TenantSecrets(["agents/{user_id}/"])])
+    secretsmanager.Secret.from_secret_name_v2(stack, "Secret", "agents/u1/key").grant_read(agent)
+
+
 TENANT: dict[str, Grant] = {
+    "a statement that grew": _by_a_late_statement,
+    "objects, by a joined ARN": _of_bucket(_joined(lambda bucket: bucket.bucket_arn, lambda _: "/*")),
+    "objects, by a joined name": _of_bucket(
+        _joined(lambda _: "arn:aws:s3:::", lambda bucket: bucket.bucket_name, lambda _: "/*")
+    ),
+    "objects, by a name that was given": _of_bucket(
+        _joined(lambda bucket: f"arn:{bucket.stack.partition}:s3:::", lambda _: "acme-given/*"),
+        bucket_name="acme-given",
+    ),
+    "a secret by its name": _a_tenant_s_secret,
     "a table": _of_table(lambda table, agent: table.grant_read_data(agent)),
     "a table's stream": _of_table(lambda table, agent: table.grant_stream_read(agent)),
     "objects": _of_bucket(lambda bucket, agent: bucket.grant_read(agent)),
@@ -418,6 +461,10 @@ def _neighbours(stack: cdk.Stack, agent: ScopedComputeRole) -> None:
         stack, "There", "arn:aws:dynamodb:eu-west-1:444455556666:table/acme-tasks-of-others"
     )
     there.grant_read_data(agent)
+    joined = cdk.Fn.join("", ["arn:", stack.partition, ":s3:::acme-config/*"])
+    agent.add_to_principal_policy(_statement("s3:GetObject", resources=(joined,)))
+    other = cdk.Fn.join("", [stacks.bucket(stack, "Shared").bucket_arn, "/*"])
+    agent.add_to_principal_policy(_statement("s3:GetObject", resources=(other,)))
 
 
 def test_data_next_to_tenant_data_is_granted() -> None:

@@ -42,21 +42,20 @@ class ComputeGrants:
         self, owner: Construct, role: iam.Role, added: Sequence[Statement], baseline: Sequence[Statement]
     ) -> None:
         self._owner, self._role, self._added, self._baseline = owner, role, added, baseline
-        self._statements: list[Statement] = []
+        self._statements: list[iam.PolicyStatement] = []
         self._policies: list[iam.Policy | iam.ManagedPolicy] = []
 
     def landed(self) -> Iterator[Statement]:
-        """Return every statement that landed, those that were put into attached policies later among them."""
-        yield from self._statements
+        """Return every statement that landed, as it is now; those put into attached policies later among them."""
+        yield from (statement.to_statement_json() for statement in self._statements)
         for policy in self._policies:
             yield from _statements(policy)
 
     def finished(self) -> Iterable[str]:
-        """Say what attached policies hold that the role may not have; a policy can grow until the synth."""
-        for policy in self._policies:
-            for statement in _statements(policy):
-                if error := self._error(statement):
-                    yield str(error)
+        """Say what landed that the role may not have; a statement and a policy can grow until the synth."""
+        for statement in self.landed():
+            if error := self._error(statement):
+                yield str(error)
 
     def add(self, statement: iam.PolicyStatement) -> iam.AddToPrincipalPolicyResult:
         """
@@ -70,7 +69,7 @@ class ComputeGrants:
             # A result that says "added" has to say what to wait for.
             return iam.AddToPrincipalPolicyResult(statement_added=True, policy_dependable=self._role)
         self._check(body)
-        self._statements.append(body)
+        self._statements.append(statement)
         return self._role.add_to_principal_policy(statement)
 
     def attach(self, policy: iam.Policy) -> None:

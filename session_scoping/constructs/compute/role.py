@@ -178,7 +178,7 @@ class ScopedComputeRole(AsRole, Construct):
         if granted := list(self.granted):
             yield from self._grants.finished()
             protected = [one for checks in SynthChecks.of_app(self) for one in checks.protected]
-            for error in tenant_grants(granted, protected):
+            for error in tenant_grants(granted, protected, StackContext.of(self)):
                 yield f"compute role `{self.node.path}` {error}"
 
     @property

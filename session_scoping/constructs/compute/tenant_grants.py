@@ -9,18 +9,21 @@ from typing import Any, cast
 
 import aws_cdk as cdk
 
-from session_scoping.constructs.cdk.stack_context import TOKEN
+from session_scoping.constructs.cdk.documents import flatten
+from session_scoping.constructs.cdk.stack_context import TOKEN, StackContext
 from session_scoping.constructs.cdk.statements import Statement
 from session_scoping.constructs.cdk.synth_checks import Protected
 from session_scoping.constructs.compute.grants import reads_or_writes
 
 _WILDCARD = re.compile(r"[*?]")
 _TOKEN = re.compile(r"\$\{Token\[[^\]]*\]\}")
+_PSEUDO = re.compile(r"<AWS::\w+>")
+_OWN_ARN = re.compile(r"^<(\w+)\.Arn>")
 # What a resource is called in an ARN, where its template may say the name.
 _NAMED = {"bucket_name": "arn:*:s3:::{}", "table_name": "arn:*:dynamodb:*:*:table/{}"}
 
 
-def tenant_grants(granted: Sequence[Statement], protected: Iterable[Protected]) -> Iterator[str]:
+def tenant_grants(granted: Sequence[Statement], protected: Iterable[Protected], context: StackContext) -> Iterator[str]:
     """
     Say which grants on a compute role reach what is denied to compute roles.
 
@@ -29,12 +32,13 @@ def tenant_grants(granted: Sequence[Statement], protected: Iterable[Protected]) 
     Args:
         granted: What was granted to the role.
         protected: The session roles of the app, each with its Denies, which name the tenant data.
+        context: Where the role stands.
     """
     for owner, sections in protected:
         carried = [statement for section in sections() for statement in section.render(section.items)]
         denied = [statement for statement in carried if statement["Effect"] == "Deny"]
         for body in granted:
-            if actions := [name for name in _listed(body.get("Action")) if _reaches(name, body, denied)]:
+            if actions := [name for name in _listed(body.get("Action")) if _reaches(name, body, denied, context)]:
                 yield (
                     f"is granted tenant data of `{owner.node.path}`: got {', '.join(actions)}, expected that only "
                     "sessions reach it; a Deny makes the grant dead, and without one every task reaches every tenant's "
@@ -43,16 +47,39 @@ def tenant_grants(granted: Sequence[Statement], protected: Iterable[Protected]) 
                 )
 
 
-def _reaches(pattern: str, body: Statement, denied: Sequence[Statement]) -> bool:
+def _reaches(pattern: str, body: Statement, denied: Sequence[Statement], context: StackContext) -> bool:
     services = reads_or_writes(pattern) if body.get("Effect") == "Allow" else frozenset()
-    named = [_spelled(text) for text in _listed(body.get("Resource", "*"))] if services else []
+    named = _listed(body.get("Resource", "*")) if services else []
     return any(
-        _meet(mine, _spelled(theirs))
+        _meet(one, other)
         for statement in (denied if services else ())
         if {name.split(":")[0] for name in _listed(statement["Action"])} & {*services, "*"}
         for theirs in _listed(statement.get("Resource"))
         for mine in named
+        for one, other in _pairs(mine, theirs, context)
     )
+
+
+def _pairs(mine: str, theirs: str, context: StackContext) -> Iterator[tuple[str, str]]:
+    """Return both resources as they are to be compared: by what they refer to, or else by what they resolve to."""
+    if TOKEN not in _spelled(mine):
+        yield _spelled(mine), _spelled(theirs)
+        return
+    # A joined ARN, or one that is made late, refers to nothing that can be asked.
+    for written in _written(mine, context):
+        yield written, _spelled(theirs)
+        yield from ((written, other) for other in _written(theirs, context))
+
+
+@cache
+def _written(text: str, context: StackContext) -> list[str]:
+    """Return a resource as its template has it; what `<id.Arn>` is an ARN of, the template does not say."""
+    resolved = context.stack.resolve(text)
+    if resolved is None:  # such as the indexes of a table that has none
+        return []
+    found = _PSEUDO.sub("*", flatten(resolved))
+    own = _OWN_ARN.match(found)
+    return [found, *(arn.format(f"<{own[1]}>") + found[own.end() :] for arn in _NAMED.values() if own)]
 
 
 @cache
