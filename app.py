@@ -9,7 +9,7 @@ Context (`cdk synth -c name=value`):
     revokedBefore: end the sessions issued before this instant, such as `2026-11-21T10:00:00Z`.
     revokedTasks: end the sessions of these tasks, comma-separated.
     tools: `on` adds one tool role that a session may become: reading attachments, and nothing else.
-    tenantDataDeny: `off` for the first deployment onto running agents; see the README for the order.
+    tenantDataDeny: `off` for the first deployment onto running agents; see docs/compute-roles.md for the order.
     tokenVault: `on` lets sessions take their user's GitHub token from AgentCore's vault; see docs/token-vault.md.
     binding: `vpc` makes a VPC with its endpoints and ties every session to it. Default: `off`.
     sessionBroker: a tenant, for whom a dispatcher assumes sessions with a source identity. Default: none.
