@@ -66,3 +66,10 @@ def test_what_has_no_plain_cause_makes_none_up() -> None:
     failed = [one for one in judged(by_hand(**peers), "partition-isolation") if one.counterexample]
     assert failed
     assert {one.counterexample.cause for one in failed if one.counterexample} == {""}
+
+
+def test_a_compute_role_is_not_told_to_add_leading_keys() -> None:
+    """No condition on keys mends a grant that agent code's role may not have at all."""
+    shared = by_hand(More=policy("Compute", allow("dynamodb:GetItem", TABLE)))
+    found = [one.counterexample for one in judged(shared, "compute-isolation") if one.status is Status.VIOLATED]
+    assert [one.lines()[0] for one in found if one] == ["dynamodb:GetItem is allowed on Template/Table"]

@@ -34,7 +34,7 @@ def _causes(statement: Statement, found: Counterexample) -> Iterator[str]:
     texts = [show(text).lower() for text in _texts(statement)]
     if not statement.variables and any("${" in text for text in texts):
         yield "the policy has no `Version` 2012-10-17, so that `${...}` is text"
-    if found.action.startswith("dynamodb:"):
+    if found.victim and found.action.startswith("dynamodb:"):
         yield from _of_leading_keys(statement, found)
     yield from _of_tags(texts, found)
 
