@@ -348,9 +348,9 @@ def test_a_broker_serves_one_session_role() -> None:
 REPLICAS = [f"arn:aws:kms:{region}:111122223333:key/mrk-{'0' * 32}" for region in ("us-east-1", "eu-west-1")]
 
 
-def by_web(scope: cdk.Stack, **options: Any) -> Minting:
-    """Return minting by tokens of the one issuer."""
-    arn = f"arn:aws:iam::111122223333:oidc-provider/{HOST}"
+def by_web(scope: cdk.Stack, host: str = HOST, **options: Any) -> Minting:
+    """Return minting by tokens of the one issuer, or of another host's."""
+    arn = f"arn:aws:iam::111122223333:oidc-provider/{host}"
     imported = iam.OidcProviderNative.from_oidc_provider_arn(scope, f"P{len(scope.node.children)}", arn)
     return Minting.by_web_identity(imported, **{"audience": AUDIENCE, **options})
 
@@ -366,6 +366,10 @@ SHARED: list[tuple[str, Attempt, Attempt]] = [
      lambda s: SessionRole(s, "Second", minting=by_web(s))),
     ("issuer, audience and subject", lambda s: stacks.session_role(s, minting=by_web(s)),
      lambda s: SessionRole(_in_a_stage(s), "Second", minting=by_web(s))),
+    ("issuer, audience and subject", lambda s: stacks.session_role(s, minting=by_web(s)),
+     lambda s: SessionRole(s, "Second", minting=by_web(s, HOST.upper()))),
+    ("issuer, audience and subject", lambda s: stacks.session_role(s, minting=by_web(s)),
+     lambda s: SessionRole(s, "Second", minting=by_web(s, f"{HOST}/"))),
     ("signing key and audience", lambda s: broker(s, "A", signing_key=signing_key(s)),
      lambda s: broker(s, "B", signing_key=s.node.find_child("Key"))),
     ("signing key and audience", lambda s: broker(s, "A", signing_key=signing_key(s)),
@@ -394,6 +398,8 @@ def test_tokens_that_differ_open_roles_of_their_own() -> None:
     stacks.session_role(stack, minting=by_web(stack))
     SessionRole(stack, "Subject", minting=by_web(stack, subject="other"))
     SessionRole(stack, "Audience", minting=by_web(stack, audience="other"))
+    SessionRole(stack, "Path", minting=by_web(stack, f"{HOST}/a"))
+    SessionRole(stack, "OtherPath", minting=by_web(stack, f"{HOST}/A"))
     broker(stack, "One", signing_key=key, audience="one")
     broker(stack, "Two", signing_key=key, audience="two")
     broker(stack, "OwnKey", issuer="https://else.example.com", audience="one")

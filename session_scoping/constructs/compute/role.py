@@ -48,7 +48,8 @@ class ScopedComputeRole(AsRole, Construct):
     Tenant data is reached only through a `SessionRole`, which attaches its own Denies to this role.
 
     NOT PROTECTED: code next to the agent can read these credentials, so whatever this role may do, a hijacked
-    agent may do.
+    agent may do. A managed policy that is made with `roles=[agent]`, and an L1 policy that names the role, ask nobody:
+    what they allow is not looked at here, and only the Denies hold against it.
     """
 
     def __init__(

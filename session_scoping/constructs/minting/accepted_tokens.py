@@ -59,4 +59,6 @@ class AcceptedTokens:
 
     @property
     def _host(self) -> str:
-        return self.issuer.removeprefix("https://")
+        # A host's name has no case, and whether IAM takes a URL with `/` at its end for another one is not documented.
+        host, slash, path = self.issuer.removeprefix("https://").rstrip("/").partition("/")
+        return f"{host.casefold()}{slash}{path}"
