@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import product
 
 from session_scoping.verify.patterns.matching import parsed
-from session_scoping.verify.patterns.text import Pattern, Token, Unmodelled, Variable, Wildcard, plain
+from session_scoping.verify.patterns.text import Pattern, Text, Token, Unmodelled, Variable, Wildcard, plain
 from session_scoping.verify.policies.binding import Binding, tag_context
 from session_scoping.verify.policies.decision import Request
 from session_scoping.verify.policies.model import Condition, Role, Statement
@@ -40,6 +40,12 @@ KEYED_BY = {
 def uses_memory(role: Role) -> bool:
     """Whether a role is granted what sessions keep in a Memory, by requests that say whose it is."""
     return any(_grants(statement) for statement in role.identity)
+
+
+def memories_of(role: Role) -> Iterator[Text]:
+    """Yield the Memories that a role's sessions keep events and records of their own in."""
+    for statement in (one for one in role.identity if _grants(one)):
+        yield from statement.resources or ()
 
 
 def _grants(statement: Statement) -> list[str]:

@@ -1,17 +1,20 @@
 """`compute-isolation`: a role the agent's code runs with reaches no tenant data and changes no role."""
 
 from collections.abc import Collection, Iterator, Sequence
+from itertools import product
 
 import z3
 
+from session_scoping.aws.effects import judgement
 from session_scoping.verify.patterns.arns import is_open
-from session_scoping.verify.patterns.text import Pattern, Text, Token, lit
+from session_scoping.verify.patterns.text import Pattern, Text, Token, lit, show
 from session_scoping.verify.policies.action_samples import further, limits_of, unlisted
 from session_scoping.verify.policies.actions import (
     SERVICE,
     acting_on,
     all_covered,
     changes_principals,
+    everything,
     reaches_whatever_is_named,
 )
 from session_scoping.verify.policies.model import Deployment, Role, Statement, Store
@@ -25,7 +28,9 @@ from session_scoping.verify.properties.base import (
     representative_actions,
 )
 from session_scoping.verify.properties.grant_targets import entry_arn, entry_target, may_be_access_point, may_name
+from session_scoping.verify.properties.memory import memories_of
 from session_scoping.verify.properties.search import Query, search
+from session_scoping.verify.properties.sessions.listing import below_paths
 from session_scoping.verify.reports.report import Counterexample, Result, Status
 from session_scoping.verify.scoping.infer import scope_without_tags
 from session_scoping.verify.symbolic.access import Target, access, resource_pattern
@@ -34,7 +39,7 @@ from session_scoping.verify.symbolic.conditions import UnmodelledError
 from session_scoping.verify.symbolic.request_keys import Key
 from session_scoping.verify.symbolic.solver import solve
 from session_scoping.verify.symbolic.strings import Match, concat, conjunction, match_string, string_value
-from session_scoping.verify.symbolic.targets import ALWAYS, store_target, where_granted
+from session_scoping.verify.symbolic.targets import ALWAYS, other_target, store_target, where_granted
 from session_scoping.verify.symbolic.tokens import token_domain
 
 RULE = "compute-isolation"
@@ -68,6 +73,8 @@ def prove_compute(
     proof = Proof(deployment, scope_without_tags(role, deployment, stores))
     if role.problems:
         raise UnmodelledError(role.problems[0])
+    # What is read by a path is all below it.
+    proof = below_paths(proof) if any(store.kind == "parameters" for store in stores) else proof
     queries = (one for one in _queries(proof) if one.action != "iam:PassRole" or one.arn not in judged)
     if found := search(proof, queries):
         if perhaps_broker:
@@ -89,6 +96,7 @@ def _queries(proof: Proof) -> Iterator[Query]:
     kinds = {store.kind for store in proof.scoped.stores}
     for statement in (s for s in proof.role.identity if s.allow):
         yield from _anywhere(proof, statement, kinds)
+    yield from _on_memories(proof)
 
 
 def _on_store(proof: Proof, store: Store) -> Iterator[Query]:
@@ -109,6 +117,17 @@ def _on_store(proof: Proof, store: Store) -> Iterator[Query]:
         call = _call(proof, statements)
         target = store_target(place, inside, call.lookup)
         yield Query(call, action, target, place.arn, f"{action} is allowed inside {store.label}", inside=inside)
+
+
+def _on_memories(proof: Proof) -> Iterator[Query]:
+    """Yield what is done with a Memory in which sessions have events and records of their own."""
+    others = (role for role in proof.deployment.roles.values() if role is not proof.role)
+    arns = dict.fromkeys(arn for role in others for arn in memories_of(role))
+    actions = [action for action in everything() if judgement(action).where_named("bedrock-agentcore:memory")]
+    for arn, action in product(arns, representative_actions(proof.role.statements, actions) if arns else ()):
+        call = _call(proof, proof.role.statements)
+        what = f"{action} is allowed on {show(arn)}, where sessions keep what is their own"
+        yield Query(call, action, other_target(arn, call.lookup), arn, what)
 
 
 def _anywhere(proof: Proof, statement: Statement, kinds: set[str]) -> Iterator[Query]:

@@ -25,6 +25,7 @@ from session_scoping.verify.properties.sessions.isolation import (
     object_patterns,
     prove_store,
 )
+from session_scoping.verify.properties.sessions.listing import below_paths
 from session_scoping.verify.reports.report import Counterexample, Result, Status
 from session_scoping.verify.scoping.formats import tags_in
 from session_scoping.verify.scoping.infer import SessionScope
@@ -140,6 +141,7 @@ def crossing_between(proof: Proof, neighbour: Proof, store: Store) -> Counterexa
     Raises:
         UnmodelledError: There may be one, as far as an over-approximation can tell.
     """
+    proof = below_paths(proof) if store.kind == "parameters" else proof
     statements = [*deciding_statements(proof.role, store), *neighbour.role.identity]
     a, b = proof.admission("A"), neighbour.admission("B")
     call, other = proof.call("A", a.session), neighbour.call("B", b.session)

@@ -1,14 +1,13 @@
 """`partition-isolation`, `object-isolation`, `name-isolation`: no session reaches what is another session's."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 
 import z3
 
 from session_scoping.verify.patterns.arns import of_another_service, suffix_after_arn
 from session_scoping.verify.patterns.matching import parsed, split_fields
 from session_scoping.verify.patterns.text import Pattern, Unmodelled, Variable
-from session_scoping.verify.policies.actions import BY_PATH, SERVICE, acting_on, on_items, only_reads
+from session_scoping.verify.policies.actions import SERVICE, acting_on, on_items, only_reads
 from session_scoping.verify.policies.model import Statement, Store
 from session_scoping.verify.policies.statement_queries import covers_action
 from session_scoping.verify.properties.base import (
@@ -20,6 +19,7 @@ from session_scoping.verify.properties.base import (
 )
 from session_scoping.verify.properties.samples import sample_crossing
 from session_scoping.verify.properties.search import Query, search
+from session_scoping.verify.properties.sessions.listing import below_paths
 from session_scoping.verify.properties.sharing import doubt_about_sharing, show_pattern, unused_tags
 from session_scoping.verify.reports.report import Counterexample, Result, Status
 from session_scoping.verify.scoping.formats import tags_in
@@ -61,18 +61,6 @@ def prove_store(proof: Proof, store: Store) -> Result:
         counterexample=counterexample,
         assumptions=_assumptions(proof, store),
     )
-
-
-def below_paths(proof: Proof) -> Proof:
-    """Return the proof of a role that may read what lies below each path it may list: a path answers with all of it."""
-    role = proof.role
-    below = tuple(
-        replace(s, actions=(BY_PATH,), not_actions=(), resources=tuple((*text, "/*") for text in s.resources))
-        for s in role.identity
-        if s.allow and s.resources and covers_action(s, BY_PATH)
-    )
-    wider = replace(role, identity=(*role.identity, *below))
-    return replace(proof, scoped=replace(proof.scoped, role=wider), _admissions={}, samples=None)
 
 
 _Outcome = tuple[Status, str, Counterexample | None]

@@ -1,10 +1,12 @@
-"""Listing of a bucket by prefix: a session may see the names of its own objects."""
+"""Lists of a part: a bucket's objects by their prefix, and parameters by their path."""
 
 from dataclasses import replace
 
 from session_scoping.verify.patterns.matching import parsed
-from session_scoping.verify.patterns.text import Pattern, Unmodelled, Variable, Wildcard, plain
+from session_scoping.verify.patterns.text import Pattern, Text, Unmodelled, Variable, Wildcard, plain
+from session_scoping.verify.policies.actions import BY_PATH
 from session_scoping.verify.policies.model import Condition, Statement, Store
+from session_scoping.verify.policies.statement_queries import covers_action
 from session_scoping.verify.properties.base import Proof
 from session_scoping.verify.scoping.formats import tags_in
 from session_scoping.verify.scoping.infer import SessionScope
@@ -77,3 +79,21 @@ def _begins(pattern: Pattern, shared: Pattern) -> bool:
     """Whether a prefix lies within keys that every session may read."""
     first, open_end = (pattern[0] if pattern else ""), shared[1:] == (Wildcard("*"),)
     return open_end and isinstance(first, str) and isinstance(shared[0], str) and first.startswith(shared[0])
+
+
+def below_paths(proof: Proof) -> Proof:
+    """Return the proof of a role that may read what lies below each path it may list: a path answers with all of it."""
+    role = proof.role
+    below = tuple(
+        replace(s, actions=(BY_PATH,), not_actions=(), resources=tuple(map(_below, s.resources)))
+        for s in role.identity
+        if s.allow and s.resources and covers_action(s, BY_PATH)
+    )
+    wider = replace(role, identity=(*role.identity, *below))
+    return replace(proof, scoped=replace(proof.scoped, role=wider), _admissions={}, samples=None)
+
+
+def _below(path: Text) -> Text:
+    """Return what lies below a path; the root's has its slash already."""
+    last = path[-1]
+    return (*path[:-1], f"{last.rstrip('/')}/*") if isinstance(last, str) else (*path, "/*")

@@ -1,0 +1,93 @@
+"""Secrets, parameters, AgentCore Memory and lists, written by hand: what isolates is PROVED, and no near miss is."""
+
+from typing import Any
+
+import pytest
+
+from session_scoping.verify import Status, verify
+from tests.support.verify.hand_written import allow, by_hand, policy, rows, tag
+from tests.support.verify.mutations import Body
+
+TASK, USER = tag("task_id"), tag("user_id")
+SECRET = "arn:aws:secretsmanager:us-east-1:111122223333:secret:"
+PARAMETER = "arn:aws:ssm:us-east-1:111122223333:parameter"
+MEMORY = "arn:aws:bedrock-agentcore:us-east-1:111122223333:memory/mem-1234567890"
+BUCKET = {"Fn::GetAtt": ["Bucket", "Arn"]}
+ACTOR, SESSION, SPACE = (f"bedrock-agentcore:{key}" for key in ("actorId", "sessionId", "namespace"))
+OWN_EVENTS = allow(
+    "bedrock-agentcore:ListEvents", MEMORY,
+    Condition={"StringEquals": {ACTOR: USER, SESSION: TASK}, "Null": {ACTOR: "false", SESSION: "false"}},
+)  # fmt: skip
+OWN_SECRET = allow("secretsmanager:GetSecretValue", f"{SECRET}app/{TASK}/*")
+OWN_PARAMETER = allow("ssm:GetParameter", f"{PARAMETER}/app/{TASK}/*")
+
+
+def _lists(operator: str, prefix: str) -> Body:
+    return allow("s3:ListBucket", BUCKET, Condition={operator: {"s3:prefix": prefix}})
+
+
+def _memory(action: str, **condition: Any) -> Body:
+    return allow(f"bedrock-agentcore:{action}", MEMORY, **({"Condition": condition} if condition else {}))
+
+
+OWN = {
+    "a secret below one's name": OWN_SECRET,
+    "a secret with its suffix": allow("secretsmanager:GetSecretValue", f"{SECRET}app/{TASK}-??????"),
+    "a parameter": OWN_PARAMETER,
+    "parameters by path": allow("ssm:GetParametersByPath", f"{PARAMETER}/app/{TASK}"),
+    "events": OWN_EVENTS,
+    "a list": _lists("StringLike", f"traces/{USER}/{TASK}/*"),
+    "rows behind a separator": rows(f"{TASK}#*"),
+}
+NEAR = {
+    "all secrets of the app": allow("secretsmanager:GetSecretValue", f"{SECRET}app/*"),
+    "secrets in one call": allow("secretsmanager:BatchGetSecretValue", "*"),
+    "a name that only begins alike": allow("secretsmanager:GetSecretValue", f"{SECRET}app/{TASK}*"),
+    "the policy of a secret": allow("secretsmanager:PutResourcePolicy", f"{SECRET}app/{TASK}/*"),
+    "all parameters of the app": allow("ssm:GetParameter", f"{PARAMETER}/app/*"),
+    "a path above one's own": allow("ssm:GetParametersByPath", f"{PARAMETER}/app"),
+    "the path of all": allow("ssm:GetParametersByPath", f"{PARAMETER}/"),
+    "a path that only begins alike": allow("ssm:GetParametersByPath", f"{PARAMETER}/app/{TASK}*"),
+    "all events": _memory("GetEvent"),
+    "events of a user": _memory("ListEvents", StringEquals={ACTOR: USER}),
+    "actors that begin alike": _memory("ListEvents", StringLike={ACTOR: f"{USER}*"}, StringEquals={SESSION: TASK}),
+    "records by id": _memory("GetMemoryRecord"),
+    "a namespace without an end": _memory("RetrieveMemoryRecords", StringLike={SPACE: f"/u/{USER}*"}),
+    "a namespace if there is one": _memory("RetrieveMemoryRecords", StringLikeIfExists={SPACE: f"/u/{USER}/*"}),
+    "all of a prefix": _lists("StringLike", "traces/*"),
+    "a list without a prefix": allow("s3:ListBucket", BUCKET),
+    "a list if there is a prefix": _lists("StringLikeIfExists", f"traces/{USER}/{TASK}/*"),
+    "rows behind what a tag may hold": rows(f"{TASK}-*"),
+    "rows of a user": rows(f"{USER}#*"),
+}
+AGENT = {
+    "secrets": (OWN_SECRET, allow("secretsmanager:GetSecretValue", f"{SECRET}app/*")),
+    "parameters": (OWN_PARAMETER, allow("ssm:GetParameter", f"{PARAMETER}/app/*")),
+    "parameters by path": (OWN_PARAMETER, allow("ssm:GetParametersByPath", f"{PARAMETER}/app")),
+    "parameters by the path of all": (OWN_PARAMETER, allow("ssm:GetParametersByPath", f"{PARAMETER}/")),
+    "events": (OWN_EVENTS, _memory("ListEvents")),
+    "records": (OWN_EVENTS, _memory("GetMemoryRecord")),
+    "a Memory": (OWN_EVENTS, _memory("UpdateMemory")),
+}
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_what_is_named_by_the_tags_is_proved(name: str) -> None:
+    """The ordinary grant of a session's own."""
+    report = verify(by_hand(Extra=policy("Session", OWN[name])))
+    assert report.proved, report.failures()
+
+
+@pytest.mark.parametrize("name", NEAR)
+def test_a_near_miss_is_never_proved(name: str) -> None:
+    """A grant that reaches further, or does where a request leaves something out."""
+    assert not verify(by_hand(Extra=policy("Session", NEAR[name]))).proved
+
+
+@pytest.mark.parametrize("name", AGENT)
+def test_agent_code_reaches_none_of_it(name: str) -> None:
+    """What sessions have by their names and values is tenant data for the roles of agent code as well."""
+    session, compute = AGENT[name]
+    template = by_hand(Extra=policy("Session", session), Also=policy("Compute", compute))
+    found = {result.status for result in verify(template, only="compute-isolation").results}
+    assert Status.VIOLATED in found
