@@ -1,6 +1,7 @@
 """Turn whatever an attempt raised into a `Failure` that quotes nothing from the wire."""
 
 from collections.abc import Mapping
+from http import HTTPStatus
 
 from session_scoping.agent.errors import AnswerRefusedError, Failure, Reason
 from session_scoping.contract.boto_errors import Answer, Kind, kind_of
@@ -46,6 +47,24 @@ _FIXES: dict[Reason, str] = {
     "InternalError": _WAIT,
     "ServiceUnavailable": _WAIT,
 }
+# What botocore tries again under names that are not STS's own: a gateway before it may use one.
+# Source: botocore.retries.standard, `_THROTTLED_ERROR_CODES`, `_TRANSIENT_ERROR_CODES`.
+_THROTTLES = frozenset(
+    {
+        "BandwidthLimitExceeded",
+        "EC2ThrottledException",
+        "LimitExceededException",
+        "PriorRequestNotComplete",
+        "ProvisionedThroughputExceededException",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
+        "ThrottledException",
+        "TransactionInProgressException",
+    }
+)
+_TIMEOUTS = frozenset({"RequestTimeout", "RequestTimeoutException"})
+
 REDIRECT = Failure(
     "Redirect", "a redirect from STS", _EXPECTED, "look at what answers on the STS endpoint: STS never redirects"
 )
@@ -137,11 +156,21 @@ def _is_bad_endpoint(error: Exception) -> bool:
     return isinstance(error, ValueError) and str(error).startswith("Invalid endpoint")
 
 
+def refusal_without_code(status: int) -> Failure | None:
+    """Return what an error whose body is not AWS's own means where it may pass, as those of gateways and proxies do."""
+    failure = _refusal(Answer("", status, ""))
+    return failure if failure.transient else None
+
+
 def _refusal(answer: Answer) -> Failure:
     known = next((reason for reason in _FIXES if reason == answer.code), None)
     got = f"{known or 'an error'} from STS{'' if known else ' that this library does not know'} {answer.trace}"
     if known:
         return Failure(known, got, _EXPECTED, _FIXES[known])
+    if answer.code in _THROTTLES or answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+        return Failure("Throttling", got, _EXPECTED, _SLOW_DOWN)
+    if answer.code in _TIMEOUTS or answer.status == HTTPStatus.REQUEST_TIMEOUT:
+        return Failure("Timeout", got, _EXPECTED, _WAIT)
     if answer.family >= 5:
         return Failure("ServerError", got, _EXPECTED, _WAIT)
     if answer.family == 3:

@@ -214,7 +214,7 @@ def test_a_refusal_prints_nothing(reply: Reply, run: Run, task_file: Path, sts: 
     """When STS gives no credentials, standard output stays empty and the ambient keys stay home."""
     sts.behave = lambda _: reply
     assert_failed(run("--task-file", task_file))
-    assert sts.count() in {1, 5}  # what may pass is tried again
+    assert sts.count() in {1, 2, 5}  # what may pass is tried again, what cannot be read once
 
 
 def test_the_compute_role_s_own_calls_are_not_retried(

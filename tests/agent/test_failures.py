@@ -29,6 +29,7 @@ from botocore.exceptions import (
     UnknownServiceError,
 )
 from botocore.parsers import ResponseParserError
+from botocore.retries.standard import ThrottledRetryableChecker, TransientRetryableChecker
 
 from session_scoping.agent import errors, failures
 from session_scoping.agent.errors import Reason
@@ -249,6 +250,13 @@ def test_what_botocore_raises_has_a_reason(reason: str, error: Exception) -> Non
     assert found.reason == reason
     assert "PLANTED" not in str(found)
     assert failures.describe(error, source="the credential provider").reason == "Provider"
+
+
+def test_every_code_that_botocore_tries_again_may_pass() -> None:
+    """Where plain botocore would try again a task does too, whatever name the throttle or timeout has."""
+    throttles, passing = vars(ThrottledRetryableChecker), vars(TransientRetryableChecker)
+    codes = {*throttles["_THROTTLED_ERROR_CODES"], *passing["_TRANSIENT_ERROR_CODES"]}
+    assert {code for code in codes if not failures.describe(refusal(code), source="STS").transient} == set()
 
 
 class PassingError(Exception):

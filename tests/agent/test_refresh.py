@@ -50,6 +50,14 @@ FAULTS: dict[str, tuple[Reply, str]] = {
     "server error": (error("InternalFailure", 500), "InternalFailure"),
     "bare 503": (Reply("", 503), "ServerError"),
     "html 500": (Reply("<html>no", 500), "ServerError"),
+    "text 502": (Reply("Bad Gateway", 502), "ServerError"),
+    "json 503": (Reply('{"message": null}', 503), "ServerError"),
+    "bare 429": (Reply("", 429), "Throttling"),
+    "html 429": (Reply("<!DOCTYPE html><html>slow", 429), "Throttling"),
+    "bare 408": (Reply("", 408), "Timeout"),
+    "text 404": (Reply("no", 404), "Malformed"),
+    "throttled elsewhere": (error("RequestThrottled", 400), "Throttling"),
+    "too late elsewhere": (error("RequestTimeout", 400), "Timeout"),
     "expired source": (error("ExpiredToken", 403), "ExpiredToken"),
     "redirect": (Reply("", 302, {"Location": "http://127.0.0.1:9/"}), "Redirect"),
     "moved": (Reply("", 301), "Redirect"),
@@ -81,7 +89,7 @@ FAULTS: dict[str, tuple[Reply, str]] = {
 def test_a_lasting_fault_at_first_use_raises(
     fault: str, session: TaskSession, sts: StandInSts, clock: MovableClock
 ) -> None:
-    """Every odd answer is a failure with a reason; what may pass is asked for five times, and no more in 30 seconds."""
+    """An odd answer is a failure with a reason: five requests if it may pass, two if it cannot be read, or one."""
     reply, reason = FAULTS[fault]
     sts.behave = lambda _: reply
     for _ in range(5):
@@ -90,10 +98,31 @@ def test_a_lasting_fault_at_first_use_raises(
         assert caught.value.reason == reason
         assert caught.value.__cause__ is None
         assert caught.value.__context__ is None
-    assert sts.count() == (5 if caught.value.transient else 1)
+    assert sts.count() == (5 if caught.value.transient else 2 if reason == "Malformed" else 1)
     sts.behave = lambda _: None
     clock.move(seconds=30)
     assert key_of(session).startswith("ASIATASKKEY")
+
+
+@pytest.mark.parametrize("fault", ["throttled", "text 502", "bare 429", "bare 408", "truncated", "html", "no key"])
+def test_one_bad_answer_at_first_use_is_no_outage(fault: str, session: TaskSession, sts: StandInSts) -> None:
+    """What passes at once costs a task one more request, whether or not the answer could be read."""
+    answers = [FAULTS[fault][0]]
+    sts.behave = lambda _: answers.pop() if answers else None
+    assert key_of(session).startswith("ASIATASKKEY")
+    assert sts.count() == 2
+
+
+@pytest.mark.parametrize("fault", ["refused", "another role", "too far"])
+def test_a_readable_answer_that_breaks_a_rule_is_not_asked_for_again(
+    fault: str, session: TaskSession, sts: StandInSts
+) -> None:
+    """A refusal or a lie stays one: only what nobody could read may be an accident."""
+    answers = [FAULTS[fault][0]]
+    sts.behave = lambda _: answers.pop() if answers else None
+    with pytest.raises(TaskCredentialsError):
+        key_of(session)
+    assert sts.count() == 1
 
 
 @pytest.mark.parametrize(
@@ -126,7 +155,8 @@ def test_a_fault_is_tolerated_until_a_minute_before_expiry(
     gaps = [later - earlier for earlier, later in pairwise(attempts)]
     assert early > 10
     assert len(attempts) > early
-    assert sum(gap < timedelta(seconds=30) for gap in gaps) in {0, 4}  # one round of five, when there is no set left
+    # When there is no set left: one round of one, two (an answer that cannot be read) or five.
+    assert sum(gap < timedelta(seconds=30) for gap in gaps) in {0, 1, 4}
     assert all(gap >= timedelta(seconds=30) for gap in gaps[: early - 1])
     sts.behave = lambda _: None
     clock.move(seconds=30)

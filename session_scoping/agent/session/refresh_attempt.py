@@ -79,10 +79,16 @@ class Round:
         return DEADLINE_SECONDS - (self._clock.monotonic() - self._begun)
 
     def may_try_again(self, failure: Failure | None) -> bool:
-        """Wait for another attempt and return True, or False where none may follow this one."""
+        """
+        Wait for another attempt and return True, or False where none may follow this one.
+
+        What may pass is tried again while attempts are left. So is an answer that cannot be read, once: it may be one
+        bad answer, and a second one says that something else answers.
+        """
         self._made += 1
         pause = pause_after(self._made)
-        if failure is None or not failure.transient or self._made >= self._attempts or pause >= self.seconds_left:
+        again = failure is not None and (failure.transient or (failure.reason == "Malformed" and self._made == 1))
+        if not again or self._made >= self._attempts or pause >= self.seconds_left:
             return False
         self._clock.sleep(pause)
         return True

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from session_scoping.agent.environment import tag_arguments
 from session_scoping.agent.errors import AnswerRefusedError, Failure
-from session_scoping.agent.failures import BROKEN_OFF, REDIRECT
+from session_scoping.agent.failures import BROKEN_OFF, REDIRECT, refusal_without_code
 from session_scoping.agent.names import RoleArn
 from session_scoping.agent.session.credential_set import CredentialSet
 from session_scoping.agent.sources.compute_role import STS_CONFIG, ComputeRole
@@ -132,12 +132,15 @@ def check_answer(http_response: Any, parsed: dict[str, Any], *, expected_arn: st
 
 
 def refuse_fragment(response_dict: dict[str, Any], **_: object) -> None:
-    """Say what came before botocore fails to read it: a redirect has a page at most, and a connection may break."""
-    if 300 <= response_dict["status_code"] < 400:
+    """Say what came before botocore fails to read it: a redirect, an answer that broke off, a gateway's own error."""
+    status, body = response_dict["status_code"], response_dict["body"]
+    if 300 <= status < 400:
         raise AnswerRefusedError(REDIRECT)
     length = response_dict["headers"].get("content-length", "")
-    if length.isdecimal() and len(response_dict["body"]) < int(length):
+    if length.isdecimal() and len(body) < int(length):
         raise AnswerRefusedError(BROKEN_OFF)
+    if status >= 400 and b"<Code>" not in body and (failure := refusal_without_code(status)):
+        raise AnswerRefusedError(failure)
 
 
 def _wrong_role(got: str) -> AnswerRefusedError:
