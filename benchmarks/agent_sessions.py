@@ -1,7 +1,7 @@
 """
 Many sessions with three clients each in one process, `python -m benchmarks.agent_sessions SIDE COUNT TRACED`, as JSON.
 
-What each session after the first adds. Credentials come without a network: a session's clients are made, not used.
+What each session after the first adds. There is no network: a session's clients are made, not used.
 INVARIANT: on the plain side nothing of this package is imported.
 """
 
@@ -22,13 +22,11 @@ SERVICES = ("bedrock-runtime", "dynamodb", "s3")
 def make(side: str, number: int) -> Any:
     if side == "plain":
         return boto3.Session("ASIAEXAMPLE", "secret", "token")
-    from datetime import UTC, datetime, timedelta
-
     from session_scoping import SessionTags
-    from session_scoping.agent import CredentialSet, TaskSession
+    from session_scoping.agent import TaskSession
 
-    keys = CredentialSet("ASIAEXAMPLE", "secret", "token", datetime.now(UTC) + timedelta(hours=8))
-    return TaskSession(SessionTags(user_id="u", repo="r", task_id=f"T{number}"), credentials=lambda: keys)
+    role = "arn:aws:iam::123456789012:role/AgentSession"
+    return TaskSession(SessionTags(user_id="u", repo="r", task_id=f"T{number}"), role_arn=role)
 
 
 def resident_mib() -> float:

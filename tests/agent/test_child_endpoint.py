@@ -139,6 +139,13 @@ def test_it_listens_on_loopback_and_ends_with_the_block(session: TaskSession) ->
     assert not [thread for thread in threading.enumerate() if thread.name == "session-scoping-endpoint"]
 
 
+def test_it_starts_without_asking_dns(session: TaskSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A resolver that does not answer holds no child up: the endpoint has no use for the host's name."""
+    monkeypatch.setattr("socket.getfqdn", lambda *_: pytest.fail("a look-up"))
+    with child_environment(session) as environment:
+        assert get(environment)[0] == 200
+
+
 @pytest.mark.parametrize(
     ("reply", "status", "code"),
     [

@@ -55,6 +55,19 @@ class Rotation:
         return None
 
 
+def test_a_session_that_is_not_used_has_no_session_of_the_compute_role(
+    make_session: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only what signs costs memory and time: of a hundred sessions that are held, most call nothing at once."""
+    made: list[object] = []
+    monkeypatch.setattr("session_scoping.agent.sources.compute_role.share_models", made.append)
+    session = make_session()
+    session.client("dynamodb")
+    assert made == []
+    key_of(session)
+    assert len(made) == 1
+
+
 @pytest.mark.parametrize("code", ["ExpiredToken", "InvalidClientTokenId"])
 def test_eight_hours_on_a_file_that_rotates(
     code: str, keys_file: Write, make_session: Make, sts: StandInSts, clock: MovableClock

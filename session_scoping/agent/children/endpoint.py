@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from datetime import UTC
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 from typing import Any
 
 from session_scoping.agent.children.environment import past_proxies, without_credentials
@@ -99,6 +100,11 @@ class _Server(ThreadingHTTPServer):
         self._lock = threading.Lock()
         self._asking: Future[dict[str, str]] | None = None
         self._token = secrets.token_urlsafe(32)
+
+    def server_bind(self) -> None:
+        """Bind without a look-up of the host's name, for which the standard library asks DNS."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = _HOST, self.server_address[1]
 
     @property
     def variables(self) -> dict[str, str]:

@@ -66,7 +66,8 @@ class ComputeRole:
         self._config = config
         self._region_name = region_name
         self._replaceable = session is None
-        self._session = self._prepared(session or botocore.session.Session())
+        # Made at first use: many sessions are held that call nothing for a while, and one of botocore's costs 5 ms.
+        self._session = None if session is None else self._prepared(session)
         self._lock = ForkSafeLock()  # botocore's sessions are not made for two threads
         self._process = os.getpid()
         self._signer: Credentials | None = None
@@ -75,7 +76,7 @@ class ComputeRole:
 
     def signer(self) -> Credentials:
         """Return the keys that sign now. Looked at once: near their end botocore would ask for new ones each time."""
-        source = self._source_of(self._session)
+        source = self._source_of(self._present())
         if self._process != os.getpid():
             # A thread of the parent may have held botocore's lock for ever.
             if self._replaceable and isinstance(source, RefreshableCredentials):
@@ -86,7 +87,7 @@ class ComputeRole:
 
     def client(self, service: str, signer: Credentials, config: Config) -> Any:
         """Return a client of a service whose calls these keys sign."""
-        return self._client(self._session, service, signer, config)
+        return self._client(self._present(), service, signer, config)
 
     def worked(self) -> None:
         """Note that the last signer was accepted: from now on only keys of the same account and role may follow."""
@@ -94,9 +95,10 @@ class ComputeRole:
 
     def learn_signer(self) -> None:
         """Learn whose keys they are, where that is not known and they may be replaced. May raise what botocore does."""
-        source, signer = self._source_of(self._session), self._signer
-        if self._principal is None and self._replaceable and signer and source.method not in _NEVER_ROTATED:
-            self._principal = self._principal_of(self._session, signer)
+        session, signer = self._present(), self._signer
+        method = self._source_of(session).method
+        if self._principal is None and self._replaceable and signer and method not in _NEVER_ROTATED:
+            self._principal = self._principal_of(session, signer)
 
     def renew(self, error: Exception) -> Failure | None:
         """
@@ -126,6 +128,12 @@ class ComputeRole:
                 return _CHANGED
         self._session = session
         return _ROTATED
+
+    def _present(self) -> botocore.session.Session:
+        with self._lock:
+            if self._session is None:
+                self._session = self._prepared(botocore.session.Session())
+            return self._session
 
     def _prepared(self, session: botocore.session.Session) -> botocore.session.Session:
         share_models(session)
