@@ -4,13 +4,14 @@ import logging
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
 from session_scoping import SessionScopingError
 from session_scoping.agent import CredentialSet, SessionTags, TaskCredentialsError, TaskSession
 from tests.support.stand_in_sts import SECRET, TOKEN, Reply, StandInSts, error
-from tests.support.task import AMBIENT_SECRET, TAGS, Everything, MovableClock, key_of
+from tests.support.task import AMBIENT_SECRET, TAGS, Everything, MovableClock, join_attempts, key_of
 
 Make = Callable[..., TaskSession]
 FORBIDDEN = (SECRET, TOKEN, AMBIENT_SECRET, TAGS["user_id"], TAGS["repo"], "PLANTED", "planted")
@@ -50,6 +51,21 @@ def test_no_log_holds_a_secret_or_a_tenant(
         key_of(session)
         clock.move(minutes=50)
     assert logs.lines
+    assert [line for line in logs.lines if leaks(line[2])] == []
+
+
+def test_no_log_holds_the_compute_role_s_token_while_its_owner_is_learnt(
+    make_session: Make, sts: StandInSts, logs: Everything, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """GetCallerIdentity for keys of a file is asked after the refresh, and is as quiet at DEBUG as that."""
+    file = tmp_path / "credentials"
+    file.write_text("[default]\naws_access_key_id=ASIAFILE\naws_secret_access_key=x\naws_session_token=PLANTED\n")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    key_of(make_session())
+    join_attempts()
+    assert sts.count("GetCallerIdentity") == 1
     assert [line for line in logs.lines if leaks(line[2])] == []
 
 

@@ -11,6 +11,7 @@ from botocore.exceptions import NoCredentialsError
 
 from session_scoping.agent.errors import Failure
 from session_scoping.agent.failures import describe
+from session_scoping.agent.log_filter import sts_call_hidden
 from session_scoping.agent.region import set_region
 from session_scoping.agent.service_models import share_models
 from session_scoping.agent.session.fork_lock import ForkSafeLock
@@ -95,10 +96,11 @@ class ComputeRole:
 
     def learn_signer(self) -> None:
         """Learn whose keys they are, where that is not known and they may be replaced. May raise what botocore does."""
-        session, signer = self._present(), self._signer
-        method = self._source_of(session).method
-        if self._principal is None and self._replaceable and signer and method not in _NEVER_ROTATED:
-            self._principal = self._principal_of(session, signer)
+        with sts_call_hidden():  # no refresh is under way any more that would hide it
+            session, signer = self._present(), self._signer
+            method = self._source_of(session).method
+            if self._principal is None and self._replaceable and signer and method not in _NEVER_ROTATED:
+                self._principal = self._principal_of(session, signer)
 
     def renew(self, error: Exception) -> Failure | None:
         """
