@@ -122,6 +122,11 @@ class Failure(NamedTuple):
         """Whether the same attempt may succeed later with nothing changed."""
         return self.passing or self.reason in _TRANSIENT
 
+    @property
+    def unreadable(self) -> bool:
+        """Whether the answer could not be read. One may be an accident; two say that something else answers."""
+        return self.reason == "Malformed"
+
 
 class TaskCredentialsError(SessionScopingError, BotoCoreError):
     """

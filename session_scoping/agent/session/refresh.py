@@ -237,7 +237,8 @@ class TaskCredentials(DeferredRefreshableCredentials):
             if current in self._rounds:  # a forked child forgets its parent's
                 if current is self._rounds[-1]:
                     self._failure = failure
-                    self._pace.end(spent=failure is not None and failure.transient and not self._usable())
+                    tried_again = failure is not None and (failure.transient or failure.unreadable)
+                    self._pace.end(spent=tried_again and not self._usable())
                 self._rounds.remove(current)
         current.end(failure)
 

@@ -82,12 +82,11 @@ class Round:
         """
         Wait for another attempt and return True, or False where none may follow this one.
 
-        What may pass is tried again while attempts are left. So is an answer that cannot be read, once: it may be one
-        bad answer, and a second one says that something else answers.
+        What may pass is tried again while attempts are left, an answer that cannot be read once.
         """
         self._made += 1
         pause = pause_after(self._made)
-        again = failure is not None and (failure.transient or (failure.reason == "Malformed" and self._made == 1))
+        again = failure is not None and (failure.transient or (failure.unreadable and self._made == 1))
         if not again or self._made >= self._attempts or pause >= self.seconds_left:
             return False
         self._clock.sleep(pause)
