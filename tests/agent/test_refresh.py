@@ -195,7 +195,7 @@ def test_a_slow_sts_is_a_timeout(session: TaskSession, sts: StandInSts, monkeypa
 def test_a_dripping_answer_is_a_timeout(session: TaskSession, sts: StandInSts, monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer that comes byte by byte outlives every socket timeout, but not the attempt's deadline."""
     monkeypatch.setattr(refresh_attempt, "DEADLINE_SECONDS", 0.3)
-    sts.behave = lambda _: Reply(GOOD, drip=0.1)
+    sts.behave = lambda _: Reply(GOOD, drip=0.005)
     with pytest.raises(TaskCredentialsError) as caught:
         key_of(session)
     assert caught.value.reason == "Timeout"
