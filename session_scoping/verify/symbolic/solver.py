@@ -13,7 +13,7 @@ TIMEOUT_MS = 600_000
 """What ends a question whose steps z3 does not count: so long that no other question meets it on a busy machine."""
 _AT_ONCE, _AT_ONCE_MS = STEPS_MAX // 200, TIMEOUT_MS // 200
 """The limits of the first attempt."""
-_LESS = _AT_ONCE * 5
+_LESS = STEPS_MAX // 4
 """How many steps it may take for what is left of a question when all it is not about is left out."""
 
 
@@ -29,17 +29,11 @@ def solve(*formulas: Bool, about: Collection[str] = ()) -> z3.ModelRef | None:
         UnmodelledError: z3 gave up.
     """
     question = conjunction(list(formulas))
-    if about and _refuted_at_once(only_about(question, about), _LESS):
+    if about and _is_refuted(only_about(question, about)):
         return None
     if z3.is_false(question) or _refuted_at_once(question):
         return None
-    # In a context of its own: z3's way to an answer depends on every term the context has ever seen.
-    context = z3.Context()
-    solver = z3.Solver(ctx=context)
-    solver.set("rlimit", STEPS_MAX)
-    solver.set("timeout", TIMEOUT_MS)
-    solver.set("random_seed", 0)
-    solver.add(question.translate(context))
+    solver = _alone(question, STEPS_MAX)
     answer = solver.check()
     if answer == z3.unsat:
         return None
@@ -48,7 +42,23 @@ def solve(*formulas: Bool, about: Collection[str] = ()) -> z3.ModelRef | None:
     raise UnmodelledError(f"z3 found no answer ({solver.reason_unknown()})")
 
 
-def _refuted_at_once(question: Bool, steps: int = _AT_ONCE) -> bool:
+def _alone(question: Bool, steps: int) -> z3.Solver:
+    """Return a solver in a context of its own: z3's way to an answer depends on every term a context has ever seen."""
+    context = z3.Context()
+    solver = z3.Solver(ctx=context)
+    solver.set("rlimit", steps)
+    solver.set("timeout", TIMEOUT_MS)
+    solver.set("random_seed", 0)
+    solver.add(question.translate(context))
+    return solver
+
+
+def _is_refuted(less: Bool) -> bool:
+    """Whether z3 sees that what is left of a question has no model; any other answer is not listened to."""
+    return z3.is_false(less) or _refuted_at_once(less) or bool(_alone(less, _LESS).check() == z3.unsat)
+
+
+def _refuted_at_once(question: Bool) -> bool:
     """
     Whether z3 sees in a few steps that there is no model, as of most questions here.
 
@@ -56,7 +66,7 @@ def _refuted_at_once(question: Bool, steps: int = _AT_ONCE) -> bool:
     the context has seen before; any other answer is not listened to.
     """
     solver = z3.Solver()
-    solver.set("rlimit", steps)
+    solver.set("rlimit", _AT_ONCE)
     solver.set("timeout", _AT_ONCE_MS)
     solver.set("random_seed", 0)
     solver.add(question)
