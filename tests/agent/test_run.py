@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -190,7 +191,9 @@ def test_a_signal_before_the_command_starts_ends_the_parent(start: list[str], st
     """While STS hangs, Ctrl-C works, and nothing is started."""
     sts.behave = lambda _: Reply("", 500, delay=LONG)
     made = tmp_path / "made"
-    with subprocess.Popen([*start, "touch", str(made)], stderr=subprocess.PIPE, cwd=ROOT) as parent:
+    # What a shell starts in the background ignores Ctrl-C, and its children inherit that.
+    heeding = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen([*start, "touch", str(made)], stderr=subprocess.PIPE, cwd=ROOT, preexec_fn=heeding) as parent:
         end = time.monotonic() + LONG
         while not sts.requests and time.monotonic() < end:
             time.sleep(0.01)
