@@ -154,8 +154,18 @@ WEAKER = {
 }
 
 
-@pytest.mark.parametrize("name", WEAKER)
-@pytest.mark.parametrize("guarded", [False, True], ids=["allows only", "guarded"])
+# z3 takes all its steps for this one under the guards: twelve seconds.
+SLOW = "rows behind a separator a tag can hold"
+
+
+@pytest.mark.parametrize(
+    ("name", "guarded"),
+    [
+        pytest.param(name, guarded, marks=[pytest.mark.exhaustive] if guarded and name == SLOW else [])
+        for guarded in (False, True)
+        for name in WEAKER
+    ],
+)
 def test_no_weaker_comparison_is_proved(name: str, guarded: bool) -> None:
     """Whoever writes the policy by hand: what a Deny alone would stop is not proved either."""
     base = template() if guarded else without_guards(template())

@@ -27,7 +27,9 @@ def each(m: int, *, guards: bool) -> list[tuple[Base, Part]]:
     return [(Base(name, guards), (n, m)) for n, name in enumerate(OTHERS)]
 
 
-@pytest.mark.parametrize("part", [(n, 2) for n in range(2)], ids=str)
+@pytest.mark.parametrize(
+    "part", [pytest.param((n, 4), marks=[pytest.mark.exhaustive] if n % 2 else []) for n in range(4)], ids=str
+)
 @pytest.mark.parametrize(("guards", "opening"), [(False, 1 / 2), (True, 1 / 4)])
 def test_opening_weakenings_of_a_small_stack_are_caught(guards: bool, opening: float, part: Part) -> None:
     """
