@@ -141,7 +141,7 @@ def test_the_broker_is_given_a_second_more_than_its_function_has() -> None:
     assert credential_broker._CONFIG.read_timeout == FUNCTION_TIMEOUT_SECONDS + 1  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize(("attempts", "longest"), [(1, 0.1), (2, 0.4), (3, 1.6), (4, 6.4)])
+@pytest.mark.parametrize(("attempts", "longest"), [(1, 0.02), (2, 0.4), (3, 1.6), (4, 6.4)])
 def test_a_pause_is_half_of_its_longest_or_more(attempts: int, longest: float) -> None:
     """Five attempts fit into ten seconds, and tasks that failed together do not ask again together."""
     drawn = [pace.pause_after(attempts) for _ in range(200)]

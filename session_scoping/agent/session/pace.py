@@ -10,17 +10,16 @@ ATTEMPTS_MAX = 5
 ATTEMPT_GAP_SECONDS = 30.0
 """At least this long between two rounds, however often callers ask and whatever the last one returned."""
 
-# botocore doubles its pauses. These four take 4 to 8.5 seconds together: a round outlasts a failover of STS, and its
-# five attempts are still made within ten.
-_FIRST_PAUSE, _GROWTH = 0.1, 4
+# One bad answer is asked again almost at once; the longer pauses outlast a failover of STS. Together they take 4 to 8.5
+# seconds, so that the five attempts are made within ten.
+_PAUSES = (0.02, 0.4, 1.6, 6.4)
 
 _random = SystemRandom()  # not seeded, so that forked workers draw different numbers
 
 
 def pause_after(attempts: int) -> float:
-    """Return the seconds to wait after so many failed attempts: 0.1, 0.4, 1.6 or 6.4, or down to half of that."""
-    longest: float = _FIRST_PAUSE * _GROWTH ** (attempts - 1)
-    return longest * _random.uniform(0.5, 1)
+    """Return the seconds to wait after so many failed attempts: 0.02, 0.4, 1.6 or 6.4, or down to half of that."""
+    return _PAUSES[attempts - 1] * _random.uniform(0.5, 1)
 
 
 class Pace:

@@ -85,9 +85,10 @@ class Round:
         What may pass is tried again while attempts are left, an answer that cannot be read once.
         """
         self._made += 1
-        pause = pause_after(self._made)
         again = failure is not None and (failure.transient or (failure.unreadable and self._made == 1))
-        if not again or self._made >= self._attempts or pause >= self.seconds_left:
+        if not again or self._made >= self._attempts:
+            return False
+        if (pause := pause_after(self._made)) >= self.seconds_left:
             return False
         self._clock.sleep(pause)
         return True
