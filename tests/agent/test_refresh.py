@@ -242,7 +242,7 @@ def test_one_bad_answer_is_no_outage(
     sts.behave = lambda request: reply if request.action == action and not pauses else None
     assert session.verify(patience_seconds=patience).account == ACCOUNT
     assert len(pauses) == 1
-    assert 0.05 <= pauses[0] <= 0.1
+    assert 0.01 <= pauses[0] <= 0.02
 
 
 @pytest.mark.parametrize("reply", [error("Throttling", 400), error("ServiceUnavailable", 503), Reply("", 500)])
