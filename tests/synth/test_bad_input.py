@@ -467,4 +467,8 @@ def test_buckets_of_two_stacks_with_one_logical_id_are_two() -> None:
     objects = [TenantObjects.traces(one), TenantObjects.payload(other)]
     stacks.session_role(here, objects=objects)
     minting = Minting.by_orchestrator(stacks.role(here, "Broker"))
-    SessionRole(here, "Second", minting=minting, objects=objects[:1], other_objects=[f"{other.bucket_arn}/traces/*"])
+    other_objects = [f"{other.bucket_arn}/traces/*"]
+    SessionRole(here, "Second", minting=minting, objects=objects[:1], other_objects=other_objects)
+    guards = stacks.policy(stacks.template(here), "SecondGuards")
+    spared = [one["NotResource"] for one in guards if "NotResource" in one and "/traces/*" in str(one["NotResource"])]
+    assert "Fn::GetStackOutput" in str(spared)

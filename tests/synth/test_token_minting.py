@@ -403,6 +403,12 @@ def test_tokens_that_differ_open_roles_of_their_own() -> None:
     broker(stack, "One", signing_key=key, audience="one")
     broker(stack, "Two", signing_key=key, audience="two")
     broker(stack, "OwnKey", issuer="https://else.example.com", audience="one")
+    made = stacks.template(stack)["Resources"]
+    trusts = [
+        json.dumps(one["Properties"]["AssumeRolePolicyDocument"]) for one in made.values() if "Role" in one["Type"]
+    ]
+    web = [one for one in trusts if "AssumeRoleWithWebIdentity" in one]
+    assert len(set(web)) == 5
 
 
 def test_a_tool_takes_no_tokens_of_its_own() -> None:

@@ -43,12 +43,16 @@ USED: Mapping[str, tuple[str, ...]] = {
 
 # One process, whose CDK is loaded once; each line of its input runs in a fork of it.
 FORKS = """
-import json, os, sys
+import json, os, sys, traceback
 import aws_cdk
 for line in sys.stdin:
     if (child := os.fork()) == 0:
-        exec(json.loads(line), {})
-        print(json.dumps([name for name in sys.modules if name.startswith("aws_cdk.aws_")]), flush=True)
+        try:
+            exec(json.loads(line), {})
+            print(json.dumps([name for name in sys.modules if name.startswith("aws_cdk.aws_")]), flush=True)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)  # what jsii does at an ordinary exit would wait for a kernel that is its parent's
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
 """
