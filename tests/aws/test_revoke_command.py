@@ -340,6 +340,7 @@ def _policy_answer(statements: list[dict[str, Any]]) -> dict[str, Any]:
     ("code", "words"),
     [
         ("AccessDenied", "iam:PutRolePolicy"),
+        ("AccessDeniedException", "iam:PutRolePolicy"),
         ("LimitExceeded", "inline policies are full"),
         ("UnmodifiableEntity", "service-linked"),
         ("Throttling", "again"),

@@ -1,7 +1,7 @@
 """An AWS account whose every answer is queued, and the small stack it is asked about."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import boto3
 from botocore.stub import Stubber
@@ -38,6 +38,12 @@ class Account:
         self.clients: dict[str, Any] = {name: session.client(name) for name in names}
         self.stubs = {name: Stubber(client) for name, client in self.clients.items()}
         self.region_name = "eu-west-1"
+        self.sessions: list[dict[str, Any]] = []
+
+    def session(self, **arguments: Any) -> Self:
+        """Take the place of `boto3.Session`, and keep what it was called with."""
+        self.sessions.append(arguments)
+        return self
 
     def client(self, name: str, **_: Any) -> Any:
         """Return the stubbed client."""

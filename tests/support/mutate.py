@@ -54,7 +54,7 @@ BUILT = "tests/unit/test_package.py"  # a wheel, which no fault can be put into
 READERS = tuple(f"tests/{name}.py" for name in ("agent/test_failures", "unit/test_contract", "unit/test_named_actions"))
 # What calls the commands, the lists of actions, the bundles and the classes of botocore's errors from another room.
 OF_REST = (
-    *(f"tests/synth/test_{name}.py" for name in ("token_minting", "token_vault")),
+    *(f"tests/synth/test_{name}.py" for name in ("bucket_names", "token_minting", "token_vault")),
     *(
         f"tests/verify/test_{name}.py"
         for name in (

@@ -90,6 +90,13 @@ def test_session_tags_that_arrive_are_checked_again() -> None:
         pickle.loads(pickle.dumps(SessionTags(task_id="T1")).replace(b"T1", b"//"))
 
 
+def test_errors_travel() -> None:
+    """A process pool hands an error on as a pickle: what it says, and what it carries, arrive."""
+    error = InvalidInputError("a fault", got="one", expected="another", why="a reason", fix="mend it")
+    made = pickle.loads(pickle.dumps(error))
+    assert (type(made), str(made), vars(made)) == (InvalidInputError, str(error), vars(error))
+
+
 @pytest.mark.parametrize("keys", ["task_id", [], ["a", "A"], ["a"] * 2, [f"k{n}" for n in range(51)], [""]])
 def test_bad_tag_keys_are_refused(keys: list[str]) -> None:
     """One string, none, too many, empty or colliding keys are errors."""

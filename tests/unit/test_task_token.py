@@ -72,6 +72,11 @@ def test_two_tokens_have_two_ids() -> None:
     assert token().token_id != token().token_id
 
 
+def test_an_id_is_128_bits_in_hexadecimal() -> None:
+    """Long enough that nobody guesses one, short enough to read out of a log."""
+    assert re.fullmatch("[0-9a-f]{32}", token().token_id)
+
+
 def test_no_repr_shows_a_value() -> None:
     """Printing a token shows the names of its claims, and a parsed one shows nothing."""
     made = token()

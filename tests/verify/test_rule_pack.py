@@ -253,6 +253,19 @@ def test_a_session_tag_on_the_role_itself_is_found(key: str, expected: list[str]
     assert check_template(template) == expected
 
 
+def test_a_stack_without_resources_hides_no_stack_after_it(tmp_path: Path) -> None:
+    """There is nothing to check in it, and everything in the next."""
+    app = cdk.App(outdir=str(tmp_path))
+    cdk.Stack(app, "Empty", synthesizer=cdk.DefaultStackSynthesizer(generate_bootstrap_version_rule=False))
+    full = cdk.Stack(app, "Full")
+    agent = stacks.role(full, "Agent")
+    stacks.session_role(full, minting=Minting.by_compute_roles(agent), tables=[TenantTable(tasks(full), access="get")])
+    tasks(full, id="Again").grant_read_data(agent)
+    cdk.Validations.of(app).add_plugins(SessionScopingChecks())
+    with pytest.raises(RuntimeError, match="TenantGrantOnComputeRole"):
+        app.synth()
+
+
 # --- the report ---------------------------------------------------------------------------------------------------
 
 

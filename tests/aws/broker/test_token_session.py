@@ -610,7 +610,7 @@ def test_a_command_runs_with_the_session_of_a_token(
     script = "import boto3, os; print(boto3.Session().get_credentials().access_key, *os.environ)"
     command = [*RUN, "--task-token-file", str(file), "--", sys.executable, "-c", script]
     done = subprocess.run(command, capture_output=True, text=True, timeout=LONG, check=False, cwd=ROOT)
-    assert done.returncode == 0, done.stderr
+    assert (done.returncode, done.stderr) == (0, "")
     key, *names = done.stdout.split()
     assert key == "ASIATASKKEY000000001"
     assert not {"AGENT_TASK_TOKEN_FILE", "AGENT_CREDENTIAL_BROKER"} & {*names}

@@ -31,7 +31,7 @@ def path(template: Template, tmp_path: Path) -> str:
 def account(monkeypatch: pytest.MonkeyPatch) -> Account:
     """An account whose every answer is queued."""
     found = Account()
-    monkeypatch.setattr(boto3, "Session", lambda **_: found)
+    monkeypatch.setattr(boto3, "Session", found.session)
     for stub in found.stubs.values():
         stub.activate()
     return found

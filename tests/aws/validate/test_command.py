@@ -11,6 +11,7 @@ from rich.console import Console
 
 from session_scoping import Revocation
 from session_scoping.commands.main import main
+from session_scoping.commands.validate.deployed import environment_of
 from session_scoping.commands.validate.matrix import FOREIGN, OWN, Case, boundary_of, cases_of, documents_of
 from session_scoping.commands.validate.render import LIMITS, print_table
 from session_scoping.commands.validate.simulation import Answer, PolicySimulator, context_entries
@@ -296,6 +297,12 @@ def test_a_deployed_stack_is_asked_by_its_physical_names(
     account.done()
     assert {row["resource"] for row in rows} == {case.resource for case in cases}
     assert any(row["resource"].startswith(f"arn:aws-cn:dynamodb:eu-west-1:{ACCOUNT}:table/physical-") for row in rows)
+
+
+def test_the_pseudo_parameters_of_no_environment_have_values_too() -> None:
+    """What the verifier itself names belongs to no stack's environment."""
+    values = {"AWS::AccountId": ACCOUNT, "AWS::Region": "eu-west-1", "AWS::Partition": "aws"}
+    assert environment_of([], ACCOUNT, "eu-west-1", "aws") == values
 
 
 def test_another_deployed_role_can_be_named(account: Account, template: Template, path: str) -> None:

@@ -233,9 +233,13 @@ def test_the_command_adds_the_live_answers_and_shows_no_credential(
     sts.add_client_error("assume_role", "AccessDenied", http_status_code=403)
     _reads_rows(account)
     _reads_objects(account, NO_LIST, NO_GET)
-    assert main(["validate", str(path), "--stack", "deployed", "--live", "--json"]) == 0
+    assert main(["validate", str(path), "--stack", "deployed", "--live", "--json", "--profile", "mine"]) == 0
     out, err = capsys.readouterr()
     account.done()
+    callers, tasks = account.sessions
+    assert callers["profile_name"] == "mine"
+    kept = [tasks[f"aws_{name}"] for name in ("access_key_id", "secret_access_key", "session_token")]
+    assert kept == [CREDENTIALS["Credentials"][name] for name in ("AccessKeyId", "SecretAccessKey", "SessionToken")]
     assert "planted" not in out + err
     live = [
         row
