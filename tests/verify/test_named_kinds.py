@@ -91,3 +91,69 @@ def test_agent_code_reaches_none_of_it(name: str) -> None:
     template = by_hand(Extra=policy("Session", session), Also=policy("Compute", compute))
     found = {result.status for result in verify(template, only="compute-isolation").results}
     assert Status.VIOLATED in found
+
+
+def _secret_of(principal: Any, **more: Any) -> Body:
+    statement = {**allow("secretsmanager:GetSecretValue", "*", Principal=principal), **more}
+    properties = {"SecretId": f"{SECRET}app/t1/x-AbCdEf", "ResourcePolicy": {"Statement": [statement]}}
+    return {"Type": "AWS::SecretsManager::ResourcePolicy", "Properties": properties}
+
+
+def _here(text: str) -> Body:
+    return {
+        "Fn::Sub": text.replace("us-east-1:111122223333", "${AWS::Region}:${AWS::AccountId}").replace("${aws", "${!aws")
+    }
+
+
+NAMED = {"Type": "AWS::SecretsManager::Secret", "Properties": {"Name": "app/t1/x"}}
+PATH = {"Type": "AWS::SSM::Parameter", "Properties": {"Name": "/app/t1/x", "Type": "String", "Value": "v"}}
+AROUND: dict[str, dict[str, Body]] = {
+    "a secret's policy with a computed effect": {
+        "Opened": _secret_of("*", Effect={"Fn::Join": ["", ["Al", "low"]]}),
+    },
+    "a secret's policy from elsewhere": {
+        "Opened": {
+            "Type": "AWS::SecretsManager::ResourcePolicy",
+            "Properties": {"SecretId": "x", "ResourcePolicy": {"Fn::ImportValue": "policy"}},
+        },
+    },
+    "a session's secret that the template makes": {
+        "Named": NAMED,
+        "Reads": policy("Compute", allow("secretsmanager:GetSecretValue", {"Ref": "Named"})),
+    },
+    "a session's parameter that the template makes": {
+        "Named": PATH,
+        "Reads": policy("Compute", allow("ssm:GetParameter", _here(f"{PARAMETER}${{Named}}"))),
+    },
+    "a secret's replica": {
+        "Named": {**NAMED, "Properties": {"Name": "app/t1/x", "ReplicaRegions": [{"Region": "eu-west-1"}]}},
+        "Reads": policy(
+            "Compute",
+            allow("secretsmanager:GetSecretValue", _here(f"{SECRET}app/*".replace("us-east-1", "eu-west-1"))),
+        ),
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", AROUND)
+def test_ways_around_a_name_are_not_proved(name: str) -> None:
+    """What opens a secret by its own policy, and what agent code reads of those that the template makes."""
+    session = {"Extra": policy("Session", *map(_placed, (OWN_SECRET, OWN_PARAMETER)))}
+    assert verify(by_hand(**session)).proved
+    assert not verify(by_hand(**session, **AROUND[name])).proved
+
+
+def _placed(statement: Body) -> Body:
+    return {**statement, "Resource": _here(statement["Resource"])}
+
+
+def test_what_agent_code_keeps_for_itself_is_no_session_s() -> None:
+    """A secret with a name of its own, one that CloudFormation names, and a policy of a secret that only denies."""
+    resources = {
+        "Named": {"Type": "AWS::SecretsManager::Secret", "Properties": {"Name": "config/agent"}},
+        "Other": {"Type": "AWS::SecretsManager::Secret", "Properties": {}},
+        "Closed": _secret_of("*", Effect="Deny"),
+        "Reads": policy("Compute", allow("secretsmanager:GetSecretValue", [{"Ref": "Named"}, {"Ref": "Other"}])),
+    }
+    report = verify(by_hand(Extra=policy("Session", _placed(OWN_SECRET)), **resources))
+    assert report.proved, report.failures()

@@ -335,3 +335,21 @@ def test_an_api_that_agent_code_may_call_acts_with_its_own_role(body: Body) -> N
     assert failing(extended({**front, "Calls": calls})) == {"compute-isolation"}
     results = results_of(extended({**front, "Calls": calls}), "compute-isolation")
     assert Status.UNKNOWN in {one.status for one in results if one.location.endswith("Compute")}
+
+
+OPEN_TO: dict[str, Any] = {"its own role": arn("Compute"), "everybody": "*"}
+
+
+@pytest.mark.parametrize("case", OPEN_TO)
+def test_a_function_is_invoked_by_its_own_policy_too(case: str) -> None:
+    """In one account a function's policy alone lets a role invoke it; what it does then, nobody here knows."""
+    reads = policy("Behind", allow("dynamodb:Scan", arn("Table")))
+    function = resource("AWS::Lambda::Function", Role=arn("Behind"))
+    lets = resource(
+        "AWS::Lambda::Permission", Action="lambda:InvokeFunction", FunctionName={"Ref": "F"}, Principal=OPEN_TO[case]
+    )
+    behind = {"Behind": role(trusts({"Service": "lambda.amazonaws.com"})), "Reads": reads, "F": function}
+    assert failing(extended(behind)) == set()
+    assert failing(extended({**behind, "Lets": lets})) == {"compute-isolation"}
+    service = {**lets, "Properties": {**lets["Properties"], "Principal": "events.amazonaws.com"}}
+    assert failing(extended({**behind, "Lets": service})) == set()

@@ -157,7 +157,7 @@ def _notice_policies(one: _Resource, *, every: bool) -> None:
             one.scope.notes.add(
                 f"{one.where} ({one.kind}) lets everybody in, sessions too: no tenant data is behind it"
             )
-        if one.kind == "AWS::SecretsManager::ResourcePolicy" and "Allow" in str(value):
+        if one.kind == "AWS::SecretsManager::ResourcePolicy" and name == "ResourcePolicy" and not _is_empty(value):
             one.doubt_stores(
                 lambda store: store.kind == "secrets", "whose secret it opens, and to whom, is not modelled"
             )
@@ -180,6 +180,11 @@ def _without_denies(value: Any) -> Any:
         return value
     kept = [one for one in statements if not (isinstance(one, dict) and one.get("Effect") == "Deny")]
     return {**value, "Statement": kept}
+
+
+def _is_empty(value: Any) -> bool:
+    """Whether nothing is left of a policy; one that is computed may say anything."""
+    return isinstance(value, dict) and value.keys() <= {"Version", "Id", "Statement"} and not value.get("Statement")
 
 
 def _lets_everybody_in(value: Any) -> bool:

@@ -2,11 +2,13 @@
 
 import tomllib
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from session_scoping.verify.intrinsics import text_of
+from session_scoping.verify.intrinsics.mentions import mentions
 from session_scoping.verify.intrinsics.scope import NO_VALUE, Scope, choose, intrinsic
 from session_scoping.verify.patterns.text import Text, Token, Unmodelled, show
 from session_scoping.verify.policies.model import Deployment, Role, Workload
@@ -23,11 +25,25 @@ def workload_types() -> dict[str, dict[str, Any]]:
 
 
 def add_workloads(scopes: Iterable[Scope], deployment: Deployment) -> None:
-    """Add to an deployment what runs with which role."""
+    """Add to a deployment what runs with which role, and whom policies of functions let invoke them."""
+    scopes = list(scopes)
     for scope in scopes:
         for logical_id, resource in scope.resources.items():
             if row := workload_types().get(str(resource.get("Type", ""))):
                 deployment.workloads += _workloads(logical_id, row, scope)
+    for scope in scopes:
+        for logical_id, resource in scope.resources.items():
+            if resource.get("Type") == "AWS::Lambda::Permission":
+                _add_permission(scope.properties(logical_id), scope, deployment)
+
+
+def _add_permission(properties: dict[str, Any], scope: Scope, deployment: Deployment) -> None:
+    """Note on a function whom its policy lets invoke it; on every one where the template does not say on which."""
+    named, callers = mentions(properties.get("FunctionName"), scope), tuple(texts(properties.get("Principal"), scope))
+    known = [one for one in deployment.workloads if named.of_resource(one.id)]
+    for at, one in enumerate(deployment.workloads):
+        if one in known or (not known and one.service == "lambda"):
+            deployment.workloads[at] = replace(one, open_to=(*one.open_to, *callers))
 
 
 def runs_as(role: Role, text: Text) -> bool:

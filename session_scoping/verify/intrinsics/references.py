@@ -1,6 +1,7 @@
 """Intrinsics that lead to a resource, a parameter, or another stack."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from session_scoping.verify.intrinsics.evaluating import handles, text_of
@@ -109,14 +110,44 @@ def name_of(logical_id: str, scope: Scope) -> Text | Unmodelled:
         return (Token(f"{scope.name}.{logical_id}", "free"),)
     if kind == "AWS::IAM::ManagedPolicy":
         return (Token(f"{scope.name}.{logical_id}", "policy"),)
-    attribute, shape = _NAME_KIND.get(kind, ("", "plain"))
+    if kind == "AWS::SecretsManager::Secret" and isinstance(secret := _secret(logical_id, scope), tuple):
+        return secret
+    attribute, shape = _NAME_KIND.get(kind, ("Name", "plain") if kind == "AWS::SSM::Parameter" else ("", "plain"))
     given = scope.properties(logical_id).get(attribute) if attribute else None
     if conditions_used(given):
         # One of several names: not known which, and not one that CloudFormation makes up.
         return (Token(f"{scope.name}.{logical_id}.{attribute}", "chosen"),)
     if given is not None and choose(given, scope) is not NO_VALUE:
-        return text_of(choose(given, scope), scope)
+        text = text_of(choose(given, scope), scope)
+        return _without_wildcards(text) if kind == "AWS::SSM::Parameter" else text
     return (Token(f"{scope.name}.{logical_id}", shape),)
+
+
+def _secret(logical_id: str, scope: Scope) -> Text | Unmodelled | None:
+    """
+    Return the ARN of a secret, which is its Ref, where the template names it.
+
+    Source: Secrets Manager guide, whats-in-a-secret: behind the name stand a hyphen and six random characters.
+    """
+    given = scope.properties(logical_id).get("Name")
+    if given is None or conditions_used(given) or choose(given, scope) is NO_VALUE:
+        return None
+    name = _without_wildcards(text_of(choose(given, scope), scope))
+    if isinstance(name, Unmodelled):
+        return name
+    partition, region, account = (_pseudo(f"AWS::{part}", scope) for part in ("Partition", "Region", "AccountId"))
+    end = (Token(f"{scope.name}.{logical_id} random", "word"),)
+    place = join_text(lit("arn:"), partition, lit(":secretsmanager:"), region, lit(":"), account, lit(":secret:"))
+    return join_text(place, name, lit("-"), end)
+
+
+def _without_wildcards(name: Text | Unmodelled) -> Text | Unmodelled:
+    """Return the name of a secret or parameter: whatever a part of it holds at deploy time, it is no wildcard."""
+    if isinstance(name, Unmodelled):
+        return name
+    return tuple(
+        replace(part, kind="plain") if isinstance(part, Token) and part.kind == "free" else part for part in name
+    )
 
 
 def arn_of(logical_id: str, scope: Scope) -> Text | Unmodelled:

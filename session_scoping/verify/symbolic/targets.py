@@ -9,6 +9,7 @@ from session_scoping.verify.patterns.arns import is_open, of_another_service, st
 from session_scoping.verify.patterns.matching import parsed, split_fields
 from session_scoping.verify.patterns.naming import from_one_resource, is_generated, is_import, is_made_up, may_be_named
 from session_scoping.verify.patterns.text import Pattern, Text, Token, Unmodelled, Variable, Wildcard, join_text
+from session_scoping.verify.policies.actions import SERVICE
 from session_scoping.verify.policies.model import Statement, Store
 from session_scoping.verify.symbolic.access import Target
 from session_scoping.verify.symbolic.request_keys import Key
@@ -35,23 +36,23 @@ MAYBE = Match(TRUE, FALSE)
 
 
 def where_granted(store: Store, statements: Iterable[Statement]) -> Store:
-    """Return a table as it stands in any Region when a grant reaches another one: replicas hold the same items."""
+    """Return a table or secrets as they stand in any Region when a grant reaches another: replicas hold the same."""
     home = split_fields(store.arn)[3:4]
     replicated = store.replicated or not store.made
-    grants = [s for s in statements if s.allow and store.kind == "table"]
+    grants = [s for s in statements if s.allow and store.kind in {"table", "secrets"}]
     if any(s.resources is None and replicated for s in grants):
         return _in_any_region(store)
     for text in (text for s in grants for text in s.resources or ()):
         pattern = parsed(text, True, True)
         fields = () if isinstance(pattern, Unmodelled) else split_fields(pattern)
-        elsewhere = len(fields) == 6 and _may_be_dynamodb(fields[2]) and fields[3:4] != home
+        elsewhere = len(fields) == 6 and _may_be_of(SERVICE[store.kind], fields[2]) and fields[3:4] != home
         if elsewhere or (store.replicated and len(fields) < 6):
             return _in_any_region(store)
     return store
 
 
-def _may_be_dynamodb(service: Pattern) -> bool:
-    return service == ("dynamodb",) or any(isinstance(part, Wildcard) for part in service)
+def _may_be_of(service: str, written: Pattern) -> bool:
+    return written == (service,) or any(isinstance(part, Wildcard) for part in written)
 
 
 def _in_any_region(store: Store) -> Store:

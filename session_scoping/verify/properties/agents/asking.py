@@ -5,7 +5,8 @@ from functools import cache
 
 from session_scoping.aws.effects import Effect, judgement
 from session_scoping.contract.metadata import MINTING_FUNCTIONS
-from session_scoping.verify.patterns.text import Text
+from session_scoping.verify.deployment.workloads import runs_as
+from session_scoping.verify.patterns.text import Text, plain
 from session_scoping.verify.policies.actions import all_covered
 from session_scoping.verify.policies.model import Deployment, Role, Store, Workload
 from session_scoping.verify.policies.statement_queries import token_minting_mode
@@ -36,13 +37,16 @@ def asked(
     """
     grants = [s for s in role.identity if s.allow and not s.problem and _asks(s.actions, s.not_actions)]
     brokers = [text for item in scoped for text in _minting_functions(item.role)]
-    for other in (one for one in deployment.roles.values() if one.id != role.id) if grants else ():
+    for other in (one for one in deployment.roles.values() if one.id != role.id):
         for workload in runs_with(other, deployment):
             told = is_trusted(workload.role, options.trusted) or named(options.trusted, workload.id, workload.label)
             service = workload.service.partition(".")[0]
             if told or service == _AGENTS or any(refers_to(text, workload.id) for text in brokers):
                 continue
-            if any(service in _asks(s.actions, s.not_actions) and may_name(s, workload, deployment) for s in grants):
+            granted = any(
+                service in _asks(s.actions, s.not_actions) and may_name(s, workload, deployment) for s in grants
+            )
+            if granted or any(plain(text) == "*" or runs_as(role, text) for text in workload.open_to):
                 yield workload, other
 
 
