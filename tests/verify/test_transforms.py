@@ -90,7 +90,22 @@ FUNCTIONS: dict[str, tuple[Body, bool]] = {
     "a document": (function(Policies=[document(allow("dynamodb:Query", TABLE))]), True),
     "a managed policy": (function(Policies="AmazonSQSFullAccess"), True),
     "events of a table": (function(Events={"E": {"Type": "DynamoDB", "Properties": {}}}), True),
-    "a policy template": (function(Policies=[{"DynamoDBCrudPolicy": {"TableName": {"Ref": "Table"}}}]), False),
+    "a policy template": (function(Policies=[{"DynamoDBCrudPolicy": {"TableName": {"Ref": "Table"}}}]), True),
+    "two policy templates": (
+        function(Policies=[{"AMIDescribePolicy": {}, "SQSPollerPolicy": {"QueueName": "q"}}]),
+        False,
+    ),
+    "a policy template that there is not": (function(Policies=[{"OwnPolicy": {}}]), False),
+    "a policy template without its table": (function(Policies=[{"DynamoDBCrudPolicy": {}}]), False),
+    "a call by the schedule": (function(Events={"E": {"Type": "Schedule", "Properties": {}}}), True),
+    "events of a broker with a password": (function(Events={"E": {"Type": "MQ", "Properties": {}}}), False),
+    "an address for signed requests": (function(FunctionUrlConfig={"AuthType": "AWS_IAM"}), True),
+    "an address for everybody": (function(FunctionUrlConfig={"AuthType": "NONE"}), False),
+    "destinations": (function(EventInvokeConfig={"DestinationConfig": {}}), False),
+    "a role that may be made": (
+        function(Role={"Fn::If": ["Own", "arn:aws:iam::111122223333:role/mine", {"Ref": "AWS::NoValue"}]}),
+        False,
+    ),
     "a connector": (function(Connectors={"C": {"Properties": {"Destination": {"Id": "Table"}}}}), False),
     "connecting others": ({"Type": "AWS::Serverless::Connector", "Properties": {"Source": {"Id": "Compute"}}}, False),
     "an application": ({"Type": "AWS::Serverless::Application", "Properties": {"Location": "x"}}, False),
@@ -112,6 +127,27 @@ def test_the_role_that_is_made_for_a_function_is_a_role_of_the_estate() -> None:
     assert role.services == {"lambda.amazonaws.com"}
     assert {"sts:AssumeRole", "sqs:ReceiveMessage"} <= {action for one in role.identity for action in one.actions or ()}
     assert role.tags == {"team": ("a",)}
+
+
+@pytest.mark.parametrize(
+    ("policy_template", "proved"),
+    [
+        ({"DynamoDBCrudPolicy": {"TableName": {"Ref": "Other"}}}, True),
+        ({"DynamoDBReadPolicy": {"TableName": {"Ref": "Table"}}}, False),
+        ({"S3ReadPolicy": {"BucketName": {"Ref": "Bucket"}}}, False),
+        ({"S3ReadPolicy": {"BucketName": "*"}}, False),
+        ({"SQSSendMessagePolicy": {"QueueName": "jobs"}}, True),
+    ],
+)
+def test_a_policy_template_says_what_the_function_reaches(policy_template: Body, proved: bool) -> None:
+    """A function that makes sessions has what AWS publishes for the template, with the names it is given."""
+    minting = document(allow(["sts:AssumeRole", "sts:TagSession"], SESSION))
+    template = transformed(SAM, Made=function(Policies=[minting, policy_template]))
+    template["Resources"]["Other"] = {"Type": "AWS::DynamoDB::Table", "Properties": {}}
+    trust = template["Resources"]["Session"]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    trust[0]["Principal"] = {"AWS": {"Fn::GetAtt": ["MadeRole", "Arn"]}}
+    found = [result for result in judged(template, "compute-isolation") if result.subject.endswith("MadeRole")]
+    assert ({result.status for result in found} == {Status.PROVED}) is proved
 
 
 def test_a_simple_table_is_a_table() -> None:

@@ -3,18 +3,27 @@
 from collections.abc import Iterator
 from typing import Any
 
+from session_scoping.aws.table import read
 from session_scoping.verify.intrinsics.scope import Scope
 
 SAM = "AWS::Serverless-2016-10-31"
 """The transform's name."""
 _LAMBDA = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
 _BASIC = "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
-# The policies that an event source needs, which the transform attaches to the function's role.
+# The policies that an event source needs, which the transform attaches to the function's role. What is in neither
+# list (Kafka, MQ, DocumentDB) has the role read a secret.
 _EVENTS = {
     "DynamoDB": "service-role/AWSLambdaDynamoDBExecutionRole",
     "Kinesis": "service-role/AWSLambdaKinesisExecutionRole",
+    "MSK": "service-role/AWSLambdaMSKExecutionRole",
     "SQS": "service-role/AWSLambdaSQSQueueExecutionRole",
 }
+_CALLING = {
+    "AlexaSkill", "Api", "CloudWatchEvent", "CloudWatchLogs", "Cognito", "EventBridgeRule", "HttpApi", "IoTRule", "S3",
+    "SNS", "Schedule", "ScheduleV2",
+}  # fmt: skip
+# Properties of a function that are its role's when it is made.
+_OF_ROLE = {"AssumeRolePolicyDocument", "PermissionsBoundary", "Policies"}
 # Made of these is nothing that has a role, a policy on tenant data, or access to it.
 _HARMLESS = ("Api", "HttpApi", "LayerVersion", "WebSocketApi")
 # What may be said of all functions at once without a word on who may do what.
@@ -30,7 +39,8 @@ def made_by_sam(template: dict[str, Any]) -> dict[str, Any]:
     Return a template with the roles and tables that the transform makes of its functions and tables.
 
     Source:
-        Serverless Application Model: `sam-specification-generated-resources` and `sam-resource-function`.
+        Serverless Application Model: `sam-specification-generated-resources`, `sam-resource-function` and
+        `serverless-policy-templates`.
     """
     resources = template.get("Resources")
     if SAM not in _named(template.get("Transform")) or not isinstance(resources, dict):
@@ -83,20 +93,21 @@ def _table(properties: dict[str, Any]) -> dict[str, Any]:
 
 
 def _function(logical_id: str, body: dict[str, Any], properties: dict[str, Any]) -> dict[str, Any]:
-    if any(name in properties for name in ("Connectors", "FunctionUrlConfig", "DeploymentPreference")):
+    if any(name in properties for name in ("Connectors", "DeploymentPreference", "EventInvokeConfig")):
         return {}
-    function = {**body, "Type": "AWS::Lambda::Function"}
+    policies, events = _policies(properties.get("Policies", [])), _events(properties.get("Events", {}))
+    if policies is None or events is None or _is_public(properties.get("FunctionUrlConfig", {})):
+        return {}
+    own = {name: value for name, value in properties.items() if name not in _OF_ROLE}
+    function = {**body, "Type": "AWS::Lambda::Function", "Properties": own}
     if "Role" in properties:
-        return {logical_id: function}
-    policies = _policies(properties.get("Policies", []))
-    if policies is None:
-        return {}
+        return {} if isinstance(own["Role"], dict) and "Fn::If" in own["Role"] else {logical_id: function}
     role = f"{logical_id}Role"
-    function["Properties"] = {**properties, "Role": {"Fn::GetAtt": [role, "Arn"]}}
+    own["Role"] = {"Fn::GetAtt": [role, "Arn"]}
     trust = properties.get("AssumeRolePolicyDocument", {"Version": "2012-10-17", "Statement": [_LAMBDA]})
     inline = [{"PolicyName": str(number), "PolicyDocument": one} for number, one in enumerate(policies[1])]
     made: dict[str, Any] = {"AssumeRolePolicyDocument": trust, "Policies": inline}
-    made["ManagedPolicyArns"] = [_BASIC, *policies[0], *_for_events(properties.get("Events"))]
+    made["ManagedPolicyArns"] = [_BASIC, *policies[0], *events]
     made |= {name: properties[name] for name in ("PermissionsBoundary",) if name in properties}
     tags = properties.get("Tags", {})
     made["Tags"] = [{"Key": key, "Value": value} for key, value in tags.items()] if isinstance(tags, dict) else tags
@@ -105,22 +116,50 @@ def _function(logical_id: str, body: dict[str, Any], properties: dict[str, Any])
 
 
 def _policies(value: Any) -> tuple[list[Any], list[Any]] | None:
-    """Return a function's managed policies and its documents; None where one is neither, as SAM's templates are."""
+    """Return a function's managed policies and its documents; None where one is not read."""
     arns: list[Any] = []
     documents: list[Any] = []
     for one in value if isinstance(value, list) else [value]:
         if isinstance(one, str):
             arns.append(one if one.startswith("arn:") else f"arn:aws:iam::aws:policy/{one}")
         elif isinstance(one, dict) and "Statement" in one:
-            documents.append({"Version": "2012-10-17", **one})
+            documents.append(one)
         elif isinstance(one, dict) and set(one) in ({"Ref"}, {"Fn::Sub"}, {"Fn::GetAtt"}, {"Fn::ImportValue"}):
             arns.append(one)
+        elif isinstance(one, dict) and len(one) == 1 and (document := _from_template(*next(iter(one.items())))):
+            documents.append(document)
         else:
             return None
     return arns, documents
 
 
-def _for_events(events: Any) -> list[str]:
-    listed = events.values() if isinstance(events, dict) else ()
-    kinds = {str(one.get("Type")) for one in listed if isinstance(one, dict)}
-    return [f"arn:aws:iam::aws:policy/{name}" for kind, name in _EVENTS.items() if kind in kinds]
+def _from_template(name: str, arguments: Any) -> dict[str, Any] | None:
+    """Return the document of one of SAM's policy templates; None where there is none, or an argument is missing."""
+    found = read("sam")["policies"].get(name)
+    if found is None or not isinstance(arguments, dict) or not set(found["Parameters"]) <= set(arguments):
+        return None
+    filled = _filled(found["Definition"], {key: arguments[key] for key in found["Parameters"]})
+    return filled if isinstance(filled, dict) else None
+
+
+def _filled(value: Any, arguments: dict[str, Any]) -> Any:
+    if isinstance(value, list):
+        return [_filled(one, arguments) for one in value]
+    if not isinstance(value, dict):
+        return value
+    name = value.get("Ref")
+    return arguments[name] if name in arguments else {key: _filled(one, arguments) for key, one in value.items()}
+
+
+def _events(events: Any) -> list[str] | None:
+    """Return the managed policies that a function's events need; None where one needs more."""
+    if not isinstance(events, dict) or not all(isinstance(one, dict) for one in events.values()):
+        return None
+    kinds = {str(one.get("Type")) for one in events.values()}
+    known = kinds <= _CALLING | set(_EVENTS)
+    return [f"arn:aws:iam::aws:policy/{name}" for kind, name in _EVENTS.items() if kind in kinds] if known else None
+
+
+def _is_public(url: Any) -> bool:
+    """Whether a function has an address that takes more than signed requests."""
+    return bool(url) and not (isinstance(url, dict) and url.get("AuthType") == "AWS_IAM")
