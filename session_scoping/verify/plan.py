@@ -193,7 +193,10 @@ def _compute_steps(
         detail += ", which would choose any tags; --compute-role names the roles that run agents"
         yield known(Result(COMPUTE, role.label, Status.UNKNOWN, detail, location=role.id))
     for text in compute.outside:
-        detail = "it may mint sessions and is not in these templates; --compute-role names who runs agents instead"
+        detail = "it may mint sessions, and what else it may do is not in these templates"
+        detail += (
+            f"; --trusted {show(text)} says that it reaches no tenant data, --compute-role who runs agents instead"
+        )
         yield known(Result(COMPUTE, show(text), Status.UNKNOWN, detail))
 
 

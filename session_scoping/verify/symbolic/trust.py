@@ -71,8 +71,7 @@ def _set_by_service(statement: Statement, session: Session | None) -> list[Bool]
         return []
     found: list[Bool] = []
     for key in session.keys:
-        signs = _SIGNS.get(key, z3.AllChar(z3.ReSort(z3.StringSort())))
-        named = z3.InRe(session.value(key), z3.Plus(signs))
+        named = z3.InRe(session.value(key), _NAMES.get(key, z3.Plus(z3.AllChar(z3.ReSort(z3.StringSort())))))
         found.append(conjunction([session.carried(key), named]) if key in _POD else negation(session.carried(key)))
     return found
 
@@ -84,12 +83,14 @@ def takes_pods_only(statement: Statement) -> bool:
 
 
 _POD = frozenset(POD_IDENTITY_TAGS)
-_LETTERS = (z3.Range("a", "z"), z3.Range("0", "9"), z3.Re("-"))
+_SIGN = z3.Union(z3.Range("a", "z"), z3.Range("0", "9"))
+_LABEL = z3.Concat(_SIGN, z3.Option(z3.Concat(z3.Star(z3.Union(_SIGN, z3.Re("-"))), _SIGN)))
+_SUBDOMAIN = z3.Concat(_LABEL, z3.Star(z3.Concat(z3.Re("."), _LABEL)))
 # Source: Kubernetes, "Object Names and IDs": a namespace is a DNS label, the others are DNS subdomains.
-_SIGNS = {
-    "kubernetes-namespace": z3.Union(*_LETTERS),
-    "kubernetes-pod-name": z3.Union(*_LETTERS, z3.Re(".")),
-    "kubernetes-service-account": z3.Union(*_LETTERS, z3.Re(".")),
+_NAMES = {
+    "kubernetes-namespace": _LABEL,
+    "kubernetes-pod-name": _SUBDOMAIN,
+    "kubernetes-service-account": _SUBDOMAIN,
 }
 
 
@@ -117,7 +118,7 @@ def tag_may_hold(role: Role, variable: Variable, character: str, inherited: Mapp
     if not is_tag_character(character):
         return False
     entering = [s for s in role.trust if s.allow]
-    if entering and all(map(takes_pods_only, entering)) and variable.key.removeprefix(PRINCIPAL_TAG) in _SIGNS:
+    if entering and all(map(takes_pods_only, entering)) and variable.key.removeprefix(PRINCIPAL_TAG) in _NAMES:
         return character.isalnum() or character in "-."
     key = variable.key.removeprefix(PRINCIPAL_TAG)
     own = (role.tags if inherited is None else inherited).get(key, ())

@@ -57,7 +57,7 @@ def find_compute_roles(deployment: Deployment, scoped: Sequence[SessionScope], o
     minters = [role for role in others if makes_sessions(role, scoped)]
     runtimes = [role for role in others if scoped and (any(map(_may_run_agents, role.services)) or _is_a_pod_s(role))]
     kept_out = [role for role in others if any(_denied_to_mint(role, item.role) for item in scoped)]
-    outside = _outside_minters(deployment, scoped)
+    outside = tuple(t for t in _outside_minters(deployment, scoped) if not is_trusted(t, options.trusted))
     idle = [role for role in runtimes if role not in (*minters, *kept_out)]
     by_service = frozenset(role.id for role in idle)
     if kept_out:
@@ -66,11 +66,7 @@ def find_compute_roles(deployment: Deployment, scoped: Sequence[SessionScope], o
         perhaps = frozenset(role.id for role in minters if role in runtimes and role not in kept_out)
         found = _distinct([*kept_out, *runtimes])
         # A broker of one's own account is taken at the Deny's word; of another account nothing here says anything.
-        strangers = tuple(
-            text
-            for text in outside
-            if not _of_the_account(text, deployment, scoped) and not is_trusted(text, options.trusted)
-        )
+        strangers = tuple(text for text in outside if not _of_the_account(text, deployment, scoped))
         labels = [*(role.label for role in brokers), *(show(text) for text in outside if text not in strangers)]
         notes = tuple(f"{label} mints sessions and agent code does not run with it" for label in labels)
         roles = tuple(with_reachable(found, others, scoped, deployment))
