@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from session_scoping.verify import verify
 from session_scoping.verify.reports.report import Status
-from tests.support.verify.hand_written import SESSION, TABLE, allow, by_hand, document, judged, policy
+from tests.support.verify.hand_written import SESSION, TABLE, allow, by_hand, document, judged, policy, table
 from tests.support.verify.internals import deployment_of
 from tests.support.verify.mutations import Body, Template
 
@@ -50,12 +51,67 @@ def test_another_transform_may_add_anything(names: tuple[Any, ...]) -> None:
     assert Status.PROVED not in statuses(transformed(*names))
 
 
-def test_a_loop_may_make_anything() -> None:
-    """The resources of `Fn::ForEach` are not read."""
-    template = transformed(EXTENSIONS)
-    made = {"R${N}": {"Type": "AWS::SQS::Queue"}}
-    template["Resources"]["Fn::ForEach::Queues"] = ["N", ["a", "b"], made]
-    assert Status.PROVED not in statuses(template)
+def looping(over: Any, made: Body, *, extensions: bool = True, loops: int = 1) -> Template:
+    """Return a stack with a loop of `${N}` over some values, or with one in another."""
+    template = transformed(EXTENSIONS if extensions else SAM, Other=table("name"))
+    template["Parameters"] = {"Names": {"Type": "CommaDelimitedList"}}
+    body: Body = made
+    for depth in range(loops):
+        body = {f"Fn::ForEach::Loop{depth}": [f"N{depth or ''}", over, body]}
+    template["Resources"].update(body)
+    return template
+
+
+def of_loop(resource: Any) -> Body:
+    """Return a policy that each turn of a loop attaches to the role that agent code runs with."""
+    return policy("Compute", allow("dynamodb:GetItem", resource))
+
+
+HARMLESS_LOOPS: dict[str, Template] = {
+    "of queues": looping(["In", "Out"], {"Queue${N}": {"Type": "AWS::SQS::Queue"}}),
+    "of policies on another table": looping(["Other"], {"P${N}": of_loop({"Fn::GetAtt": ["${N}", "Arn"]})}),
+    "by signs": looping(["10.0/8", "10.1/8"], {"Queue&{N}": {"Type": "AWS::SQS::Queue"}}),
+    "in a loop": looping(["a", "b"], {"Queue${N}${N1}": {"Type": "AWS::SQS::Queue"}}, loops=2),
+}
+OTHER_LOOPS: dict[str, Template] = {
+    "of policies on the tenants' table too": looping(
+        ["Other", "Table"], {"P${N}": of_loop({"Fn::GetAtt": ["${N}", "Arn"]})}
+    ),
+    "of names by reference": looping(
+        ["Table"], {"P${N}": of_loop({"Fn::GetAtt": [{"Ref": "N"}, "Arn"]}), "Q${N}": of_loop("*")}
+    ),
+    "over what a parameter holds": looping({"Ref": "Names"}, {"Queue${N}": {"Type": "AWS::SQS::Queue"}}),
+    "of the same name twice": looping(["a", "b"], {"Queue": {"Type": "AWS::SQS::Queue"}}),
+    "of a name that is there": looping(["Table"], {"${N}": {"Type": "AWS::SQS::Queue"}}),
+    "by signs that are alike": looping(["1/2", "12"], {"Queue&{N}": {"Type": "AWS::SQS::Queue"}}),
+    "that nobody unrolls": looping(["a"], {"Queue${N}": {"Type": "AWS::SQS::Queue"}}, extensions=False),
+    "that make more than deploys": looping(
+        [str(number) for number in range(50)], {"Q${N}x${N1}x${N2}": {"Type": "AWS::SQS::Queue"}}, loops=3
+    ),
+    "in properties": looping(
+        ["a"],
+        {"Q": {"Type": "AWS::SQS::Queue", "Properties": {"Fn::ForEach::P": ["M", {"Ref": "Names"}, {"${M}": 1}]}}},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", HARMLESS_LOOPS)
+def test_what_a_loop_makes_is_read(case: str) -> None:
+    """Its values stand in keys, in text and as references."""
+    assert statuses(HARMLESS_LOOPS[case]) == {Status.PROVED}
+
+
+@pytest.mark.parametrize("case", OTHER_LOOPS)
+def test_a_loop_that_opens_something_or_is_not_known_is_noticed(case: str) -> None:
+    """One that cannot be followed may make anything."""
+    assert statuses(OTHER_LOOPS[case]) != {Status.PROVED}
+
+
+def test_a_loop_over_a_parameter_is_read_once_its_values_are_said() -> None:
+    """The values decide what there is."""
+    template = looping({"Ref": "Names"}, {"P${N}": of_loop({"Fn::GetAtt": ["${N}", "Arn"]})})
+    for names, proved in (("Other", True), ("Other, Table", False)):
+        assert verify(template, parameters={"Names": names}).proved is proved
 
 
 @pytest.mark.parametrize(
@@ -152,11 +208,11 @@ def test_a_policy_template_says_what_the_function_reaches(policy_template: Body,
 
 def test_a_simple_table_is_a_table() -> None:
     """Its key is called as the template says."""
-    table = {
+    simple = {
         "Type": "AWS::Serverless::SimpleTable",
         "Properties": {"PrimaryKey": {"Name": "task_id", "Type": "String"}},
     }
-    template = transformed(SAM, Table=table, More=policy("Compute", allow("dynamodb:Scan", TABLE)))
+    template = transformed(SAM, Table=simple, More=policy("Compute", allow("dynamodb:Scan", TABLE)))
     assert deployment_of(template).stores["Template.Table"].partition_key == "task_id"
     assert Status.VIOLATED in statuses(template)
 

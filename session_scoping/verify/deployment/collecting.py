@@ -14,6 +14,7 @@ from session_scoping.verify.deployment.principals import (
 from session_scoping.verify.deployment.stores import ON_STORES, STORES, add_store
 from session_scoping.verify.deployment.unmodelled import notice_other_policies
 from session_scoping.verify.deployment.workloads import add_workloads
+from session_scoping.verify.files.loops import unrolled
 from session_scoping.verify.files.macros import notice_macros
 from session_scoping.verify.files.sam import made_by_sam
 from session_scoping.verify.intrinsics import text_of
@@ -28,7 +29,7 @@ def collect(scopes: Iterable[Scope]) -> Deployment:
     """Return everything in the templates that decides who may do what."""
     scopes = list(scopes)
     for scope in scopes:
-        scope.template = made_by_sam(scope.template)
+        scope.template = made_by_sam(unrolled(scope))
     deployment = Deployment(accounts=frozenset(scope.account for scope in scopes if scope.account))
     policies: Policies = {}
     groups: Groups = {}

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from session_scoping.verify.files.loops import EXTENSIONS, loops_left
 from session_scoping.verify.files.sam import SAM, left_of_sam
 from session_scoping.verify.intrinsics.scope import Scope
 from session_scoping.verify.policies.model import Deployment
@@ -52,9 +53,9 @@ def _added_by(transform: Any, scope: Scope) -> Iterator[str]:
     Source:
         CloudFormation guide, transform-aws-languageextensions: it adds functions; `Fn::ForEach` makes resources.
     """
-    if transform == "AWS::LanguageExtensions":
-        if '"Fn::ForEach' in json.dumps(scope.template, default=str):
-            yield "what Fn::ForEach makes is not in the template"
+    if transform == EXTENSIONS:
+        for loop in loops_left(scope.template):
+            yield f"what {loop} makes is not known; --parameter says what a parameter it goes over holds"
     elif transform == SAM:
         yield from left_of_sam(scope)
     else:
