@@ -266,6 +266,7 @@ def test_a_document_counts_without_white_space() -> None:
     assert PolicySizer("Stack").document(document) == len(text)
     assert PolicySizer("Stack").document({"Ref": "AWS::AccountId"}) == len('"111122223333"')
     assert PolicySizer("Stack").document([]) == len("[]")
+    assert PolicySizer("Stack").document({}) == len("{}")
 
 
 def test_a_context_remembers_what_text_resolved_to() -> None:

@@ -141,6 +141,17 @@ def test_more_tables_than_one_document_names_are_guarded_without_it_and_synth_wa
     assert "other-tables-not-denied" in _warnings(session)
 
 
+def test_a_table_policy_of_more_tables_than_the_deny_can_name_opens_them_and_warns() -> None:
+    """A Deny that would exceed its document is made to hold nothing, rather than to close what was just granted."""
+    stack = stacks.stack()
+    session = stacks.session_role(stack, tables=[TenantTable(stacks.table(stack), access="get")])
+    more = [TenantTable(stacks.table(stack, f"Table{number}"), access="query") for number in range(60)]
+    TenantTablePolicy(stack, "Policy", tables=more).attach_to(session)
+    statements = stacks.attached({"Small": stacks.template(stack)}, "SessionRole")
+    assert [one["NotResource"] for one in statements if one["Sid"] == "OtherTables"] == [["*"]]
+    assert "other-tables-not-denied" in _warnings(session)
+
+
 def test_a_tool_s_other_tables_are_closed_too() -> None:
     """What a tool is not given it is denied, and a TenantTablePolicy on it works like one on the session role."""
     stack = stacks.stack()

@@ -120,6 +120,15 @@ def test_what_is_synthesized_is_proved() -> None:
         assert report.proved, [(result.rule, result.detail) for result in report.failures()]
 
 
+def test_each_statement_of_lists_has_a_sid_of_its_own() -> None:
+    """The CDK merges statements that have none, and a reader finds a statement by it."""
+    made = template()
+    sids = {
+        effect: [one["Sid"] for one in statements(made, session_role(made), effect)] for effect in ("Allow", "Deny")
+    }
+    assert sids["Allow"].count("ListObjects") == sids["Deny"].count("OtherLists") == 1
+
+
 def _conditions(changed: Template, key: str) -> Iterator[tuple[dict[str, Any], str]]:
     """Yield each Condition block of the session's Allows that compares a key, with the operator."""
     for statement in statements(changed, session_role(changed), "Allow"):
