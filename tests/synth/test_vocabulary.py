@@ -85,7 +85,7 @@ def test_a_geography_that_is_new_to_us_must_be_said_to_be_so() -> None:
     stack = stacks.stack()
     stacks.session_role(stack, models=Models.profile("mx", [SONNET], unlisted=True))
     assert f":inference-profile/mx.{SONNET}'" in str(stacks.template(stack))
-    for bad in ("*", "m*", "", "mx.", "MX", "mx/x"):
+    for bad in ("*", "m*", "", "m", "mx.", "MX", "mx/x"):
         with pytest.raises(InvalidInputError, match="unknown geography"):
             Models.profile(bad, [SONNET], unlisted=True)
 
