@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 import pytest
+from aws_cdk import aws_bedrockagentcore as bedrockagentcore
 from aws_cdk import aws_kms as kms
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
@@ -19,7 +20,10 @@ from session_scoping import (
     Models,
     Revocation,
     SessionBrokerRole,
+    TenantMemory,
     TenantObjects,
+    TenantParameters,
+    TenantSecrets,
     TenantTable,
     TenantTablePolicy,
     UserBinding,
@@ -31,6 +35,7 @@ from tests.support import ROOT, stacks
 from tests.support.vault_stack import PLACE, Vault
 
 GOLDENS = (
+    "kinds-of-data",
     "models",
     "reference-orchestrator",
     "reference-compute",
@@ -176,6 +181,21 @@ def test_table_policy_on_a_role_of_its_own(golden: SnapshotAssertion) -> None:
     policy = TenantTablePolicy(stack, "Tables", tables=[TenantTable(stacks.table(stack), access="append-only")])
     policy.attach_to(stacks.role(stack, "Worker"))
     assert policies(stacks.template(stack)) == golden(name="table-policy")
+
+
+def test_every_kind_of_data(golden: SnapshotAssertion) -> None:
+    """Secrets under a key, parameters, a Memory, listed objects, and a leading key that leaves its end open."""
+    stack = stacks.stack()
+    memory = bedrockagentcore.Memory(stack, "Memory", memory_name="agents")
+    stacks.session_role(
+        stack,
+        tables=[TenantTable(stacks.table(stack), access=("get", "query"), leading_key="{task_id}#*")],
+        objects=[TenantObjects(stacks.bucket(stack), ["artifacts/{task_id}/"], ("get", "list"))],
+        secrets=[TenantSecrets(["agents/{user_id}/"], ("get", "put"), encryption_key=kms.Key(stack, "Key"))],
+        parameters=[TenantParameters(["/agents/{user_id}/"], ("get", "list"))],
+        memories=[TenantMemory(memory, ("read-events", "write-events"), session="{task_id}")],
+    )
+    assert policies(stacks.template(stack)) == golden(name="kinds-of-data")
 
 
 def test_models_of_every_kind(golden: SnapshotAssertion) -> None:

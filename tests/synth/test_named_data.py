@@ -157,12 +157,21 @@ def test_a_key_opens_a_session_s_own_secrets_only() -> None:
 def test_compute_roles_reach_no_session_s_names() -> None:
     """Whatever is granted to them later."""
     arns = [f"{SECRET}agents/u1/x{RANDOM}", f"{SECRET}tasks/of-T1{RANDOM}"]
+    arns += [arn.replace("us-east-1", "eu-west-1") for arn in arns]
     cases = [replace(_case("secretsmanager:GetSecretValue", arn, allowed=False), role="Compute") for arn in arns]
     cases += [
         replace(_case(f"ssm:{word}", f"{PARAMETER}{name}", allowed=False), role="Compute")
-        for word, name in (("GetParameter", "agents/u1/x"), ("GetParametersByPath", "agents/u1"))
+        for word, name in (("GetParameter", "agents/u1/x"), ("GetParameterHistory", "tasks/T1/conf"))
+    ]
+    # Who may read a path may read all below it, also what is denied.
+    above = ("agents", "agents/", "agents/u1", "agents/u1/", "tasks", "tasks/", "tasks/T1", "tasks/T1/")
+    cases += [
+        replace(_case("ssm:GetParametersByPath", f"{PARAMETER}{name}", allowed=False), role="Compute") for name in above
     ]
     assert not failures(World(template()), cases, EVERY)
+    by_path = stacks.by_sid(stacks.policy(template(), "SessionComputeGuards"))["DenyPathsAboveTenants"]
+    # The root, which the simulator takes for no parameter.
+    assert by_path["Resource"][0] == stacks.arn("ssm", "parameter/", region="*")
 
 
 def test_what_is_synthesized_is_proved() -> None:

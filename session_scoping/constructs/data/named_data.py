@@ -10,9 +10,7 @@ from typing import ClassVar
 
 import aws_cdk as cdk
 
-from session_scoping.constructs.cdk.documents import Section
 from session_scoping.constructs.cdk.stack_context import StackContext
-from session_scoping.constructs.cdk.statements import Conditions, Statement, allow, deny, tags_present
 from session_scoping.constructs.data.access import (
     LIST_PARAMETERS,
     PARAMETER_ACCESS,
@@ -55,7 +53,7 @@ class NameKind:
 
 # Sources: Secrets Manager guide, whats-in-a-secret (the ARN ends in `-` and six random characters) and
 # security-encryption (KMS actions; encryption context); API_CreateSecret (characters of a name).
-_SECRETS = NameKind(
+SECRETS = NameKind(
     plural="secrets",
     service="secretsmanager",
     head="secret:",
@@ -69,7 +67,7 @@ _SECRETS = NameKind(
 
 # Sources: Systems Manager guide, sysman-paramstore-access (the ARN holds the name without its leading `/`); API
 # PutParameter (characters of a name); KMS guide, services-parameter-store (advanced parameters use data keys).
-_PARAMETERS = NameKind(
+PARAMETERS = NameKind(
     plural="parameters",
     service="ssm",
     head="parameter/",
@@ -140,7 +138,7 @@ class TenantSecrets(_TenantNames):
             which needs no permission.
     """
 
-    _kind = _SECRETS
+    _kind = SECRETS
 
 
 class TenantParameters(_TenantNames):
@@ -158,12 +156,12 @@ class TenantParameters(_TenantNames):
             `aws/ssm`, which needs no permission.
     """
 
-    _kind = _PARAMETERS
+    _kind = PARAMETERS
 
 
 def _name_format(name: str, kind: NameKind, tag_keys: Sequence[str]) -> KeyFormat:
     # A parameter's ARN is the same with and without the leading slash.
-    parsed = KeyFormat.object_key(name.removeprefix("/") if kind is _PARAMETERS else name, tag_keys)
+    parsed = KeyFormat.object_key(name.removeprefix("/") if kind is PARAMETERS else name, tag_keys)
     literal = "".join(re.split(r"\{[^{}]*\}", parsed.text))
     if parsed.text.startswith("{"):
         raise InvalidInputError(
@@ -201,19 +199,36 @@ class BoundNames:
 
     @property
     def all_arns(self) -> list[str]:
-        """The ARNs of every session's own."""
-        return [arn for one in self.formats for arn in self._arns(re.sub(r"\{[^{}]*\}", "*", one.text), one)]
+        """The ARNs of every session's own, in every Region: a replica of a secret is the same secret."""
+        return [arn for one in self.formats for arn in self._arns(_of_all(one), one, region="*")]
+
+    @property
+    def paths_above(self) -> list[str]:
+        """
+        The ARNs of the paths that every session's own are below, in both spellings.
+
+        Source: Systems Manager API, GetParametersByPath: who may read a path may read all levels of it, also those
+        that a policy denies.
+        """
+        parents = [_of_all(one).split("/")[:-1] for one in self.formats]
+        paths = dict.fromkeys("/".join(parent[:depth]) for parent in parents for depth in range(len(parent) + 1))
+        spellings = dict.fromkeys(spelling for path in paths for spelling in (path, f"{path}/".lstrip("/")))
+        return [self.context.arn(self.kind.service, f"{self.kind.head}{path}", region="*") for path in spellings]
 
     @property
     def tags(self) -> list[str]:
         """The tags that the names use."""
         return [*dict.fromkeys(tag for one in self.formats for tag in one.tags)]
 
-    def _arns(self, name: str, key_format: KeyFormat) -> list[str]:
+    def _arns(self, name: str, key_format: KeyFormat, region: str | None = None) -> list[str]:
         found = [f"{name}*" if key_format.is_prefix else f"{name}{self.kind.ending}"]
         # GetParametersByPath is authorized on the path as the caller writes it, with the last slash or without.
         found += [name.removesuffix("/")] if LIST_PARAMETERS in self.actions else []
-        return [self.context.arn(self.kind.service, f"{self.kind.head}{one}") for one in found]
+        return [self.context.arn(self.kind.service, f"{self.kind.head}{one}", region=region) for one in found]
+
+
+def _of_all(key_format: KeyFormat) -> str:
+    return re.sub(r"\{[^{}]*\}", "*", key_format.text)
 
 
 def check_disjoint_names(entries: Sequence[BoundNames]) -> None:
@@ -233,65 +248,3 @@ def check_disjoint_names(entries: Sequence[BoundNames]) -> None:
                 why="a session whose tag equals the other format's text would reach another session's",
                 fix="begin them with different literal segments",
             )
-
-
-def allow_sections(entries: Sequence[BoundNames]) -> list[Section]:
-    """Return the Allows: one statement for each entry, and one for its key."""
-    sections = []
-    for number, entry in enumerate(entries, 1):
-        title, tagged = entry.kind.plural.title(), tags_present(entry.tags)
-        sections.append(Section.by_resource(allow(f"{title}{number}", entry.actions, entry.arns, tagged)))
-        if entry.kms_key_arn:
-            reads, writes = (any(_puts(action) is put for action in entry.actions) for put in (False, True))
-            reading, writing = entry.kind.key_actions
-            actions = dict.fromkeys([*(reading if reads else ()), *(writing if writes else ())])
-            conditions: Conditions = {
-                "StringEquals": {"kms:ViaService": entry.context.via_service(entry.kind.service, [entry.kms_key_arn])},
-                "StringLike": {f"kms:EncryptionContext:{entry.kind.context}": entry.arns, **tagged["StringLike"]},
-            }
-            sections.append(
-                Section.whole(allow(f"{title}{number}Key", sorted(actions), [entry.kms_key_arn], conditions))
-            )
-    return sections
-
-
-def _puts(action: str) -> bool:
-    return ":Put" in action
-
-
-def guard_sections(entries: Sequence[BoundNames]) -> list[Section]:
-    """
-    Return the Denies that hold when somebody later allows `secretsmanager:*` or `ssm:*`.
-
-    Everything in the service is closed but the session's own names, and on these every action that is not granted.
-
-    NOT PROTECTED: a secret that another service reads on the session's behalf, as AgentCore reads those of a
-    TokenVaultGrant: an Allow decides over these.
-    """
-    # Source: IAM guide, reference_policies_condition-keys, aws:ViaAWSService: a forward access session has it.
-    by_caller: Conditions = {"BoolIfExists": {"aws:ViaAWSService": "false"}}
-    statements: list[Statement] = []
-    for kind, group in _by_kind(entries):
-        own = [*dict.fromkeys(arn for entry in group for arn in entry.arns)]
-        granted = [*dict.fromkeys(action for entry in group for action in entry.actions)]
-        closed = {"Action": [f"{kind.service}:*"], "NotResource": own}
-        statements += [
-            deny(f"Other{kind.plural.title()}", closed, *([by_caller] if kind.by_services else [])),
-            deny(f"Other{kind.plural.title()}Actions", {"NotAction": granted, "Resource": own}),
-        ]
-    return [Section.whole(*statements)] if statements else []
-
-
-def compute_guard_sections(entries: Sequence[BoundNames]) -> list[Section]:
-    """Return the Denies for the compute roles: nothing of any session's."""
-    sections = []
-    for kind, group in _by_kind(entries):
-        arns = [*dict.fromkeys(arn for entry in group for arn in entry.all_arns)]
-        scope = {"Action": [f"{kind.service}:*"], "Resource": arns}
-        sections.append(Section.by_resource(deny(f"DenyTenant{kind.plural.title()}", scope)))
-    return sections
-
-
-def _by_kind(entries: Sequence[BoundNames]) -> list[tuple[NameKind, list[BoundNames]]]:
-    kinds = ((kind, [one for one in entries if one.kind is kind]) for kind in (_SECRETS, _PARAMETERS))
-    return [(kind, found) for kind, found in kinds if found]

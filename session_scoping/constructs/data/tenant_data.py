@@ -8,7 +8,7 @@ from session_scoping.constructs.cdk.policy_sizes import PolicySizer
 from session_scoping.constructs.cdk.stack_context import StackContext, is_token
 from session_scoping.constructs.cdk.statements import Conditions, deny
 from session_scoping.constructs.data import memory as tenant_memory
-from session_scoping.constructs.data import named_data, object_lists, table_statements
+from session_scoping.constructs.data import name_statements, named_data, object_lists, table_statements
 from session_scoping.constructs.data import objects as tenant_objects
 from session_scoping.constructs.data.memory import BoundMemory, TenantMemory
 from session_scoping.constructs.data.named_data import BoundNames, TenantParameters, TenantSecrets
@@ -143,7 +143,7 @@ class TenantData:
             *object_lists.allow_sections(self.objects),
             *table_statements.key_sections(self.tables, self.context),
             *tenant_objects.key_sections(self.objects, self.context),
-            *named_data.allow_sections(self.named),
+            *name_statements.allow_sections(self.named),
             *tenant_memory.allow_sections(self.memories),
         ]
 
@@ -158,7 +158,7 @@ class TenantData:
             *of_tables,
             *tenant_objects.guard_sections(self.objects, other_objects, self.context),
             *object_lists.guard_sections(self.objects),
-            *named_data.guard_sections(self.named),
+            *name_statements.guard_sections(self.named),
             *tenant_memory.guard_sections(self.memories),
             *self._key_guard(),
         ]
@@ -200,7 +200,7 @@ class TenantData:
         return [
             *(table_statements.compute_guard_sections(self.tables) if self.tables else []),
             *tenant_objects.compute_guard_sections(self.objects, self.context),
-            *named_data.compute_guard_sections(self.named),
+            *name_statements.compute_guard_sections(self.named),
             *tenant_memory.compute_guard_sections(self.memories),
             *self._compute_key_guard(),
         ]
