@@ -97,6 +97,18 @@ def test_a_table_policy_opens_its_tables_and_nothing_else(policies: int) -> None
     assert failures(world, cases, ["deployed", "broad allow"]) == []
 
 
+def test_a_table_policy_goes_with_a_role_that_declares_the_tags_its_keys_use() -> None:
+    """Keys it knows and uses nowhere ask nothing of the role."""
+    stack = stacks.stack()
+    session = stacks.session_role(stack, tag_keys=["task_id"], tables=[TenantTable(stacks.table(stack), access="get")])
+    more = [TenantTable(stacks.table(stack, "More"), access="query")]
+    TenantTablePolicy(stack, "Policy", tables=more).attach_to(session)
+    assert stacks.policy(stacks.template(stack), "PolicyPermissions")
+    by_user = [TenantTable(stacks.table(stack, "Users", "user_id"), access="query", leading_key="{user_id}")]
+    with pytest.raises(InvalidInputError, match="user_id"):
+        TenantTablePolicy(stack, "ByUser", tables=by_user).attach_to(session)
+
+
 def test_guards_that_name_the_tables_are_deployed_before_the_others_are_narrowed() -> None:
     """At no moment of a deployment are the role's own rows without a Deny."""
     stack = stacks.stack()
