@@ -1,5 +1,6 @@
 """Which properties there are to prove of a deployment, each as a step that can be run by itself."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -22,6 +23,7 @@ from session_scoping.verify.properties.memory import prove_memory, uses_memory
 from session_scoping.verify.properties.outside.external_access import RULE as STRANGERS
 from session_scoping.verify.properties.outside.external_access import TENANT_DATA, prove_no_strangers
 from session_scoping.verify.properties.outside.external_trust import door_of, prove_door
+from session_scoping.verify.properties.resource_tags import taggers_of
 from session_scoping.verify.properties.sessions.allowed_actions import RULE as ACTIONS
 from session_scoping.verify.properties.sessions.allowed_actions import prove_allowed_actions
 from session_scoping.verify.properties.sessions.attribution import RULE as ATTRIBUTION
@@ -87,7 +89,10 @@ def _nothing(deployment: Deployment) -> Step:
 def _session_steps(
     deployment: Deployment, item: SessionScope, scoped: Sequence[SessionScope], options: Options
 ) -> Iterator[Step]:
-    proof = Proof(deployment, item, options.allow)
+    taggers = taggers_of(deployment, options.trusted)
+    granted = Counter(store.id for one in scoped for store in one.stores)
+    several = frozenset(store for store, count in granted.items() if count > 1)
+    proof = Proof(deployment, item, options.allow, taggers, several)
     trusts = [(role.id, role.label, role.arn, role.trust, role.metadata) for role in deployment.roles.values()]
 
     def step(rule: str, attempt: Callable[[], Result], subject: str = item.role.label) -> Step:
@@ -103,7 +108,14 @@ def _session_steps(
         rule = rule_of(store)
         alike = next(named_alike(item, scoped, store), None)
         attempt = partial(prove_beside, proof, beside[store.id], store, alike)
-        reads = (item, trusts, deployment.of_kind("key"), [one.scoped for one in beside[store.id]])
+        reads = (
+            item,
+            trusts,
+            deployment.of_kind("key"),
+            [one.scoped for one in beside[store.id]],
+            taggers,
+            store.id in several,
+        )
         yield step_of(deployment, item.role, rule, attempt, reads, f"{item.role.label} → {store.label}")
     for store in item.shared:
         rule = rule_of(store)
@@ -115,7 +127,9 @@ def _session_steps(
     yield step(CHAINING, partial(prove_no_chaining, proof))
     if not options.masked_grants:
         attempt = partial(prove_session_grants, proof, beside)
-        yield step_of(deployment, item.role, MASKED, attempt, (item, trusts, deployment.of_kind("key"), near))
+        yield step_of(
+            deployment, item.role, MASKED, attempt, (item, trusts, deployment.of_kind("key"), near, taggers, several)
+        )
     if promises_revocation(item.role):
         yield step(REVOCATION, partial(prove_revocation, proof))
     yield step(WORK, partial(prove_work_possible, proof))

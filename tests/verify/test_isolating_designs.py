@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from session_scoping.verify import verify
+from session_scoping.verify import Status, verify
 from tests.support.verify.hand_written import allow, by_hand, policy, role, rows, tag, trust
 from tests.support.verify.mutations import Body, Template
 
@@ -34,12 +34,140 @@ def minted_by(principal: Any, **more: Body) -> Template:
     }
 
 
+OWN_TABLE = {"StringEquals": {"aws:ResourceTag/task_id": tag("task_id")}}
+OWN_OBJECT = {"StringEquals": {"s3:ExistingObjectTag/task_id": tag("task_id")}}
+
+
+def by_tags(condition: Body, *, tags: list[Body] | None = None, table: Body | None = None, **more: Body) -> Template:
+    """Return a stack with a table for each of two tasks, tagged with it, and sessions that read what has their tag."""
+    tables = {
+        name: {
+            "Type": "AWS::DynamoDB::Table",
+            "Properties": {
+                "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+                "Tags": tags or [_tagged(name)],
+                **(table or {}),
+            },
+        }
+        for name in ("One", "Two")
+    }
+    arns = [{"Fn::GetAtt": [name, "Arn"]} for name in tables]
+    own = policy("Session", allow(["dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan"], arns, Condition=condition))
+    template = by_hand("task_id", **tables, SessionPolicy=own, **more)
+    for name in ("Table", "Bucket"):
+        del template["Resources"][name]
+    return template
+
+
+def _tagged(value: Any, key: str = "task_id") -> Body:
+    return {"Key": key, "Value": value}
+
+
+def by_object_tags(condition: Body, *actions: str, **more: Body) -> Template:
+    """Return a stack whose sessions read the objects of one bucket that have their tag."""
+    own = policy("Session", allow(["s3:GetObject", *actions], {"Fn::Sub": "${Bucket.Arn}/*"}, Condition=condition))
+    template = by_hand("task_id", SessionPolicy=own, **more)
+    del template["Resources"]["Table"]
+    return template
+
+
+def tagging(action: str) -> Body:
+    """Return a role of a service that changes tags."""
+    entering = allow("sts:AssumeRole", Principal={"Service": "lambda.amazonaws.com"})
+    document = {"Version": "2012-10-17", "Statement": [allow(action, "*")]}
+    return role(entering, Policies=[{"PolicyName": "p", "PolicyDocument": document}])
+
+
 ISOLATING: dict[str, tuple[Template, dict[str, Any]]] = {
     "a namespace's objects": (of_pods("${!aws:PrincipalTag/kubernetes-namespace}/*"), {}),
     "a service account's objects": (of_pods("${!aws:PrincipalTag/kubernetes-service-account}/*"), {}),
     "a minter outside that is trusted": (minted_by(MINTER), {"trusted": MINTER}),
+    "tables by their tags": (by_tags(OWN_TABLE), {"allow": "dynamodb:Scan"}),
+    "tables by their tags, and a role that is trusted to change them": (
+        by_tags(OWN_TABLE, Ops=tagging("dynamodb:TagResource")),
+        {"allow": "dynamodb:Scan", "trusted": "Ops"},
+    ),
+    "objects by their tags": (by_object_tags(OWN_OBJECT), {}),
+    "objects by their tags, beside a role that tags tables": (
+        by_object_tags(OWN_OBJECT, Ops=tagging("sqs:TagQueue")),
+        {},
+    ),
 }
+SCAN = {"allow": "dynamodb:Scan"}
 BROKEN: dict[str, tuple[Template, dict[str, Any]]] = {
+    "tables by tags that another role changes": (by_tags(OWN_TABLE, Ops=tagging("dynamodb:TagResource")), SCAN),
+    "tables by tags that a wildcard changes": (by_tags(OWN_TABLE, Ops=tagging("dynamodb:*")), SCAN),
+    "tables by tags that the session changes": (
+        by_tags(OWN_TABLE, More=policy("Session", allow("dynamodb:UntagResource", "*"))),
+        {"allow": ["dynamodb:Scan", "dynamodb:UntagResource"]},
+    ),
+    "tables by tags that the table's policy lets change": (
+        by_tags(
+            OWN_TABLE,
+            table={
+                "ResourcePolicy": {
+                    "PolicyDocument": {
+                        "Version": "2012-10-17",
+                        "Statement": [
+                            allow("dynamodb:TagResource", "*", Principal={"AWS": {"Fn::GetAtt": ["Session", "Arn"]}})
+                        ],
+                    }
+                }
+            },
+        ),
+        {"allow": ["dynamodb:Scan", "dynamodb:TagResource"]},
+    ),
+    "tables by a tag that only a policy speaks of": (by_tags(OWN_TABLE, tags=[_tagged("One", "team")]), SCAN),
+    "tables by a tag in two spellings": (by_tags(OWN_TABLE, tags=[_tagged("One"), _tagged("Two", "Task_Id")]), SCAN),
+    "tables with replicas": (
+        by_tags(OWN_TABLE, table={"Replicas": [{"Region": "eu-west-1"}, {"Region": "eu-west-2"}]}),
+        SCAN,
+    ),
+    "tables by one tag for all": (by_tags({"StringEquals": {"aws:ResourceTag/task_id": "One"}}), SCAN),
+    "tables by the beginning of a tag": (
+        by_tags({"StringLike": {"aws:ResourceTag/task_id": tag("task_id") + "*"}}),
+        SCAN,
+    ),
+    "tables by any tag but one's own": (
+        by_tags({"StringNotEquals": {"aws:ResourceTag/task_id": tag("task_id")}}),
+        SCAN,
+    ),
+    "tables by a tag they may lack": (by_tags({"StringEqualsIfExists": OWN_TABLE["StringEquals"]}), SCAN),
+    "tables by tags, and a role that reads them by another": (
+        by_tags(
+            OWN_TABLE,
+            Second=role(trust("owner")),
+            SecondPolicy=policy(
+                "Second",
+                allow(
+                    "dynamodb:Scan",
+                    {"Fn::GetAtt": ["One", "Arn"]},
+                    Condition={"StringEquals": {"aws:ResourceTag/task_id": tag("owner")}},
+                ),
+            ),
+            MoreMinting=policy("Compute", allow(TAKING, {"Fn::GetAtt": ["Second", "Arn"]})),
+        ),
+        SCAN,
+    ),
+    "objects by tags that the session changes": (
+        by_object_tags(OWN_OBJECT, "s3:PutObjectTagging"),
+        {"allow": "s3:PutObjectTagging"},
+    ),
+    "objects by tags that another role changes": (by_object_tags(OWN_OBJECT, Ops=tagging("s3:Put*")), {}),
+    "objects by one tag for all": (by_object_tags({"StringEquals": {"s3:ExistingObjectTag/task_id": "x"}}), {}),
+    "objects by their tags, written by everybody": (
+        by_object_tags(OWN_OBJECT, More=policy("Session", allow("s3:PutObject", {"Fn::Sub": "${Bucket.Arn}/*"}))),
+        {},
+    ),
+    "objects by their tags, and by another key": (
+        by_object_tags(
+            OWN_OBJECT,
+            More=policy(
+                "Session", allow("s3:GetObject", {"Fn::Sub": "${Bucket.Arn}/x/${!aws:PrincipalTag/task_id}/*"})
+            ),
+        ),
+        {},
+    ),
     "namespaces that begin alike": (of_pods("${!aws:PrincipalTag/kubernetes-namespace}*"), {}),
     "two names in a row": (
         of_pods("${!aws:PrincipalTag/kubernetes-namespace}-${!aws:PrincipalTag/kubernetes-service-account}/*"),
@@ -63,3 +191,18 @@ def test_its_near_misses_are_not(case: str) -> None:
     """Each differs from one that isolates in one thing."""
     template, options = BROKEN[case]
     assert not verify(template, **options).proved
+
+
+def test_a_tag_that_may_be_changed_is_unknown_rather_than_violated() -> None:
+    """Whether the request crosses from one session to another is what the tag's value decides."""
+    for template in (
+        by_tags(OWN_TABLE, Ops=tagging("dynamodb:TagResource")),
+        by_tags({"StringEquals": {"dynamodb:ResourceTag/task_id": tag("task_id")}}),
+        by_object_tags(OWN_OBJECT, Ops=tagging("s3:PutObjectTagging")),
+    ):
+        found = [
+            one.status
+            for one in verify(template, allow="dynamodb:Scan" if "One" in template["Resources"] else ()).failures()
+        ]
+        assert found
+        assert set(found) <= {Status.UNKNOWN, Status.VACUOUS}

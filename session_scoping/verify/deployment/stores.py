@@ -51,6 +51,7 @@ def add_store(logical_id: str, kind: str, scope: Scope, deployment: Deployment) 
     store = replace(store, replicated=isinstance(replicas, Unmodelled) or len(replicas) > 1)
     store = replace(store, encrypted_with=tuple(_encryption_keys(properties, scope, where)))
     store = replace(store, shared=_shared(scope.resources[logical_id].get("Metadata")))
+    store = replace(store, tags=_tag_keys(properties.get("Tags"), scope))
     for value in copies_within(properties, scope):
         store = copied(store, value, scope)
     deployment.stores[where] = store
@@ -62,6 +63,14 @@ def _shared(metadata: Any) -> tuple[str, ...]:
     if found is True or found == "true":
         return ("*",)
     return tuple(text for text in (found if isinstance(found, list) else [found]) if isinstance(text, str) and text)
+
+
+def _tag_keys(tags: Any, scope: Scope) -> frozenset[str]:
+    """Return the keys of a list of tags in lower case, without those that it has in two spellings."""
+    entries = items_of(tags, scope)
+    keys = [] if isinstance(entries, Unmodelled) else [one.get("Key") for one in entries if isinstance(one, dict)]
+    lowered = [key.lower() for key in keys if isinstance(key, str)]
+    return frozenset(key for key in lowered if lowered.count(key) == 1) if len(lowered) == len(keys) else frozenset()
 
 
 def _partition_key(schema: Any, scope: Scope) -> str | Unmodelled | None:

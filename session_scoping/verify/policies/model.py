@@ -128,6 +128,7 @@ class Store:
         names: Of those that names tell apart: how their names, and what follows these, are made of tags.
         replicated: Whether it may have replicas in other Regions, each with an ARN of its own.
         shared: The keys in it that every session may read, as its Metadata says; `*` for all.
+        tags: Keys of the tags that its template gives it one value each of, in lower case.
         stack: Name its stack is deployed under, which begins a name that CloudFormation makes; empty where not known.
     """
 
@@ -146,6 +147,7 @@ class Store:
     names: tuple[Pattern, ...] = ()
     replicated: bool = False
     shared: tuple[str, ...] = ()
+    tags: frozenset[str] = frozenset()
     stack: str = ""
 
     @property

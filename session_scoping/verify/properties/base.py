@@ -14,8 +14,8 @@ from session_scoping.verify.policies.model import Deployment, Role, Statement, S
 from session_scoping.verify.policies.statement_queries import covers_action
 from session_scoping.verify.reports.report import Counterexample, Result, Status
 from session_scoping.verify.scoping.infer import SessionScope
-from session_scoping.verify.symbolic.calls import Call, Session
-from session_scoping.verify.symbolic.conditions import LEADING_KEYS, UnmodelledError
+from session_scoping.verify.symbolic.calls import Call, Session, is_resource_tag
+from session_scoping.verify.symbolic.conditions import LEADING_KEYS, ResourceTagError, UnmodelledError
 from session_scoping.verify.symbolic.replay import binding_of, free_context, replay
 from session_scoping.verify.symbolic.request_keys import Key
 from session_scoping.verify.symbolic.solver import solve
@@ -32,12 +32,18 @@ class Proof:
         deployment: Everything the templates deploy.
         scoped: The role and what it protects.
         allow: Action patterns the user permits on top.
+        taggers: Labels of those who may change tags of tenant data, the user's word aside.
+        several: Ids of the tables and buckets that sessions of several roles are granted.
+        same_resource: Whether all calls act on one resource, and see the same tags of it.
         samples: A handful of concrete sessions, once they are made.
     """
 
     deployment: Deployment
     scoped: SessionScope
     allow: tuple[str, ...] = ()
+    taggers: tuple[str, ...] = ()
+    several: frozenset[str] = frozenset()
+    same_resource: bool = False
     _admissions: dict[str, Admission] = field(default_factory=dict)
     _inherited: dict[str, Text] | None = None
     samples: list[dict[str, str]] | None = None
@@ -71,7 +77,7 @@ class Proof:
 
     def call(self, label: str, session: Session) -> Call:
         """Return a request of a session of this role."""
-        return Call(label, session, fixed=caller_keys(self.role))
+        return Call(label, session, fixed=caller_keys(self.role), same_resource=self.same_resource)
 
     def result(self, rule: str, subject: str, status: Status, detail: str, **more: object) -> Result:
         """Return a result that points at the role."""
@@ -136,7 +142,7 @@ def confirm(
     Replay what the model proposes through `decide`.
 
     Raises:
-        UnmodelledError: It is allowed where the resource has a tag that the templates do not give it.
+        ResourceTagError: It is allowed where the resource has a tag that the templates do not give it.
 
     Returns:
         The counterexample of the first request that really is allowed; None when none is, so that the model
@@ -161,9 +167,8 @@ def confirm(
             session_name="session",
         )
         decision = replay(proof.role, request, binding, tuple(policy), must=must)  # type: ignore[arg-type]
-        if decision.allowed and summary and (tag := next(filter(_says_the_resource, free), None)):
-            detail = f"{summary} if {tag} is {free[tag]}; which tags it has, and who may change them, is not in the"
-            raise UnmodelledError(f"{detail} templates")
+        if decision.allowed and summary and (tag := next(filter(is_resource_tag, free), None)):
+            raise ResourceTagError(f"{summary} if {tag} is {free[tag]}")
         if decision.allowed:
             shown: dict[str, object] = {**free, **request_tags(call, model)}
             if witness.leading_keys:
@@ -179,11 +184,6 @@ def confirm(
                 values=dict(binding.used),
             )
     return None
-
-
-def _says_the_resource(key: str) -> bool:
-    """Whether a condition key is a tag of what a request acts on, which AWS reads from it."""
-    return key.startswith(("aws:resourcetag/", "s3:existingobjecttag/", "s3:buckettag/", "iam:resourcetag/"))
 
 
 def attempt(

@@ -88,6 +88,7 @@ class Call:
         leading_keys: The elements `dynamodb:LeadingKeys` may have, each with whether it is there.
         fixed: Condition key in lower case -> the text it must have.
         minted: The session an AssumeRole call makes, whose tags are `aws:RequestTag`. Default: it makes none.
+        same_resource: Whether it acts on the one resource that all such calls act on, so that they see the same tags.
     """
 
     label: str
@@ -95,6 +96,7 @@ class Call:
     leading_keys: list[tuple[Bool, Key]] = field(default_factory=list)
     fixed: dict[str, Text] = field(default_factory=dict)
     minted: Session | None = None
+    same_resource: bool = False
     used: set[str] = field(default_factory=set)
     asked: set[str] = field(default_factory=set)
     dated: set[str] = field(default_factory=set)
@@ -141,7 +143,8 @@ class Call:
 
     def _free(self, key: str) -> tuple[Bool, z3.SeqRef]:
         self.used.add(key)
-        return z3.Bool(f"{self.label} {key} present"), z3.String(f"{self.label} {key}")
+        label = "resource" if self.same_resource and is_resource_tag(key) else self.label
+        return z3.Bool(f"{label} {key} present"), z3.String(f"{label} {key}")
 
     def lookup(self, variable: Variable) -> tuple[Bool, z3.SeqRef]:
         """Return the value of a policy variable."""
@@ -152,3 +155,8 @@ class Call:
         tokens = [part for key in sorted(self.asked) for part in self.fixed[key] if isinstance(part, Token)]
         domains = (key.domain() for _, key in self.leading_keys)
         return conjunction([*domains, *map(token_domain, tokens)])
+
+
+def is_resource_tag(key: str) -> bool:
+    """Whether a condition key is a tag of what a request acts on, which AWS reads from it."""
+    return key.partition("/")[0].endswith((":resourcetag", ":existingobjecttag", ":buckettag", ":accesspointtag"))

@@ -40,6 +40,22 @@ class UnmodelledError(Exception):
     """Something the prover does not model; whatever depends on it is UNKNOWN."""
 
 
+class ResourceTagError(UnmodelledError):
+    """
+    A request gets through where the resource has a tag that the policies ask for.
+
+    Args:
+        what: The request, and the tag.
+        why: Why the tag decides nothing.
+    """
+
+    def __init__(
+        self, what: str, why: str = "which tags it has, and who changes them, is not in the templates"
+    ) -> None:
+        super().__init__(f"{what}; {why}")
+        self.what = what
+
+
 def encode_condition(condition: Condition, call: Call, action: str = "", *, over: bool, variables: bool) -> Bool:
     """
     Return a formula for one key of a Condition block.

@@ -17,6 +17,7 @@ from session_scoping.verify.properties.base import (
     name_items,
     representative_actions,
 )
+from session_scoping.verify.properties.resource_tags import with_fixed_tags
 from session_scoping.verify.properties.samples import sample_crossing
 from session_scoping.verify.properties.search import Query, search
 from session_scoping.verify.properties.sessions.listing import below_paths
@@ -25,7 +26,7 @@ from session_scoping.verify.reports.report import Counterexample, Result, Status
 from session_scoping.verify.scoping.formats import tags_in
 from session_scoping.verify.symbolic.access import Target, access
 from session_scoping.verify.symbolic.calls import Call, Session
-from session_scoping.verify.symbolic.conditions import LEADING_KEYS
+from session_scoping.verify.symbolic.conditions import LEADING_KEYS, ResourceTagError
 from session_scoping.verify.symbolic.request_keys import Key, key_for
 from session_scoping.verify.symbolic.strings import TRUE, Bool, conjunction, disjunction, negation
 from session_scoping.verify.symbolic.targets import store_target, where_granted
@@ -47,7 +48,12 @@ def prove_store(proof: Proof, store: Store) -> Result:
     rule = rule_of(store)
     found = sample_crossing(proof, store, lambda pattern: _apart(proof, pattern))
     search = _partition if store.kind == "table" else _objects
-    status, detail, counterexample = (Status.VIOLATED, found.summary, found) if found else search(proof, store)
+    by_tags: tuple[str, ...] = ()
+    try:
+        status, detail, counterexample = (Status.VIOLATED, found.summary, found) if found else search(proof, store)
+    except ResourceTagError as error:
+        proof, by_tags = with_fixed_tags(proof, store, error)
+        status, detail, counterexample = search(proof, store)
     if status is Status.PROVED and not proof.scoped.identity:
         status = Status.VACUOUS
         detail = "nothing tells two sessions apart: neither keys nor policies nor the trust speak of a tag"
@@ -59,7 +65,7 @@ def prove_store(proof: Proof, store: Store) -> Result:
         status,
         detail,
         counterexample=counterexample,
-        assumptions=_assumptions(proof, store),
+        assumptions=(*_assumptions(proof, store), *by_tags),
     )
 
 
@@ -134,17 +140,10 @@ def _partition(proof: Proof, store: Store) -> _Outcome:
     actions = representative_actions(statements, on_items("table"))
     bare = proof.call("A bare", a.session)
     target = store_target(place, None, bare.lookup)
+    given = (a.formula, *_taken_by_another(proof, store, actions))
+    what = f"is allowed on {store.label} without a leading key, so on every partition"
     unkeyed = (
-        Query(
-            bare,
-            action,
-            target,
-            place.arn,
-            f"{action} is allowed on {store.label} without a leading key, so on every partition",
-            (a.formula,),
-            policy=store.policy,
-            keyed=False,
-        )
+        Query(bare, action, target, place.arn, f"{action} {what}", given, policy=store.policy, keyed=False)
         for action in actions
     )
     if found := search(proof, unkeyed):
@@ -170,6 +169,20 @@ def _partition(proof: Proof, store: Store) -> _Outcome:
     if found := search(proof, queries):
         return Status.VIOLATED, what, found
     return Status.PROVED, f"only partitions {_formats(proof, store)}", None
+
+
+def _taken_by_another(proof: Proof, store: Store, actions: Sequence[str]) -> Iterator[Bool]:
+    """Yield, where its tags say whose a table is, the formula that another session reaches it, by whatever key."""
+    if proof.same_resource:
+        a, b = proof.admission("A"), proof.admission("B")
+        statements = deciding_statements(proof.role, store)
+        other = proof.call("B bare", b.session)
+        name_items(other, statements)
+        target = store_target(where_granted(store, statements), None, other.lookup)
+        reach = disjunction([access(proof.role, other, action, target) for action in actions])
+        yield conjunction(
+            [b.formula, other.domain(), reach, a.session.differs(b.session, sorted(proof.scoped.identity))]
+        )
 
 
 def _objects(proof: Proof, store: Store) -> _Outcome:

@@ -95,6 +95,8 @@ def _without_denies(proof: Proof) -> Proof:
         replace(deployment, stores={key: _bare_store(store) for key, store in deployment.stores.items()}),
         replace(scoped, role=role, stores=list(map(_bare_store, scoped.stores))),
         proof.allow,
+        proof.taggers,
+        proof.several,
     )
 
 
