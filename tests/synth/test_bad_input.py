@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import aws_cdk as cdk
+import jsii
 import pytest
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
@@ -457,6 +458,24 @@ def test_formats_that_only_look_alike_are_accepted() -> None:
     ]
     stacks.session_role(stack, objects=objects)
     assert len(stacks.policy(stacks.template(stack), "SessionPermissions")) == 5
+
+
+@jsii.implements(cdk.IStableAnyProducer)
+class _Keys:
+    """Key attributes that are known when the stack is synthesized."""
+
+    def produce(self) -> Any:
+        """Return them."""
+        return [{"attributeName": "sort", "keyType": "RANGE"}, {"attributeName": "owner", "keyType": "HASH"}]
+
+
+def test_a_partition_key_that_is_said_late_is_checked() -> None:
+    """A table's schema may be lazy, and its attributes in any order."""
+    stack = stacks.stack()
+    table = stacks.table(stack)
+    cast(dynamodb.CfnTable, table.node.default_child).key_schema = cdk.Lazy.any(_Keys())
+    with pytest.raises(SessionScopingError, match="got partition key `owner`"):
+        stacks.session_role(stack, tables=[TenantTable(table, access="get")])
 
 
 def test_buckets_of_two_stacks_with_one_logical_id_are_two() -> None:

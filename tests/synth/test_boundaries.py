@@ -13,6 +13,7 @@ from session_scoping import (
     QuotaExceededError,
     ScopedComputeRole,
     SessionScopingError,
+    TenantObjects,
     ToolScopedRole,
     VaultProvider,
 )
@@ -22,6 +23,7 @@ from session_scoping.constructs.cdk.policy_series import PolicySeries, check_att
 from session_scoping.constructs.cdk.policy_sizes import PolicySizer
 from session_scoping.constructs.cdk.stack_context import StackContext
 from session_scoping.constructs.cdk.statements import allow
+from session_scoping.constructs.data.tenant_data import TenantData
 from session_scoping.constructs.session.chaining import ChainingGuard
 from session_scoping.constructs.session.guards import chaining_sections
 from session_scoping.constructs.session.trust_checks import trust_too_large
@@ -226,12 +228,12 @@ RENDERED: dict[str, tuple[Any, str]] = {
     "no text at all": ({"Fn::Join": ["/", []]}, ""),
     "one piece of text": ({"Fn::Join": ["/", ["a"]]}, "a"),
     "an exported ARN": (
-        {"Fn::ImportValue": "Other:ExportsOutputFnGetAttTasks1234ABCDArn1234ABCD"},
-        "arn:aws-us-gov:dynamodb:ap-southeast-1:111122223333:table/Other-Tasks1234ABCD-1A2B3C4D5E6F7",
+        {"Fn::ImportValue": "Another:ExportsOutputFnGetAttTasks1234ABCDArn1234ABCD"},
+        "arn:aws-us-gov:dynamodb:ap-southeast-1:111122223333:table/Another-Tasks1234ABCD-1A2B3C4D5E6F7",
     ),
     "an exported name": (
-        {"Fn::GetStackOutput": {"StackName": "Other", "OutputName": "PublishOutputRefTasks1234ABCD1234ABCD"}},
-        "Other-Tasks1234ABCD-1A2B3C4D5E6F7",
+        {"Fn::GetStackOutput": {"StackName": "Another", "OutputName": "PublishOutputRefTasks1234ABCD1234ABCD"}},
+        "Another-Tasks1234ABCD-1A2B3C4D5E6F7",
     ),
 }
 
@@ -256,6 +258,15 @@ def test_a_value_of_another_kind_counts_as_an_arn() -> None:
     prefix = len("arn:aws-us-gov:dynamodb:ap-southeast-1:111122223333:table/")
     assert PolicySizer("Stack").length({"Fn::Sub": "${Table}"}) == prefix + 64
     assert PolicySizer("Stack").length({"Fn::ImportValue": "Own"}) == prefix + 64 + len("Own")
+
+
+def test_the_arn_of_a_bucket_of_this_stack_counts_as_one() -> None:
+    """It has neither Region nor account, which another ARN is counted with."""
+    stack = stacks.stack()
+    context, sizer, bucket = StackContext.of(stack), PolicySizer("Stack"), stacks.bucket(stack)
+    data = TenantData.bind(context, ["task_id"], [], [TenantObjects(bucket, ["a/{task_id}/"], "get")])
+    data.register_names(sizer)
+    assert list(sizer.buckets) == [stack.resolve(bucket.bucket_name)["Ref"]]
 
 
 def test_a_document_counts_without_white_space() -> None:
