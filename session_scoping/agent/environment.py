@@ -17,7 +17,7 @@ def require_role(role_arn: str | None) -> RoleArn:
             "there is no session role",
             got=f"no role_arn and no {environment.SESSION_ROLE_ARN}",
             expected="the ARN of the SessionRole, or a credential provider",
-            why="the process's own credentials reach every tenant and never stand in",
+            why="the process's own credentials reach every tenant and are never used instead",
             fix=f"set {environment.SESSION_ROLE_ARN}, or for local work call unsafe_ambient_session()",
         )
     return role

@@ -48,7 +48,7 @@ class RoleArn(NamedTuple):
                 f"{where} is not the ARN of a role",
                 got=_shown(text),
                 expected="arn:<partition>:iam::<12 digits>:role/<name>",
-                why="there is no role to assume, and no other credentials may stand in",
+                why="there is no role to assume, and no other credentials may be used instead",
                 fix="set it to the output of SessionRole.role_arn",
             )
         return cls(match[0], match[1], match[2], match[3])

@@ -89,7 +89,7 @@ def revoked_sessions(
 
     Raises:
         InvalidInputError: Neither is given; the time has no zone; a tag breaks STS's rules, so that it could be a
-            wildcard or a policy variable, or names no session; or a value cannot stand in a policy.
+            wildcard or a policy variable, or names no session; or a value cannot be written in a policy.
     """
     given = {key: (value,) if isinstance(value, str) else tuple(value) for key, value in (tags or {}).items()}
     if before is None and not given:
@@ -179,7 +179,7 @@ def _check_values(key: str, values: tuple[Any, ...]) -> None:
             )
         if any(ord(character) > 0xFF for character in value):
             raise InvalidInputError(
-                f"a value of tag `{key}` cannot stand in a policy",
+                f"a value of tag `{key}` cannot be written in a policy",
                 got="a character above U+00FF",
                 expected="characters up to U+00FF",
                 why="IAM refuses the policy",

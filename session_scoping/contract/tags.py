@@ -107,7 +107,7 @@ def require_policy_text(texts: tuple[str, ...]) -> tuple[str, ...]:
     """
     if bad := [text for text in texts if any(ord(character) > 0xFF for character in text)]:
         raise InvalidInputError(
-            f"{bad[0]!r} cannot stand in a policy",
+            f"{bad[0]!r} cannot be written in a policy",
             got="a character above U+00FF",
             expected="characters up to U+00FF",
             why="IAM refuses the policy at deployment",

@@ -41,7 +41,7 @@ REVOCATION_ID, REVOCATION_ENDS = "id", "expires_at"
 _ISSUER = r"https://[A-Za-z0-9.-]{1,200}(?:/[A-Za-z0-9._~/-]{0,200})?"
 _NAME_MAX = 255
 _PLAIN = r"[!-~]{1,255}"
-# Narrower than RFC 7519, so that it can stand in a log line and in a table's key as it is.
+# Narrower than RFC 7519, so that it can go into a log line and a table's key as it is.
 _TOKEN_ID = r"[A-Za-z0-9_-]{16,64}"  # noqa: S105 - a pattern
 _LATEST = 253_402_300_799  # 9999-12-31, the last second a datetime can hold
 

@@ -102,7 +102,7 @@ def check_identity_provider(name: str) -> str:
             "an identity provider has an unfit short name",
             got=f"{len(name)} characters" if isinstance(name, str) else f"a {type(name).__name__}",
             expected="a lower-case letter, then up to 31 lower-case letters, digits or `-`",
-            why="it stands before the `+` of every user id, in tags and in policies",
+            why="it is before the `+` of every user id, in tags and in policies",
             fix="use a word such as `cognito`",
         )
     return name

@@ -81,7 +81,7 @@ def refuse_aws(url: str) -> None:
 
 
 def _is_loopback(host: str) -> bool:
-    # A bucket's name may stand before `localhost`; RFC 6761, 6.3 keeps every name under it on the machine.
+    # A bucket's name may come before `localhost`; RFC 6761, 6.3 keeps every name under it on the machine.
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

@@ -31,7 +31,7 @@ class SessionScopingChecks:
     """
     Fails the synth on a statement that opens a session role, or hands tenant data to a compute role.
 
-    Rules have stable ids and stand in docs/verify.md: `SessionScoping-UnscopedStatement`,
+    Rules have stable ids and are listed in docs/verify.md: `SessionScoping-UnscopedStatement`,
     `-TenantGrantOnComputeRole`, `-UnconditionedTrust`, `-UnkeyedAccess`, `-ReservedTag`.
     """
 
@@ -62,7 +62,7 @@ class SessionScopingChecks:
                 continue
             name = stack_name_of(path)
             if name in owners:
-                # Of a stack in another Stage: neither may stand in the other's place.
+                # Of a stack in another Stage: neither may take the other's place.
                 name = f"{name}#{len(owners)}"
             scope = Scope(name, template, stack_name=stack_name_of(path))
             owners[name] = str(path)

@@ -319,7 +319,7 @@ BAD: dict[str, tuple[Any, str]] = {
             session_role=stacks.session_role(s, transitive_tag_keys=TAGS),
             tool="search",
         ),
-        "stands in another stack",
+        "is in another stack",
     ),
 }
 

@@ -56,7 +56,7 @@ class BrokeredRole:
                 "the credential broker is not named",
                 got=f"{len(function)} characters" if isinstance(function, str) else f"a {type(function).__name__}",
                 expected="the name or ARN of its Lambda function",
-                why="there is nobody to spend the token at, and no other credentials may stand in",
+                why="there is nobody to spend the token at, and no other credentials may be used instead",
                 fix="set AGENT_CREDENTIAL_BROKER to the output of CredentialBroker.function_arn",
             )
         self._function = function

@@ -66,7 +66,7 @@ def _found(token: Token | None) -> Token:
             "there is no task token",
             got=f"no token and no {environment.TASK_TOKEN_FILE}" if found is None else f"a {type(found).__name__}",
             expected="the path of the token's file, or a function that returns the token",
-            why="the process's own credentials reach every tenant and never stand in",
+            why="the process's own credentials reach every tenant and are never used instead",
             fix=f"set {environment.TASK_TOKEN_FILE}",
         )
     if isinstance(found, str) and found.count(".") == 2 and found.startswith("eyJ"):

@@ -63,7 +63,7 @@ class FallbackUsed(NamedTuple):
 @dataclass(frozen=True)
 class SecretFallback:
     """
-    A secret in Secrets Manager that stands in when the vault fails. Passing one is the flag; there is no other.
+    A secret in Secrets Manager that is used when the vault fails. Passing one is the flag; there is no other.
 
     It is a shared credential: for every user, the other service sees the same account. It never replaces
     a consent that is missing.
@@ -100,7 +100,7 @@ def resolve_token(
         user: The user id, `<identity provider>+<sub>`. Default: the TaskSession's tag `user_id`.
         jwt: The user's own token, which AgentCore verifies; better than `user` where there is one.
         session_uri: Of an earlier ConsentNeeded, to follow that consent up. Default: none.
-        fallback: A shared secret that stands in when the vault fails. Default: none; the failure is raised.
+        fallback: A shared secret to use when the vault fails. Default: none; the failure is raised.
 
     Returns:
         The token, or the consent that the user has to give first.

@@ -78,7 +78,7 @@ def substitute(value: Any, resolved: Mapping[str, Any]) -> Any:
     return value
 
 
-# What stands around the statements, less the comma that the last of them goes without.
+# What is around the statements, less the comma that the last of them goes without.
 _AROUND = len(json.dumps(document_of([]), separators=(",", ":"))) - 1
 
 

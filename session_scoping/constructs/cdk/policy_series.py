@@ -30,7 +30,7 @@ class PolicySeries:
     one that is deployed.
 
     Args:
-        scope: Construct the policies stand under.
+        scope: Parent of the policies.
         base_id: Id of the first policy.
         context: Stack of the scope.
         sizer: Measures the documents.

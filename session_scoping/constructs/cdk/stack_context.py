@@ -1,4 +1,4 @@
-"""Where a construct stands: its stack, partition, Region and account, read from the CDK once per stack."""
+"""Where a construct is: its stack, partition, Region and account, read from the CDK once per stack."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -22,7 +22,7 @@ def is_token(text: str) -> bool:
 
 
 def has_wildcard(text: str) -> bool:
-    """Whether a pattern stands in the part of a string that is known."""
+    """Whether the known part of a string matches a pattern."""
     return any(character in "*?" for character in _TOKENS.sub("", text))
 
 
@@ -32,7 +32,7 @@ _TOKENS = re.compile(r"\$\{Token\[[^\]]*\]\}")
 @dataclass(frozen=True)
 class StackContext:
     """
-    The stack a construct stands in.
+    The stack a construct is in.
 
     Attributes:
         stack: The stack.
@@ -93,7 +93,7 @@ class StackContext:
         """
         Return the values `kms:ViaService` can have for a service in the Regions of these keys.
 
-        A key stands in its table's or bucket's Region; one whose ARN is not known yet counts as in the stack's.
+        A key is in its table's or bucket's Region; one whose ARN is not known yet counts as in the stack's.
         Both endpoint suffixes where the partition may be China: KMS documents the key by the endpoint's name,
         and no page says which suffix the China partition sends. Either one can only be the AWS service.
         """

@@ -25,7 +25,7 @@ def _statement(sid: str, effect: str, scope: Mapping[str, Any], conditions: Iter
 
 
 def merge(*blocks: Conditions) -> Conditions:
-    """Return one condition block that demands all of the blocks; a key may stand under an operator once."""
+    """Return one condition block that demands all of the blocks; an operator holds a key once."""
     merged: Conditions = {}
     for block in blocks:
         for operator, keys in block.items():

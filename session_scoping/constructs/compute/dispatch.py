@@ -48,7 +48,7 @@ def grant_dispatch(
     """
     Let an orchestrator's role invoke a runtime, on the runtime and these endpoints.
 
-    Each action stands in a statement of its own, so that it can be taken away by itself.
+    Each action has its own statement, so that one can be taken away without the others.
 
     NOT PROTECTED: InvokeAgentRuntimeForUser has no condition key, so a role that has it may name any user, and the
     runtime's agent then gets that user's tokens. It is for the one role that knows who the user is. `stop`, `command`

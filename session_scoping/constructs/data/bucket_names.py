@@ -21,7 +21,7 @@ def deny_buckets(sid: str, bucket_arns: Sequence[str], context: StackContext) ->
     Args:
         sid: The statement's Sid.
         bucket_arns: The buckets, each with its objects.
-        context: Where the statement stands.
+        context: The statement's stack.
     """
     whole = [arn for bucket in bucket_arns for arn in (bucket, f"{bucket}/*")]
     names = ("s3:*:*:accesspoint/*", "s3:*:*:access-grants/*", "s3-object-lambda:*:*:accesspoint/*")

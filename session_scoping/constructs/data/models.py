@@ -143,7 +143,7 @@ class Models:
         Return the Allows: each profile, and its models only through that profile.
 
         Args:
-            context: Where the role stands.
+            context: The role's stack.
             conditions: What every statement requires in addition to the profile condition.
         """
         base = merge(*conditions)

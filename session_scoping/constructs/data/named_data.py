@@ -31,7 +31,7 @@ class NameKind:
     Attributes:
         plural: What the resources are called.
         service: Service, in ARNs and actions.
-        head: What stands before the name in an ARN.
+        head: What is before the name in an ARN.
         ending: What AWS puts behind the name in an ARN.
         characters: What a name may be made of.
         access: The access words.

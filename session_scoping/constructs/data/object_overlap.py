@@ -140,7 +140,7 @@ def check_others(patterns: Sequence[str], objects: Sequence[BoundObjects], conte
 
 
 def _varies(text: str) -> bool:
-    """Whether a wildcard or a policy variable stands in a part of a pattern; `<id>` is a resource's name."""
+    """Whether a part of a pattern has a wildcard or a policy variable; `<id>` is a resource's name."""
     return has_wildcard(text) or "<aws:" in text
 
 

@@ -150,7 +150,7 @@ class BucketFacts:
         arn: Its ARN, perhaps a CDK token.
         encryption_key: The customer-managed key found on it, if any.
         account: The account that owns it, where that is known.
-        home: Where it stands if it is made in this app.
+        home: Its stack if it is made in this app.
     """
 
     arn: str

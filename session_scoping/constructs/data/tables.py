@@ -136,7 +136,7 @@ class BoundTable:
 
 
 def every_region(table: cdk.aws_dynamodb.ITable, context: StackContext) -> str:
-    """Return the ARN of a table for all Regions, for a guard; `context` is where the guard's owner stands."""
+    """Return the ARN of a table for all Regions, for a guard; `context` is the stack of the guard's owner."""
     home = StackContext.of(table) if is_token(table.table_name) else context
     return _every_region(table.table_arn, table.table_name, context, home, imported=table.node.default_child is None)
 
@@ -190,7 +190,7 @@ def _check_type(table: cdk.aws_dynamodb.ITable, attributes: Any, key: str) -> No
 
 def check_other_tables(patterns: Sequence[str]) -> tuple[str, ...]:
     """
-    Return the patterns of tables that a role may reach besides its own.
+    Return the patterns of the other tables that a role may reach.
 
     They loosen the Deny on other tables alone: what is said of the role's own names them.
 

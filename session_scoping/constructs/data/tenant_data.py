@@ -63,7 +63,7 @@ class TenantData:
         Refuse a table that both name.
 
         Raises:
-            InvalidInputError: Some ARN stands in both.
+            InvalidInputError: Some ARN is in both.
         """
         here, there = ({table.every_region_arn for table in data.tables} for data in (self, other))
         if shared := here & there:
@@ -148,7 +148,7 @@ class TenantData:
         ]
 
     def guards(self, other_objects: Sequence[str] = (), other_tables: Sequence[str] = ()) -> list[Section]:
-        """Return the Denies for the role that has these permissions, and besides them what the two arguments name."""
+        """Return the Denies for the role that has these permissions, with those that the two arguments ask for."""
         of_tables = (
             table_statements.listed_sections(self.tables, other_tables)
             if other_tables

@@ -26,7 +26,7 @@ class BrokerTie:
 
     Args:
         broker: The broker.
-        context: Where it stands.
+        context: Its stack.
         function: Its function.
         table: Its revocations: who deletes one lets a revoked token pass.
         role: Its role.
@@ -71,7 +71,7 @@ class BrokerTie:
         # An ARN spelled from the role's name holds at most pseudo parameters; a reference holds no `role/`.
         if StackContext.of(session_role) is not self._context and "role/" not in arn:
             raise InvalidInputError(
-                f"credential broker `{self._broker.node.path}` stands in another stack than its session role",
+                f"credential broker `{self._broker.node.path}` is in another stack than its session role",
                 got="a session role without a name of its own",
                 expected="a `role_name` on the SessionRole, or both in one stack",
                 why="the function would need the role and the role the function: a cycle of stacks",

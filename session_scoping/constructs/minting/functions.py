@@ -52,7 +52,7 @@ def check_network(vpc: object, subnets: object, groups: object) -> None:
     Refuse a function's network without its VPC.
 
     Raises:
-        InvalidInputError: Subnets or security groups stand alone, or the VPC is none.
+        InvalidInputError: Subnets or security groups without a VPC, or the VPC is none.
     """
     if vpc is None and (subnets or groups):
         raise InvalidInputError(

@@ -232,7 +232,7 @@ def require_open(minting: Minting, path: str) -> None:
 
 def _wrapped(role: AnyRole) -> AnyRole:
     """
-    Return the ScopedComputeRole a role stands in, so that passing its inner role loses no guard.
+    Return the ScopedComputeRole a role is part of, so that passing its inner role loses no guard.
 
     Raises:
         InvalidInputError: It is no role.

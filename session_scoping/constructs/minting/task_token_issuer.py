@@ -32,7 +32,7 @@ class TaskTokenIssuer(Construct):
     Who signs task tokens.
 
     The private key never leaves KMS. Rotation, without a refused token: add the new key to `also_published` and
-    deploy; swap the two and sign with the new one; take the old one out twelve hours later. Both stand in the key set
+    deploy; swap the two and sign with the new one; take the old one out twelve hours later. Both are in the key set
     meanwhile, each under its key id. A CredentialBroker takes one key: there, running tasks need a new token.
 
     NOT PROTECTED: an administrator of the key, the bucket, the distribution or the domain name can mint anything.

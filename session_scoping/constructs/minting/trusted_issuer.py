@@ -136,5 +136,5 @@ def _require_literal(name: str, text: str | None) -> None:
             got="a value known only at deployment" if unknown else "a pattern",
             expected="literal text",
             why="CloudFormation takes no reference in a condition key, and nobody could review or verify it",
-            fix="pass the text that stands in the token",
+            fix="pass the text that is in the token",
         )

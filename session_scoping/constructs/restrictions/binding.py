@@ -43,7 +43,7 @@ class WorkloadBinding(Restriction):
             mode `awsvpc`. The tag says what the minter said: with compute roles as minters it binds a leaked session,
             not a hijacked agent, which can mint with another address. Default: they are not.
         endpoints_elsewhere: Services whose endpoints are made outside this app, such as `s3`. Default: none; where the
-            VPC stands in this app, synth demands the endpoints sessions need.
+            VPC is made in this app, synth demands the endpoints sessions need.
 
     Raises:
         InvalidInputError: The VPC's id or the Region has another form.
@@ -115,7 +115,7 @@ class WorkloadBinding(Restriction):
         return {BOUND_TO: self._vpc_id, BOUND_REGION: self._region_at(context), **pinned}
 
     def checks(self, restricted: RestrictedRole) -> Iterable[Check]:
-        """Return that the code which uses the sessions can stand in the VPC, and that the endpoints it needs exist."""
+        """Return that the code which uses the sessions can run in the VPC, and that the endpoints it needs exist."""
         yield from compute_checks(restricted, task_ip=self._task_ip)
         if not isinstance(self._vpc, str) and isinstance(self._vpc, cdk.aws_ec2.Vpc):
             yield from endpoint_checks(restricted, self._vpc, self._elsewhere)

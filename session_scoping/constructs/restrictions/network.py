@@ -1,4 +1,4 @@
-"""Whether the code that uses bound sessions can stand in a VPC at all: asked of the finished tree."""
+"""Whether the code that uses bound sessions can run in a VPC at all: asked of the finished tree."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ class RestrictedRole:
 
     Attributes:
         owner: The construct that made the role.
-        context: Where it stands.
+        context: Its stack.
         compute_roles: Roles of the code that uses the sessions.
         services: Services a session calls, by the last part of their VPC endpoints' names.
     """
@@ -47,7 +47,7 @@ class Restriction:
         return {}
 
     def guards(self, context: StackContext) -> list[Section]:  # noqa: ARG002
-        """Return the Denies that stand with the role's guards."""
+        """Return the Denies to add to the role's guards."""
         return []
 
     def metadata(self, context: StackContext) -> Mapping[str, Any]:  # noqa: ARG002

@@ -24,7 +24,7 @@ class Revocation(Restriction):
     """
     A restriction that ends sessions: `SessionRole(..., restrictions=[Revocation.of_sessions(task_id="T1")])`.
 
-    A Deny of everything stands with the role's guards, and explicit denies win over every grant, now and later. A
+    A Deny of everything is among the role's guards, and explicit denies win over every grant, now and later. A
     revoked tag is also refused at the door: the trust policy admits no new session that carries it.
 
     A ToolScopedRole holds its session role's revocations too. On a SessionBrokerRole, whose sessions carry no declared

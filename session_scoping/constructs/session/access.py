@@ -48,7 +48,7 @@ class SessionAccess:
     Tenant data and models under the session's tags, what narrows them, and who is denied them.
 
     Attributes:
-        context: Where the role stands.
+        context: The role's stack.
         tag_keys: The tags every session carries.
         minting: Who mints the sessions.
         restrictions: What narrows every session beyond its tags.

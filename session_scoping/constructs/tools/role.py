@@ -173,7 +173,7 @@ def _check(session_role: SessionRole, tool: str, name_tag: str | None) -> None:
             "the tool has no usable name",
             got=f"`{tool}`" if isinstance(tool, str) else f"a {type(tool).__name__}",
             expected="1 to 64 letters, digits, `_` and `-`",
-            why="it stands in the role's description",
+            why="it is part of the role's description",
             fix="use a short name such as `search`",
         )
     if missing := [key for key in session_role.tag_keys if key not in session_role.transitive_tag_keys]:
@@ -198,7 +198,7 @@ def _check_place(session_role: SessionRole, context: StackContext, role_name: st
     require_changeable(session_role.role, context)
     if StackContext.of(session_role) is not context and (role_name is None or is_token(role_name)):
         raise InvalidInputError(
-            "the tool role stands in another stack than its session role and has no name",
+            "the tool role is in another stack than its session role and has no name",
             got="no role_name known at synth",
             expected="a role_name",
             why="the session role's guard names the tool role, and a reference back would make the stacks a cycle",

@@ -37,7 +37,7 @@ class TokenVaultGrant(Construct):
     Two series of managed policies are attached: `Permissions`, exact ARNs only, and `Guards`, Denies of every other
     workload identity, provider and user that hold when somebody later allows `bedrock-agentcore:*`.
 
-    NOT PROTECTED: the guards stand on this role only; a `bedrock-agentcore:*` on another compute or tool role
+    NOT PROTECTED: the guards are on this role only; a `bedrock-agentcore:*` on another compute or tool role
     reaches every user's tokens. IAM cannot distinguish the flows (GetResourceOauth2Token has no condition keys), so a
     role with two flows may use either with every provider here; which scopes are asked for is not limited either.
     A holder of a workload access token acts for its user until it ends. Not run against AWS: see

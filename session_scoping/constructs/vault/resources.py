@@ -234,5 +234,5 @@ def _check_one_place(context: StackContext, arns: Sequence[str]) -> None:
             got=f"{len(known)} pairs of Region and account",
             expected="one",
             why="every account and Region has its own vault, and a workload access token opens no other one",
-            fix="name what stands in this stack's account and Region",
+            fix="name what is in this stack's account and Region",
         )

@@ -61,7 +61,7 @@ def handler(event: dict[str, Any], context: Any) -> None:
 
 def documents(issuer: str, keys: list[dict[str, str]]) -> dict[str, Any]:
     """
-    Return the issuer's documents by the path they stand under.
+    Return the issuer's documents by their path.
 
     Source:
         IAM User Guide, id_roles_providers_create_oidc, "Prerequisites": the fields IAM demands.

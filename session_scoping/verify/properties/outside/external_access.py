@@ -52,7 +52,7 @@ def prove_no_strangers(deployment: Deployment, stores: Sequence[Store], trusted:
         found = _let_in(deployment, store, stores, trusted, notes, keys.get(store.id, ()))
         if found is not None:
             return found
-    detail = f"no policy of the {len(stores)} tables, buckets and keys lets anybody in from outside"
+    detail = f"no policy of the {len(stores)} tables, buckets and keys gives access to anybody outside"
     return replace(_result(Status.PROVED, detail), assumptions=tuple(dict.fromkeys(notes)))
 
 
