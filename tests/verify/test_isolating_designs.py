@@ -59,6 +59,29 @@ def by_tags(condition: Body, *, tags: list[Body] | None = None, table: Body | No
     return template
 
 
+def by_name(resource: Any) -> Template:
+    """Return a stack whose sessions have a table each, by its name."""
+    template = by_hand(
+        "task_id", SessionPolicy=policy("Session", allow(["dynamodb:GetItem", "dynamodb:Scan"], resource))
+    )
+    for name in ("Table", "Bucket"):
+        del template["Resources"][name]
+    return template
+
+
+def named_in_the_store(**more: Any) -> Template:
+    """Return a stack whose table is called what a parameter of the parameter store holds."""
+    named = {**by_hand()["Resources"]["Table"], **more}
+    named["Properties"] = {**named["Properties"], "TableName": {"Ref": "Name"}}
+    parameters = {"Name": {"Type": "AWS::SSM::Parameter::Value<String>", "Default": "/app/table"}}
+    conditions = {"Made": {"Fn::Equals": [{"Ref": "AWS::Region"}, "eu-west-1"]}}
+    return {
+        **by_hand("task_id", Table=named, SessionPolicy=policy("Session", rows(tag("task_id")))),
+        "Parameters": parameters,
+        "Conditions": conditions,
+    }
+
+
 def _tagged(value: Any, key: str = "task_id") -> Body:
     return {"Key": key, "Value": value}
 
@@ -82,6 +105,8 @@ ISOLATING: dict[str, tuple[Template, dict[str, Any]]] = {
     "a namespace's objects": (of_pods("${!aws:PrincipalTag/kubernetes-namespace}/*"), {}),
     "a service account's objects": (of_pods("${!aws:PrincipalTag/kubernetes-service-account}/*"), {}),
     "a minter outside that is trusted": (minted_by(MINTER), {"trusted": MINTER}),
+    "a table by name in any Region": (by_name(f"arn:aws:dynamodb:*:*:table/app-{tag('task_id')}"), {}),
+    "a table that the store names": (named_in_the_store(), {}),
     "tables by their tags": (by_tags(OWN_TABLE), {"allow": "dynamodb:Scan"}),
     "tables by their tags, and a role that is trusted to change them": (
         by_tags(OWN_TABLE, Ops=tagging("dynamodb:TagResource")),
@@ -95,6 +120,15 @@ ISOLATING: dict[str, tuple[Template, dict[str, Any]]] = {
 }
 SCAN = {"allow": "dynamodb:Scan"}
 BROKEN: dict[str, tuple[Template, dict[str, Any]]] = {
+    "tables in any Region by the beginning of a name": (by_name(f"arn:aws:dynamodb:*:*:table/{tag('task_id')}*"), {}),
+    "tables in two places by name": (
+        by_name(
+            [f"arn:aws:dynamodb:*:*:table/{tag('task_id')}", f"arn:aws:dynamodb:*:111122223333:table/x{tag('task_id')}"]
+        ),
+        {},
+    ),
+    "anything by the end of a name": (by_name(f"arn:aws:dynamodb:*:*:*/{tag('task_id')}"), {}),
+    "a table that the store may name": (named_in_the_store(Condition="Made"), {}),
     "tables by tags that another role changes": (by_tags(OWN_TABLE, Ops=tagging("dynamodb:TagResource")), SCAN),
     "tables by tags that a wildcard changes": (by_tags(OWN_TABLE, Ops=tagging("dynamodb:*")), SCAN),
     "tables by tags that the session changes": (
@@ -206,3 +240,14 @@ def test_a_tag_that_may_be_changed_is_unknown_rather_than_violated() -> None:
         ]
         assert found
         assert set(found) <= {Status.UNKNOWN, Status.VACUOUS}
+
+
+def test_a_counterexample_is_of_a_place_that_a_reader_knows() -> None:
+    """An account has twelve digits, a Region exists, and values that are made of them agree with them."""
+    through = {"StringEquals": {"kms:ViaService": {"Fn::Sub": "secretsmanager.${AWS::Region}.amazonaws.com"}}}
+    key = {"Type": "AWS::KMS::Key", "Properties": {}}
+    more = policy("Session", allow("kms:Decrypt", {"Fn::GetAtt": ["Key", "Arn"]}, Condition=through))
+    (found,) = [one for one in verify(by_hand(Key=key, More=more)).failures() if one.rule == "allowed-actions"]
+    assert found.counterexample is not None
+    assert found.counterexample.resource.startswith("arn:aws:kms:us-east-1:111122223333:key/")
+    assert found.counterexample.context == {"kms:viaservice": "secretsmanager.us-east-1.amazonaws.com"}

@@ -65,7 +65,8 @@ def _parameter(name: str, scope: Scope) -> Text | Unmodelled:
     if isinstance(allowed, list) and len(allowed) == 1 and isinstance(allowed[0], str):
         return lit(allowed[0])
     # A parameter may hold `*` at deploy time, whatever its default says, unless a resource is named by it.
-    return (Token(f"{scope.name}.{name}", "part" if name in _naming(scope) else kind_of(declared)),)
+    why = f"--parameter {name}=VALUE says what it holds"
+    return (Token(f"{scope.name}.{name}", "part" if name in _naming(scope) else kind_of(declared), why),)
 
 
 def _naming(scope: Scope) -> frozenset[str]:
@@ -98,7 +99,10 @@ def _referred_to(value: Any) -> set[str]:
 def _stored(name: str, scope: Scope) -> Text | None:
     """Return what a parameter holds whose value is looked up in the parameter store by what is given for it."""
     declared = scope.section("Parameters").get(name)
-    return (Token(f"{scope.name}.{name}", kind_of(declared)),) if is_stored(declared) else None
+    if not is_stored(declared):
+        return None
+    kind = "part" if name in _naming(scope) else kind_of(declared)
+    return (Token(f"{scope.name}.{name}", kind, f"{name} is looked up in the parameter store when it deploys"),)
 
 
 def name_of(logical_id: str, scope: Scope) -> Text | Unmodelled:

@@ -110,7 +110,7 @@ def model_of(query: Query, reach: Bool) -> z3.ModelRef | None:
     named = query.inside is not None or query.victim is not None
     named = named or any(str(one).startswith("token ") for one in z3util.get_vars(reach))
     domain = query.target.domain if named else TRUE
-    return solve(domain, query.call.domain(), *query.given, reach, about=query.about)
+    return solve(domain, query.call.domain(), *query.given, reach, about=query.about, readable=not query.wanted)
 
 
 def _sampled(proof: Proof, query: Query) -> Counterexample | None:

@@ -161,7 +161,7 @@ def _reached(text: Text, kind: str, statement: Statement, known: list[Store]) ->
             # Of one whose name is spelled out, the name says whose it is, as of all that is in no template.
             unnamed = [store for store in stores if plain(store.name) is None]
             whose = [store for store in unnamed if may_be_named(free, store.name, store.id)]  # type: ignore[arg-type]
-            return [*whose, _named_by_tags(kind, pattern, fields)]
+            return [*whose, _named_by_tags(kind, fields)]
     if any(isinstance(part, Wildcard | Variable) for part in name):
         return [*stores, _another(kind)]
     arn = _join_fields((*fields[:5], ("table/", *name) if kind == "table" else name))
@@ -217,10 +217,10 @@ def _foreign(kind: str, arn: Text) -> Store:
     return Store(kind, show(arn), show(arn), arn, name or path)  # type: ignore[arg-type]
 
 
-def _named_by_tags(kind: str, pattern: Pattern, fields: tuple[Pattern, ...]) -> Store:
+def _named_by_tags(kind: str, fields: tuple[Pattern, ...]) -> Store:
     """Return the tables or buckets whose names hold tags, as one: which of them it is, the name says."""
     arn = _join_fields((*fields[:5], ("table",) if kind == "table" else ()))
-    left = strip(pattern, arn) if arn is not None else None
+    left = None if arn is None else strip(fields[5], ("table",)) if kind == "table" else fields[5]
     by_name = _BY_NAME[kind]
     store = Store(by_name, f"{by_name} named by tags", f"{by_name} named by tags", arn or (), ())
     name = store.inside(left) if left is not None else None

@@ -1,9 +1,12 @@
 """Asks z3, with a limit and a fixed seed, and never takes "don't know" for an answer."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 import z3
+from z3 import z3util
 
+from session_scoping.verify.patterns.text import Token
+from session_scoping.verify.policies.binding import Binding
 from session_scoping.verify.symbolic.conditions import UnmodelledError
 from session_scoping.verify.symbolic.strings import Bool, conjunction
 
@@ -17,13 +20,14 @@ _LESS = STEPS_MAX // 4
 """How many steps it may take for what is left of a question when all it is not about is left out."""
 
 
-def solve(*formulas: Bool, about: Collection[str] = ()) -> z3.ModelRef | None:
+def solve(*formulas: Bool, about: Collection[str] = (), readable: bool = False) -> z3.ModelRef | None:
     """
     Return a model of all formulas together, or None when there is none.
 
     Args:
         formulas: The question.
         about: The strings whose comparisons may decide it alone; all it compares are looked at where they do not.
+        readable: Whether to look for a model with an account, a Region and names as a reader knows them. Default: any.
 
     Raises:
         UnmodelledError: z3 gave up.
@@ -38,8 +42,29 @@ def solve(*formulas: Bool, about: Collection[str] = ()) -> z3.ModelRef | None:
     if answer == z3.unsat:
         return None
     if answer == z3.sat:
+        for usual in _usual_values(question) if readable else ():
+            asked = _alone(conjunction([question, usual]), _LESS)
+            if asked.check() == z3.sat:
+                solver, question = asked, conjunction([question, usual])
         return solver.model().translate(z3.main_ctx())
     raise UnmodelledError(f"z3 found no answer ({solver.reason_unknown()})")
+
+
+def _usual_values(question: Bool) -> Iterator[Bool]:
+    """Yield what a reader expects of deploy-time values: of place and account first, then of names."""
+    tokens = [one for one in z3util.get_vars(question) if str(one).startswith("token ")]
+    usual = Binding()
+    places: list[Bool] = []
+    names: list[Bool] = []
+    for constant in tokens:
+        name = str(constant).removeprefix("token ")
+        kind = next((kind for word, kind in _PLACES.items() if word in name), "")
+        value = usual.token(Token(name, kind) if kind else Token(name.rpartition(".")[2], "plain"))
+        (places if kind else names).append(constant == z3.StringVal(value))
+    yield from (conjunction(found) for found in (places, names) if found)
+
+
+_PLACES = {"Region": "region", "AccountId": "account", "Partition": "partition"}
 
 
 def _alone(question: Bool, steps: int) -> z3.Solver:

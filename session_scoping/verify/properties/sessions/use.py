@@ -31,6 +31,7 @@ Services that ask for a key on a session's behalf: those of rows and objects, an
 
 Source: Secrets Manager guide, security-encryption, and Systems Manager guide, services-parameter-store: the context.
 """
+_OUTSIDE = "outside DynamoDB, S3 and, under its encryption context, a secret's or parameter's service"
 _FOREIGN_CONTEXT = z3.StringVal("zz")
 _PLACES = {"account", "partition", "region"}
 _FOREIGN_PROFILE = z3.StringVal("arn:aws:bedrock:us-east-1:111122223333:inference-profile/zz.zz")
@@ -102,7 +103,7 @@ def _of_keys(proof: Proof) -> Iterator[Query]:
         if _has_wildcard([pattern]):
             yield _query(proof, action, pattern, f"{action} is allowed on keys no grant names")
             continue
-        outside = _query(proof, action, pattern, f"{action} is allowed outside DynamoDB and S3", _outside_its_services)
+        outside = _query(proof, action, pattern, f"{action} is allowed {_OUTSIDE}", _outside_its_services)
         yield replace(outside, about=(_name_of(outside.call, "kms:viaservice"),))
         if action != "kms:DescribeKey":
             what = f"{action} is allowed whatever the key protects: no encryption context is asked for"
@@ -116,7 +117,7 @@ def _by_key_policies(proof: Proof) -> Iterator[Query]:
         for action in KEY_USE:
             call = proof.call("A", proof.admission("A").session)
             given = (_outside_its_services(call), proof.admission("A").formula)
-            what = f"the policy of {store.label} allows {action} outside DynamoDB and S3"
+            what = f"the policy of {store.label} allows {action} {_OUTSIDE}"
             target = store_target(store, None, call.lookup)
             yield Query(call, action, target, store.arn, what, given, role=granted_nothing, sampled=False)
 
