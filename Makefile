@@ -176,6 +176,12 @@ goldens: setup ## Rewrite snapshots/ (read the diff before you commit it)
 action-data: setup ## Rewrite session_scoping/aws/data from the published data and the rules (read the diff before you commit it)
 	@$(BIN)/python -m tools.action_data
 
+.PHONY: docs
+docs: setup .venv-docs/.ready ## Build the documentation site into build/site; a dead link or an undocumented public name fails it
+	@$(BIN)/python -m tools.site write
+	@.venv-docs/bin/zensical build --strict
+	@$(BIN)/python -m tools.site check
+
 .PHONY: dist
 dist: setup ## Build wheel and sdist, and try both on every supported Python that is here (minutes)
 	@$(BIN)/python -m tools.dist $(ARGS)
@@ -188,8 +194,9 @@ lock: setup ## Rewrite the lock files in requirements/ from pyproject.toml
 	@$(COMPILE) --extra aio --group aioboto3 pyproject.toml -o requirements/aioboto3.txt
 	@$(COMPILE) --group aws-cli pyproject.toml -o requirements/aws-cli.txt
 	@$(COMPILE) --group clients pyproject.toml -o requirements/clients.txt
+	@$(COMPILE) --group docs pyproject.toml -o requirements/docs.txt
 	@$(COMPILE) --group peers pyproject.toml -o requirements/peers.txt
 
 .PHONY: clean
 clean: ## Remove everything the other commands made
-	@rm -rf .venv .venv-* node_modules cdk.out dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .mutate .soundness
+	@rm -rf .venv .venv-* node_modules cdk.out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .mutate .soundness

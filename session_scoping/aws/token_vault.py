@@ -76,6 +76,11 @@ class TokenFlow(Enum):
     """
     The OAuth2 flows, in the words of GetResourceOauth2Token's `oauth2Flow`.
 
+    Attributes:
+        M2M: The agent acts as itself.
+        USER_FEDERATION: The agent acts for a user who has consented.
+        ON_BEHALF_OF_TOKEN_EXCHANGE: The agent exchanges its user's token for one of another service.
+
     Source: botocore's bedrock-agentcore model, Oauth2FlowType.
     """
 

@@ -17,9 +17,12 @@ TASK_LEADING_KEY = "{task_id}"
 
 # The reference layout. A format that ends in `/` is a prefix, any other is one exact object.
 TRACE_OBJECT = "traces/{user_id}/{task_id}.jsonl.gz"
+"""The object that holds a task's trace, as `TenantObjects.traces` grants it."""
 TRACE_PREFIX = "traces/{user_id}/{task_id}/"
 ATTACHMENT_PREFIX = "attachments/{user_id}/{task_id}/"
+"""The prefix of what a user attached to a task, as `TenantObjects.attachments` grants it."""
 ARTIFACT_PREFIX = "artifacts/{task_id}/"
+"""The prefix of what a task made, as `TenantObjects.artifacts` grants it."""
 PAYLOAD_OBJECT = "{task_id}/payload.json"
 USER_TRACE_PREFIX = "traces/{user_id}/"
 USER_ATTACHMENT_PREFIX = "attachments/{user_id}/"

@@ -11,6 +11,7 @@ from typing import TypedDict
 from session_scoping.contract.errors import InvalidInputError
 
 DEFAULT_TAG_KEYS = ("user_id", "repo", "task_id")
+"""The tags that a session carries where a role declares no others: its user, its repository, its task."""
 
 OBJECT_KEY_TAGS = frozenset({"user_id", "task_id"})
 """Default tags whose value becomes part of an S3 object key, where `/` would reach into another prefix."""

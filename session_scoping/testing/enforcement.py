@@ -46,7 +46,14 @@ _FREE = {"sts:GetCallerIdentity"}
 
 @dataclass(frozen=True)
 class Decided:
-    """One IAM request that was decided, for a test to look at."""
+    """
+    One IAM request that was decided, for a test to look at.
+
+    Attributes:
+        action: The IAM action, such as `dynamodb:GetItem`.
+        resource: The ARN it was asked for.
+        decision: Whether it is allowed, and by which statement.
+    """
 
     action: str
     resource: str

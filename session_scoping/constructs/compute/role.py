@@ -27,7 +27,16 @@ from session_scoping.contract.errors import InvalidInputError
 
 
 class ComputeBackend(Enum):
-    """Where agent code runs."""
+    """
+    Where agent code runs.
+
+    Attributes:
+        AGENTCORE: Bedrock AgentCore Runtime.
+        ECS: ECS tasks, on Fargate or on EC2.
+        EKS: Pods of a service account; pass `pods=EksPods...`.
+        LAMBDA: A Lambda function.
+        LAMBDA_MICROVM: A Lambda MicroVM.
+    """
 
     AGENTCORE = "bedrock-agentcore"
     ECS = "ecs-tasks"

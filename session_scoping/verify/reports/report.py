@@ -12,7 +12,15 @@ from session_scoping.verify.scoping.principals import Principal
 
 
 class Status(StrEnum):
-    """How a property turned out. Only PROVED passes."""
+    """
+    How a property turned out. Only PROVED passes.
+
+    Attributes:
+        PROVED: No request exists that breaks the property, under the report's assumptions.
+        VIOLATED: A request exists, and the result shows it.
+        UNKNOWN: Something relevant is not modelled, or the solver gave up; the detail says what.
+        VACUOUS: There is nothing to prove.
+    """
 
     PROVED = "PROVED"
     VIOLATED = "VIOLATED"
