@@ -300,6 +300,164 @@ def test_a_statement_that_grows_after_it_was_granted_is_looked_at_at_synth() -> 
         stacks.template(stack)
 
 
+# --- policies that name the role ------------------------------------------------------------------------------------
+
+PASSES = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iam:PassRole", "Resource": "*"}]}
+SENDS = _statement("sqs:SendMessage", resources=("arn:aws:sqs:eu-west-1:111122223333:q",))
+
+
+def _inline(scope: cdk.Stack, *roles: str, document: Any = PASSES) -> None:
+    iam.CfnPolicy(scope, "Names", policy_name="inline", policy_document=document, roles=list(roles))
+
+
+def _elsewhere(stack: cdk.Stack) -> cdk.Stack:
+    return cdk.Stack(cast(cdk.App, stack.node.root), "Elsewhere")
+
+
+def _resource(agent: ScopedComputeRole) -> iam.CfnRole:
+    return cast(iam.CfnRole, agent.policy_role.node.default_child)
+
+
+def _by_hand(stack: cdk.Stack, agent: ScopedComputeRole) -> None:
+    _inline(stack, cdk.Fn.ref(stack.get_logical_id(_resource(agent))))
+
+
+def _on_the_resource(document: Any) -> Grant:
+    def attach(_: cdk.Stack, agent: ScopedComputeRole) -> None:
+        _resource(agent).policies = [iam.CfnRole.PolicyProperty(policy_name="inline", policy_document=document)]
+
+    return attach
+
+
+def _arns(*arns: str) -> Grant:
+    def attach(_: cdk.Stack, agent: ScopedComputeRole) -> None:
+        _resource(agent).managed_policy_arns = list(arns)
+
+    return attach
+
+
+def _imported_by(scope: cdk.Stack, role: iam.IRole) -> None:
+    assert role.add_to_principal_policy(_statement("iam:PassRole")).statement_added, scope
+
+
+NAMES_THE_ROLE: dict[str, Grant] = {
+    "a managed policy": lambda stack, agent: iam.ManagedPolicy(
+        stack, "Names", roles=[agent], statements=[_statement("iam:PassRole")]
+    ),
+    "a managed policy, later": lambda stack, agent: iam.ManagedPolicy(
+        stack, "Names", statements=[_statement("iam:PassRole")]
+    ).attach_to_role(agent),
+    "a managed policy of another stack": lambda stack, agent: iam.ManagedPolicy(
+        _elsewhere(stack), "Names", roles=[agent], statements=[_statement("iam:PassRole")]
+    ),
+    "an inline policy of another stack": lambda stack, agent: iam.Policy(
+        _elsewhere(stack), "Names", roles=[agent], statements=[_statement("iam:PassRole")]
+    ),
+    "an L1 policy": lambda stack, agent: _inline(stack, agent.role_name),
+    "an L1 policy beside another role": lambda stack, agent: _inline(
+        stack, stacks.role(stack).role_name, agent.role_name
+    ),
+    "an L1 policy of another stack": lambda stack, agent: _inline(_elsewhere(stack), agent.role_name),
+    "an L1 managed policy": lambda stack, agent: iam.CfnManagedPolicy(
+        stack, "Names", policy_document=PASSES, roles=[agent.role_name]
+    ),
+    "an L1 role policy": lambda stack, agent: iam.CfnRolePolicy(
+        stack, "Names", policy_name="inline", policy_document=PASSES, role_name=agent.role_name
+    ),
+    "the physical name": lambda stack, _: _inline(stack, "acme-agent"),
+    "the physical name in another stack": lambda stack, _: _inline(_elsewhere(stack), "acme-agent"),
+    "an import by the physical name": lambda stack, _: _imported_by(
+        stack, iam.Role.from_role_name(stack, "Import", "acme-agent")
+    ),
+    "a reference by hand": _by_hand,
+    "an import by name": lambda stack, agent: _imported_by(
+        stack, iam.Role.from_role_name(stack, "Import", agent.role_name)
+    ),
+    "an import by ARN": lambda stack, agent: _imported_by(
+        stack, iam.Role.from_role_arn(stack, "Import", agent.role_arn)
+    ),
+    "an import by ARN in another stack": lambda stack, agent: _imported_by(
+        stack, iam.Role.from_role_arn(_elsewhere(stack), "Import", agent.role_arn)
+    ),
+    "an inline policy of the resource": _on_the_resource(PASSES),
+    "an inline policy that cannot be read": _on_the_resource({"Fn::If": ["Condition", PASSES, PASSES]}),
+    "a statement that cannot be read": _on_the_resource({"Statement": [{"Fn::If": ["Condition", {}, {}]}]}),
+    "an action that cannot be read": lambda stack, agent: _inline(
+        stack,
+        agent.role_name,
+        document={"Statement": {"Effect": "Allow", "Action": {"Ref": "Action"}, "Resource": "*"}},
+    ),
+    "AWS's policy on the resource": _arns("arn:aws:iam::aws:policy/AdministratorAccess"),
+    "an account's policy on the resource": _arns("arn:aws:iam::111122223333:policy/mine"),
+}
+
+
+@pytest.mark.parametrize("what", NAMES_THE_ROLE)
+def test_a_policy_that_names_the_role_is_looked_at_as_a_grant_is(what: str) -> None:
+    """It asks nobody when it is made; the synth names the policy and its actions."""
+    stack = stacks.stack()
+    name = "acme-agent" if "physical" in what else None
+    agent = ScopedComputeRole(stack, "Agent", backend=ComputeBackend.ECS, role_name=name)
+    NAMES_THE_ROLE[what](stack, agent)
+    with pytest.raises(
+        RuntimeError, match=r"(?s)`Small/Agent` is granted more than .*? by `\S+`: got .*agent\.policy_role"
+    ):
+        stacks.template(stack)
+
+
+def _twin_s(stack: cdk.Stack, _: ScopedComputeRole) -> None:
+    """Name a role whose logical id in its own stack is the same as the agent's."""
+    other = _elsewhere(stack)
+    twin = ScopedComputeRole(other, "Agent", backend=ComputeBackend.ECS)
+    iam.ManagedPolicy(other, "Names", roles=[twin.policy_role], statements=[_statement("iam:PassRole")])
+    arn = iam.Role(other, "Plain", assumed_by=iam.AccountRootPrincipal()).role_arn
+    _imported_by(other, iam.Role.from_role_arn(other, "Import", arn))
+
+
+NAMES_ANOTHER: dict[str, Grant] = {
+    "the role for policies": lambda stack, agent: iam.ManagedPolicy(
+        stack, "Names", roles=[agent.policy_role], statements=[_statement("iam:PassRole")]
+    ),
+    "the role for policies, from another stack": lambda stack, agent: iam.Policy(
+        _elsewhere(stack), "Names", roles=[agent.policy_role], statements=[_statement("iam:PassRole")]
+    ),
+    "the role for policies, in an L1": lambda stack, agent: _inline(
+        stack, agent.policy_role.role_name, _resource(agent).ref
+    ),
+    "a name that begins alike": lambda stack, _: _inline(stack, "acme-agent-2"),
+    "another stack's role of the same id": _twin_s,
+    "named resources": lambda stack, agent: iam.ManagedPolicy(stack, "Names", roles=[agent], statements=[SENDS]),
+    "named resources, in an L1": lambda stack, agent: _inline(
+        stack, agent.role_name, document=iam.PolicyDocument(statements=[SENDS])
+    ),
+    "a Deny": lambda stack, agent: _inline(
+        stack,
+        agent.role_name,
+        document={"Statement": {"Effect": "Deny", "Action": "iam:*", "Resource": {"Fn::Sub": "*"}}},
+    ),
+}
+
+
+@pytest.mark.parametrize("what", NAMES_ANOTHER)
+def test_a_policy_that_names_another_role_or_little_is_no_error(what: str) -> None:
+    """A near miss of the check."""
+    stack = stacks.stack()
+    agent = ScopedComputeRole(stack, "Agent", backend=ComputeBackend.ECS, role_name="acme-agent")
+    NAMES_ANOTHER[what](stack, agent)
+    assert "Names" in str(stacks.synth(cast(cdk.App, stack.node.root)))
+
+
+def test_a_second_synth_looks_at_what_has_come_since() -> None:
+    """The tree is read once for all stacks of one synth, not for ever."""
+    app = stacks.new_app()
+    stack = cdk.Stack(app, "Small")
+    agent = ScopedComputeRole(stack, "Agent", backend=ComputeBackend.ECS)
+    app.synth()
+    _inline(stack, agent.role_name)
+    with pytest.raises(RuntimeError, match="iam:PassRole"):
+        app.synth(force=True)
+
+
 # --- tenant data --------------------------------------------------------------------------------------------------
 
 
@@ -413,7 +571,27 @@ def _a_tenant_s_secret(stack: cdk.Stack, agent: ScopedComputeRole) -> None:
     secretsmanager.Secret.from_secret_name_v2(stack, "Secret", "agents/u1/key").grant_read(agent)
 
 
+def _by_an_l1(stack: cdk.Stack, agent: ScopedComputeRole) -> None:
+    table = _table(stack)
+    _session(stack, agent, tables=[TenantTable(table)])
+    reads = {"Effect": "Allow", "Action": ["dynamodb:GetItem"], "Resource": {"Fn::GetAtt": [_id_of(table), "Arn"]}}
+    _inline(stack, agent.role_name, document={"Statement": reads})
+
+
+def _id_of(table: dynamodb.Table) -> str:
+    return table.stack.get_logical_id(cast(cdk.CfnElement, table.node.default_child))
+
+
+def _by_name(stack: cdk.Stack, agent: ScopedComputeRole) -> None:
+    table = _table(stack)
+    _session(stack, agent, tables=[TenantTable(table)])
+    body = _statement("dynamodb:GetItem", resources=(table.table_arn,))
+    iam.ManagedPolicy(stack, "Managed", statements=[body], roles=[agent])
+
+
 TENANT: dict[str, Grant] = {
+    "an L1 policy that names the role": _by_an_l1,
+    "a managed policy that names the role": _by_name,
     "a statement that grew": _by_a_late_statement,
     "objects, by a joined ARN": _of_bucket(_joined(lambda bucket: bucket.bucket_arn, lambda _: "/*")),
     "objects, by a joined name": _of_bucket(

@@ -20,6 +20,7 @@ ATTACHED_POLICIES_MAX = 10
 ATTACHED_POLICIES_LEFT_FREE = 2
 
 _COUNT = "_session_scoping_attached"
+_OWN = "_session_scoping_own"
 
 
 class PolicySeries:
@@ -74,6 +75,7 @@ class PolicySeries:
                 document=document,
                 roles=list(roles),
             )
+            mark_own(policy)
             count_attached(roles)
             self._written.append((policy, document, statements))
             self._acknowledged.append([])
@@ -188,6 +190,16 @@ def count_attached(roles: Iterable[iam.IRole]) -> None:
                 f"{ATTACHED_POLICIES_MAX} from all session roles and table policies together; IAM attaches no more; "
                 "fix: use one session role for several tables, or a compute role for each session role"
             )
+
+
+def mark_own(policy: iam.ManagedPolicy) -> None:
+    """Remember that this library wrote a policy, whatever roles it is for."""
+    vars(policy)[_OWN] = True
+
+
+def is_own(construct: object) -> bool:
+    """Whether a construct is a policy that this library wrote."""
+    return isinstance(construct, iam.ManagedPolicy) and _OWN in vars(construct)
 
 
 def check_attachments(owner: Construct, policies: Sequence[iam.ManagedPolicy]) -> None:

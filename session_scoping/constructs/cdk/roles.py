@@ -14,6 +14,7 @@ from session_scoping.constructs.cdk.stack_context import (
     is_token,
     properties_of,
 )
+from session_scoping.constructs.cdk.synth_checks import FinishedTree
 from session_scoping.contract.errors import InvalidInputError
 
 
@@ -186,12 +187,12 @@ class _ArnForContainers:
         return self._role_arn
 
 
-def run_as(role: iam.Role, context: StackContext) -> list[str]:
+def run_as(role: iam.Role, tree: FinishedTree, context: StackContext) -> list[str]:
     """Return the path of each resource that a service runs under a role: a task, a function, a runtime."""
     own = role.role_arn
     found = [
         (one, value)
-        for one in context.stack.node.root.node.find_all()
+        for one in tree.constructs
         if isinstance(one, cdk.CfnResource) and _takes_role(type(one))
         for value in properties_of(one).values()
         if isinstance(value, str) and is_token(value)

@@ -1,7 +1,8 @@
 """What only the finished tree can show, asked once per stack at synth, with one resolve for all questions."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import aws_cdk as cdk
@@ -12,6 +13,7 @@ from session_scoping.constructs.cdk.documents import Section
 from session_scoping.constructs.cdk.stack_context import StackContext
 
 _KEPT_AS = "_session_scoping_finished"
+_TREE_KEPT_AS = "_session_scoping_tree"
 
 Protected = tuple[IConstruct, Callable[[], Iterable[Section]]]
 """A session role, and the Denies of what compute roles reach through it alone."""
@@ -31,12 +33,37 @@ class Check:
     errors: Callable[[Any], Iterable[str]]
 
 
+@dataclass(frozen=True)
+class FinishedTree:
+    """
+    Every construct of the app at synth, each followed by its own resource.
+
+    Attributes:
+        constructs: The constructs, parents first.
+        read_by: Who has read it: a second synth reads a tree of its own.
+    """
+
+    constructs: Sequence[IConstruct]
+    read_by: list[object] = field(default_factory=list)
+
+    def resource_of(self, construct: IConstruct) -> cdk.CfnResource:
+        """Return what a construct with one resource, such as a role, is in the template."""
+        found = self.constructs[self._places[id(construct)] + 1]
+        assert isinstance(found, cdk.CfnResource)  # noqa: S101 - an L2 makes its resource before anything else
+        return found
+
+    @cached_property
+    def _places(self) -> dict[int, int]:
+        return {id(one): place for place, one in enumerate(self.constructs)}
+
+
 @jsii.implements(IValidation)
 class SynthChecks:
     """Runs the checks of all constructs of one stack at synth; each error fails the synth."""
 
     def __init__(self, stack: cdk.Stack) -> None:
-        self._stack = stack
+        self._stack, self._node = stack, stack.node
+        self._tree: FinishedTree | None = None
         self._sources: list[Callable[[], Iterable[Check]]] = []
         self._reserved: set[str] = set()
         self.protected: list[Protected] = []
@@ -47,14 +74,30 @@ class SynthChecks:
         kept = vars(context.stack)
         if _KEPT_AS not in kept:
             kept[_KEPT_AS] = cls(context.stack)
-            context.stack.node.add_validation(kept[_KEPT_AS])
-        tree: SynthChecks = kept[_KEPT_AS]
-        return tree
+            kept[_KEPT_AS]._node.add_validation(kept[_KEPT_AS])
+        checks: SynthChecks = kept[_KEPT_AS]
+        return checks
 
-    @classmethod
-    def of_app(cls, scope: IConstruct) -> list["SynthChecks"]:
-        """Return the checks of every stack of the app."""
-        found = (vars(one).get(_KEPT_AS) for one in scope.node.root.node.find_all())
+    @property
+    def tree(self) -> FinishedTree:
+        """The app's constructs; read once for all stacks."""
+        if self._tree is None:
+            kept, root = vars(self._root), self._root
+            tree: FinishedTree | None = kept.get(_TREE_KEPT_AS)
+            if tree is None or self in tree.read_by:
+                tree = kept[_TREE_KEPT_AS] = FinishedTree(root.node.find_all())
+            tree.read_by.append(self)
+            self._tree = tree
+        return self._tree
+
+    @cached_property
+    def _root(self) -> IConstruct:
+        return self._node.root
+
+    @property
+    def of_app(self) -> list["SynthChecks"]:
+        """The checks of every stack of the app."""
+        found = (vars(one).get(_KEPT_AS) for one in self.tree.constructs)
         return [checks for checks in found if checks is not None]
 
     def protect(self, owner: IConstruct, denied: Callable[[], Iterable[Section]]) -> None:
@@ -71,6 +114,7 @@ class SynthChecks:
 
     def validate(self) -> list[str]:
         """Return the errors found."""
+        self._tree = None
         checks = [check for source in self._sources for check in source()]
         # In a dict each, because a list loses what resolves to nothing.
         answers = self._stack.resolve([{"value": check.value} for check in checks])

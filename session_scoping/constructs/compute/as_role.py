@@ -6,6 +6,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
 from session_scoping.constructs.cdk.stack_context import asked_once
+from session_scoping.constructs.compute.attached import GivenName
 from session_scoping.constructs.compute.grants import ComputeGrants
 
 
@@ -18,6 +19,8 @@ class AsRole:
 
     _role: iam.Role
     _grants: ComputeGrants
+    _given: GivenName
+    _name: str | None = None
 
     @property
     def assume_role_action(self) -> str:
@@ -52,14 +55,16 @@ class AsRole:
 
     @property
     def role_name(self) -> str:
-        """Name of the role."""
-        name: str = asked_once(self._role, "role_name")
-        return name
+        """Name of the role; what a policy that names it allows is looked at, as a grant is."""
+        if self._name is None:
+            self._name = cdk.Lazy.uncached_string(self._given)
+        return self._name
 
     @property
     def role_ref(self) -> Any:
-        """See `iam.IRole`."""
-        return self._role.role_ref
+        """See `iam.IRole`; the name is the one that is looked at."""
+        own: Any = asked_once(self._role, "role_ref")
+        return type(own)(role_arn=own.role_arn, role_name=self.role_name)
 
     @property
     def stack(self) -> cdk.Stack:

@@ -92,14 +92,14 @@ def trusted_service(service: str, context: StackContext, source_arn: str | None)
     if service in ("lambda", "lambda-microvm"):
         lambda_ = iam.ServicePrincipal("lambda.amazonaws.com")
         return lambda_ if service == "lambda" else lambda_.with_session_tags()
-    principal = iam.ServicePrincipal(f"{service}.amazonaws.com")
     # A cluster in the SourceArn is not supported (ECS guide, task-iam-roles), hence every resource of the service.
     here = context.arn(service.removesuffix("-tasks"), "*")
-    return principal.with_conditions(
-        {
+    return iam.ServicePrincipal(
+        f"{service}.amazonaws.com",
+        conditions={
             "StringEquals": {"aws:SourceAccount": context.account},
             "ArnLike": {"aws:SourceArn": source_arn or here},
-        }
+        },
     )
 
 

@@ -11,7 +11,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from session_scoping.constructs.cdk.documents import Section
-from session_scoping.constructs.cdk.policy_series import PolicySeries, count_attached
+from session_scoping.constructs.cdk.policy_series import PolicySeries, count_attached, mark_own
 from session_scoping.constructs.cdk.stack_context import asked_once, has_wildcard, is_token
 from session_scoping.constructs.session.guards import ROLE_ACTIONS
 from session_scoping.contract.errors import InvalidInputError
@@ -138,6 +138,7 @@ class AssumeRoleGuard:
             not_resources=self._excepted or None,
         )
         self._policy = iam.ManagedPolicy(self._scope, "RolesGuard", statements=[self._statement], roles=list(roles))
+        mark_own(self._policy)
 
     def _except(self, role_arn: str) -> None:
         if self._statement is not None and role_arn not in self._excepted:

@@ -21,6 +21,9 @@ REPOSITORY = "<the role's repository>"
 SCOPED_SERVICES = ("bedrock-agentcore", "dynamodb", "kms", "s3", "secretsmanager", "ssm")
 """Where tenants' data lies: who names every resource of one of these names tenants' too."""
 
+UNREADABLE: Statement = {}
+"""In place of a statement that cannot be read at synth."""
+
 _UNJUDGED = "may do what nobody has judged"
 _LANDING = frozenset({Effect.NAMES, Effect.READ, Effect.WRITE, Effect.TAG})
 _WILDCARD = re.compile(r"[*?]")
@@ -44,17 +47,19 @@ class ComputeGrants:
         self._owner, self._role, self._added, self._baseline = owner, role, added, baseline
         self._statements: list[iam.PolicyStatement] = []
         self._policies: list[iam.Policy | iam.ManagedPolicy] = []
+        self._of_aws: list[Statement] = []
 
     def landed(self) -> Iterator[Statement]:
         """Return every statement that landed, as it is now; those put into attached policies later among them."""
         yield from (statement.to_statement_json() for statement in self._statements)
         for policy in self._policies:
-            yield from _statements(policy)
+            yield from document_statements(policy.document)
+        yield from self._of_aws
 
-    def finished(self) -> Iterable[str]:
-        """Say what landed that the role may not have; a statement and a policy can grow until the synth."""
-        for statement in self.landed():
-            if error := self._error(statement):
+    def finished(self, statements: Iterable[Statement], by: str | None = None) -> Iterable[str]:
+        """Say what of these the role may not have; what landed can grow until the synth, and others attach to it."""
+        for statement in statements:
+            if error := self._error(statement, by):
                 yield str(error)
 
     def add(self, statement: iam.PolicyStatement) -> iam.AddToPrincipalPolicyResult:
@@ -79,7 +84,7 @@ class ComputeGrants:
         Raises:
             InvalidInputError: It allows more than reading or writing named resources.
         """
-        self._check(*_statements(policy))
+        self._check(*document_statements(policy.document))
         self._policies.append(policy)
         self._role.attach_inline_policy(policy)
 
@@ -91,13 +96,12 @@ class ComputeGrants:
             InvalidInputError: It allows more than reading or writing named resources, or nobody can say what it allows.
         """
         if isinstance(policy, iam.ManagedPolicy):
-            self._check(*_statements(policy))
+            self._check(*document_statements(policy.document))
             self._policies.append(policy)
         else:
-            statements = _known_statements(policy.managed_policy_arn)
-            if statements is None:
-                raise self._refusal(["a managed policy whose statements are not known"])
+            statements = known_statements(policy.managed_policy_arn)
             self._check(*statements)
+            self._of_aws += statements
         self._role.add_managed_policy(policy)
 
     def _is_there(self, body: Statement) -> bool:
@@ -115,12 +119,12 @@ class ComputeGrants:
             if error := self._error(body):
                 raise error
 
-    def _error(self, body: Statement) -> InvalidInputError | None:
-        return self._refusal(found) if (found := list(refused(body))) else None
-
-    def _refusal(self, found: Sequence[str]) -> InvalidInputError:
+    def _error(self, body: Statement, by: str | None = None) -> InvalidInputError | None:
+        if not (found := list(refused(body))):
+            return None
         return InvalidInputError(
-            f"compute role `{self._owner.node.path}` is granted more than data that no tenant owns",
+            f"compute role `{self._owner.node.path}` is granted more than data that no tenant owns"
+            + (f" by `{by}`" if by else ""),
             got=", ".join(found[:8]) + (f" and {len(found) - 8} more" if len(found) > 8 else ""),
             expected="actions that read or write resources named one by one",
             why="code next to the agent reads this role's credentials, and all tasks share them",
@@ -142,6 +146,8 @@ def _in_any_place(arn: str) -> str:
 
 def refused(body: Statement) -> Iterator[str]:
     """Return the actions of a statement that may not land on a compute role, each with what it does."""
+    if body == UNREADABLE:
+        yield "a managed policy or a statement whose content is not known"
     if body.get("Effect") != "Allow":
         return
     if "NotAction" in body:
@@ -212,16 +218,17 @@ def _resources(body: Statement) -> list[str]:
     return _listed(body["Resource"]) if "Resource" in body else ["*"]
 
 
-def _statements(policy: iam.Policy | iam.ManagedPolicy) -> list[Statement]:
-    document: Any = policy.document.to_json()
-    return list(document["Statement"]) if document else []
+def document_statements(document: iam.PolicyDocument) -> list[Statement]:
+    """Return what a document says so far."""
+    body: Any = document.to_json()
+    return list(body["Statement"]) if body else []
 
 
-def _known_statements(arn: str) -> list[Statement] | None:
-    """Return what an AWS managed policy says; None for one that is not in the data, or a policy of an account."""
+def known_statements(arn: str) -> list[Statement]:
+    """Return what an AWS managed policy says; nobody knows it of one that is not in the data, or of an account's."""
     account, _, name = arn.partition(":policy/")
     document = read("managed")["policies"].get(name) if account.endswith(":iam::aws") else None
-    return _listed(document["Statement"]) if document else None
+    return _listed(document["Statement"]) if document else [UNREADABLE]
 
 
 def _listed(value: Any) -> list[Any]:

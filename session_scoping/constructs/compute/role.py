@@ -18,6 +18,7 @@ from session_scoping.constructs.cdk.statements import Statement
 from session_scoping.constructs.cdk.synth_checks import Check, SynthChecks
 from session_scoping.constructs.compute import baseline
 from session_scoping.constructs.compute.as_role import AsRole
+from session_scoping.constructs.compute.attached import GivenName, attached
 from session_scoping.constructs.compute.grants import ComputeGrants
 from session_scoping.constructs.compute.pods import EksPods
 from session_scoping.constructs.compute.tenant_grants import tenant_grants
@@ -57,8 +58,8 @@ class ScopedComputeRole(AsRole, Construct):
     Tenant data is reached only through a `SessionRole`, which attaches its own Denies to this role.
 
     NOT PROTECTED: code next to the agent can read these credentials, so whatever this role may do, a hijacked
-    agent may do. A managed policy that is made with `roles=[agent]`, and an L1 policy that names the role, ask nobody:
-    what they allow is not looked at here, and only the Denies hold against it.
+    agent may do. What `policy_role` is granted, and overrides of a resource (`add_property_override`), are not looked
+    at here: only the Denies hold against them.
     """
 
     def __init__(
@@ -133,7 +134,7 @@ class ScopedComputeRole(AsRole, Construct):
         )
         baseline.check_runtime(runtime_name, runtime_arn)
         context = StackContext.of(scope)
-        self._backend, self._pods = backend, pods
+        self._context, self._backend, self._pods, self._physical_name = context, backend, pods, role_name
         self._role = iam.Role(
             self,
             "Role",
@@ -143,14 +144,15 @@ class ScopedComputeRole(AsRole, Construct):
             permissions_boundary=permissions_boundary,
             description=description or f"Agent code on {backend.name}: no tenant data of its own",
         )
-        sections = [
-            *(
-                baseline.agentcore_baseline(context, repository, runtime_name)
-                if backend is ComputeBackend.AGENTCORE
-                else []
-            ),
-            *(baseline.lambda_baseline(context, in_vpc=in_vpc) if backend is ComputeBackend.LAMBDA else []),
-            *(baseline.ecs_exec() if ecs_exec else []),
+        self._given = GivenName(self._role)
+        match backend:
+            case ComputeBackend.AGENTCORE:
+                sections = baseline.agentcore_baseline(context, repository, runtime_name)
+            case ComputeBackend.LAMBDA:
+                sections = baseline.lambda_baseline(context, in_vpc=in_vpc)
+            case _:
+                sections = baseline.ecs_exec() if ecs_exec else []
+        sections += [
             *baseline.log_groups(tuple(log_groups)),
             *baseline.secrets(tuple(secrets), context),
             *baseline.memory(memory),
@@ -181,15 +183,19 @@ class ScopedComputeRole(AsRole, Construct):
         return self._grants.landed()
 
     def _late_grants(self) -> Iterable[Check]:
-        """Look at what was granted when everything is there: attached policies, and the tenant data of the app."""
+        """Look at what was granted when everything is there: policies that name the role, and the app's tenant data."""
         yield Check(None, lambda _: self._grant_errors())
 
     def _grant_errors(self) -> Iterable[str]:
-        if granted := list(self.granted):
-            yield from self._grants.finished()
-            protected = [one for checks in SynthChecks.of_app(self) for one in checks.protected]
-            for error in tenant_grants(granted, protected, StackContext.of(self)):
-                yield f"compute role `{self.node.path}` {error}"
+        granted, checks = list(self.granted), SynthChecks.of(self._context)
+        yield from self._grants.finished(granted)
+        named = attached(self._role, self._given, self._physical_name, checks.tree, self._context)
+        for path, statements in named:
+            yield from self._grants.finished(statements, path)
+            granted += statements
+        protected = [one for other in checks.of_app for one in other.protected] if granted else []
+        for error in tenant_grants(granted, protected, self._context):
+            yield f"compute role `{self.node.path}` {error}"
 
     @property
     def backend(self) -> ComputeBackend:

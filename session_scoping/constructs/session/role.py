@@ -289,7 +289,7 @@ class SessionRole(ScopedRole):
         if self._minting.by_token:
             arns = [role.role_arn for role in self._minters]
             own = iam.PolicyDocument.from_json(document_of(self._trust_statements.statements(arns)))
-        yield from role_checks(self._role, self._sizer, self.tag_keys, own)
+        yield from role_checks(self._role, SynthChecks.of(self._context).tree, self._sizer, self.tag_keys, own)
         yield from super()._checks()
         for series in (self._mint, *self._access.compute_denies.series):
             yield from series.finished()

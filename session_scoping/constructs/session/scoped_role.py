@@ -151,7 +151,7 @@ class ScopedRole(Construct):
         yield from self._own.finished()
 
     def _workloads(self) -> Iterable[str]:
-        for user in run_as(self._role, self._context):
+        for user in run_as(self._role, SynthChecks.of(self._context).tree, self._context):
             yield (
                 f"role `{self.node.path}` is the role of `{user}`: got a role that is assumed with conditions, "
                 "expected the workload's own role; no service can assume it, so the workload would not start; fix: "

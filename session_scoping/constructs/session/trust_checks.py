@@ -2,28 +2,29 @@
 
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 from aws_cdk import aws_iam as iam
 
 from session_scoping.constructs.cdk.policy_sizes import TRUST_POLICY_MAX, PolicySizer, too_large_message
 from session_scoping.constructs.cdk.stack_context import properties_of
-from session_scoping.constructs.cdk.synth_checks import Check, reserved_tags
+from session_scoping.constructs.cdk.synth_checks import Check, FinishedTree, reserved_tags
 
 
 def role_checks(
-    role: iam.Role, sizer: PolicySizer, tag_keys: Sequence[str], own: iam.PolicyDocument | None
+    role: iam.Role, tree: FinishedTree, sizer: PolicySizer, tag_keys: Sequence[str], own: iam.PolicyDocument | None
 ) -> Iterable[Check]:
     """
     Check the size and the conditions of the trust policy, and the role's own tags.
 
     Args:
         role: The session role.
+        tree: The app's.
         sizer: Measures the document.
         tag_keys: What every Allow must demand.
         own: The only Allows there may be; None where others may be admitted.
     """
-    properties = properties_of(cast(iam.CfnRole, role.node.default_child))
+    properties = properties_of(tree.resource_of(role))
     kept = {"trust": properties["assumeRolePolicyDocument"], "tags": properties.get("tags"), "own": own}
     yield Check(kept, partial(_role_errors, role, sizer, tag_keys))
 
