@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _print(stories: list[RoleStory], report: "Report") -> None:
     from rich.text import Text
 
-    from session_scoping.verify.reports.labels import labels_of
+    from session_scoping.verify.reports.report import labels_of
     from session_scoping.verify.reports.terminal import print_principals, print_text, standard_output
 
     console = standard_output()

@@ -94,8 +94,7 @@ def stated_by(arguments: argparse.Namespace) -> "tuple[StatedOption, ...]":
     Raises:
         InvalidInputError: The file cannot be read, a parameter is not NAME=VALUE, or a word is blank.
     """
-    from session_scoping.verify.options.configuration import find_configuration, read_configuration
-    from session_scoping.verify.options.stated import StatedOption, stated_words
+    from session_scoping.verify.options.stated import StatedOption, find_configuration, read_configuration, stated_words
 
     file = arguments.config or find_configuration(Path())
     found = list(read_configuration(file)) if file else []

@@ -15,10 +15,9 @@ import jsii
 from session_scoping.verify.deployment.collecting import collect
 from session_scoping.verify.files.assembly import stack_name_of
 from session_scoping.verify.files.reading import template_in
-from session_scoping.verify.files.source import Source, scopes_of
-from session_scoping.verify.files.template import nested_scopes
+from session_scoping.verify.files.source import Source, nested_scopes, scopes_of
+from session_scoping.verify.intrinsics.exports import link
 from session_scoping.verify.intrinsics.scope import Scope
-from session_scoping.verify.intrinsics.stack_outputs import link
 from session_scoping.verify.reports.findings import NAG_RULES, Finding, findings
 
 __all__ = ["SessionScopingChecks"]

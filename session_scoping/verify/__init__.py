@@ -11,8 +11,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from session_scoping.verify.options.configuration import read_configuration as read_configuration
     from session_scoping.verify.options.stated import StatedOption as StatedOption
+    from session_scoping.verify.options.stated import read_configuration as read_configuration
     from session_scoping.verify.policies.decision import Decision as Decision
     from session_scoping.verify.policies.decision import PolicySet as PolicySet
     from session_scoping.verify.policies.decision import Request as Request
@@ -40,7 +40,7 @@ _HOMES = {
     "StatedOption": "options.stated",
     "Status": "reports.report",
     "decide": "policies.decision",
-    "read_configuration": "options.configuration",
+    "read_configuration": "options.stated",
     "statements_of": "policies.documents",
     "verify": "public",
 }

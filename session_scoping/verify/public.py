@@ -99,7 +99,7 @@ def verify(
 
 
 def _configured(configuration: "Path | str | bool | Iterable[StatedOption] | None") -> "Iterable[StatedOption]":
-    from session_scoping.verify.options.configuration import OWN, SHARED, find_configuration, read_configuration
+    from session_scoping.verify.options.stated import OWN, SHARED, find_configuration, read_configuration
 
     if configuration is None or configuration is False:
         return ()

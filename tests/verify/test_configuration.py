@@ -11,7 +11,7 @@ from session_scoping.commands.main import main
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.testing import assert_sessions_isolated
 from session_scoping.verify import Status, read_configuration, verify
-from session_scoping.verify.options.configuration import find_configuration
+from session_scoping.verify.options.stated import find_configuration
 from tests.support import ROOT
 from tests.support.verify.mutations import Template
 from tests.support.verify.plain_template import document, plain_template

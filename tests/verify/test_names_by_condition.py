@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from session_scoping.verify import Status, verify
-from session_scoping.verify.patterns.arns import of_another_service
+from session_scoping.verify.patterns.naming import of_another_service
 from session_scoping.verify.patterns.text import Pattern, Token, Wildcard
 from tests.support.verify.corpus import verify_stacks
 from tests.support.verify.hand_written import allow, by_hand, judged, objects, policy, rows, tag

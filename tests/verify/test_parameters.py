@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from session_scoping.verify.deployment.collecting import collect
+from session_scoping.verify.intrinsics.exports import link
 from session_scoping.verify.intrinsics.scope import Scope
-from session_scoping.verify.intrinsics.stack_outputs import link
 from session_scoping.verify.plan import plan
 from session_scoping.verify.reports.report import Status
 from session_scoping.verify.scoping.infer import Options

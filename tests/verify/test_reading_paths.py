@@ -10,7 +10,7 @@ import yaml
 from session_scoping.commands.main import main
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.verify import Report, Status, verify
-from session_scoping.verify.files.template import load
+from session_scoping.verify.files.source import load
 from tests.support.verify.corpus import assembly
 from tests.support.verify.mutations import Body, Template
 from tests.support.verify.plain_template import plain_template

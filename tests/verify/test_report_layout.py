@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from session_scoping.verify import Counterexample, Report, Result, Status, verify
-from session_scoping.verify.reports.labels import Labels
+from session_scoping.verify.reports.report import Labels
 from session_scoping.verify.reports.terminal import print_table, standard_output
 from tests.support.verify.examples import example
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 
-from session_scoping.verify.deployment.credentials import add_credentials
 from session_scoping.verify.deployment.principals import (
     ON_PRINCIPALS,
     PRINCIPALS,
@@ -13,10 +12,9 @@ from session_scoping.verify.deployment.principals import (
 )
 from session_scoping.verify.deployment.stores import ON_STORES, STORES, add_store
 from session_scoping.verify.deployment.unmodelled import notice_other_policies
-from session_scoping.verify.deployment.workloads import add_workloads
+from session_scoping.verify.deployment.workloads import add_credentials, add_workloads
 from session_scoping.verify.files.loops import unrolled
-from session_scoping.verify.files.macros import notice_macros
-from session_scoping.verify.files.sam import made_by_sam
+from session_scoping.verify.files.transforms import made_by_sam, notice_macros
 from session_scoping.verify.intrinsics import text_of
 from session_scoping.verify.intrinsics.scope import Scope
 from session_scoping.verify.patterns.text import Text, Token, Unmodelled, join_text

@@ -1,15 +1,13 @@
-"""Intrinsics that lead to a resource, a parameter, or another stack."""
+"""Intrinsics that lead to a resource or a parameter."""
 
 import re
 from dataclasses import replace
 from typing import Any
 
 from session_scoping.verify.intrinsics.evaluating import handles, text_of
-from session_scoping.verify.intrinsics.exports import find, with_stack_name
 from session_scoping.verify.intrinsics.parameters import is_stored, kind_of
-from session_scoping.verify.intrinsics.scope import NO_VALUE, Output, Scope, choose, conditions_used, intrinsic
-from session_scoping.verify.patterns.naming import CDK_EXPORT
-from session_scoping.verify.patterns.text import Text, Token, Unmodelled, join_text, lit, plain, show
+from session_scoping.verify.intrinsics.scope import NO_VALUE, Scope, choose, conditions_used, intrinsic
+from session_scoping.verify.patterns.text import Text, Token, Unmodelled, join_text, lit
 
 # What the value of Ref or GetAtt of an AWS resource looks like. Names and ARNs never hold `*`, `?` or `${`.
 _NAME_KIND = {
@@ -226,49 +224,3 @@ def _get_att(argument: Any, scope: Scope) -> Text | Unmodelled:
 
 
 _MADE_UP = ("Address", "Arn", "Arns", "Endpoint", "Id", "Name", "Port", "URL", "Uri", "Url")
-
-
-@handles("Fn::ImportValue")
-def _import(argument: Any, scope: Scope) -> Text | Unmodelled:
-    name = text_of(argument, scope)
-    if isinstance(name, Unmodelled):
-        return Unmodelled(f"{scope.name}: an Fn::ImportValue whose name is computed: {name.reason}")
-    key = plain(with_stack_name(name, scope))
-    if key is None:
-        return Unmodelled(f"{scope.name}: an Fn::ImportValue of {show(name)}, a name only known at deploy time")
-    return _exported(key, find(key, scope.exports, scope.account, scope.region), scope)
-
-
-_NOT_READ = "no export or output of this very name was read; only a cdk.out says what its stacks are called"
-
-
-def _exported(key: str, found: Output | Unmodelled | None, scope: Scope) -> Text | Unmodelled:
-    if isinstance(found, Unmodelled):
-        return Unmodelled(f"{scope.name}: {found.reason}")
-    if found is not None:
-        return text_of(found.value, found.owner)
-    if CDK_EXPORT.search(key):
-        scope.notes.add(f"the import `{key}` is the name or ARN of one resource, as CDK writes it")
-        return (Token(f"{key}{scope.env}", "plain"),)
-    return (Token(f"{key}{scope.env}", "free", _NOT_READ),)
-
-
-@handles("Fn::GetStackOutput")
-def _stack_output(argument: Any, scope: Scope) -> Text | Unmodelled:
-    """
-    An output of another stack by name: what CDK writes for references between stacks since its weak exports.
-
-    It may say another Region, and a role of another account to read the output with.
-    """
-    if not isinstance(argument, dict):
-        return Unmodelled(f"{scope.name}: a malformed Fn::GetStackOutput")
-    stack, output, region = (
-        None if isinstance(text, Unmodelled) else plain(text)
-        for text in (text_of(argument.get(part, ""), scope) for part in ("StackName", "OutputName", "Region"))
-    )
-    if not stack or not output:
-        return Unmodelled(f"{scope.name}: an Fn::GetStackOutput whose names are computed")
-    key = f"{stack}.{output}"
-    account = "" if "RoleArn" in argument else scope.account
-    region = (region or "") if "Region" in argument else scope.region
-    return _exported(key, find(key, scope.stack_outputs, account, region), scope)

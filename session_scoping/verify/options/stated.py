@@ -1,9 +1,11 @@
-"""What the user states beside the templates: each word with its place, its reason and its last day."""
+"""What the user states, in arguments and in a committed file: each word with its place, reason and last day."""
 
 import json
-from collections.abc import Iterable, Mapping
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 from session_scoping.agent.children.session_policy import parse_session_policy
@@ -136,4 +138,148 @@ def options_of(stated: tuple[StatedOption, ...]) -> Options:
         shared_data=in_force(stated, "shared_data"),
         session_policies=in_force(stated, "session_policies"),
         masked_grants=bool(in_force(stated, "masked_grants")),
+    )
+
+
+OWN, SHARED = "session-scoping.toml", "pyproject.toml"
+"""A file of its own, whose keys stand at the top; and the project's, whose keys stand in `[tool.session-scoping]`."""
+
+_LISTS = {"session-roles": "session_roles", "compute-roles": "compute_roles", "stores": "stores", "tags": "tags"}
+_EXCEPTIONS = {
+    "trusted": ("trusted", "principal"),
+    "allow": ("allow", "action"),
+    "shared": ("shared_by", "by"),
+    "shared-data": ("shared_data", "data"),
+}
+_PARAMETERS = "parameters"
+_KEYS = (*_LISTS, *_EXCEPTIONS, _PARAMETERS)
+
+
+def find_configuration(directory: Path) -> Path | None:
+    """
+    Return the file of a directory that states options; None when there is none.
+
+    Raises:
+        InvalidInputError: Both files do, or one cannot be read.
+    """
+    found = [file for file in (directory / OWN, directory / SHARED) if file.is_file() and _section(file) is not None]
+    if len(found) > 1:
+        raise InvalidInputError(
+            "two files state options",
+            got=f"`{OWN}`, and `[tool.session-scoping]` in `{SHARED}`",
+            expected="one of them",
+            why="it would be unclear what counts",
+            fix="move the keys into one file",
+        )
+    return found[0] if found else None
+
+
+def read_configuration(file: Path, *, today: date | None = None) -> tuple[StatedOption, ...]:
+    """
+    Return what a file states.
+
+    Args:
+        file: The file; in one called `pyproject.toml` the table `[tool.session-scoping]`, in any other all of it.
+        today: The day to hold last days against. Default: today, by UTC.
+
+    Raises:
+        InvalidInputError: It cannot be read, holds a key it may not, or an exception without a reason.
+    """
+    section = _section(file)
+    if section is None:
+        raise _unreadable(file, "the file", "no table `[tool.session-scoping]`", "that table, with the options in it")
+    day = datetime.now(UTC).date() if today is None else today
+    return tuple(word for key, value in section.items() for word in _stated(file, key, value, day))
+
+
+def _section(file: Path) -> dict[str, Any] | None:
+    try:
+        with file.open("rb") as opened:
+            content = tomllib.load(opened)
+    except (OSError, ValueError, RecursionError) as error:
+        # ValueError: no TOML, no UTF-8, or a NUL in the path.
+        got = f"no TOML: {error}" if isinstance(error, tomllib.TOMLDecodeError) else type(error).__name__
+        raise _unreadable(file, "the file", got, "a TOML file") from error
+    if file.name != SHARED:
+        return content
+    tool = content.get("tool")
+    section = tool.get("session-scoping") if isinstance(tool, dict) else None
+    if section is not None and not isinstance(section, dict):
+        raise _unreadable(file, "`tool.session-scoping`", _kind(section), "a table")
+    return section
+
+
+def _stated(file: Path, key: str, value: Any, today: date) -> Iterator[StatedOption]:
+    place = f"{key} in {file.name}"
+    if key in _LISTS:
+        if not isinstance(value, list) or not all(map(_is_word, value)):
+            raise _unreadable(file, f"`{key}`", _kind(value), "a list of texts, none blank")
+        yield from (StatedOption(_LISTS[key], word, place) for word in value)
+    elif key in _EXCEPTIONS:
+        if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
+            raise _unreadable(file, f"`{key}`", _kind(value), f"tables, each under `[[{_heading(file, key)}]]`")
+        yield from (_exception(file, key, entry, today) for entry in value)
+    elif key == _PARAMETERS:
+        if not isinstance(value, dict) or not all(map(is_parameter, value.items())):
+            raise _unreadable(file, f"`{key}`", _kind(value), "a table of parameter names with texts")
+        yield from (StatedOption("parameters", f"{name}={text}", place) for name, text in value.items())
+    else:
+        raise _unreadable(file, f"the key `{_shown(key)}`", "a key nobody reads", f"some of {', '.join(_KEYS)}")
+
+
+def _exception(file: Path, key: str, entry: Mapping[str, Any], today: date) -> StatedOption:
+    option, name = _EXCEPTIONS[key]
+    known = (name, "reason", "expires")
+    if unknown := [other for other in entry if other not in known]:
+        expected = f"{name}, reason and, if it ends, expires"
+        raise _unreadable(file, f"an entry of `{key}`", f"the key `{_shown(unknown[0])}`", expected)
+    for wanted in (name, "reason"):
+        value = entry.get(wanted)
+        # A reason may be folded over several lines.
+        if not _is_word(" ".join(value.split()) if wanted == "reason" and isinstance(value, str) else value):
+            got = f"{wanted}: {_kind(value)}" if wanted in entry else f"no {wanted}"
+            raise _unreadable(file, f"an entry of `{key}`", got, f"{wanted}: a text, not blank")
+    expires = entry.get("expires")
+    if expires is not None and type(expires) is not date:  # a datetime is a date as well
+        raise _unreadable(file, f"an entry of `{key}`", f"expires: {_kind(expires)}", "a day, such as 2027-01-31")
+    return StatedOption(
+        option,
+        entry[name],
+        f"{key} in {file.name}",
+        " ".join(entry["reason"].split()),
+        expires,
+        expired=expires is not None and today > expires,
+    )
+
+
+def _is_word(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip()) and value.isprintable()
+
+
+def _heading(file: Path, key: str) -> str:
+    return f"tool.session-scoping.{key}" if file.name == SHARED else key
+
+
+def _kind(value: Any) -> str:
+    """Return what a value is, for a reader of TOML."""
+    if isinstance(value, str) and not _is_word(value):
+        return "a text with a line break" if value.strip() else "a blank text"
+    names = {str: "a text", list: "a list", dict: "a table", bool: "true or false", int: "a number", float: "a number"}
+    found = names.get(type(value), "a day with a time" if isinstance(value, datetime) else type(value).__name__)
+    odd = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    inside = next((_kind(item) for item in odd if not _is_word(item)), "")
+    return f"{found} with {inside} in it" if inside else found
+
+
+def _shown(key: str) -> str:
+    return key.encode("unicode_escape").decode()
+
+
+def _unreadable(file: Path, what: str, got: str, expected: str) -> InvalidInputError:
+    return InvalidInputError(
+        f"{what} in `{file}` cannot be read" if what != "the file" else f"cannot read `{file}`",
+        got=got,
+        expected=expected,
+        why="an exception nobody can explain, or one that is read otherwise than meant, would count",
+        fix="correct the file; docs/verify.md shows every key",
     )

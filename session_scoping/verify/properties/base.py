@@ -16,9 +16,8 @@ from session_scoping.verify.reports.report import Counterexample, Result, Status
 from session_scoping.verify.scoping.infer import SessionScope
 from session_scoping.verify.symbolic.calls import Call, Session, is_resource_tag
 from session_scoping.verify.symbolic.conditions import LEADING_KEYS, ResourceTagError, UnmodelledError
-from session_scoping.verify.symbolic.replay import binding_of, free_context, replay
 from session_scoping.verify.symbolic.request_keys import Key
-from session_scoping.verify.symbolic.solver import solve
+from session_scoping.verify.symbolic.solver import binding_of, free_context, replay, solve
 from session_scoping.verify.symbolic.strings import TRUE, Bool, negation
 from session_scoping.verify.symbolic.trust import Admission, admit
 

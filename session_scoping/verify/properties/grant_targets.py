@@ -1,8 +1,8 @@
 """A resource entry of a grant as the target of a call: some resource it covers, whatever others say of it."""
 
 from session_scoping.aws.actions import action as tabled
-from session_scoping.verify.patterns.arns import beginning, covers, disjoint, is_open
 from session_scoping.verify.patterns.matching import split_fields
+from session_scoping.verify.patterns.naming import beginning, covers, disjoint, is_open
 from session_scoping.verify.patterns.text import Pattern, Text, Token, Variable, Wildcard
 from session_scoping.verify.symbolic.access import Target
 from session_scoping.verify.symbolic.strings import Lookup, Match, concat, match_string

@@ -14,8 +14,8 @@ from session_scoping.verify.properties.base import Proof, caller_keys
 from session_scoping.verify.properties.samples import admits, own_key, sample_tags
 from session_scoping.verify.properties.sharing import show_pattern
 from session_scoping.verify.reports.report import Result, Status
-from session_scoping.verify.scoping.formats import tags_in
-from session_scoping.verify.symbolic.replay import replay
+from session_scoping.verify.scoping.infer import tags_in
+from session_scoping.verify.symbolic.solver import replay
 from session_scoping.verify.symbolic.trust import tag_may_hold
 
 RULE = "memory-isolation"

@@ -10,7 +10,7 @@ from session_scoping.verify.policies.decision import PolicySet, Request, decide
 from session_scoping.verify.policies.model import Statement
 from session_scoping.verify.properties.base import Proof, request_tags
 from session_scoping.verify.reports.report import Counterexample
-from session_scoping.verify.symbolic.replay import binding_of, free_context
+from session_scoping.verify.symbolic.solver import binding_of, free_context
 
 
 def replay_mint(proof: Proof, model: z3.ModelRef, summary: str) -> Counterexample | None:

@@ -7,7 +7,7 @@ from functools import partial
 import z3
 
 from session_scoping.aws.keys import is_list
-from session_scoping.verify.patterns.arns import is_open
+from session_scoping.verify.patterns.naming import is_open
 from session_scoping.verify.patterns.text import (
     Pattern,
     Text,

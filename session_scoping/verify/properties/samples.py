@@ -23,9 +23,9 @@ from session_scoping.verify.properties.mints import CALLER, as_caller, minters
 from session_scoping.verify.properties.sessions.derivation import name_tag
 from session_scoping.verify.properties.trust_samples import fitting
 from session_scoping.verify.reports.report import Counterexample
-from session_scoping.verify.scoping.formats import tags_in
+from session_scoping.verify.scoping.infer import tags_in
 from session_scoping.verify.scoping.metadata_context import keeping
-from session_scoping.verify.symbolic.replay import replay
+from session_scoping.verify.symbolic.solver import replay
 from session_scoping.verify.symbolic.trust import takes_pods_only
 
 

@@ -6,8 +6,7 @@ from session_scoping.contract.key_formats import names_tags
 from session_scoping.contract.tags import POD_IDENTITY_TAGS
 from session_scoping.verify.patterns.text import Pattern, Text, Variable, Wildcard, show
 from session_scoping.verify.policies.model import Store
-from session_scoping.verify.scoping.formats import tags_in
-from session_scoping.verify.scoping.infer import SessionScope
+from session_scoping.verify.scoping.infer import SessionScope, tags_in
 
 
 def doubt_about_sharing(scoped: SessionScope, store: Store) -> str | None:

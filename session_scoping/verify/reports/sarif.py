@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from session_scoping.verify.reports.labels import Labels, labels_of
-from session_scoping.verify.reports.report import Report, Result, Status
+from session_scoping.verify.reports.report import Labels, Report, Result, Status, labels_of
 from session_scoping.verify.reports.rules import DOCUMENTATION, RULES
 
 _LEVEL = {Status.VIOLATED: "error", Status.UNKNOWN: "error", Status.VACUOUS: "error", Status.PROVED: "none"}

@@ -12,7 +12,7 @@ from session_scoping.verify.policies.statement_queries import covers_action, tok
 from session_scoping.verify.properties.agents.compute_roles import ComputeRoles
 from session_scoping.verify.properties.outside.external_trust import door_of
 from session_scoping.verify.properties.sessions.derivation import tool_of, tools_of
-from session_scoping.verify.reports.labels import Labels
+from session_scoping.verify.reports.report import Labels
 from session_scoping.verify.reports.role_story import Fact, Maker, Reach
 from session_scoping.verify.scoping.metadata_context import promise
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from session_scoping.contract.metadata import ATTRIBUTED_TO
 from session_scoping.verify.files.source import Source
 from session_scoping.verify.options.stated import StatedOption
-from session_scoping.verify.patterns.arns import is_open, suffix_after_arn
 from session_scoping.verify.patterns.matching import action_matches, parsed, split_fields
+from session_scoping.verify.patterns.naming import is_open, suffix_after_arn
 from session_scoping.verify.patterns.text import Unmodelled, show
 from session_scoping.verify.policies.actions import INVOKE, KEY_USE, KEYED, of_sessions, on_objects
 from session_scoping.verify.policies.conditions import is_negated, split_operator
@@ -16,8 +16,7 @@ from session_scoping.verify.properties.agents.compute_roles import ComputeRoles,
 from session_scoping.verify.properties.sessions.masked_grants import RULE as MASKED
 from session_scoping.verify.properties.sharing import show_pattern
 from session_scoping.verify.proving import Progress, prove, read_subject
-from session_scoping.verify.reports.labels import Labels
-from session_scoping.verify.reports.report import Report, Status
+from session_scoping.verify.reports.report import Labels, Report, Status
 from session_scoping.verify.reports.role_story import BESIDES, EVERY_OBJECT, EVERY_PARTITION, Fact, Reach, RoleStory
 from session_scoping.verify.reports.session_facts import facts_of, goes_on_to, makers_of
 from session_scoping.verify.scoping.infer import SessionScope, find_session_roles, scope_of, stores_of

@@ -8,8 +8,7 @@ from textwrap import wrap
 from rich.console import Console
 from rich.text import Text
 
-from session_scoping.verify.reports.labels import Labels, labels_of
-from session_scoping.verify.reports.report import Report, Result, Status
+from session_scoping.verify.reports.report import Labels, Report, Result, Status, labels_of
 
 _STYLE = {Status.PROVED: "green", Status.VIOLATED: "bold red", Status.UNKNOWN: "yellow", Status.VACUOUS: "magenta"}
 _HEADINGS = ("", "property", "of")

@@ -5,9 +5,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from session_scoping.contract.metadata import MINTING_BUCKETS, MINTING_TABLES, TOOL_OF
-from session_scoping.verify.patterns.arns import is_open, strip, suffix_after_arn
 from session_scoping.verify.patterns.matching import parsed, split_fields
-from session_scoping.verify.patterns.naming import may_be_named
+from session_scoping.verify.patterns.naming import is_open, may_be_named, strip, suffix_after_arn
 from session_scoping.verify.patterns.text import (
     Pattern,
     Text,

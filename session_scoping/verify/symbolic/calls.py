@@ -9,8 +9,17 @@ from session_scoping.aws.keys import Presence, carried, is_defined
 from session_scoping.verify.patterns.text import Text, Token, Variable
 from session_scoping.verify.policies.statement_queries import PRINCIPAL_TAG, REQUEST_TAG
 from session_scoping.verify.symbolic.request_keys import Key
-from session_scoping.verify.symbolic.strings import FALSE, TRUE, Bool, conjunction, disjunction, string_value
-from session_scoping.verify.symbolic.tokens import constant, token_constant, token_domain
+from session_scoping.verify.symbolic.strings import (
+    FALSE,
+    TRUE,
+    Bool,
+    conjunction,
+    constant,
+    disjunction,
+    string_value,
+    token_constant,
+    token_domain,
+)
 
 
 @dataclass

@@ -13,11 +13,12 @@ from session_scoping.verify.symbolic.strings import (
     Match,
     concat,
     conjunction,
+    constant,
     disjunction,
     head_of,
     string_value,
+    token_may_hold,
 )
-from session_scoping.verify.symbolic.tokens import constant, token_may_hold
 
 
 class Key:

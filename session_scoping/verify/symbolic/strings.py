@@ -1,20 +1,83 @@
-"""
-Policy patterns as z3 string constraints, each with an over- and an under-approximation.
-
-z3 decides word equations over several unknowns slowly or not at all. Two facts avoid them: patterns of one
-store begin with the same text, which is compared here and not in z3; and where the tag values cannot hold a
-separator, a key is compared piece by piece between separators.
-"""
+"""Policy patterns and deploy-time text as z3 strings and constraints on them."""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 import z3
 
-from session_scoping.verify.patterns.text import Pattern, Token, Variable, Wildcard
-from session_scoping.verify.symbolic.tokens import constant, token_constant
+from session_scoping.verify.patterns.text import PARTITIONS, TYPED_IN, Pattern, Token, Variable, Wildcard
+
+_CHARS = {
+    "region": "abcdefghijklmnopqrstuvwxyz0123456789-",
+    "account": "0123456789",
+    "partition": "".join(sorted(set("".join(PARTITIONS)))),
+    "table": "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-",
+    "bucket": "abcdefghijklmnopqrstuvwxyz0123456789.-",
+    "role": "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+=,.@-",
+    "key": "abcdef0123456789-mrk",
+    "part": "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+=,.@-",
+    "word": "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+=,.@-",
+    "stack": "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-",
+    "function": "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-",
+}
+
+
+_LAST = 0x2FFFF
+"""z3's last character."""
+
+
+def constant(text: str) -> z3.SeqRef:
+    r"""
+    Return text as a z3 string: to z3 `\u{31}` is an escape, to IAM it is six characters.
+
+    Raises:
+        ValueError: A character is beyond those of z3.
+    """
+    if any(ord(character) > _LAST for character in text):
+        raise ValueError("a policy holds a character the solver does not know")
+    return z3.StringVal(text.replace("\\", "\\u{5c}"))
+
+
+def token_may_hold(token: Token, character: str) -> bool:
+    """Whether the deploy-time text can hold a character. Source: the naming rules of each service."""
+    return character in _CHARS.get(token.kind, character)
+
+
+@lru_cache(maxsize=65536)
+def token_constant(token: Token) -> z3.SeqRef:
+    """Return the z3 string that stands for a token."""
+    return z3.String(f"token {token.name}")
+
+
+@lru_cache(maxsize=65536)
+def token_domain(token: Token) -> z3.BoolRef:
+    """Return what is known about a token's text."""
+    constant = token_constant(token)
+    if token.kind == "partition":
+        return z3.Or(*(constant == z3.StringVal(name) for name in PARTITIONS))
+    if token.kind == "account":
+        return z3.InRe(constant, z3.Loop(_charset(_CHARS["account"]), 12, 12))
+    if token.kind in _CHARS:
+        some = z3.Star if token.kind in TYPED_IN else z3.Plus
+        return z3.InRe(constant, some(_charset(_CHARS[token.kind])))
+    return constant != z3.StringVal("")
+
+
+@lru_cache(maxsize=64)
+def _charset(characters: str) -> z3.ReRef:
+    # As few ranges as there are: z3 takes seconds for a union of single characters.
+    ranges: list[list[str]] = []
+    for character in sorted(set(characters)):
+        if ranges and ord(character) == ord(ranges[-1][1]) + 1:
+            ranges[-1][1] = character
+        else:
+            ranges.append([character, character])
+    parts = [z3.Range(first, last) for first, last in ranges]
+    return parts[0] if len(parts) == 1 else z3.Union(*parts)
+
 
 Bool: TypeAlias = "z3.BoolRef"
 TRUE, FALSE = z3.BoolVal(True), z3.BoolVal(False)
@@ -56,6 +119,16 @@ def either(matches: Iterable[Match]) -> Match:
     return Match(
         disjunction([match.over for match in found]),
         disjunction([match.under for match in found]),
+        conjunction([match.present for match in found]),
+    )
+
+
+def both(matches: Iterable[Match]) -> Match:
+    """Return the match of the parts of one pattern, all of which must match."""
+    found = list(matches)
+    return Match(
+        conjunction([match.over for match in found]),
+        conjunction([match.under for match in found]),
         conjunction([match.present for match in found]),
     )
 

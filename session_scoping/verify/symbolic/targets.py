@@ -5,9 +5,17 @@ from dataclasses import replace
 
 import z3
 
-from session_scoping.verify.patterns.arns import is_open, of_another_service, strip
 from session_scoping.verify.patterns.matching import parsed, split_fields
-from session_scoping.verify.patterns.naming import from_one_resource, is_generated, is_import, is_made_up, may_be_named
+from session_scoping.verify.patterns.naming import (
+    from_one_resource,
+    is_generated,
+    is_import,
+    is_made_up,
+    is_open,
+    may_be_named,
+    of_another_service,
+    strip,
+)
 from session_scoping.verify.patterns.text import Pattern, Text, Token, Unmodelled, Variable, Wildcard, join_text
 from session_scoping.verify.policies.actions import SERVICE
 from session_scoping.verify.policies.model import Statement, Store
@@ -19,14 +27,16 @@ from session_scoping.verify.symbolic.strings import (
     Bool,
     Lookup,
     Match,
+    both,
     concat,
     conjunction,
     disjunction,
     head_of,
     is_false,
     match_string,
+    token_domain,
+    token_may_hold,
 )
-from session_scoping.verify.symbolic.tokens import token_domain, token_may_hold
 
 Rest = Key | None
 """What follows the store's name in the resource: nothing, or `/` and a key."""
@@ -97,18 +107,15 @@ def match_store(pattern: Pattern, store: Store, rest: Rest, lookup: Lookup) -> M
     """Match a resource pattern against a store and what follows its name."""
     if is_open(pattern):
         return ALWAYS
-    if (
-        store.kind in {"bucket", "buckets"}
-        and split_fields(store.arn)[2:3] == (("s3",),)
-        and of_another_service(pattern, "s3")
-    ):
+    theirs, ours = split_fields(store.arn), split_fields(pattern)
+    of_objects = store.kind in {"bucket", "buckets"}
+    if of_objects and theirs[2:3] == (("s3",),) and of_another_service(pattern, "s3"):
         return NEVER
     left = strip(pattern, store.arn)
     if left is not None:
         found = _match_rest(left, store, rest, lookup)
         if found is not None:
             return found
-    theirs, ours = split_fields(store.arn), split_fields(pattern)
     if len(theirs) != 6:
         # An ARN that is one opaque value, an import mostly: what is spelled otherwise may name the same.
         wild = any(isinstance(part, Wildcard) for part in pattern)
@@ -120,19 +127,12 @@ def match_store(pattern: Pattern, store: Store, rest: Rest, lookup: Lookup) -> M
     matches = [_match_field(ours[i], theirs[i], lookup) for i in range(5)]
     # "If the * wildcard is the last character of a resource ARN segment, it can expand to match beyond the colon
     # boundaries": IAM guide, reference_policies_elements_resource. Object keys may hold colons, names may not.
-    beyond = (
-        rest is not None
-        and store.kind in {"bucket", "buckets"}
-        and any(field[-1:] == (Wildcard("*"),) for field in ours[:5])
-    )
+    beyond = rest is not None and of_objects and any(field[-1:] == (Wildcard("*"),) for field in ours[:5])
     if not beyond and any(is_false(match.over) for match in matches):
         return NEVER
     matches.append(_match_path(ours[5], store, rest, lookup))
-    return Match(
-        TRUE if beyond else conjunction([match.over for match in matches]),
-        conjunction([match.under for match in matches]),
-        conjunction([match.present for match in matches]),
-    )
+    found = both(matches)
+    return replace(found, over=TRUE) if beyond else found
 
 
 def _may_be_import(pattern: Pattern, store: Store) -> bool:
@@ -212,12 +212,7 @@ def _match_path(ours: Pattern, store: Store, rest: Rest, lookup: Lookup) -> Matc
         return NEVER
     if inner is None or rest is None:
         return same if inner is None and rest is None else NEVER
-    follow = rest.match(inner, lookup)
-    return Match(
-        conjunction([same.over, follow.over]),
-        conjunction([same.under, follow.under]),
-        conjunction([same.present, follow.present]),
-    )
+    return both([same, rest.match(inner, lookup)])
 
 
 def _heads_differ(one: Pattern, two: Pattern) -> bool:
@@ -252,11 +247,10 @@ _STACK_MAX, _RANDOM = 128 + 13, 13
 
 
 def _has_no_slash(name: Pattern) -> bool:
-    return all("/" not in part if isinstance(part, str) else _never_slashed(part) for part in name)
-
-
-def _never_slashed(part: object) -> bool:
-    return isinstance(part, Token) and not token_may_hold(part, "/")
+    known = [part for part in name if isinstance(part, str | Token)]
+    return len(known) == len(name) and not any(
+        "/" in part if isinstance(part, str) else token_may_hold(part, "/") for part in known
+    )
 
 
 def _split_at_slash(parts: Pattern) -> tuple[Pattern, Pattern | None]:

@@ -13,8 +13,15 @@ from session_scoping.verify.policies.model import Role, Statement
 from session_scoping.verify.policies.statement_queries import PRINCIPAL_TAG, REQUEST_TAG, covers_action
 from session_scoping.verify.symbolic.access import Target, encode_statement
 from session_scoping.verify.symbolic.calls import Call, Session
-from session_scoping.verify.symbolic.strings import TRUE, Bool, Match, conjunction, disjunction, negation
-from session_scoping.verify.symbolic.tokens import token_may_hold
+from session_scoping.verify.symbolic.strings import (
+    TRUE,
+    Bool,
+    Match,
+    conjunction,
+    disjunction,
+    negation,
+    token_may_hold,
+)
 
 _LIKE, _NOT_LIKE = {"stringlike"}, {"stringnotlike", "stringnotlikeifexists"}
 

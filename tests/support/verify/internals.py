@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from session_scoping.verify.deployment.collecting import collect
+from session_scoping.verify.intrinsics.exports import link
 from session_scoping.verify.intrinsics.scope import Scope
-from session_scoping.verify.intrinsics.stack_outputs import link
 from session_scoping.verify.policies.model import Deployment
 from session_scoping.verify.proving import read_subject
 

@@ -6,9 +6,8 @@ from functools import cache
 
 from session_scoping.aws.effects import Effect, judgement
 from session_scoping.aws.table import service
-from session_scoping.verify.patterns.arns import disjoint
 from session_scoping.verify.patterns.matching import parsed
-from session_scoping.verify.patterns.naming import is_account, role_name_in
+from session_scoping.verify.patterns.naming import disjoint, is_account, role_name_in
 from session_scoping.verify.patterns.text import Pattern, Text, Token, Unmodelled, is_exact, lit, plain
 from session_scoping.verify.policies.actions import BECOMING, all_covered, changes_principals, gains_nothing
 from session_scoping.verify.policies.model import Deployment, Role, Statement, Workload

@@ -6,7 +6,7 @@ from itertools import product
 import z3
 
 from session_scoping.aws.effects import judgement
-from session_scoping.verify.patterns.arns import is_open
+from session_scoping.verify.patterns.naming import is_open
 from session_scoping.verify.patterns.text import Pattern, Text, Token, lit, show
 from session_scoping.verify.policies.action_samples import further, limits_of, unlisted
 from session_scoping.verify.policies.actions import (
@@ -38,9 +38,8 @@ from session_scoping.verify.symbolic.calls import Call, Session
 from session_scoping.verify.symbolic.conditions import UnmodelledError
 from session_scoping.verify.symbolic.request_keys import Key
 from session_scoping.verify.symbolic.solver import solve
-from session_scoping.verify.symbolic.strings import Match, concat, conjunction, match_string, string_value
+from session_scoping.verify.symbolic.strings import Match, concat, conjunction, match_string, string_value, token_domain
 from session_scoping.verify.symbolic.targets import ALWAYS, other_target, store_target, where_granted
-from session_scoping.verify.symbolic.tokens import token_domain
 
 RULE = "compute-isolation"
 

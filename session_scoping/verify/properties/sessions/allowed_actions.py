@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from session_scoping.aws.token_vault import READ_SECRET, VENDING
-from session_scoping.verify.patterns.arns import is_open, suffix_after_arn
 from session_scoping.verify.patterns.matching import action_matches, split_fields
+from session_scoping.verify.patterns.naming import is_open, suffix_after_arn
 from session_scoping.verify.patterns.text import Pattern, Text, lit, plain
 from session_scoping.verify.policies.action_samples import further, limits_of, unlisted
 from session_scoping.verify.policies.actions import (

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import z3
 
-from session_scoping.verify.patterns.arns import disjoint, suffix_after_arn
+from session_scoping.verify.patterns.naming import disjoint, suffix_after_arn
 from session_scoping.verify.patterns.text import Pattern, Variable, lit
 from session_scoping.verify.policies.actions import on_items
 from session_scoping.verify.policies.model import Role, Store
@@ -27,8 +27,7 @@ from session_scoping.verify.properties.sessions.isolation import (
 )
 from session_scoping.verify.properties.sessions.listing import below_paths
 from session_scoping.verify.reports.report import Counterexample, Result, Status
-from session_scoping.verify.scoping.formats import tags_in
-from session_scoping.verify.scoping.infer import SessionScope
+from session_scoping.verify.scoping.infer import SessionScope, tags_in
 from session_scoping.verify.scoping.stores import may_be_one_of
 from session_scoping.verify.symbolic.access import resource_pattern
 from session_scoping.verify.symbolic.calls import Call, Session

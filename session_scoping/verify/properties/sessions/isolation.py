@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import z3
 
-from session_scoping.verify.patterns.arns import of_another_service, suffix_after_arn
 from session_scoping.verify.patterns.matching import parsed, split_fields
+from session_scoping.verify.patterns.naming import of_another_service, suffix_after_arn
 from session_scoping.verify.patterns.text import Pattern, Unmodelled, Variable
 from session_scoping.verify.policies.actions import SERVICE, acting_on, on_items, only_reads
 from session_scoping.verify.policies.model import Statement, Store
@@ -23,7 +23,7 @@ from session_scoping.verify.properties.search import Query, search
 from session_scoping.verify.properties.sessions.listing import below_paths
 from session_scoping.verify.properties.sharing import doubt_about_sharing, show_pattern, unused_tags
 from session_scoping.verify.reports.report import Counterexample, Result, Status
-from session_scoping.verify.scoping.formats import tags_in
+from session_scoping.verify.scoping.infer import tags_in
 from session_scoping.verify.symbolic.access import Target, access
 from session_scoping.verify.symbolic.calls import Call, Session
 from session_scoping.verify.symbolic.conditions import LEADING_KEYS, ResourceTagError

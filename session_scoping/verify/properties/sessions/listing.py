@@ -8,8 +8,7 @@ from session_scoping.verify.policies.actions import BY_PATH
 from session_scoping.verify.policies.model import Condition, Statement, Store
 from session_scoping.verify.policies.statement_queries import covers_action
 from session_scoping.verify.properties.base import Proof
-from session_scoping.verify.scoping.formats import tags_in
-from session_scoping.verify.scoping.infer import SessionScope
+from session_scoping.verify.scoping.infer import SessionScope, tags_in
 from session_scoping.verify.symbolic.trust import tag_may_hold
 
 # Source: service authorization reference, "Amazon S3": the actions with the condition key s3:prefix.

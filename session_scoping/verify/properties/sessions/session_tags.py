@@ -14,7 +14,7 @@ from session_scoping.verify.properties.outside.federation import unpinned
 from session_scoping.verify.properties.samples import samples
 from session_scoping.verify.properties.sessions.derivation import admits, tool_of
 from session_scoping.verify.reports.report import Counterexample, Result, Status
-from session_scoping.verify.scoping.formats import tags_in
+from session_scoping.verify.scoping.infer import tags_in
 from session_scoping.verify.symbolic.calls import Session
 from session_scoping.verify.symbolic.conditions import UnmodelledError
 from session_scoping.verify.symbolic.solver import solve

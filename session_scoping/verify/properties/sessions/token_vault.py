@@ -7,8 +7,8 @@ import z3
 
 from session_scoping.aws.token_vault import COMPLETE, TOKEN_FOR_JWT, TOKEN_FOR_USER_ID, VENDING
 from session_scoping.contract.metadata import TOKEN_VAULT, TOKEN_VAULT_USER
-from session_scoping.verify.patterns.arns import is_open
 from session_scoping.verify.patterns.matching import action_matches, parsed
+from session_scoping.verify.patterns.naming import is_open
 from session_scoping.verify.patterns.text import Pattern, Text, Token, Unmodelled, Variable, Wildcard, plain
 from session_scoping.verify.policies.model import Deployment, Role, Statement
 from session_scoping.verify.policies.statement_queries import OTHER_TAG, PRINCIPAL_TAG, covers_action
@@ -29,9 +29,9 @@ from session_scoping.verify.symbolic.strings import (
     match_string,
     negation,
     string_value,
+    token_domain,
 )
 from session_scoping.verify.symbolic.targets import ALWAYS
-from session_scoping.verify.symbolic.tokens import token_domain
 
 RULE = "token-vault"
 DEFAULT_TAG = "user_id"
