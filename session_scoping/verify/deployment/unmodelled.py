@@ -14,7 +14,7 @@ from session_scoping.verify.deployment.resource_types import is_policy, only_tak
 from session_scoping.verify.deployment.workloads import runs_as, without_own_role
 from session_scoping.verify.intrinsics import text_of
 from session_scoping.verify.intrinsics.mentions import Mentions, mentions, references
-from session_scoping.verify.intrinsics.scope import Scope
+from session_scoping.verify.intrinsics.scope import Scope, parts_of
 from session_scoping.verify.patterns.naming import may_be_named
 from session_scoping.verify.patterns.text import Text, Token, Unmodelled
 from session_scoping.verify.policies.model import Deployment, Role, Statement, Store, Workload
@@ -183,12 +183,8 @@ def _is_empty(value: Any) -> bool:
 
 def _lets_everybody_in(value: Any) -> bool:
     """Whether an Allow for everybody stands anywhere in a part of a template."""
-    if isinstance(value, list):
-        return any(map(_lets_everybody_in, value))
-    if not isinstance(value, dict):
-        return False
-    everybody = value.get("Principal") in ("*", {"AWS": "*"}, {"AWS": ["*"]})
-    return (everybody and value.get("Effect") == "Allow") or any(map(_lets_everybody_in, value.values()))
+    allows = (part for part in parts_of(value) if isinstance(part, dict) and part.get("Effect") == "Allow")
+    return any(part.get("Principal") in ("*", {"AWS": "*"}, {"AWS": ["*"]}) for part in allows)
 
 
 def _notice_access_grant(properties: dict[str, Any], scope: Scope, deployment: Deployment, where: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from session_scoping.verify.intrinsics import text_of
-from session_scoping.verify.intrinsics.scope import Scope, intrinsic
+from session_scoping.verify.intrinsics.scope import Scope, intrinsic, parts_of
 from session_scoping.verify.patterns.naming import is_generated
 from session_scoping.verify.patterns.text import Text, Unmodelled, plain
 from session_scoping.verify.policies.model import Role, Store
@@ -91,28 +91,17 @@ def marked(text: Text) -> str:
 
 def references(value: Any, scope: Scope) -> Iterator[str]:
     """Yield stack and logical id of each resource of this stack that a part of a template refers to."""
-    for name in _referred_to(value):
-        if name in scope.resources:
-            yield f"{scope.name}.{name}"
+    for call in filter(None, map(intrinsic, parts_of(value))):
+        yield from (f"{scope.name}.{name}" for name in _named_by(*call) if name in scope.resources)
 
 
-def _referred_to(value: Any) -> Iterator[str]:
-    if isinstance(value, list):
-        for item in value:
-            yield from _referred_to(item)
-    if not isinstance(value, dict):
-        return
-    name, argument = intrinsic(value) or ("", None)
+def _named_by(name: str, argument: Any) -> list[str]:
+    first = argument[0] if isinstance(argument, list) and argument else argument
     if name == "Ref" and isinstance(argument, str):
-        yield argument
+        return [argument]
     if name == "Fn::GetAtt":
-        first = argument[0] if isinstance(argument, list) and argument else argument
-        yield str(first).partition(".")[0]
-    if name == "Fn::Sub":
-        text = argument[0] if isinstance(argument, list) and argument else argument
-        yield from re.findall(r"\$\{(\w+)[.}]", text if isinstance(text, str) else "")
-    for item in value.values():
-        yield from _referred_to(item)
+        return [str(first).partition(".")[0]]
+    return re.findall(r"\$\{(\w+)[.}]", first) if name == "Fn::Sub" and isinstance(first, str) else []
 
 
 def _deployed(value: Any, scope: Scope) -> str:

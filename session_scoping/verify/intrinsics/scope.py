@@ -1,6 +1,6 @@
 """One template with what is needed to evaluate its intrinsics."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -124,16 +124,14 @@ def choose(value: Any, scope: Scope) -> Any:
     return value
 
 
+def parts_of(value: Any) -> Iterator[Any]:
+    """Yield a part of a template, and everything inside it, in order."""
+    yield value
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from parts_of(item)
+
+
 def conditions_used(value: Any) -> set[str]:
     """Return the names of the conditions that Fn::If asks for anywhere in a value."""
-    names: set[str] = set()
-    if isinstance(value, dict):
-        argument = value.get("Fn::If")
-        if isinstance(argument, list) and argument and isinstance(argument[0], str):
-            names.add(argument[0])
-        for item in value.values():
-            names |= conditions_used(item)
-    elif isinstance(value, list):
-        for item in value:
-            names |= conditions_used(item)
-    return names
+    arguments = (part.get("Fn::If") for part in parts_of(value) if isinstance(part, dict))
+    return {one[0] for one in arguments if isinstance(one, list) and one and isinstance(one[0], str)}

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from session_scoping.contract.errors import InvalidInputError
-from session_scoping.verify.intrinsics.scope import Scope
+from session_scoping.verify.intrinsics.scope import Scope, parts_of
 from session_scoping.verify.options.stated import StatedOption
 from session_scoping.verify.policies.action_samples import meet
 from session_scoping.verify.policies.model import Deployment, Handed, Role, Statement, Store, Workload, parse_shared_by
@@ -148,14 +148,7 @@ def _is_let_in(word: str, deployment: Deployment, _scoped: Sequence[SessionScope
 def _is_written(word: str, scopes: Sequence[Scope]) -> bool:
     """Whether a word stands in a text of the templates, alone or as a field of an ARN."""
     found = re.compile(rf"(?<![\w.-]){re.escape(word)}(?![\w.-])")
-    return any(found.search(text) for scope in scopes for text in _texts(scope.template))
-
-
-def _texts(value: object) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        yield from _texts(item)
+    return any(found.search(text) for one in scopes for text in parts_of(one.template) if isinstance(text, str))
 
 
 def _statements(deployment: Deployment) -> Iterator[Statement]:

@@ -1,7 +1,7 @@
 """Matches concrete strings against policy patterns: actions, resources, principals."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from session_scoping.verify.patterns.text import Pattern, Text, Token, Unmodelled, Variable, Wildcard, parse_pattern
@@ -36,6 +36,12 @@ def _translate(parts: Sequence[str]) -> str:
 def parsed(text: Text, variables: bool, wildcards: bool) -> Pattern | Unmodelled:
     """Parse a policy string once."""
     return parse_pattern(text, variables=variables, wildcards=wildcards)
+
+
+def readable(texts: Iterable[Text], variables: bool = True, wildcards: bool = True) -> list[Pattern]:
+    """Return the patterns of those policy strings that can be parsed."""
+    found = (parsed(text, variables, wildcards) for text in texts)
+    return [pattern for pattern in found if not isinstance(pattern, Unmodelled)]
 
 
 class MissingVariableError(Exception):

@@ -53,6 +53,11 @@ class Statement:
     problem: str | None = None
     any_resource: bool = False
 
+    @property
+    def named_resources(self) -> tuple[Text, ...]:
+        """The resources it may be about: what Resource names; everything, where it has NotResource."""
+        return self.resources if self.resources is not None else (("*",),)
+
 
 @dataclass
 class Role:

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator
 
 from session_scoping.contract.metadata import ATTRIBUTED_TO, MINTING
-from session_scoping.verify.patterns.matching import action_matches, parsed, split_fields
+from session_scoping.verify.patterns.matching import action_matches, readable, split_fields
 from session_scoping.verify.patterns.naming import may_be_named, role_name_in
-from session_scoping.verify.patterns.text import OPEN, Pattern, Text, Token, Unmodelled, Variable, plain
+from session_scoping.verify.patterns.text import OPEN, Pattern, Text, Token, Variable, plain
 from session_scoping.verify.policies.model import Role, Statement
 
 PRINCIPAL_TAG = "aws:principaltag/"
@@ -18,6 +18,11 @@ MINTING_ENTRY = {"credential-broker": "sts:AssumeRole", "web-identity": "sts:Ass
 """How a session role says that tokens decide -> the one way its trust policy may let a session in."""
 AGENT_RUNTIMES = ("bedrock-agentcore.", "ecs-tasks.", "pods.eks.")
 """How the service principals begin whose roles are taken for an agent's. Functions and machines do much besides."""
+
+
+def is_session_tag(part: object) -> bool:
+    """Whether a part of a pattern is the value of a session tag, which no default takes the place of."""
+    return isinstance(part, Variable) and part.key.startswith(PRINCIPAL_TAG) and part.default is None
 
 
 def covers_action(statement: Statement, action: str) -> bool:
@@ -91,12 +96,9 @@ def keys_used(statements: Iterable[Statement]) -> Iterator[str]:
             yield from (part.key for part in pattern if isinstance(part, Variable))
 
 
-def patterns_of(statement: Statement) -> Iterator[Pattern]:
-    """Yield every string of a statement that can hold a policy variable."""
+def patterns_of(statement: Statement) -> list[Pattern]:
+    """Return every string of a statement that can hold a policy variable."""
     texts: list[Text] = [*(statement.resources or ()), *statement.not_resources]
     texts += [value for condition in statement.conditions for value in condition.values]
-    for text in texts:
-        # Read as if variables were on: a policy that lost its Version still shows what it was meant to say.
-        pattern = parsed(text, True, True)
-        if not isinstance(pattern, Unmodelled):
-            yield pattern
+    # Read as if variables were on: a policy that lost its Version still shows what it was meant to say.
+    return readable(texts)

@@ -1,16 +1,17 @@
 """Structural findings on a template, without a solver: what a rule pack can say in the synth itself."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from session_scoping.verify.patterns.matching import parsed, split_fields
-from session_scoping.verify.patterns.text import Pattern, Text, Unmodelled, Variable, Wildcard, lit
+from session_scoping.verify.patterns.matching import readable, split_fields
+from session_scoping.verify.patterns.text import Pattern, Text, Wildcard
 from session_scoping.verify.policies.actions import KEYED, on_objects, reading_or_writing
 from session_scoping.verify.policies.model import Deployment, Role, Statement
 from session_scoping.verify.policies.statement_queries import (
     PRINCIPAL_TAG,
     covers_action,
     grants_directly,
+    is_session_tag,
     keys_used,
     uses_tags,
 )
@@ -109,14 +110,11 @@ def _grants(role: Role) -> Iterator[Statement]:
 def _names_index(statement: Statement) -> bool:
     if not any(covers_action(statement, action) for action in KEYED):
         return False
-    texts = statement.resources if statement.resources is not None else (lit("*"),)
-    return any(_may_name_index(parsed(text, statement.variables, True)) for text in texts)
+    return any(map(_may_name_index, readable(statement.named_resources, statement.variables)))
 
 
-def _may_name_index(pattern: Pattern | Unmodelled) -> bool:
+def _may_name_index(pattern: Pattern) -> bool:
     """Whether a resource may be an index or stream of a table: a wildcard in a name reaches past slashes."""
-    if isinstance(pattern, Unmodelled):
-        return False
     fields = split_fields(pattern)
     if len(fields) < 6:
         return any(isinstance(part, Wildcard) for part in pattern)
@@ -132,31 +130,20 @@ def _scoped(statement: Statement) -> bool:
     objects = any(covers_action(statement, action) for action in on_objects())
     if items and not any(c.key.lower() == "dynamodb:leadingkeys" and _has_tag(c.values) for c in statement.conditions):
         return False
-    texts = statement.resources if statement.resources is not None else (lit("*"),)
-    return not objects or all(_has_tag([text]) or _service(text) not in {"s3", "*"} for text in texts)
+    return not objects or all(_has_tag([text]) or not _of_objects(text) for text in statement.named_resources)
 
 
-def _has_tag(texts: object) -> bool:
-    for text in texts:  # type: ignore[attr-defined]
-        pattern = parsed(text, True, True)
-        if isinstance(pattern, Unmodelled) or not _tagged(pattern):
-            return False
-    return True
+def _has_tag(texts: Sequence[Text]) -> bool:
+    """Whether each of some texts holds a session tag."""
+    patterns = readable(texts)
+    return len(patterns) == len(texts) and all(any(map(is_session_tag, pattern)) for pattern in patterns)
 
 
-def _tagged(pattern: Pattern) -> bool:
-    return any(
-        isinstance(part, Variable) and part.key.startswith(PRINCIPAL_TAG) and part.default is None for part in pattern
-    )
-
-
-def _service(text: Text) -> str:
-    pattern = parsed(text, True, True)
-    fields = split_fields(pattern) if not isinstance(pattern, Unmodelled) else ()
-    if len(fields) < 3:
-        return "*"
-    field = fields[2]
-    return "*" if any(isinstance(part, Wildcard) for part in field) else "".join(str(part) for part in field)
+def _of_objects(text: Text) -> bool:
+    """Whether a resource may be one of S3."""
+    fields = [split_fields(pattern) for pattern in readable([text])]
+    services = [one[2] for one in fields if len(one) > 2]
+    return not services or services[0] == ("s3",) or any(isinstance(part, Wildcard) for part in services[0])
 
 
 def _asks(statement: Statement) -> bool:

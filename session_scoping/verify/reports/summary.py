@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from session_scoping.contract.metadata import ATTRIBUTED_TO
 from session_scoping.verify.files.source import Source
 from session_scoping.verify.options.stated import StatedOption
-from session_scoping.verify.patterns.matching import action_matches, parsed, split_fields
+from session_scoping.verify.patterns.matching import action_matches, parsed, readable, split_fields
 from session_scoping.verify.patterns.naming import is_open, suffix_after_arn
 from session_scoping.verify.patterns.text import Unmodelled, show
 from session_scoping.verify.policies.actions import INVOKE, KEY_USE, KEYED, of_sessions, on_objects
@@ -114,8 +114,9 @@ def _besides(statement: Statement) -> Iterator[tuple[str, list[str]]]:
         others = [f"all but {', '.join(statement.not_actions)}"]
     else:
         others = [action for action in statement.actions if not _is_told(action)]
-    texts = statement.resources if statement.resources is not None else ()
-    where = ", ".join(map(show, texts)) or f"all but {', '.join(map(show, statement.not_resources))}"
+    where = (
+        ", ".join(map(show, statement.resources or ())) or f"all but {', '.join(map(show, statement.not_resources))}"
+    )
     if others or statement.resources is None:
         yield where, others or [*(statement.actions or ())]
 
@@ -136,10 +137,7 @@ def _verb(action: str) -> str:
 
 def _scopes(statement: Statement, store: Store) -> list[str]:
     found: list[str] = []
-    for text in statement.resources or ():
-        pattern = parsed(text, statement.variables, True)
-        if isinstance(pattern, Unmodelled):
-            continue
+    for pattern in readable(statement.resources or (), statement.variables):
         left = suffix_after_arn(pattern, store)
         if left is None and not is_open(pattern):
             continue
@@ -153,8 +151,7 @@ def _scopes(statement: Statement, store: Store) -> list[str]:
 def _leading_keys(statement: Statement) -> str:
     for condition in statement.conditions:
         if condition.key.lower() == "dynamodb:leadingkeys" and condition.operator.lower() != "null":
-            patterns = [parsed(value, statement.variables, False) for value in condition.values]
-            shown = [show_pattern(p) for p in patterns if not isinstance(p, Unmodelled)]
+            shown = map(show_pattern, readable(condition.values, statement.variables, False))
             negated = is_negated(split_operator(condition.operator)[1])
             return f"partition {'other than' if negated else '='} {' or '.join(shown)}"
     return EVERY_PARTITION

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from session_scoping.contract.key_formats import distinguishing_tags
 from session_scoping.contract.tags import POD_IDENTITY_TAGS
-from session_scoping.verify.patterns.matching import parsed
+from session_scoping.verify.patterns.matching import readable
 from session_scoping.verify.patterns.naming import suffix_after_arn
 from session_scoping.verify.patterns.text import Pattern, Unmodelled, Variable, Wildcard, lit, parse_pattern, plain
 from session_scoping.verify.policies.actions import KEYED, TAG_SESSION
@@ -244,9 +244,8 @@ def _inner_keys(store: Store, role: Role, *, allow: bool) -> list[Pattern]:
     """Return the keys that Allows name, or that Denies except."""
     found: list[Pattern] = []
     for statement in (s for s in role.identity if s.allow == allow):
-        for text in (statement.resources or ()) if allow else statement.not_resources:
-            pattern = parsed(text, True, True)
-            left = None if isinstance(pattern, Unmodelled) else suffix_after_arn(pattern, store)
+        for pattern in readable((statement.resources or ()) if allow else statement.not_resources):
+            left = suffix_after_arn(pattern, store)
             inner = store.inside(left) if left is not None else None
             if inner is not None and tags_in(inner):
                 found.append(inner)
@@ -260,18 +259,13 @@ def _leading_keys(store: Store, role: Role, *, allow: bool) -> list[Pattern]:
     for statement in role.identity:
         if statement.allow != allow or not any(covers_action(statement, action) for action in KEYED):
             continue
-        resources = [parsed(text, True, True) for text in statement.resources or ()]
-        near = [
-            p
-            for p in resources
-            if not isinstance(p, Unmodelled) and (begins_with(p, store) or any(isinstance(x, Wildcard) for x in p))
-        ]
-        if not near and statement.resources is not None:
+        named = readable(statement.named_resources)
+        if not any(begins_with(p, store) or any(isinstance(part, Wildcard) for part in p) for p in named):
             continue
         for condition in statement.conditions:
             if condition.key.lower() == "dynamodb:leadingkeys":
-                patterns = [parsed(value, True, "like" in condition.operator.lower()) for value in condition.values]
-                found += [p for p in patterns if not isinstance(p, Unmodelled) and tags_in(p)]
+                patterns = readable(condition.values, True, "like" in condition.operator.lower())
+                found += [pattern for pattern in patterns if tags_in(pattern)]
     return list(dict.fromkeys(found))
 
 

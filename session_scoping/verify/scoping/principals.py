@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from session_scoping.verify.patterns.matching import parsed, pattern_regex, split_fields
-from session_scoping.verify.patterns.text import Pattern, Token, Unmodelled, Variable, Wildcard, lit, plain
+from session_scoping.verify.patterns.matching import pattern_regex, readable, split_fields
+from session_scoping.verify.patterns.text import Pattern, Token, Variable, Wildcard, plain
 from session_scoping.verify.policies.actions import acting_on
 from session_scoping.verify.policies.model import Deployment, Role, Statement, Store
 from session_scoping.verify.policies.statement_queries import covers_action, grants_directly
@@ -108,9 +108,7 @@ def reaches(statement: Statement, store: Store) -> bool:
 
 
 def _patterns(statement: Statement) -> list[Pattern]:
-    texts = statement.resources if statement.resources is not None else (lit("*"),)
-    found = (parsed(text, statement.variables, True) for text in texts)
-    return [pattern for pattern in found if not isinstance(pattern, Unmodelled)]
+    return readable(statement.named_resources, statement.variables)
 
 
 def _any_reaches(patterns: Iterable[Pattern], store: Store) -> bool:

@@ -22,9 +22,9 @@ from session_scoping.verify.patterns.text import (
 from session_scoping.verify.policies.actions import SERVICE, reading_or_writing
 from session_scoping.verify.policies.model import Deployment, Role, Statement, Store
 from session_scoping.verify.policies.statement_queries import (
-    PRINCIPAL_TAG,
     covers_action,
     grants_directly,
+    is_session_tag,
     token_minting_mode,
 )
 from session_scoping.verify.scoping.selectors import named as named
@@ -67,7 +67,7 @@ def _granted(role: Role, deployment: Deployment) -> list[Store]:
         for kind in _TENANT_KINDS:
             if not any(covers_action(statement, action) for action in reading_or_writing(kind)):
                 continue
-            for text in statement.resources if statement.resources is not None else (lit("*"),):
+            for text in statement.named_resources:
                 for store in _reached(text, kind, statement, known):
                     there = found.setdefault(store.id, store)
                     if store.by_name and store.arn == there.arn:
@@ -106,7 +106,7 @@ def _named_data(role: Role) -> Iterator[Store]:
                 store = Store(kind, f"{kind} named by tags", f"{kind} named by tags", arn or (), ())
                 left = strip(fields[5], (head,)) if arn is not None else None
                 name = store.inside(left) if left is not None else None
-                if name and any(_is_tag(part) for part in name):
+                if name and any(is_session_tag(part) for part in name):
                     yield replace(store, names=(name,))
 
 
@@ -154,7 +154,7 @@ def _reached(text: Text, kind: str, statement: Statement, known: list[Store]) ->
     name = _name_field(fields[5], kind)
     if name is None:
         return []
-    if name and all(_is_tag(part) for part in name if isinstance(part, Wildcard | Variable)):
+    if name and all(is_session_tag(part) for part in name if isinstance(part, Wildcard | Variable)):
         free = tuple(Token("a tag", "free") if isinstance(part, Variable) else part for part in name)
         if free != name:
             # Of one whose name is spelled out, the name says whose it is, as of all that is in no template.
@@ -174,10 +174,6 @@ def begins_with(pattern: Pattern, store: Store) -> bool:
     """Whether a resource pattern names a store, or something inside it."""
     left = suffix_after_arn(pattern, store)
     return left is not None and (not left or store.inside(left) is not None or is_open(left))
-
-
-def _is_tag(part: object) -> bool:
-    return isinstance(part, Variable) and part.key.startswith(PRINCIPAL_TAG) and part.default is None
 
 
 def _name_field(path: Pattern, kind: str) -> Pattern | None:
