@@ -61,17 +61,7 @@ def step_of(
     reads: tuple[object, ...],
     subject: str | None = None,
 ) -> Step:
-    """
-    Return a step that asks for one property of a role.
-
-    Args:
-        deployment: What the templates deploy.
-        role: The role.
-        rule: The property.
-        attempt: Asks for it.
-        reads: All it reads: where two steps read the same, their answers are the same.
-        subject: What it is about. Default: the role.
-    """
+    """Return a step that asks for one property of a role; where two steps read the same, their answers are the same."""
     problems = [*deployment.problems, *role.problems, *(() if rule in _OF_COMPUTE else role.unmodelled_grants)]
     subject = role.label if subject is None else subject
     return Step(rule, subject, partial(run, attempt, rule, subject, role.id, problems), (*reads, problems))

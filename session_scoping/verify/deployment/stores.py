@@ -21,14 +21,7 @@ Policy = tuple[tuple[Statement, ...], str | None]
 
 
 def policies_within(properties: dict[str, Any], scope: Scope, where: str) -> Iterator[Policy]:
-    """
-    Yield the policies that are part of a table, each tied to the template conditions that decide over it.
-
-    Args:
-        properties: The table's.
-        scope: The template it is in.
-        where: What to call the table in reports.
-    """
+    """Yield the policies that are part of a table, each tied to the template conditions that decide over it."""
     for name, read in (("ResourcePolicy", _own), ("StreamSpecification", _of_stream), ("Replicas", _of_replicas)):
         value = properties.get(name)
         for chosen, given in variants(value, scope):

@@ -180,13 +180,7 @@ _PROSE = (".md", ".rst", ".py", ".js", ".ts", ".sh")
 
 
 def left_unread(path: Path, read: set[Path]) -> Iterator[str]:
-    """
-    Yield notes on what looks like a template in a directory and is not read; none where a manifest lists what counts.
-
-    Args:
-        path: What the user gave.
-        read: The files that were read.
-    """
+    """Yield notes on what looks like a template in a directory and is not read; none beside a manifest."""
     if not path.is_dir() or (path / "manifest.json").exists():
         return
     candidates = list(islice(_candidates(path), _LOOKED_AT_MAX + 1))

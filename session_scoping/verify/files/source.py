@@ -17,14 +17,7 @@ _NESTING_MAX = 8
 
 def load(path: Path, parameters: Mapping[str, str] | None = None) -> list[Scope]:
     """
-    Read every stack under a path.
-
-    Args:
-        path: A template, or a directory `cdk synth` wrote.
-        parameters: Values of template parameters. Default: a parameter may hold anything.
-
-    Returns:
-        One scope per stack, nested stacks included, with their exports known to each other.
+    Return one scope per stack under a path, nested stacks included, with their exports known to each other.
 
     Raises:
         InvalidInputError: Something that looks like a template cannot be read, or nothing does.
@@ -167,11 +160,7 @@ def is_template_text(text: str) -> bool:
 
 def scopes_of(source: Source, parameters: Mapping[str, str] | None = None) -> list[Scope]:
     """
-    Return the stacks of a source.
-
-    Args:
-        source: What is to be verified.
-        parameters: Values of template parameters. Default: a parameter may hold anything.
+    Return the stacks of a source; a parameter that is not given a value may hold anything.
 
     Raises:
         InvalidInputError: It is no template, or cannot be read.

@@ -67,7 +67,7 @@ def left_of_sam(scope: Scope) -> Iterator[str]:
 
 
 def _named(transform: Any) -> list[Any]:
-    return transform if isinstance(transform, list) else [transform]
+    return transform if isinstance(transform, list) else [transform] if transform else []
 
 
 def _is_plain(body: Any) -> bool:
@@ -178,31 +178,23 @@ _ELSEWHERE = {
 
 
 def notice_macros(scope: Scope, deployment: Deployment) -> None:
-    """Add to the problems of an deployment whatever changes a template when it deploys."""
-    for transform in _transforms(scope.template.get("Transform")):
+    """Add to the problems of a deployment whatever changes a template when it deploys."""
+    for transform in _named(scope.template.get("Transform")):
         deployment.problems += [f"{scope.name}: {problem}" for problem in _added_by(transform, scope)]
     for section, content in scope.template.items():
         if section != "Resources" and '"Fn::Transform"' in json.dumps(content, default=str):
             deployment.problems.append(f"{scope.name}: what {section} holds when it deploys is not in the template")
     for logical_id, resource in scope.resources.items():
-        kind = str(resource.get("Type", ""))
+        kind, where = str(resource.get("Type", "")), f"{scope.name}.{logical_id}"
         if kind.endswith("::MODULE") or '"Fn::Transform"' in json.dumps(resource, default=str):
-            deployment.problems.append(
-                f"{scope.name}.{logical_id}: what it adds when it deploys is not in the template"
-            )
+            deployment.problems.append(f"{where}: what it adds when it deploys is not in the template")
         if kind == "AWS::CloudFormation::Stack" and logical_id not in scope.children:
-            deployment.problems.append(f"{scope.name}.{logical_id}: the template of this nested stack was not found")
+            deployment.problems.append(f"{where}: the template of this nested stack was not found")
         if kind in _ELSEWHERE:
-            deployment.problems.append(
-                f"{scope.name}.{logical_id}: what {_ELSEWHERE[kind]} deploys is not in the template"
-            )
+            deployment.problems.append(f"{where}: what {_ELSEWHERE[kind]} deploys is not in the template")
     for logical_id in scope.template["Resources"]:
         if logical_id not in scope.resources or str(logical_id).startswith("Fn::"):
             deployment.problems.append(f"{scope.name}: `{logical_id}` in Resources is not understood")
-
-
-def _transforms(value: Any) -> list[Any]:
-    return [] if not value else value if isinstance(value, list) else [value]
 
 
 def _added_by(transform: Any, scope: Scope) -> Iterator[str]:

@@ -165,12 +165,9 @@ def _split(argument: Any, scope: Scope) -> list[Any] | Unmodelled:
 
 
 def _never_holds(token: Token, separator: str) -> bool:
-    return token.kind in {"table", "bucket", "role", "key", "region", "account", "partition"} and separator in {
-        ":",
-        "/",
-        "|",
-        ",",
-    }
+    return separator in set(":/|,") and token.kind in {
+        "table", "bucket", "role", "key", "region", "account", "partition",
+    }  # fmt: skip
 
 
 _SUB = re.compile(r"\$\{(!?)([^}]*)\}")
@@ -178,9 +175,7 @@ _SUB = re.compile(r"\$\{(!?)([^}]*)\}")
 
 @handles("Fn::Sub")
 def _sub(argument: Any, scope: Scope) -> Text | Unmodelled:
-    template, values = (
-        (argument[0], argument[1]) if isinstance(argument, list) and len(argument) == 2 else (argument, {})
-    )
+    template, values = argument if isinstance(argument, list) and len(argument) == 2 else (argument, {})
     if not isinstance(template, str) or not isinstance(values, dict):
         return Unmodelled(f"{scope.name}: a malformed Fn::Sub")
     pieces: list[Text] = []
@@ -193,10 +188,7 @@ def _sub(argument: Any, scope: Scope) -> Text | Unmodelled:
             # `${!x}` is CloudFormation's way to write the text `${x}`, which IAM then reads as a variable.
             pieces.append(lit(f"${{{match[2]}}}"))
             continue
-        if name in values:
-            found = text_of(values[name], scope)
-        else:
-            found = text_of({"Fn::GetAtt" if "." in name else "Ref": name}, scope)
+        found = text_of(values.get(name, {"Fn::GetAtt" if "." in name else "Ref": name}), scope)
         if isinstance(found, Unmodelled):
             return found
         pieces.append(found)

@@ -3,7 +3,7 @@
 import json
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -44,14 +44,7 @@ class StatedOption:
 
     def as_json(self) -> dict[str, Any]:
         """Return it as plain data."""
-        return {
-            "option": self.option,
-            "value": self.value,
-            "place": self.place,
-            "reason": self.reason,
-            "expires": str(self.expires) if self.expires else None,
-            "expired": self.expired,
-        }
+        return {**asdict(self), "expires": str(self.expires) if self.expires else None}
 
 
 def stated_words(option: str, words: object) -> tuple[StatedOption, ...]:
@@ -127,18 +120,8 @@ def parameters_of(stated: Iterable[StatedOption]) -> dict[str, str]:
 
 def options_of(stated: tuple[StatedOption, ...]) -> Options:
     """Return what counts, as the proof takes it."""
-    return Options(
-        session_roles=in_force(stated, "session_roles"),
-        compute_roles=in_force(stated, "compute_roles"),
-        stores=in_force(stated, "stores"),
-        tags=in_force(stated, "tags"),
-        shared_by=in_force(stated, "shared_by"),
-        allow=in_force(stated, "allow"),
-        trusted=in_force(stated, "trusted"),
-        shared_data=in_force(stated, "shared_data"),
-        session_policies=in_force(stated, "session_policies"),
-        masked_grants=bool(in_force(stated, "masked_grants")),
-    )
+    lists = {one.name: in_force(stated, one.name) for one in fields(Options) if one.name != "masked_grants"}
+    return Options(**lists, masked_grants=bool(in_force(stated, "masked_grants")))
 
 
 OWN, SHARED = "session-scoping.toml", "pyproject.toml"

@@ -29,12 +29,6 @@ def demand_known(
 
     Where something in the templates is not read, words that may stand there are taken: it makes all UNKNOWN anyway.
 
-    Args:
-        scopes: The templates.
-        deployment: What they deploy.
-        scoped: The session roles.
-        stated: The words.
-
     Raises:
         InvalidInputError: One names nothing.
     """

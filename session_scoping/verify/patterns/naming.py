@@ -35,14 +35,7 @@ def is_generated(name: Text, identifier: str) -> bool:
 
 
 def may_be_named(text: Text, name: Text, identifier: str) -> bool:
-    """
-    Whether a text may be the name of a resource.
-
-    Args:
-        text: What is written where a name stands.
-        name: The resource's name.
-        identifier: Stack and logical id of the resource.
-    """
+    """Whether a text, written where a name stands, may be the name of the resource with this stack and logical id."""
     text, name = _folded(text), _folded(name)
     if text == name:
         return True
@@ -72,13 +65,7 @@ def _may_be_made_up_from(text: Text, logical_id: str) -> bool:
 
 
 def same_account(one: str, two: str) -> bool | None:
-    """
-    Whether two stacks deploy to one account; None when that is open.
-
-    Args:
-        one: Name of the account and Region of a stack, as in its scope.
-        two: That of the other.
-    """
+    """Whether two stacks, known by their account and Region, share an account; None when that is open."""
     ours, theirs = (name.rpartition("/")[0] for name in (one, two))
     known = ours[-1:].isdigit() and theirs[-1:].isdigit()
     if one == two or (known and ours == theirs):

@@ -161,12 +161,7 @@ _DEFAULT = re.compile(r"^\s*([^,]+?)\s*,\s*'(.*)'\s*$")
 
 def parse_pattern(text: Text, *, variables: bool, wildcards: bool) -> Pattern | Unmodelled:
     """
-    Split a policy string into literals, tokens, variables and wildcards.
-
-    Args:
-        text: The string as it stands in the policy.
-        variables: Whether `${...}` is a variable; only in policies with Version 2012-10-17.
-        wildcards: Whether `*` and `?` are wildcards; not with StringEquals.
+    Split a policy string into literals, tokens, variables (Version 2012-10-17) and wildcards (not with StringEquals).
 
     Source:
         IAM reference_policies_variables: `${*}`, `${?}` and `${$}` stand for the characters themselves.

@@ -127,13 +127,14 @@ def goes_on_to(role: Role, deployment: Deployment, labels: Labels) -> list[Reach
                 found.append(Reach(("AssumeRole",), place, labels.short(known.label) if known else show(arn)))
         for action in (OAUTH2_TOKEN, API_KEY):
             if covers_action(statement, action):
-                found += [Reach((_verb(action),), "token vault", scope) for scope in _providers(statement, role)]
+                found += [Reach((verb(action),), "token vault", scope) for scope in _providers(statement, role)]
         if covers_action(statement, _WEB_TOKEN):
-            found += [Reach((_verb(_WEB_TOKEN),), "services outside AWS", one) for one in _audiences(statement)]
+            found += [Reach((verb(_WEB_TOKEN),), "services outside AWS", one) for one in _audiences(statement)]
     return list(dict.fromkeys(found))
 
 
-def _verb(action: str) -> str:
+def verb(action: str) -> str:
+    """Return an action without its service."""
     return action.partition(":")[2]
 
 

@@ -18,7 +18,7 @@ from session_scoping.verify.properties.sharing import show_pattern
 from session_scoping.verify.proving import Progress, prove, read_subject
 from session_scoping.verify.reports.report import Labels, Report, Status
 from session_scoping.verify.reports.role_story import BESIDES, EVERY_OBJECT, EVERY_PARTITION, Fact, Reach, RoleStory
-from session_scoping.verify.reports.session_facts import facts_of, goes_on_to, makers_of
+from session_scoping.verify.reports.session_facts import facts_of, goes_on_to, makers_of, verb
 from session_scoping.verify.scoping.infer import SessionScope, find_session_roles, scope_of, stores_of
 
 
@@ -27,11 +27,6 @@ def tell(
 ) -> tuple[list[RoleStory], Report]:
     """
     Return a story for each session role, and the report that its verdict is from.
-
-    Args:
-        source: What to tell of, as `verify` takes it.
-        stated: What the user states.
-        progress: Told the name of each step. Default: nobody is told.
 
     Raises:
         InvalidInputError: The source cannot be read, or a word names nothing.
@@ -84,11 +79,11 @@ def _reaches(scoped: SessionScope, labels: Labels) -> list[Reach]:
         for store in scoped.stores:
             for scope in _scopes(statement, store):
                 wanted = of_sessions(store.kind)
-                actions = [_verb(action) for action in wanted if covers_action(statement, action)]
+                actions = [verb(action) for action in wanted if covers_action(statement, action)]
                 if actions:
                     found.setdefault((labels.short(store.label), scope), {}).update(dict.fromkeys(actions))
         for place, names in (("Bedrock models", INVOKE), ("keys", KEY_USE)):
-            used = [_verb(action) for action in names if covers_action(statement, action)]
+            used = [verb(action) for action in names if covers_action(statement, action)]
             if used and statement.actions is not None and "*" not in statement.actions:
                 for scope in _names(statement):
                     found.setdefault((place, scope), {}).update(dict.fromkeys(used))
@@ -129,10 +124,6 @@ def _is_told(action: str) -> bool:
     listed = {one.lower() for one in (*KEYED, *on_objects(), *_BY_NAME, *INVOKE, *KEY_USE)}
     covered = any(action_matches(action, one) for one in listed) and action.lower().startswith(("kms:", "bedrock:"))
     return covered or action.lower() in listed or action.lower().startswith(("sts:", "bedrock-agentcore:"))
-
-
-def _verb(action: str) -> str:
-    return action.partition(":")[2]
 
 
 def _scopes(statement: Statement, store: Store) -> list[str]:

@@ -69,14 +69,7 @@ class Principal:
 def principals_of(
     deployment: Deployment, scoped: Sequence[SessionScope], compute: Iterable[Role]
 ) -> tuple[Principal, ...]:
-    """
-    Return the session roles, the compute roles, and every other role that is granted tenant data.
-
-    Args:
-        deployment: What the templates deploy.
-        scoped: The session roles, with the tables and buckets they are granted.
-        compute: The compute roles.
-    """
+    """Return the session roles, the compute roles, and every other role that is granted tenant data."""
     stores = with_copies(stores_of(scoped), deployment)
     kinds = {**{role.id: "compute" for role in compute}, **{item.role.id: "session" for item in scoped}}
     found = (

@@ -23,15 +23,10 @@ def _nearness(word: str, identifier: str, label: str) -> int | None:
 
 def named(words: Iterable[str], identifier: str, label: str) -> bool:
     """
-    Whether one of the user's words names a resource.
+    Whether one of the user's words names a resource, by its stack and logical id or its construct path.
 
     A word is a logical id, with or without the hash that CDK puts behind it, a construct path, the end of one, or a
     construct on the way to the resource.
-
-    Args:
-        words: The user's words.
-        identifier: Stack and logical id of the resource, `App.Tasks1A2B3C4D`.
-        label: Its construct path, `App/Tasks`.
     """
     return any(_nearness(word, identifier, label) is not None for word in words)
 
@@ -40,10 +35,7 @@ def the_one(word: str, items: Mapping[str, tuple[str, _T]], kinds: str) -> _T:
     """
     Return the one resource that a word names; an exact id comes before the end of a path, that before the middle.
 
-    Args:
-        word: The user's word, as `named` reads it.
-        items: Stack and logical id -> construct path, and what is to be returned.
-        kinds: What the word may name, for the error.
+    Items have their stack and logical id as key, and their construct path before what is returned.
 
     Raises:
         InvalidInputError: It names none, or more than one equally well.

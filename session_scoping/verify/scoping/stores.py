@@ -41,15 +41,7 @@ def is_tenant_kind(store: Store) -> bool:
 
 
 def stores_of_role(role: Role, deployment: Deployment, words: tuple[str, ...]) -> list[Store]:
-    """
-    Return the tables and buckets whose data belongs to a role's sessions.
-
-    Args:
-        role: The session role.
-        deployment: What the templates deploy.
-        words: The user's names for them. Default when empty: what the role is granted, by its own policies or the
-            store's.
-    """
+    """Return the tables and buckets of a role's sessions: by the user's words, else those that it is granted."""
     granted = [deployment.doubted(store) for store in _granted(role, deployment)]
     if not words:
         return granted

@@ -13,6 +13,7 @@ from session_scoping.verify.symbolic.strings import (
     FALSE,
     TRUE,
     Bool,
+    concat,
     conjunction,
     constant,
     disjunction,
@@ -113,11 +114,9 @@ class Call:
 
     def single(self, key: str, action: str = "") -> tuple[Bool, z3.SeqRef]:
         """
-        Return whether a single-valued condition key is in the request, and its value.
+        Return whether a single-valued condition key, in lower case, is in a request of an action, and its value.
 
-        Args:
-            key: The key, in lower case.
-            action: The action of the request. Default: any, so that it may carry every key or none.
+        Without an action it may carry every key or none.
         """
         if key.startswith(PRINCIPAL_TAG):
             if self.session is None:
@@ -130,8 +129,7 @@ class Call:
             return FALSE, z3.StringVal("")
         if key in self.fixed:
             self.asked.add(key)
-            terms = [token_constant(p) if isinstance(p, Token) else constant(p) for p in self.fixed[key]]
-            return TRUE, terms[0] if len(terms) == 1 else z3.Concat(*terms)
+            return TRUE, concat(self.fixed[key], self.lookup)[0]
         return self._free(key) if self.may_carry(key, action) else (FALSE, z3.StringVal(""))
 
     def may_carry(self, key: str, action: str) -> bool:

@@ -58,14 +58,9 @@ class ResourceTagError(UnmodelledError):
 
 def encode_condition(condition: Condition, call: Call, action: str = "", *, over: bool, variables: bool) -> Bool:
     """
-    Return a formula for one key of a Condition block.
+    Return a formula for one key of a Condition block, for any action where none is given.
 
-    Args:
-        condition: The operator, the key and the values.
-        call: The request.
-        action: Its action, which says what keys it carries. Default: any.
-        over: Whether the formula must be implied by the truth (Allow); otherwise it implies the truth (Deny).
-        variables: Whether `${...}` is a policy variable.
+    With `over` (Allow) the truth implies the formula; otherwise the formula implies the truth (Deny).
 
     Raises:
         UnmodelledError: The operator, the key or a value is not modelled.

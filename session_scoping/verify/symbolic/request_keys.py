@@ -143,13 +143,9 @@ def key_for(
     name: str, patterns: Iterable[Pattern], holds: Holds, width: Callable[[Variable], int] = lambda _: 0
 ) -> Key:
     """
-    Return a key fine enough for the patterns.
+    Return a key fine enough for every pattern it will be matched against.
 
-    Args:
-        name: Name of its constants.
-        patterns: Every pattern it will be matched against.
-        holds: Whether a variable's value may hold a character.
-        width: How many characters a variable's value always has; 0 where that varies. Default: it varies.
+    `width` says how many characters a variable's value always has; 0 where that varies.
     """
     patterns = list(patterns)
     literal = {c for pattern in patterns for part in pattern if isinstance(part, str) for c in part}

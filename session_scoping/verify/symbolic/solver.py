@@ -30,10 +30,8 @@ def solve(*formulas: Bool, about: Collection[str] = (), readable: bool = False) 
     """
     Return a model of all formulas together, or None when there is none.
 
-    Args:
-        formulas: The question.
-        about: The strings whose comparisons may decide it alone; all it compares are looked at where they do not.
-        readable: Whether to look for a model with an account, a Region and names as a reader knows them. Default: any.
+        Comparisons of the strings it is `about` may decide it alone; all it compares are looked at where they do not.
+        Where a `readable` one is asked for, one with an account, a Region and names as a reader knows them comes first.
 
     Raises:
         UnmodelledError: z3 gave up.
@@ -113,10 +111,6 @@ def only_about(formula: Bool, names: Collection[str]) -> Bool:
 
     Each other comparison may be true or false at will, the same comparison in the same way. Without a model of what
     is returned, the formula has none either; a model of it says nothing.
-
-    Args:
-        formula: The question.
-        names: The names of the strings it is about.
     """
     if z3.is_app(formula) and formula.decl().kind() in _CONNECTIVES:
         inner = [only_about(child, names) for child in formula.children()]

@@ -79,14 +79,7 @@ def _in_any_region(store: Store) -> Store:
 
 
 def store_target(store: Store, rest: Rest, lookup: Lookup) -> Target:
-    """
-    Return the store, or something inside it, as the target of a call.
-
-    Args:
-        store: The table, bucket or key.
-        rest: What follows `/` after its name, chosen by the caller. Default: the store itself.
-        lookup: Values of policy variables.
-    """
+    """Return the store, or with a `rest` what follows `/` after its name, as the target of a call."""
     domains = [token_domain(part) for part in store.arn if isinstance(part, Token) and part.kind != "key"]
     domains += [rest.domain()] if rest else []
     if store.by_name and rest:

@@ -112,13 +112,7 @@ def tag_may_hold(role: Role, variable: Variable, character: str, inherited: Mapp
 
     Every way to make a session must exclude it: each Allow statement for AssumeRole carries
     `StringNotLike aws:RequestTag/<key>` with a value `*<character>*`, or each one for TagSession does; or a Deny for
-    everybody refuses such a value.
-
-    Args:
-        role: Whose sessions.
-        variable: The policy variable.
-        character: The character.
-        inherited: The tags of the role that its sessions may show. Default: all it has.
+    everybody refuses such a value. Its sessions may show the tags `inherited` from the role. Default: all it has.
     """
     if not variable.key.startswith(PRINCIPAL_TAG):
         return True
@@ -142,14 +136,7 @@ def tag_may_hold(role: Role, variable: Variable, character: str, inherited: Mapp
 
 
 def tag_width(role: Role, variable: Variable, inherited: Mapping[str, Text]) -> int:
-    """
-    Return how many characters a policy variable's value always has by what the trust policy demands; 0 where it varies.
-
-    Args:
-        role: Whose sessions.
-        variable: The policy variable.
-        inherited: The tags of the role that its sessions may show.
-    """
+    """Return how many characters a variable's value always has by what the trust policy demands; 0 where it varies."""
     key = variable.key.removeprefix(PRINCIPAL_TAG)
     if not variable.key.startswith(PRINCIPAL_TAG) or key in inherited:
         return 0
