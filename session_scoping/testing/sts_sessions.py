@@ -9,8 +9,7 @@ from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.revocations import ISSUE_TIME
 from session_scoping.testing.wire_requests import form_tags
 from session_scoping.verify.policies.binding import Binding, tag_context
-from session_scoping.verify.policies.decision import Decision, PolicySet, Request, decide
-from session_scoping.verify.policies.documents import session_policy_of
+from session_scoping.verify.policies.decision import Decision, PolicySet, Request, decide, session_policy_of
 from session_scoping.verify.policies.model import Role, Statement
 
 NOT_HELD = {"AssumeRoleWithSAML", "AssumeRoleWithWebIdentity", "AssumeRoot", "GetFederationToken", "GetSessionToken"}

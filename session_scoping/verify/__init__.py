@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from session_scoping.verify.policies.decision import PolicySet as PolicySet
     from session_scoping.verify.policies.decision import Request as Request
     from session_scoping.verify.policies.decision import decide as decide
-    from session_scoping.verify.policies.documents import statements_of as statements_of
+    from session_scoping.verify.policies.decision import statements_of as statements_of
     from session_scoping.verify.public import verify as verify
     from session_scoping.verify.reports.report import ActionData as ActionData
     from session_scoping.verify.reports.report import Counterexample as Counterexample
@@ -41,7 +41,7 @@ _HOMES = {
     "Status": "reports.report",
     "decide": "policies.decision",
     "read_configuration": "options.stated",
-    "statements_of": "policies.documents",
+    "statements_of": "policies.decision",
     "verify": "public",
 }
 

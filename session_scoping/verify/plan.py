@@ -7,7 +7,7 @@ from functools import partial
 
 from session_scoping.contract.metadata import ATTRIBUTED_TO, BOUND_TO
 from session_scoping.verify.patterns.text import Text, show
-from session_scoping.verify.policies.documents import session_policy_of
+from session_scoping.verify.policies.decision import session_policy_of
 from session_scoping.verify.policies.model import Deployment, Role
 from session_scoping.verify.policies.statement_queries import token_minting_mode
 from session_scoping.verify.properties.agents.asking import asked, handed_to, prove_asked
@@ -24,13 +24,16 @@ from session_scoping.verify.properties.outside.external_access import RULE as ST
 from session_scoping.verify.properties.outside.external_access import TENANT_DATA, prove_no_strangers
 from session_scoping.verify.properties.outside.external_trust import door_of, prove_door
 from session_scoping.verify.properties.resource_tags import taggers_of
+from session_scoping.verify.properties.promises import ATTRIBUTION, BINDING, prove_attribution, prove_workload_binding
 from session_scoping.verify.properties.sessions.allowed_actions import RULE as ACTIONS
 from session_scoping.verify.properties.sessions.allowed_actions import prove_allowed_actions
-from session_scoping.verify.properties.sessions.attribution import RULE as ATTRIBUTION
-from session_scoping.verify.properties.sessions.attribution import prove_attribution
-from session_scoping.verify.properties.sessions.chaining import RULE as CHAINING
-from session_scoping.verify.properties.sessions.chaining import prove_no_chaining
-from session_scoping.verify.properties.sessions.cross_role import named_alike, neighbours_of, prove_beside
+from session_scoping.verify.properties.sessions.cross_role import (
+    CHAINING,
+    named_alike,
+    neighbours_of,
+    prove_beside,
+    prove_no_chaining,
+)
 from session_scoping.verify.properties.sessions.derivation import RULE as DERIVATION
 from session_scoping.verify.properties.sessions.derivation import prove_derivation, tool_of
 from session_scoping.verify.properties.sessions.isolation import prove_shared, rule_of
@@ -46,11 +49,9 @@ from session_scoping.verify.properties.sessions.token_vault import RULE as VAULT
 from session_scoping.verify.properties.sessions.token_vault import find_vault_roles, prove_token_vault, without_tags
 from session_scoping.verify.properties.sessions.work import RULE as WORK
 from session_scoping.verify.properties.sessions.work import prove_work_possible
-from session_scoping.verify.properties.sessions.workload_binding import RULE as BINDING
-from session_scoping.verify.properties.sessions.workload_binding import prove_workload_binding
 from session_scoping.verify.reports.report import Result, Status
 from session_scoping.verify.scoping.infer import Options, SessionScope, find_session_roles, scope_of, stores_of
-from session_scoping.verify.scoping.keys import keys_in_use
+from session_scoping.verify.scoping.principals import keys_in_use
 from session_scoping.verify.scoping.stores import with_copies
 from session_scoping.verify.steps import Plan, Step, known, run, step_of
 from session_scoping.verify.symbolic.conditions import UnmodelledError

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from session_scoping.verify import Status
-from session_scoping.verify.properties.trust_samples import fitting
+from session_scoping.verify.properties.mints import fitting
 from tests.support.verify.hand_written import allow, by_hand, judged, objects, policy, rows, tag
 from tests.support.verify.internals import deployment_of
 from tests.support.verify.mutations import Template

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from session_scoping.verify.patterns.text import Text, Token
-from session_scoping.verify.policies.model import Condition, Statement
+from session_scoping.contract.metadata import ATTRIBUTED_TO, BOUND_REGION, BOUND_TO, PINNED_BY
+from session_scoping.verify.patterns.text import Text, Token, plain
+from session_scoping.verify.policies.model import Condition, Role, Statement
 
 _DEFAULTS = {"partition": "aws", "region": "us-east-1", "account": "111122223333"}
 
@@ -61,3 +62,18 @@ class Binding:
 def tag_context(prefix: str, tags: Mapping[str, str]) -> dict[str, str]:
     """Return tags as condition keys."""
     return {f"{prefix}{key}": value for key, value in tags.items()}
+
+
+def keeping(role: Role, tags: Mapping[str, str], binding: Binding) -> dict[str, str]:
+    """Return what requests carry when they keep what a role's Metadata promises: the ordinary case, for examples."""
+    context: dict[str, str] = {}
+    if identity := role.promise(ATTRIBUTED_TO):
+        text = binding.text(identity).replace("?", "s").replace("*", "1")
+        context |= {"sts:SourceIdentity": text, "aws:SourceIdentity": text}
+    if vpc := role.promise(BOUND_TO):
+        context |= {"aws:SourceVpc": binding.text(vpc), "aws:ViaAWSService": "false"}
+    if region := role.promise(BOUND_REGION):
+        context["aws:RequestedRegion"] = binding.text(region)
+    if tag := plain(role.promise(PINNED_BY) or ()):
+        context["aws:VpcSourceIp"] = {key.lower(): value for key, value in tags.items()}.get(tag.lower(), "")
+    return context

@@ -1,9 +1,13 @@
 """`decide`: one request against concrete policies, with the statement that decided it."""
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+from session_scoping.agent.children.session_policy import parse_session_policy
+from session_scoping.verify.intrinsics.scope import Scope
 from session_scoping.verify.patterns.matching import (
     Many,
     MissingVariableError,
@@ -16,6 +20,7 @@ from session_scoping.verify.patterns.matching import (
 from session_scoping.verify.patterns.text import Part, Text, Unmodelled, Variable, Wildcard, plain
 from session_scoping.verify.policies.conditions import condition_holds
 from session_scoping.verify.policies.model import Statement
+from session_scoping.verify.policies.statements import parse_policy
 
 _SESSION_ARN = re.compile(r"arn:([^:]+):sts::(\d+):assumed-role/(.+)/([^/]+)")
 
@@ -200,3 +205,25 @@ def _names(kind: str, name: str, request: Request) -> str:
     session = _SESSION_ARN.fullmatch(name)
     role_name = request.principal.rpartition("/")[2]
     return "session" if session and session[3] == role_name and session[4] == request.session_name else ""
+
+
+def statements_of(document: dict[str, Any], name: str = "policy", *, trust: bool = False) -> tuple[Statement, ...]:
+    """
+    Parse a policy document as IAM stores it.
+
+    Args:
+        document: The document.
+        name: What to call it when one of its statements decides. Default: `policy`.
+        trust: Whether it is a trust policy, whose statements name no resource. Default: it is not.
+    """
+    return parse_policy(document, Scope(name, {"Resources": {}}, deployed=False), name, trust=trust)
+
+
+def session_policy_of(text: str) -> tuple[Statement, ...]:
+    """
+    Return the statements of a session policy.
+
+    Raises:
+        InvalidInputError: STS would refuse it, or read it otherwise than its author.
+    """
+    return statements_of(json.loads(parse_session_policy(text)), "the session policy")

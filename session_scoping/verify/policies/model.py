@@ -109,6 +109,11 @@ class Role:
         texts = [plain(text) for text in found if isinstance(text, tuple)] if isinstance(found, list) else []
         return frozenset(tags for text in texts if text and (tags := parse_shared_by(text)))
 
+    def promise(self, key: str) -> Text | None:
+        """Return what its Metadata says under a key, where that is a single text."""
+        found = self.metadata.get(key)
+        return found if isinstance(found, tuple) else None
+
     def add(self, statements: tuple[Statement, ...]) -> None:
         """Attach an identity policy."""
         self.identity += statements

@@ -1,4 +1,4 @@
-"""Every mint and every request of a role, whatever it acts on: what promises about all of them are held against."""
+"""What roles promise of every mint and request of their sessions: a source identity of the tenant, and a VPC."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -7,6 +7,7 @@ from functools import partial
 import z3
 
 from session_scoping.aws.keys import is_list
+from session_scoping.contract.metadata import ATTRIBUTED_TO, BOUND_REGION, BOUND_TO, PINNED_BY
 from session_scoping.verify.patterns.naming import is_open
 from session_scoping.verify.patterns.text import (
     Pattern,
@@ -17,20 +18,23 @@ from session_scoping.verify.patterns.text import (
     Wildcard,
     lit,
     parse_pattern,
+    plain,
+    show,
 )
-from session_scoping.verify.policies.actions import ASSUME
+from session_scoping.verify.policies.actions import ASSUME, INVOKE
 from session_scoping.verify.policies.model import Role, Statement
 from session_scoping.verify.policies.statement_queries import PRINCIPAL_TAG, covers_action
 from session_scoping.verify.properties.base import Proof, Witness, representative_actions
 from session_scoping.verify.properties.mints import replay_mint
 from session_scoping.verify.properties.search import Query, search
-from session_scoping.verify.reports.report import Counterexample
+from session_scoping.verify.reports.report import Counterexample, Result, Status
 from session_scoping.verify.symbolic.access import Target, caller_of, resource_pattern
 from session_scoping.verify.symbolic.calls import Call, Session
 from session_scoping.verify.symbolic.conditions import UnmodelledError
 from session_scoping.verify.symbolic.solver import solve
-from session_scoping.verify.symbolic.strings import Bool, match_string
+from session_scoping.verify.symbolic.strings import TRUE, Bool, Match, conjunction, match_string
 from session_scoping.verify.symbolic.targets import ALWAYS, MAYBE
+from session_scoping.verify.symbolic.trust import permits
 
 Broken = Callable[[Call, str], Bool]
 """When a call of an action breaks a promise."""
@@ -154,3 +158,113 @@ def _filled(pattern: Pattern, tags: dict[str, str]) -> Text:
         else:
             parts.append("zz" if isinstance(part, Wildcard) else part)
     return tuple(parts)
+
+
+ATTRIBUTION = "attribution"
+
+
+def prove_attribution(proof: Proof) -> Result:
+    """
+    Prove that a role's sessions carry the source identity its Metadata promises, and act with no other.
+
+    Raises:
+        UnmodelledError: Something that decides it is not modelled, or the solver gave up.
+    """
+    role = proof.role
+    identity = role.promise(ATTRIBUTED_TO)
+    if identity is None:
+        raise UnmodelledError(f"the promise {ATTRIBUTED_TO} is only known at deploy time")
+    unnamed = f"a session can be made without a source identity of the form {show(identity)}"
+    found = breaking_mint(proof, lambda call, _: _missing(call, "sts:sourceidentity", identity), unnamed)
+    if found is None:
+        acting = f"a session can act without a source identity of the form {show(identity)}"
+        found = breaking_request(proof, lambda call, _: _missing(call, "aws:sourceidentity", identity), acting)
+    if found is not None:
+        return proof.result(ATTRIBUTION, role.label, Status.VIOLATED, found.summary, counterexample=found)
+    if not _possible(proof):
+        detail = "the trust policy lets nobody set a source identity, so no session can be made"
+        return proof.result(ATTRIBUTION, role.label, Status.VACUOUS, detail)
+    return proof.result(ATTRIBUTION, role.label, Status.PROVED, f"every session is made, and acts, as {show(identity)}")
+
+
+def _missing(call: Call, key: str, identity: Text) -> Bool:
+    there, value = call.single(key)
+    return z3.Or(z3.Not(there), z3.Not(term_match(identity, value, wildcards=True)))
+
+
+def _possible(proof: Proof) -> bool:
+    admission = proof.admission("A")
+    target = Target(lambda _: Match.exact(TRUE))
+    setting = permits(proof.role, admission.call, "sts:SetSourceIdentity", target)
+    return solve(admission.formula, setting) is not None
+
+
+BINDING = "workload-binding"
+
+
+def prove_workload_binding(proof: Proof) -> Result:
+    """
+    Prove that a role's sessions are made and used in the VPC and Region its Metadata promises.
+
+    Raises:
+        UnmodelledError: Something that decides it is not modelled, or the solver gave up.
+    """
+    vpc, region = proof.role.promise(BOUND_TO), proof.role.promise(BOUND_REGION)
+    if vpc is None or region is None:
+        raise UnmodelledError(f"the promise {BOUND_TO} or {BOUND_REGION} is only known at deploy time")
+    found = _found(proof, vpc, region)
+    if found is not None:
+        return proof.result(BINDING, proof.role.label, Status.VIOLATED, found.summary, counterexample=found)
+    detail = f"sessions are made and used in {show(vpc)}, {show(region)} only, but for calls AWS makes for them"
+    return proof.result(BINDING, proof.role.label, Status.PROVED, detail)
+
+
+def _found(proof: Proof, vpc: Text, region: Text) -> Counterexample | None:
+    def away(call: Call, key: str, text: Text) -> Bool:
+        there, value = call.single(key)
+        return z3.Or(z3.Not(there), z3.Not(term_match(text, value, wildcards=False)))
+
+    def outside(call: Call, _action: str) -> Bool:
+        return away(call, "aws:sourcevpc", vpc)
+
+    def abroad(call: Call, _action: str) -> Bool:
+        return away(call, "aws:requestedregion", region)
+
+    def abroad_but_inference(call: Call, action: str) -> Bool:
+        # Cross-Region inference is authorized where it is routed to.
+        return z3.And(abroad(call, action), _direct(call), z3.BoolVal(action not in INVOKE))
+
+    return (
+        breaking_mint(proof, outside, "a session can be made from outside the VPC")
+        or breaking_mint(proof, abroad, "a session can be made in another Region")
+        or breaking_request(
+            proof,
+            lambda call, action: z3.And(outside(call, action), _direct(call)),
+            "a session can be used from outside the VPC",
+        )
+        or breaking_request(proof, abroad_but_inference, "a session can be used in another Region")
+        or _unpinned(proof)
+    )
+
+
+def _unpinned(proof: Proof) -> Counterexample | None:
+    text = proof.role.promise(PINNED_BY)
+    if text is None and PINNED_BY not in proof.role.metadata:
+        return None
+    tag = plain(text or ())
+    if not tag:
+        raise UnmodelledError(f"the promise {PINNED_BY} is only known at deploy time")
+
+    def elsewhere(call: Call, _action: str) -> Bool:
+        pinned, address = call.single(f"aws:principaltag/{tag.lower()}")
+        there, caller = call.single("aws:vpcsourceip")
+        right = conjunction([pinned, address != z3.StringVal(""), there, caller == address])
+        return z3.And(z3.Not(right), _direct(call))
+
+    return breaking_request(proof, elsewhere, f"a session can be used from another address than its {tag}")
+
+
+def _direct(call: Call) -> Bool:
+    """Whether the session calls by itself: AWS says so, or says nothing."""
+    there, value = call.single("aws:viaawsservice")
+    return z3.Or(z3.Not(there), value == z3.StringVal("false"))

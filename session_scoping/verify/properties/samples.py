@@ -6,7 +6,7 @@ from itertools import product
 
 from session_scoping.verify.patterns.text import Pattern, Text, Token, Variable, Wildcard, plain
 from session_scoping.verify.policies.actions import ASSUME, TAG_SESSION, of_sessions
-from session_scoping.verify.policies.binding import Binding, tag_context
+from session_scoping.verify.policies.binding import Binding, keeping, tag_context
 from session_scoping.verify.policies.conditions import UnmodelledOperatorError
 from session_scoping.verify.policies.decision import Decision, PolicySet, Request, decide
 from session_scoping.verify.policies.model import Store
@@ -19,12 +19,10 @@ from session_scoping.verify.properties.base import (
     deciding_statements,
     representative_actions,
 )
-from session_scoping.verify.properties.mints import CALLER, as_caller, minters
+from session_scoping.verify.properties.mints import CALLER, as_caller, fitting, minters
 from session_scoping.verify.properties.sessions.derivation import name_tag
-from session_scoping.verify.properties.trust_samples import fitting
 from session_scoping.verify.reports.report import Counterexample
 from session_scoping.verify.scoping.infer import tags_in
-from session_scoping.verify.scoping.metadata_context import keeping
 from session_scoping.verify.symbolic.solver import replay
 from session_scoping.verify.symbolic.trust import takes_pods_only
 

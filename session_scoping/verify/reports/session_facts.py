@@ -14,7 +14,6 @@ from session_scoping.verify.properties.outside.external_trust import door_of
 from session_scoping.verify.properties.sessions.derivation import tool_of, tools_of
 from session_scoping.verify.reports.report import Labels
 from session_scoping.verify.reports.role_story import Fact, Maker, Reach
-from session_scoping.verify.scoping.metadata_context import promise
 
 _ASSUME, _WEB_TOKEN = "sts:AssumeRole", "sts:GetWebIdentityToken"
 _SHOWN = 3
@@ -77,16 +76,16 @@ def _principal(kind: str, text: Text) -> str:
 def facts_of(role: Role, deployment: Deployment, labels: Labels) -> list[Fact]:
     """Return what the role's Metadata says its sessions are held to; `verify` proves each."""
     found: list[Fact] = []
-    if identity := promise(role, ATTRIBUTED_TO):
+    if identity := role.promise(ATTRIBUTED_TO):
         found.append(Fact("identity", f"source identity {show(identity)}"))
     elif token_minting_mode(role):
         found.append(Fact("identity", "source identity, signed in the token"))
     if owner := tool_of(role):
         known = deployment.role_by_arn(owner)
         found.append(Fact("tool of", labels.short(known.label) if known else show(owner)))
-    if vpc := promise(role, BOUND_TO):
+    if vpc := role.promise(BOUND_TO):
         found.append(Fact("bound to", f"VPC {_named(vpc)} and its Region"))
-    if pin := promise(role, PINNED_BY):
+    if pin := role.promise(PINNED_BY):
         found.append(Fact("bound to", f"the address in its tag {show(pin)}"))
     texts = role.metadata.get(REVOKED)
     found += [Fact("revoked", _revoked(text)) for text in (texts if isinstance(texts, list) else [])]
@@ -140,7 +139,7 @@ def verb(action: str) -> str:
 
 def _providers(statement: Statement, role: Role) -> list[str]:
     """Return the providers a statement names: not the vault, identity and directory that each such call needs too."""
-    user = promise(role, TOKEN_VAULT_USER)
+    user = role.promise(TOKEN_VAULT_USER)
     whose = f", for user {{{show(user)}}}" if user else ""
     texts = [arn for arn in statement.resources or () if not _is_beside(show(arn))]
     return [f"{_named(arn)}{whose}" for arn in texts]

@@ -1,4 +1,4 @@
-"""Sessions of two session roles that share a table or bucket: neither reaches what is the other's."""
+"""Isolation from other roles: no session reaches a key of another role's session, or becomes one."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -7,7 +7,7 @@ import z3
 
 from session_scoping.verify.patterns.naming import disjoint, suffix_after_arn
 from session_scoping.verify.patterns.text import Pattern, Variable, lit
-from session_scoping.verify.policies.actions import on_items
+from session_scoping.verify.policies.actions import ASSUME, on_items
 from session_scoping.verify.policies.model import Role, Store
 from session_scoping.verify.policies.statement_queries import covers_action
 from session_scoping.verify.properties.base import (
@@ -17,7 +17,7 @@ from session_scoping.verify.properties.base import (
     representative_actions,
 )
 from session_scoping.verify.properties.search import Query, search
-from session_scoping.verify.properties.sessions.derivation import tool_of
+from session_scoping.verify.properties.sessions.derivation import role_keys, role_target, tool_of, tools_of
 from session_scoping.verify.properties.sessions.isolation import (
     leading_patterns,
     may_hold,
@@ -190,3 +190,35 @@ def _theirs(neighbour: Proof, store: Store, key: Key, mine: Session, owner: Sess
 def _same(one: Session, two: Session, tag: str) -> Bool:
     (here, mine), (there, theirs) = one.principal_tag(tag), two.principal_tag(tag)
     return conjunction([here, there, mine == theirs])
+
+
+CHAINING = "no-chaining"
+
+
+def prove_no_chaining(proof: Proof) -> Result:
+    """
+    Prove that a session can assume no role of the templates, by its own policies or by a trust policy alone.
+
+    Its own tool roles are left to `derivation`, which proves how they are reached.
+
+    Raises:
+        UnmodelledError: Something that decides it is not modelled, or the solver gave up.
+    """
+    tools = tools_of(proof.deployment, proof.role)
+    if found := search(proof, _to_roles(proof, [one for one in proof.deployment.roles.values() if one not in tools])):
+        return proof.result(CHAINING, proof.role.label, Status.VIOLATED, found.summary, counterexample=found)
+    detail = "no session can assume a role of these templates"
+    if tools:
+        detail += f" but its {len(tools)} tool role{'s' if len(tools) > 1 else ''}"
+    return proof.result(CHAINING, proof.role.label, Status.PROVED, detail)
+
+
+def _to_roles(proof: Proof, roles: Sequence[Role]) -> Iterator[Query]:
+    admission = proof.admission("A")
+    for role in roles:
+        child = Session("child", {**role_keys(role), **proof.scoped.spelling})
+        call = proof.call("A", admission.session)
+        call.minted = child
+        target, given = role_target(role, proof.deployment, call.lookup), (child.domain(), admission.formula)
+        for action in ASSUME:
+            yield Query(call, action, target, role.arn, f"a session can assume {role.label}", given, sampled=False)

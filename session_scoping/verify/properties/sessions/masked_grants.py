@@ -9,8 +9,7 @@ from session_scoping.verify.policies.model import Deployment, Role, Statement, S
 from session_scoping.verify.properties.agents.compute import prove_compute
 from session_scoping.verify.properties.base import Proof, guarded
 from session_scoping.verify.properties.sessions.allowed_actions import prove_allowed_actions
-from session_scoping.verify.properties.sessions.chaining import prove_no_chaining
-from session_scoping.verify.properties.sessions.cross_role import prove_beside
+from session_scoping.verify.properties.sessions.cross_role import prove_beside, prove_no_chaining
 from session_scoping.verify.reports.report import Result, Status
 
 RULE = "no-masked-grants"

@@ -10,7 +10,7 @@ from session_scoping.verify.policies.conditions import UnmodelledOperatorError
 from session_scoping.verify.policies.statement_queries import covers_action
 from session_scoping.verify.properties.base import Proof
 from session_scoping.verify.properties.mints import replay_mint
-from session_scoping.verify.properties.outside.federation import unpinned
+from session_scoping.verify.properties.outside.external_trust import unpinned
 from session_scoping.verify.properties.samples import samples
 from session_scoping.verify.properties.sessions.derivation import admits, tool_of
 from session_scoping.verify.reports.report import Counterexample, Result, Status
