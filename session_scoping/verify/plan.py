@@ -23,8 +23,8 @@ from session_scoping.verify.properties.memory import prove_memory, uses_memory
 from session_scoping.verify.properties.outside.external_access import RULE as STRANGERS
 from session_scoping.verify.properties.outside.external_access import TENANT_DATA, prove_no_strangers
 from session_scoping.verify.properties.outside.external_trust import door_of, prove_door
-from session_scoping.verify.properties.resource_tags import taggers_of
 from session_scoping.verify.properties.promises import ATTRIBUTION, BINDING, prove_attribution, prove_workload_binding
+from session_scoping.verify.properties.resource_tags import taggers_of
 from session_scoping.verify.properties.sessions.allowed_actions import RULE as ACTIONS
 from session_scoping.verify.properties.sessions.allowed_actions import prove_allowed_actions
 from session_scoping.verify.properties.sessions.cross_role import (

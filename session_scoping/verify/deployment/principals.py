@@ -97,7 +97,7 @@ def _finish(logical_id: str, scope: Scope, deployment: Deployment, groups: Group
             continue
         for value in arns:
             statements, problem = _policy_by_arn(value, chosen, policies)
-            role.add(tied(statements, given))
+            role.identity += tied(statements, given)
             role.problems += (f"{role.id}: {problem}",) if problem else ()
     boundary = choose(properties.get("PermissionsBoundary", NO_VALUE), scope)
     if boundary is not NO_VALUE:
@@ -114,7 +114,7 @@ def _add_inline(role: Role, value: Any, scope: Scope, given: tuple[tuple[str, bo
         name = policy.get("PolicyName", "inline") if isinstance(policy, dict) else "inline"
         document = policy.get("PolicyDocument") if isinstance(policy, dict) else "?"
         where = f"{role.id} inline {name if isinstance(name, str) else ''}".strip()
-        role.add(tied(parse_policy(document, scope, where), given))
+        role.identity += tied(parse_policy(document, scope, where), given)
 
 
 def _policy_by_arn(value: Any, scope: Scope, policies: Policies) -> tuple[tuple[Statement, ...], str | None]:
@@ -170,11 +170,11 @@ def _attach_to(
             if near is False:
                 continue
             if one.name == name and (near or is_made_up(name)):
-                one.add(statements)
+                one.identity += statements
             elif may_be_named(name, one.name, one.id):
                 # Another spelling of the name, perhaps: what it grants may count, what it denies may not.
                 doubt = f"{where} attaches to {show(name)}, which may be this role"
-                one.add(tuple(replace(statement, problem=statement.problem or doubt) for statement in grants))
+                one.identity += tuple(replace(statement, problem=statement.problem or doubt) for statement in grants)
             else:
                 continue
             found = True
@@ -198,7 +198,7 @@ def join_groups(scopes: Iterable[Scope], deployment: Deployment, groups: Groups)
 def _join(user: Role, names: Any, scope: Scope, groups: Groups) -> None:
     joined = _called(names, scope, groups)
     for group in joined:
-        user.add(group.identity)
+        user.identity += group.identity
         user.problems += group.problems
     listed = items_of(names, scope)
     if isinstance(listed, Unmodelled) or len(listed) > len(joined):

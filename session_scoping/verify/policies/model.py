@@ -114,10 +114,6 @@ class Role:
         found = self.metadata.get(key)
         return found if isinstance(found, tuple) else None
 
-    def add(self, statements: tuple[Statement, ...]) -> None:
-        """Attach an identity policy."""
-        self.identity += statements
-
 
 @dataclass(frozen=True)
 class Store:
