@@ -30,8 +30,8 @@ def solve(*formulas: Bool, about: Collection[str] = (), readable: bool = False) 
     """
     Return a model of all formulas together, or None when there is none.
 
-        Comparisons of the strings it is `about` may decide it alone; all it compares are looked at where they do not.
-        Where a `readable` one is asked for, one with an account, a Region and names as a reader knows them comes first.
+    Comparisons of the strings it is `about` may decide it alone; all it compares are looked at where they do not.
+    Where it is to be `readable`, one with an account, a Region and names as a reader knows them is preferred.
 
     Raises:
         UnmodelledError: z3 gave up.
