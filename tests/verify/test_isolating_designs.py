@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from session_scoping.verify import Status, verify
-from tests.support.verify.hand_written import allow, by_hand, policy, role, rows, tag, trust
+from tests.support.verify.hand_written import allow, by_hand, document, policy, role, rows, tag, trust
 from tests.support.verify.mutations import Body, Template
 
 MINTER = "arn:aws:iam::111122223333:role/agents"
@@ -32,6 +32,12 @@ def minted_by(principal: Any, **more: Body) -> Template:
             **more,
         }
     }
+
+
+def user(*statements: Body) -> Body:
+    """Return a user."""
+    policies = [{"PolicyName": "p", "PolicyDocument": document(*statements)}]
+    return {"Type": "AWS::IAM::User", "Properties": {"Policies": policies} if statements else {}}
 
 
 OWN_TABLE = {"StringEquals": {"aws:ResourceTag/task_id": tag("task_id")}}
@@ -97,14 +103,14 @@ def by_object_tags(condition: Body, *actions: str, **more: Body) -> Template:
 def tagging(action: str) -> Body:
     """Return a role of a service that changes tags."""
     entering = allow("sts:AssumeRole", Principal={"Service": "lambda.amazonaws.com"})
-    document = {"Version": "2012-10-17", "Statement": [allow(action, "*")]}
-    return role(entering, Policies=[{"PolicyName": "p", "PolicyDocument": document}])
+    return role(entering, Policies=[{"PolicyName": "p", "PolicyDocument": document(allow(action, "*"))}])
 
 
 ISOLATING: dict[str, tuple[Template, dict[str, Any]]] = {
     "a namespace's objects": (of_pods("${!aws:PrincipalTag/kubernetes-namespace}/*"), {}),
     "a service account's objects": (of_pods("${!aws:PrincipalTag/kubernetes-service-account}/*"), {}),
     "a minter outside that is trusted": (minted_by(MINTER), {"trusted": MINTER}),
+    "a minter that is a user": (minted_by({"Fn::GetAtt": ["User", "Arn"]}, User=user()), {}),
     "a table by name in any Region": (by_name(f"arn:aws:dynamodb:*:*:table/app-{tag('task_id')}"), {}),
     "a table that the store names": (named_in_the_store(), {}),
     "tables by their tags": (by_tags(OWN_TABLE), {"allow": "dynamodb:Scan"}),
@@ -208,6 +214,10 @@ BROKEN: dict[str, tuple[Template, dict[str, Any]]] = {
         {},
     ),
     "a minter outside": (minted_by(MINTER), {}),
+    "a minter that is a user who reads the table": (
+        minted_by({"Fn::GetAtt": ["User", "Arn"]}, User=user(allow("dynamodb:Scan", "*"))),
+        {},
+    ),
     "two minters outside, one trusted": (minted_by([MINTER, MINTER + "-2"]), {"trusted": MINTER}),
 }
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import z3
 from z3 import z3util
 
-from session_scoping.verify.patterns.text import Text
+from session_scoping.verify.patterns.text import Text, plain
 from session_scoping.verify.policies.model import Role, Statement
 from session_scoping.verify.properties.base import Proof, Witness, confirm, items_named
 from session_scoping.verify.properties.samples import sample_attempt
@@ -89,10 +89,22 @@ def search(proof: Proof, queries: Iterable[Query]) -> Counterexample | None:
         )  # fmt: skip
         if found is not None:
             return found
-        doubt = doubt or f"{query.what}, as far as an over-approximation can tell; `decide` does not confirm it"
+        doubt = (
+            doubt
+            or f"{query.what}, as far as an over-approximation can tell; `decide` does not confirm it{_open(query)}"
+        )
     if doubt:
         raise UnmodelledError(doubt)
     return None
+
+
+def _open(query: Query) -> str:
+    """Return what a reader may do about a name that only CloudFormation knows."""
+    store = query.target.store
+    made = store is not None and store.made and plain(store.name) is None and not store.stack
+    return (
+        f"; CloudFormation names {store.label}: a name of its own, or a cdk.out, settles it" if store and made else ""
+    )
 
 
 def model_of(query: Query, reach: Bool) -> z3.ModelRef | None:

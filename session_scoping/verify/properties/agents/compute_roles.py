@@ -46,7 +46,7 @@ def find_compute_roles(deployment: Deployment, scoped: Sequence[SessionScope], o
     `Minting.by_orchestrator` says it.
     """
     sessions = {item.role.id for item in scoped}
-    others = [role for role in deployment.roles.values() if role.id not in sessions]
+    others = [role for role in deployment.principals if role.id not in sessions]
     if options.compute_roles:
         given = tuple(role for role in others if named(options.compute_roles, role.id, role.label))
         note = (
@@ -146,7 +146,7 @@ def _outside_minters(deployment: Deployment, scoped: Sequence[SessionScope]) -> 
     found: list[Text] = []
     for statement in (s for item in scoped for s in item.role.trust if s.allow):
         for kind, text in statement.principals:
-            known = any(text == role.arn or may_be_role(text, role) for role in deployment.roles.values())
+            known = any(text == role.arn or may_be_role(text, role) for role in deployment.principals)
             if kind == "AWS" and not known and text not in found:
                 found.append(text)
     return tuple(found)
