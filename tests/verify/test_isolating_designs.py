@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from session_scoping.verify import Status, verify
-from tests.support.verify.hand_written import allow, by_hand, document, policy, role, rows, tag, trust
+from tests.support.verify.hand_written import SESSION, allow, by_hand, document, policy, role, rows, tag, trust
 from tests.support.verify.mutations import Body, Template
 
 MINTER = "arn:aws:iam::111122223333:role/agents"
@@ -44,7 +44,7 @@ OWN_TABLE = {"StringEquals": {"aws:ResourceTag/task_id": tag("task_id")}}
 OWN_OBJECT = {"StringEquals": {"s3:ExistingObjectTag/task_id": tag("task_id")}}
 
 
-def by_tags(condition: Body, *, tags: list[Body] | None = None, table: Body | None = None, **more: Body) -> Template:
+def by_tags(condition: Body, *, tags: Any = None, table: Any = None, **more: Body) -> Template:
     """Return a stack with a table for each of two tasks, tagged with it, and sessions that read what has their tag."""
     tables = {
         name: {
@@ -106,6 +106,31 @@ def tagging(action: str) -> Body:
     return role(entering, Policies=[{"PolicyName": "p", "PolicyDocument": document(allow(action, "*"))}])
 
 
+BOUNDARY = {
+    "Type": "AWS::IAM::ManagedPolicy",
+    "Properties": {"PolicyDocument": document(allow("*", "*", Condition=OWN_TABLE))},
+}
+"""A boundary that lets sessions do what they like to what has their tag."""
+
+
+def by_another_policy(of: str, **more: Body) -> Template:
+    """Return a stack with tables or objects by tags, which the bucket's policy, a Deny or a boundary asks for."""
+    if of == "bucket":
+        grant = allow("s3:GetObject", {"Fn::Sub": "${Bucket.Arn}/*"}, Principal={"AWS": SESSION}, Condition=OWN_OBJECT)
+        properties = {"Bucket": {"Ref": "Bucket"}, "PolicyDocument": document(grant)}
+        template = by_object_tags({}, Files={"Type": "AWS::S3::BucketPolicy", "Properties": properties}, **more)
+        template["Resources"]["SessionPolicy"] = policy("Session", allow("sts:GetCallerIdentity", "*"))
+        return template
+    template = by_tags({}, Boundary=BOUNDARY, **more)
+    if of == "boundary":
+        template["Resources"]["Session"]["Properties"]["PermissionsBoundary"] = {"Ref": "Boundary"}
+    else:
+        others = {"StringNotEquals": OWN_TABLE["StringEquals"]}
+        denied = {**allow("dynamodb:*", "*", Condition=others), "Effect": "Deny"}
+        template["Resources"]["Denies"] = policy("Session", denied)
+    return template
+
+
 ISOLATING: dict[str, tuple[Template, dict[str, Any]]] = {
     "a namespace's objects": (of_pods("${!aws:PrincipalTag/kubernetes-namespace}/*"), {}),
     "a service account's objects": (of_pods("${!aws:PrincipalTag/kubernetes-service-account}/*"), {}),
@@ -118,11 +143,13 @@ ISOLATING: dict[str, tuple[Template, dict[str, Any]]] = {
         by_tags(OWN_TABLE, Ops=tagging("dynamodb:TagResource")),
         {"allow": "dynamodb:Scan", "trusted": "Ops"},
     ),
-    "objects by their tags": (by_object_tags(OWN_OBJECT), {}),
-    "objects by their tags, beside a role that tags tables": (
-        by_object_tags(OWN_OBJECT, Ops=tagging("sqs:TagQueue")),
-        {},
+    "objects by their tags, as the bucket's policy has it": (by_another_policy("bucket"), {}),
+    "tables by their tags, as a boundary has it": (by_another_policy("boundary"), {"allow": "dynamodb:Scan"}),
+    "tables by their tags, as a Deny has it": (
+        by_another_policy("deny"),
+        {"allow": "dynamodb:Scan", "masked_grants": True},
     ),
+    "objects by their tags": (by_object_tags(OWN_OBJECT), {}),
 }
 SCAN = {"allow": "dynamodb:Scan"}
 BROKEN: dict[str, tuple[Template, dict[str, Any]]] = {
@@ -194,18 +221,22 @@ BROKEN: dict[str, tuple[Template, dict[str, Any]]] = {
         {"allow": "s3:PutObjectTagging"},
     ),
     "objects by tags that another role changes": (by_object_tags(OWN_OBJECT, Ops=tagging("s3:Put*")), {}),
+    "objects by tags that another role changes, as the bucket's policy has it": (
+        by_another_policy("bucket", Ops=tagging("s3:PutObjectTagging")),
+        {},
+    ),
+    "tables by tags that another role changes, as a boundary has it": (
+        by_another_policy("boundary", Ops=tagging("dynamodb:TagResource")),
+        SCAN,
+    ),
+    "tables by tags that another role changes, as a Deny has it": (
+        by_another_policy("deny", Ops=tagging("dynamodb:TagResource")),
+        {**SCAN, "masked_grants": True},
+    ),
+    "tables by tags, as a Deny alone has it": (by_another_policy("deny"), SCAN),
     "objects by one tag for all": (by_object_tags({"StringEquals": {"s3:ExistingObjectTag/task_id": "x"}}), {}),
     "objects by their tags, written by everybody": (
         by_object_tags(OWN_OBJECT, More=policy("Session", allow("s3:PutObject", {"Fn::Sub": "${Bucket.Arn}/*"}))),
-        {},
-    ),
-    "objects by their tags, and by another key": (
-        by_object_tags(
-            OWN_OBJECT,
-            More=policy(
-                "Session", allow("s3:GetObject", {"Fn::Sub": "${Bucket.Arn}/x/${!aws:PrincipalTag/task_id}/*"})
-            ),
-        ),
         {},
     ),
     "namespaces that begin alike": (of_pods("${!aws:PrincipalTag/kubernetes-namespace}*"), {}),

@@ -22,7 +22,11 @@ _TAGGING = tuple(
 
 def taggers_of(deployment: Deployment, trusted: Sequence[str]) -> tuple[str, ...]:
     """Return the labels of roles and users that may change tags of tables, buckets or objects, or cannot be read."""
-    asked = any(tags_asked(role.identity) for role in deployment.principals)
+    policies = (
+        *(role.statements for role in deployment.principals),
+        *(store.policy for store in deployment.stores.values()),
+    )
+    asked = any(map(tags_asked, policies))
     return tuple(_taggers(deployment, trusted)) if asked else ()
 
 
@@ -39,8 +43,8 @@ def _may_tag(statements: Iterable[Statement]) -> bool:
 
 
 def tags_asked(statements: Iterable[Statement]) -> list[str]:
-    """Return the tags of resources that Allows ask for, as condition keys in lower case."""
-    keys = (condition.key.lower() for s in statements if s.allow for condition in s.conditions)
+    """Return the tags of resources that statements ask for, as condition keys in lower case."""
+    keys = (condition.key.lower() for statement in statements for condition in statement.conditions)
     return sorted(set(filter(is_resource_tag, keys)))
 
 
