@@ -162,7 +162,15 @@ FUNCTIONS: dict[str, tuple[Body, bool]] = {
         function(Role={"Fn::If": ["Own", "arn:aws:iam::111122223333:role/mine", {"Ref": "AWS::NoValue"}]}),
         False,
     ),
-    "a connector": (function(Connectors={"C": {"Properties": {"Destination": {"Id": "Table"}}}}), False),
+    "a connector": ({**function(), "Connectors": {"C": {"Properties": {"Destination": {"Id": "Table"}}}}}, False),
+    "a connector of another resource": (
+        {"Type": "AWS::SQS::Queue", "Connectors": {"C": {"Properties": {"Destination": {"Id": "Table"}}}}},
+        False,
+    ),
+    "a place for calls that fail": (
+        function(Events={"E": {"Type": "SQS", "Properties": {"DestinationConfig": {"OnFailure": {"Type": "S3"}}}}}),
+        False,
+    ),
     "connecting others": ({"Type": "AWS::Serverless::Connector", "Properties": {"Source": {"Id": "Compute"}}}, False),
     "an application": ({"Type": "AWS::Serverless::Application", "Properties": {"Location": "x"}}, False),
 }

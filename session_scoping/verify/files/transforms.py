@@ -58,6 +58,8 @@ def left_of_sam(scope: Scope) -> Iterator[str]:
     """Yield what the transform may add besides."""
     for logical_id, body in scope.resources.items():
         kind = str(body.get("Type", ""))
+        if "Connectors" in body:
+            yield f"{logical_id}: what its connectors make are policies of roles"
         if kind.startswith("AWS::Serverless::") and kind.rpartition("::")[2] not in _HARMLESS:
             yield f"{logical_id}: what the transform makes of {kind} may be roles and policies"
     said = scope.template.get("Globals")
@@ -96,7 +98,7 @@ def _table(properties: dict[str, Any]) -> dict[str, Any]:
 
 
 def _function(logical_id: str, body: dict[str, Any], properties: dict[str, Any]) -> dict[str, Any]:
-    if any(name in properties for name in ("Connectors", "DeploymentPreference", "EventInvokeConfig")):
+    if any(name in properties for name in ("DeploymentPreference", "EventInvokeConfig")):
         return {}
     policies, events = _policies(properties.get("Policies", [])), _events(properties.get("Events", {}))
     if policies is None or events is None or _is_public(properties.get("FunctionUrlConfig", {})):
@@ -159,7 +161,8 @@ def _events(events: Any) -> list[str] | None:
     if not isinstance(events, dict) or not all(isinstance(one, dict) for one in events.values()):
         return None
     kinds = {str(one.get("Type")) for one in events.values()}
-    known = kinds <= _CALLING | set(_EVENTS)
+    # Where a call that fails is noted, the role may write: a bucket, too.
+    known = kinds <= _CALLING | set(_EVENTS) and "DestinationConfig" not in str(events)
     return [f"arn:aws:iam::aws:policy/{name}" for kind, name in _EVENTS.items() if kind in kinds] if known else None
 
 
