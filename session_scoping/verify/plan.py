@@ -19,7 +19,8 @@ from session_scoping.verify.properties.agents.token_minting import prove_token_m
 from session_scoping.verify.properties.agents.unplaced import prove_unplaced, unplaced
 from session_scoping.verify.properties.base import Proof
 from session_scoping.verify.properties.memory import RULE as MEMORY
-from session_scoping.verify.properties.memory import prove_memory, uses_memory
+from session_scoping.verify.properties.memory import beside as beside_memory
+from session_scoping.verify.properties.memory import kept_in, memories_of, prove_memory
 from session_scoping.verify.properties.outside.external_access import RULE as STRANGERS
 from session_scoping.verify.properties.outside.external_access import TENANT_DATA, prove_no_strangers
 from session_scoping.verify.properties.outside.external_trust import door_of, prove_door
@@ -109,27 +110,28 @@ def _session_steps(
         rule = rule_of(store)
         alike = next(named_alike(item, scoped, store), None)
         attempt = partial(prove_beside, proof, beside[store.id], store, alike)
-        reads = (
-            item,
-            trusts,
-            deployment.of_kind("key"),
-            [one.scoped for one in beside[store.id]],
-            taggers,
-            store.id in several,
-        )
+        sharing = [one.scoped for one in beside[store.id]]
+        reads = (item, trusts, deployment.of_kind("key"), sharing, taggers, store.id in several)
         yield step_of(deployment, item.role, rule, attempt, reads, f"{item.role.label} → {store.label}")
     for store in item.shared:
         rule = rule_of(store)
         subject = f"{item.role.label} → {store.label}"
         yield step_of(deployment, item.role, rule, partial(prove_shared, proof, store), (deployment,), subject)
-    if uses_memory(item.role):
-        yield step(MEMORY, partial(prove_memory, proof))
+    beside[MEMORY] = [Proof(deployment, one) for one in beside_memory(item, scoped, deployment)]
+    near += [one.scoped for one in beside[MEMORY]]
+    if memories := memories_of(item.role, deployment):
+        attempt = partial(prove_memory, proof, beside[MEMORY])
+        yield step_of(deployment, item.role, MEMORY, attempt, (item, trusts, memories, near))
     yield step(ACTIONS, partial(prove_allowed_actions, proof))
     yield step(CHAINING, partial(prove_no_chaining, proof))
     if not options.masked_grants:
         attempt = partial(prove_session_grants, proof, beside)
         yield step_of(
-            deployment, item.role, MASKED, attempt, (item, trusts, deployment.of_kind("key"), near, taggers, several)
+            deployment,
+            item.role,
+            MASKED,
+            attempt,
+            (item, trusts, [*deployment.of_kind("key"), *deployment.of_kind("memory")], near, taggers, several),
         )
     if promises_revocation(item.role):
         yield step(REVOCATION, partial(prove_revocation, proof))
@@ -247,7 +249,7 @@ def _by_service(attempt: Callable[[], Result]) -> Result:
 
 def _stranger_steps(deployment: Deployment, scoped: Sequence[SessionScope], options: Options) -> Iterator[Step]:
     data = with_copies(stores_of(scoped), deployment)
-    stores = [*data, *keys_in_use(deployment, scoped)]
+    stores = [*data, *keys_in_use(deployment, scoped), *kept_in(deployment, (item.role for item in scoped))]
     for role in (
         role for role in deployment.roles.values() if scoped and role.id not in {one.role.id for one in scoped}
     ):

@@ -123,15 +123,21 @@ def test_no_other_memory_and_no_session_without_its_tags(variant: str) -> None:
     assert not any(_verdicts("Compute", asked, arn, variant, {}))
 
 
+TAGS_AND_POLICIES = {
+    *("ListTagsForResource", "TagResource", "UntagResource"),
+    *("DeleteResourcePolicy", "GetResourcePolicy", "PutResourcePolicy"),
+}
+
+
 def test_the_guard_names_every_action_on_memories() -> None:
-    """What AWS publishes; tags decide nothing here."""
+    """What AWS publishes; tags decide nothing here, and runtimes and gateways have resource policies as well."""
     on_memories = [
         one.name
         for one in actions_of("bedrock-agentcore")
         if any(resource.kind == "bedrock-agentcore:memory" for resource in one.resources)
     ]
     missed = [name for name in on_memories if not any(fnmatchcase(name, pattern) for pattern in OF_MEMORIES)]
-    assert {name.partition(":")[2] for name in missed} == {"ListTagsForResource", "TagResource", "UntagResource"}
+    assert {name.partition(":")[2] for name in missed} == TAGS_AND_POLICIES
     assert len(on_memories) > 20
 
 
@@ -182,7 +188,7 @@ def _wider(**elements: Any) -> Any:
 USER = "${aws:PrincipalTag/user_id}"
 WEAKER = {
     "any actor that begins alike": _change(ACTOR, "StringLike", f"{USER}*"),
-    "an actor where there is one": _change(ACTOR, "StringEqualsIfExists", USER),
+    "an actor where there is one": _change(ACTOR, "StringEqualsIfExists", USER, ACTOR),
     "all actors of none": _change(ACTOR, "ForAllValues:StringEquals", USER, ACTOR),
     "any other actor": _change(ACTOR, "StringNotEquals", USER),
     "everybody's actor and session": lambda changed: [

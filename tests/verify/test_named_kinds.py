@@ -1,11 +1,12 @@
 """Secrets, parameters, AgentCore Memory and lists, written by hand: what isolates is PROVED, and no near miss is."""
 
+import json
 from typing import Any
 
 import pytest
 
 from session_scoping.verify import Status, verify
-from tests.support.verify.hand_written import allow, by_hand, policy, rows, tag
+from tests.support.verify.hand_written import allow, by_hand, policy, role, rows, tag, trust
 from tests.support.verify.mutations import Body
 
 TASK, USER = tag("task_id"), tag("user_id")
@@ -105,7 +106,7 @@ def _here(text: str) -> Body:
     }
 
 
-NAMED = {"Type": "AWS::SecretsManager::Secret", "Properties": {"Name": "app/t1/x"}}
+NAMED: Body = {"Type": "AWS::SecretsManager::Secret", "Properties": {"Name": "app/t1/x"}}
 PATH = {"Type": "AWS::SSM::Parameter", "Properties": {"Name": "/app/t1/x", "Type": "String", "Value": "v"}}
 AROUND: dict[str, dict[str, Body]] = {
     "a secret's policy with a computed effect": {
@@ -156,4 +157,79 @@ def test_what_agent_code_keeps_for_itself_is_no_session_s() -> None:
         "Reads": policy("Compute", allow("secretsmanager:GetSecretValue", [{"Ref": "Named"}, {"Ref": "Other"}])),
     }
     report = verify(by_hand(Extra=policy("Session", _placed(OWN_SECRET)), **resources))
+    assert report.proved, report.failures()
+
+
+def _keys(**named: str) -> Body:
+    keys: Body = {f"bedrock-agentcore:{key}": value for key, value in named.items()}
+    return {"StringEquals": keys, "Null": dict.fromkeys(keys, "false")}
+
+
+def _policy_of(principal: Any, **more: Any) -> Body:
+    document = {"Statement": [allow("bedrock-agentcore:ListEvents", "*", Principal=principal, **more)]}
+    properties = {"ResourceArn": {"Fn::GetAtt": ["Mem", "MemoryArn"]}, "Policy": json.dumps(document)}
+    if isinstance(principal, dict):
+        properties["Policy"] = document
+    return {"Type": "AWS::BedrockAgentCore::ResourcePolicy", "Properties": properties}
+
+
+def _beside(condition: Body, *keys: str) -> dict[str, Body]:
+    """Return a second session role with events of the Memory."""
+    minting = allow(["sts:AssumeRole", "sts:TagSession"], {"Fn::GetAtt": ["Second", "Arn"]})
+    grant = allow("bedrock-agentcore:ListEvents", {"Ref": "Mem"}, Condition=condition)
+    return {"Second": role(trust(*keys)), "Seconds": policy("Second", grant), "Mints": policy("Compute", minting)}
+
+
+STREAM = {"Kinesis": {"DataStreamArn": "arn:aws:kinesis:us-east-1:999999999999:stream/x"}}
+PUT = {"service": "bedrock-agentcore-control", "action": "putResourcePolicy", "parameters": {"policy": "{}"}}
+MEM: Body = {"Type": "AWS::BedrockAgentCore::Memory", "Properties": {"Name": "m", "EventExpiryDuration": 30}}
+AROUND_MEMORY: dict[str, dict[str, Body]] = {
+    "actor and session the other way round": _beside(_keys(actorId=TASK, sessionId=USER), "task_id", "user_id"),
+    "another role with all of a user": _beside(_keys(actorId=USER), "user_id"),
+    "tags by other names": _beside(_keys(actorId=tag("owner"), sessionId=tag("job")), "owner", "job"),
+    "a policy for everybody, as text": {"Opened": _policy_of("*")},
+    "a policy for another account": {"Opened": _policy_of({"AWS": "999999999999"})},
+    "a policy for the agent's role": {"Opened": _policy_of({"AWS": {"Fn::GetAtt": ["Compute", "Arn"]}})},
+    "a policy for sessions": {"Opened": _policy_of({"AWS": {"Fn::GetAtt": ["Session", "Arn"]}})},
+    "a policy of some Memory": {
+        "Opened": {
+            "Type": "AWS::BedrockAgentCore::ResourcePolicy",
+            "Properties": {"ResourceArn": {"Fn::ImportValue": "arn"}, "Policy": "{}"},
+        },
+    },
+    "a policy by a call": {"Opened": {"Type": "Custom::AWS", "Properties": {"Create": json.dumps(PUT)}}},
+    "records streamed to another account": {
+        "Mem": {**MEM, "Properties": {**MEM["Properties"], "StreamDeliveryResources": {"Resources": [STREAM]}}},
+    },
+    "the agent may write its policy": {
+        "Writes": policy("Compute", allow("bedrock-agentcore:PutResourcePolicy", {"Ref": "Mem"})),
+    },
+    "the agent reads it by its id": {
+        "Reads": policy(
+            "Compute",
+            allow(
+                "bedrock-agentcore:ListEvents",
+                {"Fn::Sub": "arn:aws:bedrock-agentcore:${AWS::Region}:${AWS::AccountId}:memory/${Mem.MemoryId}"},
+            ),
+        ),
+    },
+}
+OWN_OF_MEM = {**OWN_EVENTS, "Resource": {"Fn::GetAtt": ["Mem", "MemoryArn"]}}
+
+
+@pytest.mark.parametrize("name", AROUND_MEMORY)
+def test_ways_around_a_memory_s_keys_are_not_proved(name: str) -> None:
+    """Other session roles, the Memory's own policy, and what takes its records along."""
+    own = {"Mem": MEM, "Extra": policy("Session", OWN_OF_MEM)}
+    assert verify(by_hand(**own)).proved
+    assert not verify(by_hand(**{**own, **AROUND_MEMORY[name]})).proved
+
+
+def test_two_roles_and_a_policy_that_keep_to_the_same_keys_are_proved() -> None:
+    """A second role whose sessions carry both tags under the same names, and a policy that allows what grants do."""
+    same = _beside(_keys(actorId=USER, sessionId=TASK), "task_id", "user_id")
+    opened = _policy_of({"AWS": {"Fn::GetAtt": ["Session", "Arn"]}}, Condition=_keys(actorId=USER, sessionId=TASK))
+    opened["Properties"]["Policy"]["Version"] = "2012-10-17"
+    own = {"Mem": MEM, "Extra": policy("Session", OWN_OF_MEM)}
+    report = verify(by_hand(**own, **same, Opened=opened))
     assert report.proved, report.failures()

@@ -16,6 +16,7 @@ _RESOURCES = {
     "table": ("dynamodb:table", "dynamodb:stream"),
     "bucket": ("s3:bucket", "s3:object"),
     "key": ("kms:key",),
+    "memory": ("bedrock-agentcore:memory",),
 }
 # As SDKs spell them, without what is no letter or digit.
 _SPELLINGS = {

@@ -60,6 +60,7 @@ def copies_within(properties: dict[str, Any], scope: Scope) -> Iterator[Any]:
     yield from values_of(("StreamArn", "GlobalTableSourceArn"), properties)
     yield from values_of(("BucketArn",), properties.get("InventoryConfigurations"))
     yield from values_of(("TableBucketArn",), properties.get("MetadataTableConfiguration"))
+    yield from values_of(("DataStreamArn",), properties.get("StreamDeliveryResources"))
     # Its journal holds keys and tags of all objects, in a table bucket of S3's that no template names.
     yield from [properties["MetadataConfiguration"]] if "MetadataConfiguration" in properties else []
     # Notices hold keys of objects; a queue, topic or function of the own account is the deployment's.

@@ -79,6 +79,7 @@ STORES = {
     "AWS::S3::Bucket": "bucket",
     "AWS::KMS::Key": "key",
     "AWS::KMS::ReplicaKey": "key",
+    "AWS::BedrockAgentCore::Memory": "memory",
 }
 """Resource types that are stores -> their kind."""
 
@@ -223,6 +224,18 @@ def _mark_unknown(store: Store, grants: tuple[Statement, ...], doubt: str, deplo
     return store.with_policy(tuple(replace(grant, problem=grant.problem or doubt) for grant in named), doubt)
 
 
+def _add_memory_policy(logical_id: str, scope: Scope, deployment: Deployment) -> None:
+    """Add a resource policy to the Memory it is for; where that is in no template, each of those may be it."""
+    where, properties = f"{scope.name}.{logical_id}", scope.properties(logical_id)
+    arn = text_of(properties.get("ResourceArn", ""), scope)
+    if isinstance(arn, tuple) and (found := [one for one in deployment.of_kind("memory") if one.arn == arn]):
+        statements = if_it_exists(parse_policy(properties.get("Policy"), scope, where), logical_id, scope)
+        deployment.stores[found[0].id] = found[0].with_policy(statements)
+    elif isinstance(arn, Unmodelled) or "memory" in show(arn) or not any(references(properties, scope)):
+        problem = f"{where}: it may be the policy of any Memory"
+        deployment.doubt(lambda store: store.kind == "memory", lambda store: store.with_policy((), problem))
+
+
 def _add_access_point(logical_id: str, scope: Scope, deployment: Deployment) -> None:
     where = f"{scope.name}.{logical_id}"
     for value in values_of(("Bucket",), scope.properties(logical_id)):
@@ -254,6 +267,7 @@ def _add_replica(logical_id: str, scope: Scope, deployment: Deployment) -> None:
 
 
 ON_STORES: dict[str, Callable[[str, Scope, Deployment], None]] = {
+    "AWS::BedrockAgentCore::ResourcePolicy": _add_memory_policy,
     "AWS::S3::AccessPoint": _add_access_point,
     "AWS::S3::BucketPolicy": _add_bucket_policy,
     "AWS::S3::MultiRegionAccessPoint": _add_access_point,

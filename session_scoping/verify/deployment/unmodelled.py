@@ -20,7 +20,7 @@ from session_scoping.verify.patterns.text import Text, Token, Unmodelled
 from session_scoping.verify.policies.model import Deployment, Role, Statement, Store, Workload
 
 # The services whose calls name a role, table, bucket or key in one of their parameters, always.
-_OWN = {"role": "iam", "table": "dynamodb", "bucket": "s3", "key": "kms"}
+_OWN = {"role": "iam", "table": "dynamodb", "bucket": "s3", "key": "kms", "memory": "bedrock-agentcore"}
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,11 @@ def notice_other_policies(scope: Scope, deployment: Deployment) -> None:
             notice_backup(logical_id, scope, deployment)
             continue
         if reading.group == "read":
-            if kind == "AWS::S3::AccessGrant":
+            of_memories = (s.where for store in deployment.of_kind("memory") for s in store.policy)
+            known = kind == "AWS::BedrockAgentCore::ResourcePolicy" and any(
+                one.startswith(f"{where}[") for one in of_memories
+            )
+            if kind == "AWS::S3::AccessGrant" or (kind == "AWS::BedrockAgentCore::ResourcePolicy" and not known):
                 _notice_policies(_Resource(kind, where, scope.properties(logical_id), scope, deployment), every=True)
             continue
         one = _Resource(kind, where, without_token(scope.properties(logical_id)), scope, deployment)

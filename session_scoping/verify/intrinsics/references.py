@@ -23,6 +23,7 @@ _NAME_KIND = {
 }
 # The CDK's OpenIdConnectProvider is a custom resource of its own, with the same property and Ref.
 _OIDC_PROVIDER = {"AWS::IAM::OIDCProvider", "Custom::AWSCDKOpenIdConnectProvider"}
+_MEMORY = "AWS::BedrockAgentCore::Memory"
 _PSEUDO_KIND = {"AWS::Region": "region", "AWS::AccountId": "account", "AWS::Partition": "partition"}
 
 
@@ -46,7 +47,8 @@ def _ref(name: Any, scope: Scope) -> Text | Unmodelled:
     if name in {"AWS::StackName", "AWS::StackId"}:
         return (Token(f"{scope.name}.{name}", "stack" if name == "AWS::StackName" else "plain"),)
     if name in scope.resources:
-        return name_of(name, scope)
+        is_memory = scope.resources[name].get("Type") == _MEMORY
+        return arn_of(name, scope) if is_memory else name_of(name, scope)
     if name in scope.arguments:
         value, outer = scope.arguments[name]
         return _stored(name, scope) or text_of(value, outer or scope)
@@ -114,6 +116,8 @@ def name_of(logical_id: str, scope: Scope) -> Text | Unmodelled:
         return (Token(f"{scope.name}.{logical_id}", "policy"),)
     if kind == "AWS::SecretsManager::Secret" and isinstance(secret := _secret(logical_id, scope), tuple):
         return secret
+    if kind == _MEMORY:
+        return (Token(f"{scope.name}.{logical_id}.MemoryId", "plain"),)
     attribute, shape = _NAME_KIND.get(kind, ("Name", "plain") if kind == "AWS::SSM::Parameter" else ("", "plain"))
     given = scope.properties(logical_id).get(attribute) if attribute else None
     if conditions_used(given):
@@ -173,6 +177,8 @@ def arn_of(logical_id: str, scope: Scope) -> Text | Unmodelled:
         service, owner, path = "kms", join_text(region, lit(":"), account), "key/"
     elif kind == "AWS::Lambda::Function":
         service, owner, path = "lambda", join_text(region, lit(":"), account), "function:"
+    elif kind == _MEMORY:
+        service, owner, path = "bedrock-agentcore", join_text(region, lit(":"), account), "memory/"
     elif kind in _OIDC_PROVIDER:
         return name
     else:
@@ -209,7 +215,7 @@ def _get_att(argument: Any, scope: Scope) -> Text | Unmodelled:
         return (Token(f"{scope.name}.{logical_id}.{attribute}", "free"),)
     if kind == "AWS::IAM::ManagedPolicy" and attribute == "PolicyArn":
         return name_of(logical_id, scope)
-    if attribute == "Arn":
+    if attribute == "Arn" or (kind == _MEMORY and attribute == "MemoryArn"):
         return arn_of(logical_id, scope)
     if attribute == "StreamArn":
         base = arn_of(logical_id, scope)

@@ -67,13 +67,14 @@ NOTHING_GAINED = {
 SERVICE = {
     "table": "dynamodb", "tables": "dynamodb", "bucket": "s3", "buckets": "s3", "key": "kms",
     "secret": "secretsmanager", "secrets": "secretsmanager", "parameter": "ssm", "parameters": "ssm",
+    "memory": "bedrock-agentcore",
 }  # fmt: skip
 """Kind of store -> the service that holds it."""
 BY_PATH = "ssm:GetParametersByPath"
 """Answers with all below the name it is authorized on. Source: Systems Manager guide, sysman-paramstore-access."""
 _DIRECT = {
     "table": ("dynamodb:table", "dynamodb:global-table"), "bucket": ("s3:bucket",), "key": ("kms:key",),
-    "secret": ("secretsmanager:Secret",), "parameter": ("ssm:parameter",),
+    "secret": ("secretsmanager:Secret",), "parameter": ("ssm:parameter",), "memory": ("bedrock-agentcore:memory",),
 }  # fmt: skip
 _INSIDE = {
     "table": ("dynamodb:backup", "dynamodb:export", "dynamodb:import", "dynamodb:index", "dynamodb:stream"),
@@ -81,6 +82,7 @@ _INSIDE = {
     "key": (),
     "secret": (),
     "parameter": (),
+    "memory": (),
 }
 _ONE_OF = {"tables": "table", "buckets": "bucket", "secrets": "secret", "parameters": "parameter"}
 _PRINCIPALS = ("iam:", "sts:")

@@ -1,206 +1,228 @@
 """`memory-isolation`: a session reaches events and records of its own in AgentCore Memory, and no others."""
 
-from collections.abc import Iterator
-from dataclasses import replace
-from itertools import product
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import z3
 
 from session_scoping.verify.patterns.matching import parsed
-from session_scoping.verify.patterns.text import Pattern, Text, Token, Unmodelled, Variable, Wildcard, plain
-from session_scoping.verify.policies.binding import Binding, tag_context
-from session_scoping.verify.policies.decision import Request
-from session_scoping.verify.policies.model import Condition, Role, Statement
-from session_scoping.verify.policies.statement_queries import PRINCIPAL_TAG, covers_action
-from session_scoping.verify.properties.base import Proof, caller_keys
-from session_scoping.verify.properties.samples import admits, own_key, sample_tags
+from session_scoping.verify.patterns.text import Pattern, Unmodelled, Variable, Wildcard, is_exact, show
+from session_scoping.verify.policies.actions import acting_on, gains_nothing
+from session_scoping.verify.policies.model import Deployment, Role, Statement, Store
+from session_scoping.verify.policies.statement_queries import covers_action, grants_directly
+from session_scoping.verify.properties.base import Proof, deciding_statements, representative_actions
+from session_scoping.verify.properties.search import Query, search
+from session_scoping.verify.properties.sessions.cross_role import of_one_family
 from session_scoping.verify.properties.sharing import show_pattern
 from session_scoping.verify.reports.report import Result, Status
-from session_scoping.verify.scoping.infer import tags_in
-from session_scoping.verify.symbolic.solver import replay
+from session_scoping.verify.scoping.infer import SessionScope, tags_in
+from session_scoping.verify.symbolic.access import access
+from session_scoping.verify.symbolic.calls import Call, Session
+from session_scoping.verify.symbolic.conditions import UnmodelledError
+from session_scoping.verify.symbolic.request_keys import Key, PathAbove, key_for
+from session_scoping.verify.symbolic.strings import FALSE, TRUE, Bool, conjunction, disjunction, negation
+from session_scoping.verify.symbolic.targets import store_target
 from session_scoping.verify.symbolic.trust import tag_may_hold
 
 RULE = "memory-isolation"
 ACTOR, SESSION = "bedrock-agentcore:actorid", "bedrock-agentcore:sessionid"
 NAMESPACE, PATH = "bedrock-agentcore:namespace", "bedrock-agentcore:namespacepath"
-# Sources: service authorization reference, list_amazonbedrockagentcore (which action carries which key); AgentCore
-# devguide, memory-organization (namespacePath is the beginning of a namespace).
+# Sources: service authorization reference, list_amazonbedrockagentcore (which action carries which key); API reference,
+# ListMemoryRecords: records of this very namespace, or of all below a namespacePath; one of the two is required.
 _OF_EVENTS = (
     "bedrock-agentcore:CreateEvent", "bedrock-agentcore:DeleteEvent", "bedrock-agentcore:GetEvent",
     "bedrock-agentcore:ListEvents",
 )  # fmt: skip
 _OF_ACTORS = ("bedrock-agentcore:ListSessions",)
 _OF_RECORDS = ("bedrock-agentcore:ListMemoryRecords", "bedrock-agentcore:RetrieveMemoryRecords")
-KEYED_BY = {
-    **dict.fromkeys(_OF_EVENTS, ((ACTOR, SESSION),)),
-    **dict.fromkeys(_OF_ACTORS, ((ACTOR,),)),
-    **dict.fromkeys(_OF_RECORDS, ((NAMESPACE,), (PATH,))),
-}
-"""Action -> the ways to say whose it is, each as the condition keys that say it together."""
-
-
-def uses_memory(role: Role) -> bool:
-    """Whether a role is granted what sessions keep in a Memory, by requests that say whose it is."""
-    return any(_grants(statement) for statement in role.identity)
-
-
-def memories_of(role: Role) -> Iterator[Text]:
-    """Yield the Memories that a role's sessions keep events and records of their own in."""
-    for statement in (one for one in role.identity if _grants(one)):
-        yield from statement.resources or ()
-
-
-def _grants(statement: Statement) -> list[str]:
-    """Return the actions that a statement limits by what they carry."""
-    speaks = any(condition.key.lower() in _SAYING for condition in statement.conditions)
-    return [action for action in KEYED_BY if covers_action(statement, action)] if statement.allow and speaks else []
-
-
+KEYED = (*_OF_EVENTS, *_OF_ACTORS, *_OF_RECORDS)
+"""Actions whose requests say whose the event or record is."""
 _SAYING = frozenset({ACTOR, SESSION, NAMESPACE, PATH})
 
 
-def without_own_memory(proof: Proof) -> Proof:
-    """Return the proof without the statements that reach a session's own part of a Memory and nothing else."""
-    role = proof.role
-    kept = tuple(statement for statement in role.identity if not own_parts(proof, statement))
-    return replace(proof, scoped=replace(proof.scoped, role=replace(role, identity=kept)), _admissions={}, samples=None)
+def memories_of(role: Role, deployment: Deployment) -> list[Store]:
+    """Return the Memories that a role's sessions are granted events or records of, each by its ARN or its policy."""
+    known = {store.arn: store for store in deployment.of_kind("memory")}
+    found = {store.arn: store for store in known.values() if any(grants_directly(s, role) for s in store.policy)}
+    for text in (text for s in role.identity if _granted(s) for text in s.resources or () if is_exact(text)):
+        found[text] = known.get(text) or deployment.doubted(Store("memory", show(text), show(text), text, text))
+    return list(found.values())
 
 
-def prove_memory(proof: Proof) -> Result:
+def kept_in(deployment: Deployment, roles: Iterable[Role]) -> list[Store]:
+    """Return the Memories in which some roles' sessions keep what is their own, by what their requests carry."""
+    keyed = (role for role in roles if any(_granted(s) and _says_whose(s) for s in role.identity))
+    return list({store.arn: store for role in keyed for store in memories_of(role, deployment)}.values())
+
+
+def _says_whose(statement: Statement) -> bool:
+    return any(condition.key.lower() in _SAYING for condition in statement.conditions)
+
+
+def beside(item: SessionScope, everybody: Sequence[SessionScope], deployment: Deployment) -> list[SessionScope]:
+    """Return the other session roles that share a Memory with a role, one for all that are granted it alike."""
+    mine = {store.arn for store in memories_of(item.role, deployment)}
+    found: dict[object, SessionScope] = {}
+    for other in (one for one in everybody if not of_one_family(one.role, item.role)):
+        if mine & {store.arn for store in memories_of(other.role, deployment)}:
+            found.setdefault(_likeness(other.role), other)
+    found.pop(_likeness(item.role), None)
+    return list(found.values())
+
+
+def _likeness(role: Role) -> object:
+    granted = frozenset((s.actions, s.resources, s.conditions) for s in role.identity if _granted(s))
+    return granted, frozenset(s.conditions for s in role.trust if s.allow)
+
+
+def _granted(statement: Statement) -> list[str]:
+    return [action for action in KEYED if covers_action(statement, action)] if statement.allow else []
+
+
+@dataclass(frozen=True)
+class _Way:
+    """One way to ask for an event or a record: the actions, and each key of a request as the item's."""
+
+    actions: tuple[str, ...]
+    keys: dict[str, tuple[Bool, Key | PathAbove]]
+
+
+def prove_memory(proof: Proof, neighbours: Sequence[Proof]) -> Result:
     """
-    Prove that each grant says whose the request is, by the session's own tags.
+    Prove that no session reaches an event or record that another session reaches, of its own role or a neighbour's.
 
-    A positive comparison with one's own tags holds for nobody else's value, and for no request without the key.
+    Raises:
+        UnmodelledError: Something that decides it is not modelled, or the solver gave up.
     """
-    shown: dict[str, None] = {}
-    for statement in (one for one in proof.role.identity if _grants(one)):
-        parts = own_parts(proof, statement)
-        if not parts:
-            detail = f"{statement.where} may reach what is not the session's own: an actor and session, or a namespace"
-            return proof.result(
-                RULE, proof.role.label, Status.UNKNOWN, f"{detail} up to its `/`, is compared with tags"
-            )
-        shown |= dict.fromkeys(show_pattern(pattern) for pattern in parts)
-        if not _works(proof, statement):
-            detail = f"no session can use {statement.where}: it is denied or can never apply"
-            return proof.result(RULE, proof.role.label, Status.VACUOUS, detail)
-    return proof.result(RULE, proof.role.label, Status.PROVED, f"only what is called {', '.join(shown)}")
+    label = proof.role.label
+    for store in memories_of(proof.role, proof.deployment):
+        _refuse_unlimited(proof.role)
+        for other in (proof, *neighbours):
+            if store.arn not in {one.arn for one in memories_of(other.role, other.deployment)}:
+                continue
+            if found := search(proof, _crossings(proof, other, store, both=False)):
+                return proof.result(RULE, label, Status.VIOLATED, found.summary, counterexample=found)
+            if search(proof, _crossings(proof, other, store, both=True)):
+                detail = "what a request with a namespace and a namespacePath reaches is not documented: rule one out"
+                raise UnmodelledError(f"{detail} by Null")
+        if not _can_be_used(proof, store):
+            detail = f"no session can use {store.label}: every grant is denied or can never apply"
+            return proof.result(RULE, label, Status.VACUOUS, detail)
+    compared = dict.fromkeys(show_pattern(one) for one in _patterns(proof.role) if tags_in(one))
+    return proof.result(RULE, label, Status.PROVED, f"only what is called {', '.join(compared)}")
 
 
-def own_parts(proof: Proof, statement: Statement) -> list[Pattern]:
-    """Return what a statement compares requests with, where it allows a session's own alone; else nothing."""
-    actions = _named(statement)
-    if not actions or statement.problem or not _one_memory_each(statement):
-        return []
-    found: list[Pattern] = []
-    for action in actions:
-        ways = [_compared(proof, statement, way) for way in KEYED_BY[action]]
-        used = [way for way in ways if way]
-        # What a request with a namespace and a path means is not documented: one of them must be ruled out.
-        if len(used) != 1 or (
-            len(ways) > 1 and not _rules_out(statement, KEYED_BY[action][1 - ways.index(used[0])][0])
-        ):
-            return []
-        if not all(_tells_apart(proof, values) for values in product(*used[0])):
-            return []
-        found += [pattern for values in used[0] for pattern in values]
-    return list(dict.fromkeys(found))
+def _refuse_unlimited(role: Role) -> None:
+    """Leave open what is granted beside keyed actions under their keys: which of them it carries, AWS may change."""
+    others = [action for action in acting_on("memory") if action not in KEYED and not gains_nothing(action)]
+    for statement in (s for s in role.identity if s.allow and _granted(s)):
+        if _says_whose(statement) and (more := next((one for one in others if covers_action(statement, one)), None)):
+            raise UnmodelledError(f"{statement.where} allows {more} besides, which does not say whose it is")
 
 
-def _named(statement: Statement) -> list[str]:
-    """Return the actions of a statement that names these and no others."""
-    by_name = {action.lower(): action for action in KEYED_BY}
-    if not statement.allow or not statement.actions or not {one.lower() for one in statement.actions} <= by_name.keys():
-        return []
-    return [by_name[one.lower()] for one in statement.actions]
+def _patterns(*roles: Role) -> list[Pattern]:
+    """Return what the grants and Denies of some roles compare the keys with."""
+    return [pattern for role in roles for statement in role.statements for pattern in _compared(statement)]
 
 
-def _one_memory_each(statement: Statement) -> bool:
-    for text in statement.resources or ():
-        pattern = parsed(text, statement.variables, True)
-        if isinstance(pattern, Unmodelled) or any(isinstance(part, Variable | Wildcard) for part in pattern):
-            return False
-        if any(isinstance(part, Token) and part.kind == "free" for part in pattern):
-            return False
-    return bool(statement.resources)
+def _compared(statement: Statement) -> list[Pattern]:
+    found = [
+        parsed(value, statement.variables, "like" in condition.operator.lower())
+        for condition in statement.conditions
+        if condition.key.lower() in _SAYING
+        for value in condition.values
+    ]
+    return [pattern for pattern in found if not isinstance(pattern, Unmodelled)]
 
 
-def _compared(proof: Proof, statement: Statement, way: tuple[str, ...]) -> list[list[Pattern]]:
-    """Return the values that each key of a way is compared with; nothing where the first is not."""
-    found = [_values(proof, statement, key) for key in way]
-    return [values for values in found if values] if found[0] else []
+def _crossings(proof: Proof, other: Proof, store: Store, *, both: bool) -> Iterator[Query]:
+    mine, theirs = proof.admission("A"), other.admission("B")
+    patterns = _patterns(proof.role, other.role)
+
+    def holds(variable: Variable, character: str) -> bool:
+        return any(tag_may_hold(one.role, variable, character, one.inherited()) for one in (proof, other))
+
+    names = {key: key_for(key, [*patterns, *map(_below, patterns)], holds) for key in (ACTOR, SESSION, NAMESPACE)}
+    item = conjunction([key.domain() for key in names.values()])
+    statements = deciding_statements(proof.role, store)
+    for group in (_OF_EVENTS, _OF_ACTORS, _OF_RECORDS):
+        owned = _owned(proof, other, store, [*_ways(names, group, "B", False)], names_only=group == _OF_ACTORS)
+        for way in _ways(names, group, "A", both):
+            wanted = [one for one in way.actions if one not in proof.allow]
+            for action in representative_actions(statements, wanted):
+                call = proof.call("A", mine.session)
+                call.keyed = way.keys
+                what = f"a session reaches what another session keeps in {store.label}"
+                yield Query(
+                    call, action, store_target(store, None, call.lookup), store.arn, what,
+                    (item, mine.formula, theirs.formula, owned), victim=theirs.session, sampled=False,
+                )  # fmt: skip
 
 
-def _values(proof: Proof, statement: Statement, key: str) -> list[Pattern]:
-    for condition in (one for one in statement.conditions if one.key.lower() == key):
-        operator = condition.operator.lower()
-        if operator not in {"stringequals", "stringlike"}:
-            continue
-        patterns = [parsed(value, statement.variables, operator == "stringlike") for value in condition.values]
-        own = [one for one in patterns if not isinstance(one, Unmodelled) and _is_exact(proof, one, key)]
-        if own and len(own) == len(condition.values):
-            return own
-    return []
+def _owned(proof: Proof, other: Proof, store: Store, ways: Sequence[_Way], *, names_only: bool) -> Bool:
+    """Return the formula that an item is the other session's by one of its grants, and that it is another session."""
+    mine, theirs = proof.admission("A").session, other.admission("B").session
+    found: list[Bool] = []
+    for grant in (s for s in (*other.role.identity, *store.policy) if _granted(s)):
+        alone = replace(other.role, identity=(grant,) if grant in other.role.identity else (), boundary=None)
+        tags = frozenset(tag for one in _compared(grant) for tag in tags_in(one))
+        for way in ways:
+            call = other.call("B", theirs)
+            call.keyed = way.keys
+            target = store_target(replace(store, policy=(grant,) if grant in store.policy else ()), None, call.lookup)
+            reach = disjunction([access(alone, call, action, target) for action in way.actions])
+            differ = _differ(proof, mine, theirs, tags, names_only) if proof is other else _lacks(mine, theirs, tags)
+            found.append(conjunction([reach, differ]))
+    return disjunction(found)
 
 
-def _is_exact(proof: Proof, pattern: Pattern, key: str) -> bool:
-    """Whether a pattern is one value for the same tags, or all below one up to a slash, and another for other tags."""
-    is_path = key in {NAMESPACE, PATH}
-    head = pattern[:-1] if is_path and pattern[-1:] == (Wildcard("*"),) else pattern
-    variables = [part for part in head if isinstance(part, Variable)]
-    if any(not isinstance(part, str | Variable) for part in head) or any(
-        not part.key.startswith(PRINCIPAL_TAG) or part.default is not None for part in variables
-    ):
-        return False
-    if is_path and not (isinstance(head[-1], str) and head[-1].endswith("/") and _never(proof, variables, "/")):
-        return False
-    return all(any(_never(proof, variables, sign) for sign in gap) for gap in _gaps(head))
+def _differ(proof: Proof, mine: Session, theirs: Session, tags: frozenset[str], names_only: bool) -> Bool:
+    """Return the formula that two sessions are different ones, for what is named by these tags."""
+    identity, agreed = proof.scoped.identity, proof.scoped.shared_by
+    if names_only:
+        return conjunction([mine.differs(theirs, sorted(kind)) for kind in (identity, *agreed)])
+    shares = not identity <= tags and any(kind <= tags for kind in agreed)
+    return mine.differs(theirs, sorted(tags if shares else tags | identity))
 
 
-def _gaps(head: Pattern) -> list[str]:
-    """Return the texts between one variable and the next."""
-    gaps: list[str] = []
-    for part in head:
-        if isinstance(part, Variable):
-            gaps.append("")
-        elif gaps:
-            gaps[-1] += str(part)
-    return gaps[:-1]
+def _lacks(mine: Session, theirs: Session, tags: frozenset[str]) -> Bool:
+    """Return the formula that a session has not all the tags that another role's item is named by."""
+    pairs = [(mine.principal_tag(tag), theirs.principal_tag(tag)) for tag in sorted(tags)]
+    return negation(conjunction([conjunction([a, b, one == two]) for (a, one), (b, two) in pairs]))
 
 
-def _never(proof: Proof, variables: list[Variable], character: str) -> bool:
-    return not any(tag_may_hold(proof.role, variable, character, proof.inherited()) for variable in variables)
+def _below(pattern: Pattern) -> Pattern:
+    return pattern if pattern[-1:] == (Wildcard("*"),) else (*pattern, Wildcard("*"))
 
 
-def _rules_out(statement: Statement, key: str) -> bool:
-    return any(_is_null(condition, key) for condition in statement.conditions)
+def _ways(names: dict[str, Key], group: tuple[str, ...], label: str, both: bool) -> Iterator[_Way]:
+    """
+    Yield how an item can be asked for.
+
+    Args:
+        names: What the item is called, by condition key.
+        group: Actions on events, or on records.
+        label: Of the request.
+        both: Whether a request carries a namespace and a path, one of which is the item's and the other any.
+    """
+    if group != _OF_RECORDS and not both:
+        named = [z3.Bool(f"{label} names {what}") if label == "A" else TRUE for what in ("an actor", "a session")]
+        owning = group if label == "A" else (*_OF_EVENTS, *_OF_ACTORS)
+        yield _Way(owning, {ACTOR: (named[0], names[ACTOR]), SESSION: (named[1], names[SESSION])})
+    if group == _OF_RECORDS:
+        exact, above = (TRUE, names[NAMESPACE]), (TRUE, PathAbove(names[NAMESPACE]))
+        yield _Way(group, {NAMESPACE: exact} if both else {NAMESPACE: exact, PATH: (FALSE, names[NAMESPACE])})
+        yield _Way(group, {PATH: above} if both else {PATH: above, NAMESPACE: (FALSE, names[NAMESPACE])})
 
 
-def _is_null(condition: Condition, key: str) -> bool:
-    values = [plain(value) for value in condition.values]
-    return condition.key.lower() == key and condition.operator.lower() == "null" and values == ["true"]
+def _can_be_used(proof: Proof, store: Store) -> bool:
+    admission = proof.admission("A")
+    statements = deciding_statements(proof.role, store)
+    granted = [action for action in KEYED if any(s.allow and covers_action(s, action) for s in statements)]
 
+    def queries(action: str) -> Iterator[Query]:
+        call: Call = proof.call("A", admission.session)
+        target = store_target(store, None, call.lookup)
+        yield Query(call, action, target, store.arn, "", (admission.formula,), sampled=False, wanted=True)
 
-def _tells_apart(proof: Proof, values: tuple[Pattern, ...]) -> bool:
-    """Whether the tags of the values distinguish sessions, or it is declared that sessions share by them."""
-    tags = frozenset(tag for pattern in values for tag in tags_in(pattern))
-    agreed = any(shared <= tags for shared in proof.scoped.shared_by)
-    return bool(tags) and (proof.scoped.identity <= tags or agreed)
-
-
-def _works(proof: Proof, statement: Statement) -> bool:
-    """Whether an ordinary session is admitted, and some request for its own is allowed."""
-    tags = sample_tags(proof)
-    return admits(proof, tags) and any(
-        replay(proof.role, request, Binding()).allowed for request in _requests(proof, statement, tags)
-    )
-
-
-def _requests(proof: Proof, statement: Statement, tags: dict[str, str]) -> Iterator[Request]:
-    binding = Binding()
-    base = {key: binding.text(value) for key, value in caller_keys(proof.role).items()}
-    context: dict[str, str | list[str]] = {**base, **tag_context("aws:PrincipalTag/", tags)}
-    for action, text in product(_named(statement), statement.resources or ()):
-        for way in KEYED_BY[action]:
-            values = [_values(proof, statement, key) for key in way]
-            own = {key: own_key(found[0], tags, binding) or "" for key, found in zip(way, values, strict=True) if found}
-            asked = {**context, **own}
-            yield Request(action, binding.text(text), asked, binding.text(proof.role.arn), "session")
+    return any(search(proof, queries(action)) is not None for action in granted)

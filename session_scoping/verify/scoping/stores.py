@@ -36,8 +36,8 @@ _NAMED = {"secrets": "secret", "parameters": "parameter"}
 
 
 def is_tenant_kind(store: Store) -> bool:
-    """Whether a store is of a kind that holds tenant data itself, as a key does not."""
-    return store.kind != "key"
+    """Whether a store is of a kind whose keys or names say whose data it holds; a Memory's requests say it."""
+    return store.kind not in {"key", "memory"}
 
 
 def stores_of_role(role: Role, deployment: Deployment, words: tuple[str, ...]) -> list[Store]:

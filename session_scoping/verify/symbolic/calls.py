@@ -8,7 +8,7 @@ import z3
 from session_scoping.aws.keys import Presence, carried, is_defined
 from session_scoping.verify.patterns.text import Text, Token, Variable
 from session_scoping.verify.policies.statement_queries import PRINCIPAL_TAG, REQUEST_TAG
-from session_scoping.verify.symbolic.request_keys import Key
+from session_scoping.verify.symbolic.request_keys import Key, PathAbove
 from session_scoping.verify.symbolic.strings import (
     FALSE,
     TRUE,
@@ -97,6 +97,7 @@ class Call:
         session: Who calls. Tags become `aws:PrincipalTag`. Default: a caller about whom nothing is known.
         leading_keys: The elements `dynamodb:LeadingKeys` may have, each with whether it is there.
         fixed: Condition key in lower case -> the text it must have.
+        keyed: Condition key in lower case -> whether the request carries it, and the key of an item that it is.
         minted: The session an AssumeRole call makes, whose tags are `aws:RequestTag`. Default: it makes none.
         same_resource: Whether it acts on the one resource that all such calls act on, so that they see the same tags.
     """
@@ -105,6 +106,7 @@ class Call:
     session: Session | None = None
     leading_keys: list[tuple[Bool, Key]] = field(default_factory=list)
     fixed: dict[str, Text] = field(default_factory=dict)
+    keyed: dict[str, tuple[Bool, Key | PathAbove]] = field(default_factory=dict)
     minted: Session | None = None
     same_resource: bool = False
     used: set[str] = field(default_factory=set)

@@ -15,7 +15,7 @@ from session_scoping.verify.policies.conditions import UnmodelledOperatorError, 
 from session_scoping.verify.policies.model import Condition
 from session_scoping.verify.policies.statement_queries import OTHER_TAG, PRINCIPAL_TAG, REQUEST_TAG
 from session_scoping.verify.symbolic.calls import Call, Session
-from session_scoping.verify.symbolic.request_keys import Key
+from session_scoping.verify.symbolic.request_keys import Key, PathAbove
 from session_scoping.verify.symbolic.strings import (
     FALSE,
     TRUE,
@@ -146,13 +146,18 @@ def _elements(key: str, patterns: list[Pattern], base: str, call: Call, action: 
             (there, lambda k=k: either(_match_key(p, base, k, call) for p in patterns))  # type: ignore[misc]
             for there, k in call.leading_keys
         ]
+    if key in call.keyed:
+        if not call.may_carry(key, action):
+            return []
+        there, named = call.keyed[key]
+        return [(there, lambda: either(_match_key(p, base, named, call) for p in patterns))]
     if key in _TAG_LISTS:
         return _tag_elements(key, patterns, call.minted) if call.minted else []
     there, value = call.single(key, action)
     return [(there, lambda: either(_match_value(p, base, value, call) for p in patterns))]
 
 
-def _match_key(pattern: Pattern, base: str, key: Key, call: Call) -> Match:
+def _match_key(pattern: Pattern, base: str, key: Key | PathAbove, call: Call) -> Match:
     match = key.match(pattern, call.lookup)
     if _may_be_wide(pattern, base):
         return Match(TRUE, FALSE, match.present)

@@ -135,6 +135,22 @@ class Key:
         return text
 
 
+class PathAbove:
+    """A path of the caller's choice that a key lies below, as the value of a condition key."""
+
+    def __init__(self, key: Key) -> None:
+        self._key = key
+
+    def match(self, parts: Pattern, lookup: Lookup) -> Match:
+        """Match a pattern against some such path; a Deny is never sure to, because the caller chooses another."""
+        found = self._key.match(parts if parts[-1:] == (Wildcard("*"),) else (*parts, Wildcard("*")), lookup)
+        return Match(found.over, FALSE, found.present)
+
+    def read(self, model: z3.ModelRef) -> str:
+        """Return the longest such path of a counterexample."""
+        return self._key.read(model)
+
+
 Holds = Callable[[Variable, str], bool]
 """Whether a policy variable's value may hold a character."""
 

@@ -131,6 +131,9 @@ def _strings_in(term: z3.ExprRef) -> set[str]:
 def free_context(call: Call, model: z3.ModelRef) -> dict[str, str | list[str]]:
     """Return the condition keys the counterexample chose, besides tags and leading keys."""
     found: dict[str, str | list[str]] = {}
+    for key, (there, named) in call.keyed.items():
+        if z3.is_true(model.eval(there, model_completion=True)):
+            found[key] = named.read(model)
     for key in sorted(call.used - call.dated):
         there, value = call.single(key)
         if z3.is_true(model.eval(there, model_completion=True)):

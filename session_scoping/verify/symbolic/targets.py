@@ -180,7 +180,7 @@ def _match_path(ours: Pattern, store: Store, rest: Rest, lookup: Lookup) -> Matc
         begins = head_of(ours)[0] if head_of(ours) else ""
         known = "table/"[: len(begins)] if isinstance(begins, str) else begins
         return NEVER if len(begins) and begins[: len(known)] != known else MAYBE  # type: ignore[arg-type, index]
-    prefix = {"table": "table/", "key": "key/"}.get(store.kind, "")
+    prefix = {"table": "table/", "key": "key/", "memory": "memory/"}.get(store.kind, "")
     head = head_of(ours)
     if not head or (len(head) == 1 and isinstance(head[0], str) and prefix.startswith(head[0])):
         # The wildcard begins before the name: exact when it ends the pattern.

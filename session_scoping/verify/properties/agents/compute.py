@@ -1,20 +1,18 @@
 """`compute-isolation`: a role the agent's code runs with reaches no tenant data and changes no role."""
 
 from collections.abc import Collection, Iterator, Sequence
-from itertools import product
+from dataclasses import replace
 
 import z3
 
-from session_scoping.aws.effects import judgement
 from session_scoping.verify.patterns.naming import is_open
-from session_scoping.verify.patterns.text import Pattern, Text, Token, lit, show
+from session_scoping.verify.patterns.text import Pattern, Text, Token, lit
 from session_scoping.verify.policies.action_samples import further, limits_of, unlisted
 from session_scoping.verify.policies.actions import (
     SERVICE,
     acting_on,
     all_covered,
     changes_principals,
-    everything,
     reaches_whatever_is_named,
 )
 from session_scoping.verify.policies.model import Deployment, Role, Statement, Store
@@ -28,7 +26,7 @@ from session_scoping.verify.properties.base import (
     representative_actions,
 )
 from session_scoping.verify.properties.grant_targets import entry_arn, entry_target, may_be_access_point, may_name
-from session_scoping.verify.properties.memory import memories_of
+from session_scoping.verify.properties.memory import kept_in
 from session_scoping.verify.properties.search import Query, search
 from session_scoping.verify.properties.sessions.listing import below_paths
 from session_scoping.verify.reports.report import Counterexample, Result, Status
@@ -39,7 +37,7 @@ from session_scoping.verify.symbolic.conditions import UnmodelledError
 from session_scoping.verify.symbolic.request_keys import Key
 from session_scoping.verify.symbolic.solver import solve
 from session_scoping.verify.symbolic.strings import Match, concat, conjunction, match_string, string_value, token_domain
-from session_scoping.verify.symbolic.targets import ALWAYS, other_target, store_target, where_granted
+from session_scoping.verify.symbolic.targets import ALWAYS, store_target, where_granted
 
 RULE = "compute-isolation"
 
@@ -120,13 +118,10 @@ def _on_store(proof: Proof, store: Store) -> Iterator[Query]:
 
 def _on_memories(proof: Proof) -> Iterator[Query]:
     """Yield what is done with a Memory in which sessions have events and records of their own."""
-    others = (role for role in proof.deployment.roles.values() if role is not proof.role)
-    arns = dict.fromkeys(arn for role in others for arn in memories_of(role))
-    actions = [action for action in everything() if judgement(action).where_named("bedrock-agentcore:memory")]
-    for arn, action in product(arns, representative_actions(proof.role.statements, actions) if arns else ()):
-        call = _call(proof, proof.role.statements)
-        what = f"{action} is allowed on {show(arn)}, where sessions keep what is their own"
-        yield Query(call, action, other_target(arn, call.lookup), arn, what)
+    others = [role for role in proof.deployment.roles.values() if role.id != proof.role.id]
+    for memory in kept_in(proof.deployment, others):
+        for query in _on_store(proof, memory):
+            yield replace(query, what=f"{query.what}, where sessions keep what is their own")
 
 
 def _anywhere(proof: Proof, statement: Statement, kinds: set[str]) -> Iterator[Query]:

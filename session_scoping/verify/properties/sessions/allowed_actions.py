@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from session_scoping.aws.token_vault import READ_SECRET, VENDING
 from session_scoping.verify.patterns.matching import action_matches, split_fields
 from session_scoping.verify.patterns.naming import is_open, suffix_after_arn
-from session_scoping.verify.patterns.text import Pattern, Text, lit, plain
+from session_scoping.verify.patterns.text import Pattern, Text, Token, is_exact, lit, plain
 from session_scoping.verify.policies.action_samples import further, limits_of, unlisted
 from session_scoping.verify.policies.actions import (
     BECOMING,
@@ -23,7 +23,7 @@ from session_scoping.verify.policies.actions import (
 from session_scoping.verify.policies.model import Statement, Store
 from session_scoping.verify.properties.base import Proof, deciding_statements, name_items, representative_actions
 from session_scoping.verify.properties.grant_targets import entry_arn, entry_target, may_be_access_point, may_name
-from session_scoping.verify.properties.memory import without_own_memory
+from session_scoping.verify.properties.memory import KEYED as KEYED_IN_MEMORY
 from session_scoping.verify.properties.search import Query, search
 from session_scoping.verify.properties.sessions.derivation import tools_of
 from session_scoping.verify.properties.sessions.listing import without_own_listing
@@ -43,7 +43,7 @@ RULE = "allowed-actions"
 
 def prove_allowed_actions(proof: Proof) -> Result:
     """Prove that no action outside the allowed set is possible, on any resource."""
-    rest = without_own_memory(without_own_listing(proof))
+    rest = without_own_listing(proof)
     for one, queries in ((rest, _queries(rest)), (proof, uses(proof))):
         wanted = (query for query in queries if not any(action_matches(text, query.action) for text in proof.allow))
         if found := search(one, wanted):
@@ -125,6 +125,9 @@ def _handled(action: str, pattern: Pattern, scoped: SessionScope) -> bool:
         # Names without a tag are no session's own, and `name-isolation` does not look at them.
         own = [store for store in scoped.stores if SERVICE[store.kind] == service and action in of_sessions(store.kind)]
         return any(store.inside(suffix_after_arn(pattern, store) or ()) in store.names for store in own)
+    if action in KEYED_IN_MEMORY:
+        # `memory-isolation` asks about each Memory that is named.
+        return all(isinstance(part, str | Token) for part in pattern) and is_exact(pattern)  # type: ignore[arg-type]
     if service not in {"dynamodb", "s3"}:
         return False
     answered = [store for store in scoped.stores if store.by_name and action in of_sessions(store.kind)]

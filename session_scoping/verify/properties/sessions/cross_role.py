@@ -45,7 +45,7 @@ def neighbours_of(item: SessionScope, everybody: Sequence[SessionScope], store: 
     """
     found: dict[object, SessionScope] = {}
     for other in everybody:
-        if other is item or store.id not in other.formats or _of_one_family(item.role, other.role):
+        if other is item or store.id not in other.formats or of_one_family(item.role, other.role):
             continue
         if _likeness(other, store) != _likeness(item, store):
             found.setdefault(_likeness(other, store), other)
@@ -68,7 +68,8 @@ def named_alike(
                 yield other, one
 
 
-def _of_one_family(one: Role, two: Role) -> bool:
+def of_one_family(one: Role, two: Role) -> bool:
+    """Whether two roles are one, or a session role and its tools, which are left to `derivation`."""
     return (tool_of(one) or one.arn) == (tool_of(two) or two.arn)
 
 

@@ -8,6 +8,8 @@ from session_scoping.verify.patterns.text import Text
 from session_scoping.verify.policies.model import Deployment, Role, Statement, Store
 from session_scoping.verify.properties.agents.compute import prove_compute
 from session_scoping.verify.properties.base import Proof, guarded
+from session_scoping.verify.properties.memory import RULE as MEMORY
+from session_scoping.verify.properties.memory import memories_of, prove_memory
 from session_scoping.verify.properties.sessions.allowed_actions import prove_allowed_actions
 from session_scoping.verify.properties.sessions.cross_role import prove_beside, prove_no_chaining
 from session_scoping.verify.reports.report import Result, Status
@@ -24,7 +26,7 @@ def prove_session_grants(proof: Proof, neighbours: Mapping[str, Sequence[Proof]]
 
     Args:
         proof: The role.
-        neighbours: Store id -> the other roles with keys in it.
+        neighbours: Store id, or `memory-isolation` -> the other roles with keys of their own there.
 
     Source:
         DynamoDB guide, best-practices for Deny in fine-grained access control: the Allow is the control, because a Deny
@@ -37,6 +39,9 @@ def prove_session_grants(proof: Proof, neighbours: Mapping[str, Sequence[Proof]]
     for mine, store in zip(bare.scoped.stores, proof.scoped.stores, strict=True):
         near = neighbours.get(store.id, ())
         pairs.append((partial(prove_beside, bare, near, mine), partial(prove_beside, proof, near, store)))
+    if memories_of(proof.role, proof.deployment):
+        near = neighbours.get(MEMORY, ())
+        pairs.append((partial(prove_memory, bare, near), partial(prove_memory, proof, near)))
     pairs += [(partial(prove, bare), partial(prove, proof)) for prove in (prove_allowed_actions, prove_no_chaining)]
     return _first_masked(proof.role, pairs)
 

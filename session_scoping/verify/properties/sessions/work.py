@@ -3,7 +3,7 @@
 from session_scoping.verify.policies.actions import on_items
 from session_scoping.verify.policies.model import Store
 from session_scoping.verify.properties.base import Proof, deciding_statements
-from session_scoping.verify.properties.memory import uses_memory
+from session_scoping.verify.properties.memory import memories_of
 from session_scoping.verify.properties.samples import sample_works
 from session_scoping.verify.properties.search import Query, search
 from session_scoping.verify.properties.sessions.isolation import leading_patterns, may_hold, object_patterns
@@ -34,7 +34,8 @@ def prove_work_possible(proof: Proof) -> Result:
         if not _possible(proof, store):
             detail = f"no session can use {store.label}: every grant is denied or can never apply"
             return proof.result(RULE, proof.role.label, Status.VACUOUS, detail)
-    if not checked and not uses_memory(proof.role):  # whether that can be used, `memory-isolation` says
+    # Whether a Memory can be used, `memory-isolation` says.
+    if not checked and not memories_of(proof.role, proof.deployment):
         return proof.result(RULE, proof.role.label, Status.VACUOUS, "the role grants no table and no bucket")
     return proof.result(RULE, proof.role.label, Status.PROVED, "each table and bucket can be used by its own session")
 
