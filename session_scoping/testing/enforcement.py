@@ -27,8 +27,9 @@ from botocore.compat import HTTPHeaders
 
 from session_scoping.testing.moto_deploy import Deployment
 from session_scoping.testing.moto_server import MISLEADING, configured_url, empty, moto_server, refuse_aws, settings
+from session_scoping.testing.signed_requests import access_key_of, form_of
 from session_scoping.testing.sts_sessions import Caller, refuse_not_held, session_made
-from session_scoping.testing.wire_requests import IamCall, Wire, access_key_of, form_of, iam_calls
+from session_scoping.testing.wire_requests import IamCall, Wire, iam_calls
 from session_scoping.verify.deployment.collecting import collect
 from session_scoping.verify.files.source import Source, scopes_of
 from session_scoping.verify.policies.binding import Binding

@@ -7,7 +7,7 @@ from typing import Any
 
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.revocations import ISSUE_TIME
-from session_scoping.testing.wire_requests import form_tags
+from session_scoping.testing.signed_requests import form_tags
 from session_scoping.verify.policies.binding import Binding, tag_context
 from session_scoping.verify.policies.decision import Decision, PolicySet, Request, decide, session_policy_of
 from session_scoping.verify.policies.model import Role, Statement

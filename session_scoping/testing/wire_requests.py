@@ -1,6 +1,5 @@
 """Turns one boto3 request on the wire into the IAM requests AWS makes of it."""
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -9,6 +8,9 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from botocore.awsrequest import AWSPreparedRequest
+
+from session_scoping.aws.keys import Presence, carried, is_defined
+from session_scoping.testing.signed_requests import form_of, form_tags, header_of, json_of, region_of, text_of
 
 PartitionKey = Callable[[str], str | None]
 """Table name -> attribute name of its partition key, or None for a table nobody knows."""
@@ -80,24 +82,23 @@ def iam_calls(
         wire: What the request does not say of itself.
         inherited: Tags that a session the caller makes inherits. Default: none.
     """
-    place = f"{_region(request)}:{wire.account}"
+    place = f"{region_of(request)}:{wire.account}"
     if service == "dynamodb":
-        yield from _dynamodb(operation, _json(request), f"arn:aws:dynamodb:{place}:table/", wire.key_of)
+        yield from _dynamodb(operation, json_of(request), f"arn:aws:dynamodb:{place}:table/", wire.key_of)
     elif service == "s3":
         yield from _s3(operation, request, wire.host)
     elif service == "sts":
         yield from _sts(operation, form_of(request), inherited or {})
     elif service == "cloudwatch-logs":
-        yield _logs(operation, _json(request), f"arn:aws:logs:{place}:log-group:")
+        yield _logs(operation, json_of(request), f"arn:aws:logs:{place}:log-group:")
     elif service == "secrets-manager":
-        yield IamCall(f"secretsmanager:{operation}", str(_json(request).get("SecretId", "*")))
+        yield from _secrets(operation, json_of(request), f"arn:aws:secretsmanager:{place}:secret:")
+    elif service == "ssm":
+        yield from _parameters(operation, json_of(request), f"arn:aws:ssm:{place}:parameter/")
+    elif service == "bedrock-agentcore" and "/memories/" in request.url:
+        yield _memory(operation, request, f"arn:aws:bedrock-agentcore:{place}:memory/")
     else:
         yield IamCall(f"{service}:{operation}", "*")
-
-
-def _json(request: AWSPreparedRequest) -> dict[str, Any]:
-    body: dict[str, Any] = json.loads(_text(request) or "{}")
-    return body
 
 
 def _logs(operation: str, body: dict[str, Any], arn: str) -> IamCall:
@@ -106,14 +107,64 @@ def _logs(operation: str, body: dict[str, Any], arn: str) -> IamCall:
     return IamCall(f"logs:{operation}", f"{arn}{group}:log-stream:{stream}" if stream else f"{arn}{group}:*")
 
 
-def _region(request: AWSPreparedRequest) -> str:
-    scope = _header(request, "Authorization").partition("Credential=")[2].split("/")
-    return scope[2] if len(scope) > 2 else "us-east-1"
+def _secrets(operation: str, body: dict[str, Any], arn: str) -> Iterator[IamCall]:
+    """
+    Yield what is asked of secrets; one that is named has an ARN that ends in six characters of AWS's own.
+
+    Source: Secrets Manager guide, whats-in-a-secret; API reference, BatchGetSecretValue: it needs GetSecretValue on
+    each secret besides, and with filters ListSecrets.
+    """
+    names = body.get("SecretIdList", [body[key] for key in ("SecretId", "Name") if key in body])
+    arns = [name if name.startswith("arn:") else f"{arn}{name}-AbCdEf" for name in map(str, names)]
+    if operation != "BatchGetSecretValue":
+        yield from (IamCall(f"secretsmanager:{operation}", one) for one in arns or ["*"])
+        return
+    yield IamCall("secretsmanager:BatchGetSecretValue", "*")
+    yield from (IamCall("secretsmanager:GetSecretValue", one) for one in arns or ["*"])
+    if "Filters" in body:
+        yield IamCall("secretsmanager:ListSecrets", "*")
 
 
-def _text(request: AWSPreparedRequest) -> str:
-    body = request.body
-    return body.decode() if isinstance(body, bytes | bytearray) else body if isinstance(body, str) else ""
+def _parameters(operation: str, body: dict[str, Any], arn: str) -> Iterator[IamCall]:
+    """
+    Yield what is asked of parameters, by name, by ARN, or by the path that they lie below.
+
+    Source: service authorization reference, "AWS Systems Manager"; Systems Manager guide, sysman-paramstore-access and
+    sysman-paramstore-versions: a version or label stands behind a name's colon.
+    """
+    named = [body[key] for key in ("Name", "Path") if key in body] or body.get("Names", [])
+    if operation.endswith(("TagsToResource", "TagsFromResource", "TagsForResource")):
+        named = [body["ResourceId"]] if body.get("ResourceType") == "Parameter" else []
+    recursive = {"ssm:Recursive": str(body.get("Recursive", False)).lower()} if "Path" in body else {}
+    for name in map(str, named):
+        resource = name if name.startswith("arn:") else arn + name.partition(":")[0].removeprefix("/")
+        yield IamCall(f"ssm:{operation}", resource, recursive)
+    if not named:
+        yield IamCall(f"ssm:{operation}", "*")
+
+
+def _memory(operation: str, request: AWSPreparedRequest, arn: str) -> IamCall:
+    """
+    Return what is asked of an AgentCore Memory: whose event or record it is stands in the path or the body.
+
+    Source: service authorization reference, list_amazonbedrockagentcore; AgentCore API reference.
+    """
+    path = urlsplit(request.url).path.partition("/memories/")[2].split("/")
+    said = dict(zip(path[1::2], map(unquote, path[2::2]), strict=False))
+    body = json_of(request) if text_of(request) else {}
+    given = {**body, **{key: said[part] for part, key in _IN_PATH.items() if part in said}}
+    keys = ("actorId", "sessionId", "namespace", "namespacePath")
+    context = {f"bedrock-agentcore:{key}": given[key] for key in keys if key in given}
+    return _carrying(f"bedrock-agentcore:{operation}", arn + unquote(path[0]), context)
+
+
+_IN_PATH = {"actor": "actorId", "sessions": "sessionId"}
+
+
+def _carrying(action: str, resource: str, said: Mapping[str, str]) -> IamCall:
+    """Return a call with those keys that requests of the action carry."""
+    kept = (key for key in said if not is_defined(key.lower()) or carried(action, key).presence is not Presence.NEVER)
+    return IamCall(action, resource, {key: said[key] for key in kept})
 
 
 def _dynamodb(operation: str, body: dict[str, Any], arn: str, key_of: PartitionKey) -> Iterator[IamCall]:
@@ -188,14 +239,15 @@ def _s3(operation: str, request: AWSPreparedRequest, host: str) -> Iterator[IamC
     if operation in _S3_OBJECT:
         yield from _object_calls(_versioned(_S3_OBJECT[operation], "versionId" in query), f"{arn}/{key}", request)
     elif operation == "DeleteObjects":
-        for entry in re.findall(r"<Object>(.*?)</Object>", _text(request), re.DOTALL):
+        for entry in re.findall(r"<Object>(.*?)</Object>", text_of(request), re.DOTALL):
             deleted = re.search(r"<Key>(.*?)</Key>", entry, re.DOTALL)
             action = _versioned("DeleteObject", "<VersionId>" in entry)
             yield IamCall(f"s3:{action}", f"{arn}/{unescape(deleted[1]) if deleted else '*'}")
     elif operation == "ListBuckets":
         yield IamCall("s3:ListAllMyBuckets", "*")
     else:
-        yield IamCall(f"s3:{_S3_BUCKET.get(operation, operation)}", arn)
+        listed = {f"s3:{key}": query[key] for key in ("prefix", "delimiter", "max-keys") if key in query}
+        yield _carrying(f"s3:{_S3_BUCKET.get(operation, operation)}", arn, listed)
 
 
 def _versioned(action: str, of_a_version: bool) -> str:
@@ -206,37 +258,16 @@ def _versioned(action: str, of_a_version: bool) -> str:
 
 
 def _copied(request: AWSPreparedRequest) -> IamCall:
-    source, _, version = unquote(_header(request, "x-amz-copy-source")).lstrip("/").partition("?versionId=")
+    source, _, version = unquote(header_of(request, "x-amz-copy-source")).lstrip("/").partition("?versionId=")
     return IamCall(f"s3:{_versioned('GetObject', bool(version))}", f"arn:aws:s3:::{source}")
 
 
 def _object_calls(action: str, arn: str, request: AWSPreparedRequest) -> Iterator[IamCall]:
-    key = _header(request, "x-amz-server-side-encryption-aws-kms-key-id")
+    key = header_of(request, "x-amz-server-side-encryption-aws-kms-key-id")
     yield IamCall(f"s3:{action}", arn, {"s3:x-amz-server-side-encryption-aws-kms-key-id": key} if key else {})
     for header, further in (("x-amz-acl", "PutObjectAcl"), ("x-amz-tagging", "PutObjectTagging")):
-        if action == "PutObject" and _header(request, header):
+        if action == "PutObject" and header_of(request, header):
             yield IamCall(f"s3:{further}", arn)
-
-
-def _header(request: AWSPreparedRequest, name: str) -> str:
-    value = request.headers.get(name, "")
-    return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def form_of(request: AWSPreparedRequest) -> dict[str, str]:
-    """Return the parameters of a request of the query protocol."""
-    return dict(parse_qsl(_text(request), keep_blank_values=True))
-
-
-def form_tags(form: Mapping[str, str]) -> dict[str, str]:
-    """Return the session tags that an AssumeRole request passes."""
-    keys = [name for name in form if name.startswith("Tags.member.") and name.endswith(".Key")]
-    return {form[name]: form[name.removesuffix("Key") + "Value"] for name in keys}
-
-
-def access_key_of(request: AWSPreparedRequest) -> str:
-    """Return the access key a request is signed with; nothing for one that is not signed."""
-    return _header(request, "Authorization").partition("Credential=")[2].partition("/")[0]
 
 
 def _sts(operation: str, form: Mapping[str, str], inherited: Mapping[str, str]) -> Iterator[IamCall]:

@@ -11,6 +11,12 @@ from session_scoping.testing.wire_requests import IamCall, Wire, iam_calls
 TABLE = "arn:aws:dynamodb:eu-west-1:111122223333:table/Tasks"
 GROUP = "arn:aws:logs:eu-west-1:111122223333:log-group:agents"
 ROW, OTHER = {"task_id": {"S": "T1"}}, {"task_id": {"S": "T2"}}
+SECRET = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:"
+PARAMETER = "arn:aws:ssm:eu-west-1:111122223333:parameter/"
+MEMORY = "arn:aws:bedrock-agentcore:eu-west-1:111122223333:memory/mem-1234567890"
+ACTOR, SESSION, NAMESPACE, PATH = (
+    f"bedrock-agentcore:{key}" for key in ("actorId", "sessionId", "namespace", "namespacePath")
+)
 KEY = "s3:x-amz-server-side-encryption-aws-kms-key-id"
 
 
@@ -208,7 +214,42 @@ def test_a_call_about_rows_asks_with_their_keys(
             {"logGroupName": "agents", "logStreamName": "s"},
             IamCall("logs:CreateLogStream", f"{GROUP}:log-stream:s"),
         ),
-        ("secretsmanager", "get_secret_value", {"SecretId": "x"}, IamCall("secretsmanager:GetSecretValue", "x")),
+        (
+            "secretsmanager",
+            "get_secret_value",
+            {"SecretId": "x"},
+            IamCall("secretsmanager:GetSecretValue", SECRET + "x-AbCdEf"),
+        ),
+        (
+            "secretsmanager",
+            "get_secret_value",
+            {"SecretId": SECRET + "x"},
+            IamCall("secretsmanager:GetSecretValue", SECRET + "x"),
+        ),
+        ("secretsmanager", "create_secret", {"Name": "x"}, IamCall("secretsmanager:CreateSecret", SECRET + "x-AbCdEf")),
+        ("ssm", "get_parameter", {"Name": "/a/b:3"}, IamCall("ssm:GetParameter", PARAMETER + "a/b")),
+        ("ssm", "get_parameter", {"Name": "b"}, IamCall("ssm:GetParameter", PARAMETER + "b")),
+        ("ssm", "get_parameter", {"Name": PARAMETER + "b"}, IamCall("ssm:GetParameter", PARAMETER + "b")),
+        ("ssm", "put_parameter", {"Name": "/a", "Value": "v"}, IamCall("ssm:PutParameter", PARAMETER + "a")),
+        ("ssm", "describe_parameters", {}, IamCall("ssm:DescribeParameters", "*")),
+        (
+            "ssm",
+            "get_parameters_by_path",
+            {"Path": "/a", "Recursive": True},
+            IamCall("ssm:GetParametersByPath", PARAMETER + "a", {"ssm:Recursive": "true"}),
+        ),
+        (
+            "ssm",
+            "add_tags_to_resource",
+            {"ResourceType": "Parameter", "ResourceId": "/a", "Tags": []},
+            IamCall("ssm:AddTagsToResource", PARAMETER + "a"),
+        ),
+        (
+            "ssm",
+            "list_tags_for_resource",
+            {"ResourceType": "Document", "ResourceId": "a"},
+            IamCall("ssm:ListTagsForResource", "*"),
+        ),
         ("secretsmanager", "list_secrets", {}, IamCall("secretsmanager:ListSecrets", "*")),
         ("sqs", "list_queues", {}, IamCall("sqs:ListQueues", "*")),
     ],
@@ -244,3 +285,57 @@ def test_a_session_is_asked_for_with_all_that_it_is_made_with() -> None:
     actions = ("AssumeRole", "TagSession", "SetSourceIdentity")
     assert found == [IamCall(f"sts:{action}", role, context) for action in actions]
     assert asked("sts", "get_caller_identity") == [IamCall("sts:GetCallerIdentity", "*")]
+
+
+def test_secrets_in_one_call_are_asked_for_one_by_one() -> None:
+    """The batch itself, each secret, and their names where a filter chooses them."""
+    batch = IamCall("secretsmanager:BatchGetSecretValue", "*")
+    read = "secretsmanager:GetSecretValue"
+    found = asked("secretsmanager", "batch_get_secret_value", SecretIdList=["a", SECRET + "b-AbCdEf"])
+    assert found == [batch, IamCall(read, f"{SECRET}a-AbCdEf"), IamCall(read, f"{SECRET}b-AbCdEf")]
+    found = asked("secretsmanager", "batch_get_secret_value", Filters=[{"Key": "name", "Values": ["a"]}])
+    assert found == [batch, IamCall(read, "*"), IamCall("secretsmanager:ListSecrets", "*")]
+
+
+def test_parameters_in_one_call_are_asked_for_one_by_one() -> None:
+    """A parameter is a resource of its own."""
+    found = asked("ssm", "get_parameters", Names=["/a", "b"])
+    assert found == [IamCall("ssm:GetParameters", f"{PARAMETER}{name}") for name in ("a", "b")]
+
+
+MEMORIES: list[tuple[str, dict[str, Any], dict[str, str]]] = [
+    (
+        "create_event",
+        {"eventTimestamp": 0, "payload": [], "actorId": "u", "sessionId": "s"},
+        {ACTOR: "u", SESSION: "s"},
+    ),
+    ("create_event", {"eventTimestamp": 0, "payload": [], "actorId": "u"}, {ACTOR: "u"}),
+    ("list_events", {"actorId": "u/x", "sessionId": "s"}, {ACTOR: "u/x", SESSION: "s"}),
+    ("get_event", {"actorId": "u", "sessionId": "s", "eventId": "1"}, {ACTOR: "u", SESSION: "s"}),
+    ("delete_event", {"actorId": "u", "sessionId": "s", "eventId": "1"}, {ACTOR: "u", SESSION: "s"}),
+    ("list_sessions", {"actorId": "u"}, {ACTOR: "u"}),
+    ("list_memory_records", {"namespace": "/u/"}, {NAMESPACE: "/u/"}),
+    ("list_memory_records", {"namespacePath": "/u/"}, {PATH: "/u/"}),
+    ("retrieve_memory_records", {"namespace": "/u/", "searchCriteria": {"searchQuery": "q"}}, {NAMESPACE: "/u/"}),
+    ("get_memory_record", {"memoryRecordId": "mem-" + "1" * 40}, {}),
+    ("list_actors", {}, {}),
+]
+
+
+@pytest.mark.parametrize(("operation", "arguments", "context"), MEMORIES)
+def test_a_memory_is_asked_for_with_whose_it_is(
+    operation: str, arguments: dict[str, Any], context: dict[str, str]
+) -> None:
+    """From the path or the body, and only the keys that requests of the action carry."""
+    (found,) = asked("bedrock-agentcore", operation, memoryId="mem-1234567890", **arguments)
+    assert (found.resource, found.context) == (MEMORY, context)
+
+
+@pytest.mark.parametrize("operation", ["list_objects", "list_objects_v2", "list_object_versions"])
+def test_a_list_says_below_which_prefix(operation: str) -> None:
+    """A session lists its own; a list without a prefix, or of uploads, carries none."""
+    (found,) = asked("s3", operation, Bucket="b", Prefix="traces/u 1/", Delimiter="/", MaxKeys=3)
+    assert found.context == {"s3:prefix": "traces/u 1/", "s3:delimiter": "/", "s3:max-keys": "3"}
+    (bare,) = asked("s3", operation, Bucket="b")
+    (uploads,) = asked("s3", "list_multipart_uploads", Bucket="b", Prefix="x")
+    assert (bare.context, uploads.context) == ({}, {})
