@@ -106,6 +106,12 @@ def _here(text: str) -> Body:
     }
 
 
+def _given(value: Any) -> Body:
+    container = {"Name": "a", "Image": "i", "Environment": [{"Name": "GIVEN", "Value": value}]}
+    task = {"TaskRoleArn": {"Fn::GetAtt": ["Compute", "Arn"]}, "ContainerDefinitions": [container]}
+    return {"Type": "AWS::ECS::TaskDefinition", "Properties": task}
+
+
 NAMED: Body = {"Type": "AWS::SecretsManager::Secret", "Properties": {"Name": "app/t1/x"}}
 PATH = {"Type": "AWS::SSM::Parameter", "Properties": {"Name": "/app/t1/x", "Type": "String", "Value": "v"}}
 AROUND: dict[str, dict[str, Body]] = {
@@ -125,6 +131,12 @@ AROUND: dict[str, dict[str, Body]] = {
     "a session's parameter that the template makes": {
         "Named": PATH,
         "Reads": policy("Compute", allow("ssm:GetParameter", _here(f"{PARAMETER}${{Named}}"))),
+    },
+    "a session's secret in a task's environment": {
+        "Given": _given("{{resolve:secretsmanager:app/t1/x:SecretString:password}}"),
+    },
+    "a session's parameter in a task's environment": {
+        "Given": _given({"Fn::Sub": "{{resolve:ssm:/app/t1/${AWS::Region}}}"}),
     },
     "a secret's replica": {
         "Named": {**NAMED, "Properties": {"Name": "app/t1/x", "ReplicaRegions": [{"Region": "eu-west-1"}]}},
@@ -154,6 +166,7 @@ def test_what_agent_code_keeps_for_itself_is_no_session_s() -> None:
         "Named": {"Type": "AWS::SecretsManager::Secret", "Properties": {"Name": "config/agent"}},
         "Other": {"Type": "AWS::SecretsManager::Secret", "Properties": {}},
         "Closed": _secret_of("*", Effect="Deny"),
+        "Given": _given("{{resolve:secretsmanager:config/agent}} {{resolve:ssm:/app}}"),
         "Reads": policy("Compute", allow("secretsmanager:GetSecretValue", [{"Ref": "Named"}, {"Ref": "Other"}])),
     }
     report = verify(by_hand(Extra=policy("Session", _placed(OWN_SECRET)), **resources))

@@ -1,5 +1,7 @@
 """What runs with which role, what it is given, and which credentials of users it has."""
 
+import json
+import re
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -10,9 +12,10 @@ from typing import Any
 from session_scoping.verify.intrinsics import text_of
 from session_scoping.verify.intrinsics.mentions import Mentions, marked, mentions
 from session_scoping.verify.intrinsics.scope import NO_VALUE, Scope, choose, intrinsic
+from session_scoping.verify.patterns.matching import pattern_regex
 from session_scoping.verify.patterns.naming import may_be_named
-from session_scoping.verify.patterns.text import Text, Token, Unmodelled, show
-from session_scoping.verify.policies.model import Deployment, Held, Role, Workload
+from session_scoping.verify.patterns.text import Part, Text, Token, Unmodelled, Wildcard, show
+from session_scoping.verify.policies.model import Deployment, Handed, Held, Role, Store, Workload
 from session_scoping.verify.policies.statement_queries import may_be_role
 from session_scoping.verify.policies.template_conditions import variants
 
@@ -32,10 +35,38 @@ def add_workloads(scopes: Iterable[Scope], deployment: Deployment) -> None:
         for logical_id, resource in scope.resources.items():
             if row := workload_types().get(str(resource.get("Type", ""))):
                 deployment.workloads += _workloads(logical_id, row, scope)
+                _notice_resolved(logical_id, scope, deployment)
     for scope in scopes:
         for logical_id, resource in scope.resources.items():
             if resource.get("Type") == "AWS::Lambda::Permission":
                 _add_permission(scope.properties(logical_id), scope, deployment)
+
+
+# Source: CloudFormation guide, dynamic-references.
+_RESOLVED = re.compile(
+    r"\{\{resolve:(?:secretsmanager|ssm|ssm-secure):(?:arn:[^}]*?:(?:secret:|parameter))?/?([^:}\"]+)"
+)
+
+
+def _notice_resolved(logical_id: str, scope: Scope, deployment: Deployment) -> None:
+    """Note which secrets and parameters stand in what a workload is given, as CloudFormation fills them in."""
+    names = _RESOLVED.findall(json.dumps(scope.properties(logical_id), default=str))
+    if names:
+        where = f"{scope.name}.{logical_id}"
+
+        def touches(store: Store) -> bool:
+            # Behind a secret's name stand a hyphen and six random characters.
+            ends = ("", "-AbCdEf") if store.kind == "secrets" else ("",)
+            called = [re.sub(r"\$\{[^}]*\}", "x", name) + end for name in names for end in ends]
+            shapes = [pattern_regex(tuple(map(_any_tag, one)), {}) for one in store.names]
+            named = store.kind in {"secrets", "parameters"}
+            return named and any(re.fullmatch(shape, one) for shape in shapes for one in called)
+
+        deployment.handed.append(Handed(where, scope.label(logical_id), touches, frozenset({where})))
+
+
+def _any_tag(part: Part) -> Part:
+    return part if isinstance(part, str | Wildcard) else Wildcard("*")
 
 
 def _add_permission(properties: dict[str, Any], scope: Scope, deployment: Deployment) -> None:
