@@ -186,10 +186,10 @@ def _policy_of(principal: Any, **more: Any) -> Body:
     return {"Type": "AWS::BedrockAgentCore::ResourcePolicy", "Properties": properties}
 
 
-def _beside(condition: Body, *keys: str) -> dict[str, Body]:
+def _beside(condition: Body, *keys: str, memory: Any = None) -> dict[str, Body]:
     """Return a second session role with events of the Memory."""
     minting = allow(["sts:AssumeRole", "sts:TagSession"], {"Fn::GetAtt": ["Second", "Arn"]})
-    grant = allow("bedrock-agentcore:ListEvents", {"Ref": "Mem"}, Condition=condition)
+    grant = allow("bedrock-agentcore:ListEvents", memory or {"Ref": "Mem"}, Condition=condition)
     return {"Second": role(trust(*keys)), "Seconds": policy("Second", grant), "Mints": policy("Compute", minting)}
 
 
@@ -200,6 +200,9 @@ AROUND_MEMORY: dict[str, dict[str, Body]] = {
     "actor and session the other way round": _beside(_keys(actorId=TASK, sessionId=USER), "task_id", "user_id"),
     "another role with all of a user": _beside(_keys(actorId=USER), "user_id"),
     "tags by other names": _beside(_keys(actorId=tag("owner"), sessionId=tag("job")), "owner", "job"),
+    "another role, by the id that the Memory got": _beside(
+        _keys(actorId=TASK, sessionId=USER), "task_id", "user_id", memory=_here(MEMORY)
+    ),
     "a policy for everybody, as text": {"Opened": _policy_of("*")},
     "a policy for another account": {"Opened": _policy_of({"AWS": "999999999999"})},
     "a policy for the agent's role": {"Opened": _policy_of({"AWS": {"Fn::GetAtt": ["Compute", "Arn"]}})},

@@ -61,13 +61,22 @@ def _says_whose(statement: Statement) -> bool:
 
 def beside(item: SessionScope, everybody: Sequence[SessionScope], deployment: Deployment) -> list[SessionScope]:
     """Return the other session roles that share a Memory with a role, one for all that are granted it alike."""
-    mine = {store.arn for store in memories_of(item.role, deployment)}
+    mine = memories_of(item.role, deployment)
     found: dict[object, SessionScope] = {}
     for other in (one for one in everybody if not of_one_family(one.role, item.role)):
-        if mine & {store.arn for store in memories_of(other.role, deployment)}:
+        theirs = memories_of(other.role, deployment)
+        if any(a.arn == b.arn or _may_be(a, b, deployment) for a in mine for b in theirs):
             found.setdefault(_likeness(other.role), other)
     found.pop(_likeness(item.role), None)
     return list(found.values())
+
+
+def _may_be(one: Store, other: Store, deployment: Deployment) -> bool:
+    """Whether two ARNs that differ may be of one Memory: where no template makes one, its id may be any."""
+    made = {store.arn for store in deployment.of_kind("memory")}
+    if one.arn == other.arn or {one.arn, other.arn} <= made:
+        return False
+    return not z3.is_false(store_target(other, None, Call("respelled").lookup).match(one.arn).over)
 
 
 def _likeness(role: Role) -> object:
@@ -98,7 +107,10 @@ def prove_memory(proof: Proof, neighbours: Sequence[Proof]) -> Result:
     for store in memories_of(proof.role, proof.deployment):
         _refuse_unlimited(proof.role)
         for other in (proof, *neighbours):
-            if store.arn not in {one.arn for one in memories_of(other.role, other.deployment)}:
+            theirs = memories_of(other.role, other.deployment)
+            if respelled := next((one for one in theirs if _may_be(one, store, other.deployment)), None):
+                raise UnmodelledError(f"{respelled.label} may be {store.label} by another spelling")
+            if store.arn not in {one.arn for one in theirs}:
                 continue
             if found := search(proof, _crossings(proof, other, store, both=False)):
                 return proof.result(RULE, label, Status.VIOLATED, found.summary, counterexample=found)
