@@ -7,8 +7,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from session_scoping.aws.actions import action, actions_of, patterns_of, resource_types
+from session_scoping.aws.effects import Effect, judgement
 from session_scoping.aws.keys import is_defined
 from session_scoping.aws.table import read, service
+from session_scoping.constructs.session.guards import ROLE_ACTIONS
 
 ROOT = Path(__file__).parents[2]
 _NAME = re.compile(r"([a-z0-9-]+):[A-Za-z][A-Za-z0-9]*/?")
@@ -16,7 +18,7 @@ _NAME = re.compile(r"([a-z0-9-]+):[A-Za-z][A-Za-z0-9]*/?")
 # Beginnings that the source completes, and the names of transactions, which IAM authorizes as their parts.
 # Documented and not published yet: AgentCore devguide, memory-organization.
 DOCUMENTED = {"bedrock-agentcore:namespacePath", "bedrock-agentcore:namespacepath"}
-BEGINNINGS = {"s3:Get", "s3:Put", "kms:encryptioncontext"}
+BEGINNINGS = {"s3:Get", "s3:Put", "kms:encryptioncontext", "aws:resourcetag", "s3:existingobjecttag"}
 TRANSACTIONS = {"dynamodb:transactgetitems", "dynamodb:transactwriteitems"}
 
 
@@ -46,6 +48,34 @@ def test_what_the_source_names_is_published() -> None:
     assert len(found) > 100
     unknown = {name: place for name, place in found.items() if not is_published(name)}
     assert {name: place for name, place in unknown.items() if name not in BEGINNINGS | DOCUMENTED | TRANSACTIONS} == {}
+
+
+# Why a compute role is not denied these, though each gives credentials or a token.
+NOT_OF_A_ROLE = {
+    "sts:AssumeRoleWithSAML": "unsigned: no identity policy is asked",
+    "sts:AssumeRoleWithWebIdentity": "unsigned: no identity policy is asked",
+    "sts:GetDelegatedAccessToken": "redeems a token that a person has given; the result is that person's session",
+    "sts:GetFederationToken": "IAM users and the root user only",
+    "sts:GetWebIdentityToken": "says who the role itself is",
+    "sts:SetContext": "adds a context to AssumeRole, which is denied",
+    "sts:TagGetWebIdentityToken": "tags of that token",
+}
+
+
+def test_a_compute_role_is_denied_every_action_by_which_it_could_become_another() -> None:
+    """An action that STS gains is denied, or somebody says here why not."""
+    becoming = {one.name for one in actions_of("sts") if judgement(one.name).effects & {Effect.BECOME, Effect.TAG}}
+    assert becoming == {*ROLE_ACTIONS, *NOT_OF_A_ROLE}
+
+
+def test_the_key_set_s_domain_is_moved_by_no_action_that_is_not_denied() -> None:
+    """An action of CloudFront that gives an alias or a domain to another distribution names that other one."""
+    moving = {
+        one.name
+        for one in actions_of("cloudfront")
+        if re.search("Alias|Domain", one.name) and judgement(one.name).effects - {Effect.NAMES, Effect.READ}
+    }
+    assert moving == {"cloudfront:AssociateAlias", "cloudfront:UpdateDomainAssociation"}
 
 
 def test_patterns_of_actions_cover_these_and_no_other() -> None:
