@@ -1,7 +1,7 @@
 """Every mistake gets one clear Python sentence at construction, before the CDK's kernel sees it."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import aws_cdk as cdk
@@ -13,6 +13,7 @@ from aws_cdk import aws_s3 as s3
 
 from session_scoping import (
     ComputeBackend,
+    InvalidInputError,
     Minting,
     Models,
     QuotaExceededError,
@@ -20,8 +21,10 @@ from session_scoping import (
     SessionRole,
     SessionScopingError,
     TenantObjects,
+    TenantSecrets,
     TenantTable,
     TenantTablePolicy,
+    grant_dispatch,
 )
 from tests.support import stacks
 
@@ -491,3 +494,53 @@ def test_buckets_of_two_stacks_with_one_logical_id_are_two() -> None:
     guards = stacks.policy(stacks.template(here), "SecondGuards")
     spared = [one["NotResource"] for one in guards if "NotResource" in one and "/traces/*" in str(one["NotResource"])]
     assert "Fn::GetStackOutput" in str(spared)
+
+
+def _agent(stack: cdk.Stack, **options: Any) -> ScopedComputeRole:
+    return ScopedComputeRole(stack, "Agent", **{"backend": ComputeBackend.AGENTCORE, **options})
+
+
+ANYTHING_ELSE: dict[str, tuple[Callable[[cdk.Stack, Any], Any], Sequence[Any]]] = {
+    "other_tables": (lambda stack, value: stacks.session_role(stack, other_tables=value), (0, None, [None], [1])),
+    "other_objects": (lambda stack, value: stacks.session_role(stack, other_objects=value), (0, None, [None], [1])),
+    "tag_keys": (lambda stack, value: stacks.session_role(stack, tag_keys=value), (0, None, [None])),
+    "model_ids": (lambda _, value: Models.profile("us", value), (0, None, [None], [1])),
+    "model_ids in the Region": (lambda _, value: Models.in_region(value), (0, None, [1])),
+    "secrets of a compute role": (lambda stack, value: _agent(stack, secrets=value), (0, None, [None], [1])),
+    "log groups": (lambda stack, value: _agent(stack, log_groups=value), (0, None, [1])),
+    "memory": (lambda stack, value: _agent(stack, memory=value), (0, [], object())),
+    "runtime_name": (lambda stack, value: _agent(stack, runtime_name=value), (1, ["x"])),
+    "runtime_arn": (lambda stack, value: _agent(stack, runtime_arn=value), (1, ["x"])),
+    "the key of secrets": (
+        lambda stack, value: stacks.session_role(
+            stack, secrets=[TenantSecrets(["agents/{task_id}/"], encryption_key=value)]
+        ),
+        ("x", 0, [None]),
+    ),
+    "tables of a policy": (
+        lambda stack, value: TenantTablePolicy(stack, "Policy", tables=value),
+        ("x", [None], object(), 0),
+    ),
+    "a policy's role": (
+        lambda stack, value: TenantTablePolicy(stack, "Policy", tables=[TenantTable(stacks.table(stack))]).attach_to(
+            value
+        ),
+        (None, "x", 0, []),
+    ),
+    "admit": (lambda stack, value: stacks.session_role(stack).admit(value), (None, "x", 0, [])),
+    "admit_trust_only": (lambda stack, value: stacks.session_role(stack).admit_trust_only(value), (None, "x", 0)),
+    "the role of grant_dispatch": (
+        lambda _, value: grant_dispatch(value, f"{AGENTCORE}:runtime/agent-abc"),
+        (None, "x", 0),
+    ),
+}
+
+
+@pytest.mark.parametrize("argument", ANYTHING_ELSE)
+def test_a_value_of_another_type_gets_one_sentence_of_ours(argument: str) -> None:
+    """A string for a role, a number for a list: no TypeError from deep inside, and nothing from jsii."""
+    attempt, values = ANYTHING_ELSE[argument]
+    for value in values:
+        with pytest.raises(InvalidInputError, match=r"got .*expected .* fix: ") as caught:
+            attempt(stacks.stack(), value)
+        assert "\n" not in str(caught.value)

@@ -17,6 +17,7 @@ from session_scoping.constructs.cdk.documents import Section
 from session_scoping.constructs.cdk.stack_context import StackContext, asked_once, has_wildcard, is_token
 from session_scoping.constructs.cdk.statements import Conditions, Statement, allow
 from session_scoping.constructs.compute.grants import REPOSITORY
+from session_scoping.constructs.data.access import require_attribute
 from session_scoping.contract.errors import InvalidInputError
 
 WILDCARD_REASON = (
@@ -209,6 +210,8 @@ def secrets(entries: Sequence[cdk.aws_secretsmanager.ISecret | str], context: St
 
 
 def _secret_arn(secret: cdk.aws_secretsmanager.ISecret | str) -> str:
+    if not isinstance(secret, str):
+        require_attribute(secret, "secret_full_arn", what="a secret", example='Secret(self, "Secret")')
     arn = secret if isinstance(secret, str) else asked_once(secret, "secret_full_arn")
     if arn is None:
         # Imported by name: Secrets Manager appends exactly six characters (Secrets Manager guide, IAM examples).
@@ -239,10 +242,11 @@ def check_runtime(name: str | None, arn: str | None) -> None:
 
 def check_exact(what: str, text: str, form: re.Pattern[str], expected: str) -> None:
     """Refuse text that is not exactly one thing of its kind; a CDK token is taken at its word."""
-    if has_wildcard(text) or not (is_token(text) or form.fullmatch(text)):
+    known = isinstance(text, str)
+    if not known or has_wildcard(text) or not (is_token(text) or form.fullmatch(text)):
         raise InvalidInputError(
             f"`{what}` does not name one resource",
-            got="a wildcard" if has_wildcard(text) else f"`{text}`",
+            got=f"a {type(text).__name__}" if not known else "a wildcard" if has_wildcard(text) else f"`{text}`",
             expected=expected,
             why="it would open what belongs to other agents, or nothing",
             fix="copy the exact value, or pass the construct's attribute",
@@ -257,6 +261,8 @@ def memory(entry: cdk.aws_bedrockagentcore.IMemory | cdk.aws_bedrockagentcore.Cf
         arn = entry
     else:
         resource = isinstance(entry, cdk.aws_bedrockagentcore.CfnMemory)
+        if not resource:
+            require_attribute(entry, "memory_arn", what="a Memory", example='Memory(self, "Memory", ...)')
         arn = asked_once(entry, "attr_memory_arn" if resource else "memory_arn")
     check_exact("memory", arn, _MEMORY_ARN, "the exact ARN of one AgentCore Memory")
     return [Section.whole(allow("Memory", MEMORY_ACTIONS, [arn]))]

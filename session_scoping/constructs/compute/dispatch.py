@@ -13,6 +13,7 @@ from session_scoping.aws.token_vault import INVOKE, INVOKE_FOR_USER
 from session_scoping.constructs.cdk.roles import require_changeable
 from session_scoping.constructs.cdk.stack_context import StackContext, has_wildcard, is_token
 from session_scoping.constructs.compute.role import ScopedComputeRole
+from session_scoping.constructs.data.access import require_attribute
 from session_scoping.constructs.session.role import SessionRole
 from session_scoping.contract.errors import InvalidInputError
 
@@ -75,6 +76,7 @@ def grant_dispatch(
         Service authorization reference, list_amazonbedrockagentcore: all these actions need runtime and endpoint.
     """
     chosen = _checked_words(access, for_user=for_user)
+    require_attribute(role, "role_arn", what="a role", example='Role(self, "Dispatcher", ...)')
     require_orchestrator(role)
     require_changeable(role, StackContext.of(role))
     arns = _arns(runtime, endpoints)

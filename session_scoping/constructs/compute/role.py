@@ -22,7 +22,7 @@ from session_scoping.constructs.compute.attached import GivenName, attached
 from session_scoping.constructs.compute.grants import ComputeGrants
 from session_scoping.constructs.compute.pods import EksPods
 from session_scoping.constructs.compute.tenant_grants import tenant_grants
-from session_scoping.constructs.data.access import require_attribute
+from session_scoping.constructs.data.access import as_words, require_attribute
 from session_scoping.constructs.data.models import Models
 from session_scoping.contract.errors import InvalidInputError
 
@@ -116,12 +116,7 @@ class ScopedComputeRole(AsRole, Construct):
                 form; or an argument belongs to another backend.
             QuotaExceededError: The permissions need more managed policies than a role may carry.
         """
-        for group in (log_groups,) if isinstance(log_groups, str) else log_groups:
-            require_attribute(
-                group, "log_group_arn", what="a log group", example='LogGroup.from_log_group_name(self, "L", "x")'
-            )
-        if models is not None:
-            require_attribute(models, "sections", what="a choice of models", example="Models.profile(...)")
+        _check_kinds(secrets, log_groups, models)
         super().__init__(scope, id)
         _check_backend(
             backend,
@@ -212,8 +207,25 @@ AnyRole = iam.IRole | ScopedComputeRole
 
 
 def policy_role(role: AnyRole) -> iam.IRole:
-    """Return the CDK role that accepts policies."""
+    """
+    Return the CDK role that accepts policies.
+
+    Raises:
+        InvalidInputError: It is no role.
+    """
+    require_attribute(role, "role_arn", what="a role", example='ScopedComputeRole(self, "Agent", backend=...)')
     return role.policy_role if isinstance(role, ScopedComputeRole) else role
+
+
+def _check_kinds(secrets: object, log_groups: object, models: object) -> None:
+    as_words(secrets, "secrets")
+    groups = as_words(log_groups, "log_groups")
+    for group in (groups,) if isinstance(groups, str) else groups:
+        require_attribute(
+            group, "log_group_arn", what="a log group", example='LogGroup.from_log_group_name(self, "L", "x")'
+        )
+    if models is not None:
+        require_attribute(models, "sections", what="a choice of models", example="Models.profile(...)")
 
 
 def _check_backend(backend: ComputeBackend, *, pods: EksPods | None, **arguments: object) -> None:

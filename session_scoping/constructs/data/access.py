@@ -96,7 +96,8 @@ def require_attribute(value: object, attribute: str, *, what: str, example: str)
 
     The class is asked, not the object: reading an attribute of a construct is a trip to the CDK.
     """
-    if not hasattr(type(value), attribute):
+    # An import that is a proxy of an interface answers for itself.
+    if not (hasattr(type(value), attribute) or hasattr(type(value), "__getattr__")):
         raise InvalidInputError(
             f"{what} is given as something else",
             got=f"a {type(value).__name__}",
@@ -104,6 +105,27 @@ def require_attribute(value: object, attribute: str, *, what: str, example: str)
             why="the ARNs of the policies are read from it",
             fix=f"pass one, such as {example}",
         )
+
+
+def as_texts(values: Any, name: str) -> str | tuple[str, ...]:
+    """
+    Return a list of strings as a tuple, and one string as it is; `name` is the argument they were given for.
+
+    Raises:
+        InvalidInputError: It is something else, or holds something else.
+    """
+    if isinstance(values, str):
+        return values
+    found = tuple(values) if isinstance(values, Iterable) else (values,)
+    if wrong := [value for value in found if not isinstance(value, str)]:
+        raise InvalidInputError(
+            f"`{name}` is no list of strings",
+            got=f"a {type(wrong[0]).__name__}",
+            expected="strings",
+            why="what it opens would be a guess",
+            fix=f"see the docstring of `{name}`",
+        )
+    return found
 
 
 def as_words(values: Any, name: str) -> str | tuple[Any, ...]:

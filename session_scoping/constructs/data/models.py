@@ -12,6 +12,7 @@ from session_scoping.aws.bedrock import INVOKE_ACTIONS
 from session_scoping.constructs.cdk.documents import Section
 from session_scoping.constructs.cdk.stack_context import StackContext, has_wildcard, is_token
 from session_scoping.constructs.cdk.statements import Conditions, Statement, allow, merge
+from session_scoping.constructs.data.access import as_texts
 from session_scoping.contract.errors import InvalidInputError
 
 # Source: Bedrock guide, inference-profiles-support. `global` routes to every commercial Region.
@@ -83,7 +84,7 @@ class Models:
                 fix="choose a geography; pass unlisted=True for one that AWS has added since; or use Models.in_region "
                 "for the stack's own Region",
             )
-        return cls(tuple(_ModelAccess(model_id, geography) for model_id in _checked(model_ids)))
+        return cls(tuple(_ModelAccess(model_id, geography) for model_id in _checked(as_texts(model_ids, "model_ids"))))
 
     @classmethod
     def in_region(cls, model_ids: Sequence[str]) -> "Models":
@@ -93,7 +94,7 @@ class Models:
         Raises:
             InvalidInputError: No model, a bad id, or the same id twice.
         """
-        return cls(tuple(_ModelAccess(model_id) for model_id in _checked(model_ids)))
+        return cls(tuple(_ModelAccess(model_id) for model_id in _checked(as_texts(model_ids, "model_ids"))))
 
     @classmethod
     def application_profile(cls, profile_arn: str, model_ids: Sequence[str]) -> "Models":

@@ -17,6 +17,7 @@ from session_scoping.constructs.data.access import (
     SECRET_ACCESS,
     actions_for,
     as_words,
+    require_attribute,
 )
 from session_scoping.constructs.data.object_overlap import may_meet
 from session_scoping.contract.errors import InvalidInputError
@@ -117,7 +118,8 @@ class _TenantNames:
                 why="only what lies below a path can be listed",
                 fix="give the exact names an entry of their own, without `list`",
             )
-        key = self.encryption_key
+        if (key := self.encryption_key) is not None:
+            require_attribute(key, "key_arn", what="an encryption key", example='Key(self, "Key")')
         return BoundNames(kind, formats, actions, key.key_arn if key else None, context)
 
 

@@ -13,10 +13,12 @@ from session_scoping.constructs.cdk.roles import require_changeable
 from session_scoping.constructs.cdk.stack_context import StackContext
 from session_scoping.constructs.cdk.synth_checks import SynthChecks
 from session_scoping.constructs.compute.role import ScopedComputeRole
+from session_scoping.constructs.data.access import require_attribute
 from session_scoping.constructs.data.tables import TenantTable
 from session_scoping.constructs.data.tenant_data import TenantData
 from session_scoping.constructs.session.access import SessionAccess
 from session_scoping.constructs.session.role import SessionRole
+from session_scoping.constructs.session.scoped_role import as_tuple, check_kinds
 from session_scoping.contract.errors import InvalidInputError
 from session_scoping.contract.tags import DEFAULT_TAG_KEYS, parse_tag_keys
 
@@ -54,6 +56,8 @@ class TenantTablePolicy(Construct):
             QuotaExceededError: A document would exceed its quota.
         """
         super().__init__(scope, id)
+        tables = as_tuple(tables)
+        check_kinds(tables=tables)
         if not tables:
             raise InvalidInputError(
                 "the policy has no table",
@@ -89,6 +93,7 @@ class TenantTablePolicy(Construct):
             InvalidInputError: The role cannot be changed from here, or a leading key uses a tag that the
                 SessionRole does not declare.
         """
+        require_attribute(role, "role_arn", what="a role", example='SessionRole(self, "Session", ...)')
         scope = role.node.scope if isinstance(role, iam.Role) else None
         if isinstance(role, ScopedComputeRole) or isinstance(scope, ScopedComputeRole):
             raise InvalidInputError(

@@ -19,6 +19,7 @@ from session_scoping.constructs.cdk.statements import Statement, allow
 from session_scoping.constructs.cdk.synth_checks import Check, SynthChecks
 from session_scoping.constructs.compute.denies import AssumeRoleGuard
 from session_scoping.constructs.compute.role import AnyRole, policy_role
+from session_scoping.constructs.data.access import as_texts
 from session_scoping.constructs.data.memory import TenantMemory
 from session_scoping.constructs.data.models import Models
 from session_scoping.constructs.data.named_data import TenantParameters, TenantSecrets
@@ -108,13 +109,13 @@ class SessionRole(ScopedRole):
         check_kinds(minting=[minting], tables=tables, objects=objects, models=[models], restrictions=restrictions)
         check_kinds(secrets=secrets, parameters=parameters, memories=memories)
         super().__init__(scope, id)
-        keys = require_policy_text(parse_tag_keys(tag_keys))
+        keys = require_policy_text(parse_tag_keys(as_texts(tag_keys, "tag_keys")))
         self._transitive, self._minting, self._all_pods = tuple(transitive_tag_keys), minting, pod_identity
         data = TenantData.bind(self._context, keys, tables, objects, [*secrets, *parameters], memories)
         self._access = SessionAccess(self._context, keys, minting, RestrictionSet(restrictions), models, data)
         self._access.deny_enabled, self._access.narrowing = deny_tenant_data_to_compute_roles, narrowing
-        self._access.other_objects = check_others(other_objects, data.objects, self._context)
-        self._access.other_tables = check_other_tables(other_tables)
+        self._access.other_objects = check_others(as_texts(other_objects, "other_objects"), data.objects, self._context)
+        self._access.other_tables = check_other_tables(as_texts(other_tables, "other_tables"))
         self._access.restrictions.check(self, keys)
         self._trust_statements = Trust.of(self, self._access, self._transitive)
         self._minters, minter_arns = checked_roles(minting, self._context)
