@@ -153,6 +153,10 @@ REFUSED: dict[str, tuple[Grant, str]] = {
         lambda _, agent: agent.add_to_principal_policy(_statement("s3:GetObject", resources=("arn:aws:s3:::*/x",))),
         "s3:GetObject",
     ),
+    "every directory bucket": (
+        lambda _, agent: agent.add_to_principal_policy(_statement("s3express:CreateSession")),
+        "s3express:CreateSession",
+    ),
     "every secret under a condition": (
         lambda _, agent: agent.add_to_principal_policy(
             _statement("secretsmanager:GetSecretValue", conditions={"StringEquals": {"aws:ResourceTag/a": "b"}})

@@ -18,7 +18,7 @@ from session_scoping.contract.errors import InvalidInputError
 REPOSITORY = "<the role's repository>"
 """In place of the image repository that a role was made with."""
 
-SCOPED_SERVICES = ("bedrock-agentcore", "dynamodb", "kms", "s3", "secretsmanager", "ssm")
+SCOPED_SERVICES = ("bedrock-agentcore", "dynamodb", "kms", "s3", "s3express", "secretsmanager", "ssm")
 """Where tenants' data lies: who names every resource of one of these names tenants' too."""
 
 UNREADABLE: Statement = {}
