@@ -61,7 +61,7 @@ def attached(
         given: Its name as others were given it.
         role_name: Its physical name, where it has one.
         tree: The app's.
-        context: Where the role stands.
+        context: The stack of the role.
     """
     yield from _on_resource(tree.resource_of(role))
     named: list[tuple[cdk.CfnResource, Mapping[str, Any]]] = []

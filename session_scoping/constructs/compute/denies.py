@@ -68,7 +68,7 @@ class AssumeRoleGuard:
     """
     The Deny that keeps a compute role from becoming any role but the session roles it mints for.
 
-    It stands in the session role's stack: under the compute role it would make the two stacks depend on each
+    It is in the session role's stack: under the compute role it would make the two stacks depend on each
     other. A compute role has one such guard, from the first session role it meets; later ones are excepted there.
     Whatever the role is: a `ScopedComputeRole`, a role that exists, or the same role under two imports.
 

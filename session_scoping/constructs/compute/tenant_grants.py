@@ -32,7 +32,7 @@ def tenant_grants(granted: Sequence[Statement], protected: Iterable[Protected], 
     Args:
         granted: What was granted to the role.
         protected: The session roles of the app, each with its Denies, which name the tenant data.
-        context: Where the role stands.
+        context: The stack of the role.
     """
     for owner, sections in protected:
         carried = [statement for section in sections() for statement in section.render(section.items)]
