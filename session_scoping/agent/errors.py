@@ -1,5 +1,6 @@
 """What the agent half raises and warns with. No message carries a secret, a user id or a repository."""
 
+from math import ceil
 from typing import Literal, NamedTuple
 
 from botocore.exceptions import BotoCoreError
@@ -137,15 +138,23 @@ class TaskCredentialsError(SessionScopingError, BotoCoreError):
     Attributes:
         reason: One word to branch on: one of `Reason`, which lists them all.
         transient: Whether the same attempt may succeed later with nothing changed.
+        retry_after: Seconds until a call may ask again; calls before that raise at once. 0 where the next call may.
     """
 
     def __init__(
-        self, failure: Failure, *, fault: str = "task credentials could not be obtained", why: str = WHY_NOT_SENT
+        self,
+        failure: Failure,
+        *,
+        fault: str = "task credentials could not be obtained",
+        why: str = WHY_NOT_SENT,
+        retry_after: float = 0.0,
     ) -> None:
         super().__init__()  # which sets botocore's attributes, and a text that says nothing
-        self.args = (f"{fault}: got {failure.got}, expected {failure.expected}; {why}; fix: {failure.fix}",)
+        pause = f"; calls raise at once until the next attempt, in {ceil(retry_after)} seconds" if retry_after else ""
+        self.args = (f"{fault}: got {failure.got}, expected {failure.expected}; {why}{pause}; fix: {failure.fix}",)
         self.reason = failure.reason
         self.transient = failure.transient
+        self.retry_after = retry_after
 
 
 class NotScopedError(SessionScopingError):

@@ -26,7 +26,7 @@ from session_scoping.agent.vault.results import delegation_of
 from session_scoping.contract.errors import FUNCTION_TIMEOUT_SECONDS
 from session_scoping.contract.tags import SessionTags
 from tests.agent.test_tokens import jwt
-from tests.support.task import LONG, TAGS, MovableClock, join_attempts
+from tests.support.task import LONG, MovableClock, join_attempts
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -130,10 +130,11 @@ def longest_call(config: Any) -> float:
 
 
 @pytest.mark.parametrize("config", [compute_role.STS_CONFIG, credential_broker._CONFIG])
-def test_one_request_is_made_for_each_attempt_and_ends_before_it(config: Config) -> None:
+def test_one_request_is_made_for_each_attempt_and_ends_before_the_next_round(config: Config) -> None:
     """The refresh spaces attempts, so that botocore's own retries would multiply them."""
     assert config.retries == {"total_max_attempts": 1, "mode": "standard"}  # type: ignore[attr-defined]
-    assert longest_call(config) < refresh_attempt.DEADLINE_SECONDS == 20
+    assert longest_call(config) < pace.ATTEMPT_GAP_SECONDS
+    assert refresh_attempt.DEADLINE_SECONDS == 10
 
 
 def test_the_broker_is_given_a_second_more_than_its_function_has() -> None:
@@ -169,28 +170,53 @@ def test_attempts_are_five_and_then_one_in_thirty_seconds() -> None:
     assert tempo.begin() == 5
 
 
-def test_a_source_that_hangs_keeps_two_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However often callers ask in hours, one thread hangs and one more has tried; the next answer is used."""
-    clock, hang, asked = MovableClock(), threading.Event(), threading.Semaphore(0)
-    monkeypatch.setattr(refresh_attempt, "DEADLINE_SECONDS", 0.05)
+@pytest.mark.parametrize(("hanging", "gap"), [(0, 30), (1, 30), (2, 60), (3, 120), (10, 15_360)])
+def test_each_round_that_hangs_beyond_the_first_doubles_the_gap(hanging: int, gap: int) -> None:
+    """A second before the gap has passed nothing may begin; then one attempt."""
+    clock = MovableClock()
+    tempo = pace.Pace(Clock(clock, lambda: 0.0))
+    tempo.begin()
+    clock.move(seconds=gap - 1)
+    assert (tempo.begin(hanging), tempo.seconds_to_next(hanging)) == (0, 1)
+    clock.move(seconds=1)
+    assert tempo.begin(hanging) == (1 if hanging or gap < 150 else 5)
+
+
+def test_a_source_that_hangs_for_ever_is_asked_less_and_less_but_always_again(
+    make_session: Callable[..., TaskSession], clock: MovableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Eight hours of calls leave ten threads behind; what answers again is used, though no thread has ended."""
+    hang, answers = threading.Event(), threading.Event()
+    monkeypatch.setattr(refresh_attempt, "DEADLINE_SECONDS", 0.02)
 
     def provider() -> CredentialSet:
-        asked.release()
-        hang.wait(LONG)
-        return CredentialSet("ASIALATE", "secret", "token", clock() + timedelta(hours=1))
+        assert answers.is_set() or hang.wait(LONG)
+        return CredentialSet("ASIANOW", "secret", "token", clock() + timedelta(hours=1))
 
-    session = TaskSession(TAGS, credentials=provider, clock=clock)
+    session = make_session(credentials=provider)
     credentials: Any = session.boto3_session.get_credentials()
-    before = threading.active_count()
-    for _ in range(20):
+    before, reasons = threading.active_count(), set()
+    for _ in range(8 * 60):
         with pytest.raises(TaskCredentialsError) as caught:
             credentials.get_frozen_credentials()
-        assert caught.value.reason == "Timeout"
-        clock.move(seconds=31)
-    assert threading.active_count() - before == 2
+        reasons.add(caught.value.reason)
+        clock.move(minutes=1)
+    left_behind = threading.active_count() - before
+    answers.set()
+    clock.move(seconds=caught.value.retry_after + 1)
+    found = key_of_patient(credentials)
     hang.set()
     join_attempts()
-    assert credentials.get_frozen_credentials().access_key == "ASIALATE"
+    assert reasons == {"Timeout"}
+    assert 8 <= left_behind <= 11
+    assert found == "ASIANOW"
+
+
+def key_of_patient(credentials: Any) -> str:
+    """Return the key of a round that has as long as a busy machine needs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(refresh_attempt, "DEADLINE_SECONDS", LONG)
+        return str(credentials.get_frozen_credentials().access_key)
 
 
 def test_the_vault_is_asked_up_to_three_times() -> None:

@@ -153,7 +153,7 @@ def test_a_fault_is_tolerated_until_a_minute_before_expiry(
             key_of(session)
         clock.move(seconds=9)
     gaps = [later - earlier for earlier, later in pairwise(attempts)]
-    assert early > 10
+    assert early > 5
     assert len(attempts) > early
     # When there is no set left: one round of one, two (an answer that cannot be read) or five.
     assert sum(gap < timedelta(seconds=30) for gap in gaps) in {0, 1, 4}
@@ -199,6 +199,76 @@ def test_a_dripping_answer_is_a_timeout(session: TaskSession, sts: StandInSts, m
     with pytest.raises(TaskCredentialsError) as caught:
         key_of(session)
     assert caught.value.reason == "Timeout"
+
+
+def test_one_request_that_hangs_is_no_outage(
+    session: TaskSession, sts: StandInSts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no answer has come in some time, a second request is sent beside the first, once for all threads."""
+    monkeypatch.setattr(refresh_attempt, "SLOW_SECONDS", 0.1)
+    go_on = threading.Event()
+    sts.behave = lambda _: go_on.wait(LONG) and None if sts.count() == 1 else None
+    credentials: Any = session.boto3_session.get_credentials()
+    with ThreadPoolExecutor(20) as pool:
+        keys = set(pool.map(lambda _: credentials.get_frozen_credentials().access_key, range(20)))
+    assert (keys, sts.count()) == ({"ASIATASKKEY000000001"}, 2)
+    go_on.set()
+    join_attempts()
+    assert key_of(session).startswith("ASIATASKKEY")
+    assert sts.count() == 2
+
+
+def test_a_slow_answer_is_waited_for_beside_the_second_request(
+    session: TaskSession, sts: StandInSts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An STS that is slow each time, or refuses the second request, costs no more than the time of its first answer."""
+    monkeypatch.setattr(refresh_attempt, "SLOW_SECONDS", 0.1)
+    refused = threading.Event()
+
+    def behave(_: Request) -> Reply | None:
+        if sts.count() == 1:
+            assert refused.wait(LONG)
+            return None
+        refused.set()
+        return error("AccessDenied", 403)
+
+    sts.behave = behave
+    assert key_of(session) == "ASIATASKKEY000000001"
+    assert sts.count() == 2
+
+
+def test_a_request_that_hangs_beside_another_ends_at_the_deadline(
+    session: TaskSession, sts: StandInSts, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where both hang callers raise at the deadline; the next round is one request, which is not doubled."""
+    monkeypatch.setattr(refresh_attempt, "SLOW_SECONDS", 0.05)
+    monkeypatch.setattr(refresh_attempt, "DEADLINE_SECONDS", 0.2)
+    go_on = threading.Event()
+    sts.behave = lambda _: error("AccessDenied", 403) if go_on.wait(LONG) else None
+    credentials: Any = session.boto3_session.get_credentials()
+    for _ in range(2):
+        with pytest.raises(TaskCredentialsError, match="next attempt, in") as caught:
+            credentials.get_frozen_credentials()
+        assert caught.value.reason == "Timeout"
+        clock.move(seconds=30)
+    go_on.set()
+    join_attempts()
+    assert sts.count() == 3
+
+
+def test_a_failed_round_says_when_the_next_attempt_is(
+    session: TaskSession, clock: MovableClock, sts: StandInSts
+) -> None:
+    """Thirty seconds after the round for its callers, less for those who come later; then a call asks again."""
+    sts.behave = lambda _: error("AccessDenied", 403)
+    for left in (30, 18):
+        with pytest.raises(TaskCredentialsError, match=f"until the next attempt, in {left} seconds") as caught:
+            key_of(session)
+        assert caught.value.retry_after == left
+        clock.move(seconds=12)
+    clock.move(seconds=6)
+    sts.behave = lambda _: None
+    assert key_of(session).startswith("ASIATASKKEY")
 
 
 def sleeps(session: TaskSession, monkeypatch: pytest.MonkeyPatch) -> list[float]:
@@ -312,8 +382,8 @@ def test_eight_hours_of_work(session: TaskSession, sts: StandInSts, clock: Movab
         join_attempts()
         clock.move(minutes=1)
     assert len(sts.served) == 8 * 60
-    assert 11 <= sts.count() <= 17
-    assert len(set(sts.served)) == sts.count()
+    assert 10 <= sts.count() <= 11
+    assert sts.count() - len(set(sts.served)) <= 1  # the last call may begin a refresh
     assert AMBIENT_KEY not in sts.served
     assert all(request.tags == dict(TAGS) for request in sts.requests)
     assert {request.form["RoleSessionName"] for request in sts.requests} == {"task-0042"}
@@ -329,19 +399,19 @@ def test_a_pause_longer_than_the_credentials(session: TaskSession, sts: StandInS
 
 
 def test_refresh_times_differ_between_sessions(make_session: Make, clock: MovableClock) -> None:
-    """Tasks started together refresh at different times: when a half to a quarter of the lifetime is left."""
+    """Tasks started together refresh at different times: when 16 to 8 minutes of the hour are left."""
     sessions = [make_session(SessionTags(user_id="u", repo="r", task_id=f"task-{number}")) for number in range(24)]
     first = [key_of(session) for session in sessions]
-    clock.move(minutes=29, seconds=59)
+    clock.move(minutes=43, seconds=59)
     assert [next_key_of(session) for session in sessions] == first
-    clock.move(minutes=7, seconds=30)
+    clock.move(minutes=4)
     refreshed = sum(next_key_of(session) != key for session, key in zip(sessions, first, strict=True))
     assert 0 < refreshed < len(sessions)
-    clock.move(minutes=7, seconds=32)
+    clock.move(minutes=4, seconds=1)
     assert all(next_key_of(session) != key for session, key in zip(sessions, first, strict=True))
 
 
-@pytest.mark.parametrize("step", [timedelta(0), timedelta(minutes=46), timedelta(hours=3)])
+@pytest.mark.parametrize("step", [timedelta(0), timedelta(minutes=53), timedelta(hours=3)])
 def test_twenty_threads_make_one_refresh(
     step: timedelta, session: TaskSession, sts: StandInSts, clock: MovableClock
 ) -> None:
@@ -389,9 +459,9 @@ def test_twenty_threads_share_one_failure(session: TaskSession, sts: StandInSts)
 
 
 def test_early_refresh_holds_nobody_up(session: TaskSession, sts: StandInSts, clock: MovableClock) -> None:
-    """While STS hangs and the present set has a quarter of an hour left, every thread signs with it at once."""
+    """While STS hangs and the present set has seven minutes left, every thread signs with it at once."""
     first = key_of(session)
-    clock.move(minutes=46)
+    clock.move(minutes=53)
     asked, go_on = threading.Event(), threading.Event()
 
     def behave(_: object) -> None:
@@ -619,7 +689,7 @@ def test_ctrl_c_while_waiting_makes_no_second_request(
 ) -> None:
     """The round goes on in its own thread, and the next call gets what it brings."""
 
-    def interrupted(_: Round) -> None:
+    def interrupted(_: Round, __: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
@@ -635,27 +705,27 @@ def test_a_set_that_ends_sooner_does_not_replace_the_present_one(
 ) -> None:
     """An answer from the past cannot shorten what is left of the present set; an equal one is fine."""
     first = key_of(session)
-    clock.move(minutes=46)
+    clock.move(minutes=53)
     sts.behave = lambda request: sts.assumed(request, lasts=120)
     assert next_key_of(session) == first
     clock.move(minutes=1)
-    sts.behave = lambda request: sts.assumed(request, lasts=13 * 60)
+    sts.behave = lambda request: sts.assumed(request, lasts=6 * 60)
     assert next_key_of(session) == "ASIATASKKEY000000003"
 
 
 def test_the_time_an_answer_takes_is_part_of_its_lifetime(make_session: Make, clock: MovableClock) -> None:
-    """A set that took ten minutes to come and ends before the present one does not replace it."""
+    """A set that took three minutes to come and ends before the present one does not replace it."""
     first_ends = clock() + timedelta(minutes=60)
 
     def provider() -> CredentialSet:
         if clock() < first_ends - timedelta(minutes=30):
             return CredentialSet("FIRST", "secret", "token", first_ends)
-        clock.move(minutes=10)
+        clock.move(minutes=3)
         return CredentialSet("SECOND", "secret", "token", first_ends - timedelta(seconds=10))
 
     session = make_session(credentials=provider)
     assert key_of(session) == "FIRST"
-    clock.move(minutes=46)
+    clock.move(minutes=53)
     assert key_of(session) == "FIRST"
     assert clock() == first_ends - timedelta(minutes=4)
     assert key_of(session) == "FIRST"

@@ -118,10 +118,10 @@ def test_a_warning_about_a_broken_sts_is_logged(
     """While a broken STS is tolerated, one warning per attempt says what is wrong and for how long."""
     key_of(session)
     sts.behave = lambda _: error("Throttling", 400)
-    clock.move(minutes=46)
+    clock.move(minutes=53)
     key_of(session)
     key_of(session)
     [record] = [record for record in caplog.records if record.name.startswith("session_scoping")]
     assert record.levelno == logging.WARNING
     assert "Throttling" in record.getMessage()
-    assert "840 more seconds" in record.getMessage()
+    assert "420 more seconds" in record.getMessage()

@@ -20,7 +20,7 @@ def test_it_is_sent_with_every_assume(make_session: Make, sts: StandInSts, clock
     session = make_session(source_identity="tenant.a+task-0042")
     for _ in range(8):
         key_of(session)
-        clock.move(minutes=46)
+        clock.move(minutes=53)
     assert [request.form["SourceIdentity"] for request in sts.requests] == ["tenant.a+task-0042"] * 8
     assert all(request.tags["task_id"] == "task-0042" for request in sts.requests)
 

@@ -30,7 +30,7 @@ from session_scoping.agent import (
 from session_scoping.agent.session import refresh_attempt
 from tests.agent.conftest import assumed_compute_role
 from tests.support.stand_in_sts import ACCOUNT, ROLE_ARN, Reply, Request, StandInSts, error
-from tests.support.task import AMBIENT_KEY, TAGS, MovableClock, key_of
+from tests.support.task import AMBIENT_KEY, LONG, TAGS, MovableClock, key_of
 
 Make = Callable[..., TaskSession]
 
@@ -303,7 +303,7 @@ def test_the_end_of_the_present_keys_is_shown(session: TaskSession, sts: StandIn
     assert sts.requests == []
     key_of(session)
     assert session.expires_at == clock() + timedelta(hours=1)
-    clock.move(minutes=46)
+    clock.move(minutes=53)
     key_of(session)
     assert session.expires_at == clock() + timedelta(hours=1)
 
@@ -354,7 +354,7 @@ def test_without_threads_a_caller_asks_by_itself(
 
     monkeypatch.setattr(threading.Thread, "start", refused)
     assert key_of(session) == "ASIATASKKEY000000001"
-    clock.move(minutes=46)
+    clock.move(minutes=53)
     assert key_of(session) == "ASIATASKKEY000000001"
     assert sts.count() == 1
     clock.move(minutes=14)
@@ -441,6 +441,19 @@ def test_verify_does_not_wait_for_a_dripping_identity(
     assert caught.value.transient
 
 
+def test_verify_survives_one_identity_request_that_hangs(
+    session: TaskSession, sts: StandInSts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second GetCallerIdentity is sent beside one that gets no answer."""
+    key_of(session)
+    monkeypatch.setattr(refresh_attempt, "SLOW_SECONDS", 0.1)
+    go_on = threading.Event()
+    sts.behave = lambda _: go_on.wait(LONG) and None if sts.count("GetCallerIdentity") == 1 else None
+    assert session.verify().account == ACCOUNT
+    go_on.set()
+    assert sts.count("GetCallerIdentity") == 2
+
+
 @pytest.mark.parametrize("raised", [SystemExit("PLANTED"), asyncio.CancelledError("PLANTED"), ValueError()])
 def test_a_provider_may_raise_anything(
     raised: BaseException, make_session: Make, capfd: pytest.CaptureFixture[str]
@@ -491,7 +504,7 @@ def test_a_provider_needs_no_role(
     session = make_session(credentials=provider)
     assert asked == []
     assert key_of(session) == "ASIAFROMBROKER00001"
-    clock.move(minutes=46)
+    clock.move(minutes=53)
     key_of(session)
     assert len(asked) == 2
     assert sts.requests == []

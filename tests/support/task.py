@@ -108,6 +108,7 @@ def sts(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandInSts]:
     for module in ("sources.assume_role", "sources.compute_role", "session.identity", "sources.web_identity"):
         patiently(monkeypatch, f"session_scoping.agent.{module}.STS_CONFIG")
     monkeypatch.setattr("session_scoping.agent.session.refresh_attempt.DEADLINE_SECONDS", 2 * LONG)
+    monkeypatch.setattr("session_scoping.agent.session.refresh_attempt.SLOW_SECONDS", 2 * LONG)
     with running_sts() as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", server.url)
         yield server

@@ -1,5 +1,7 @@
 """Credentials for a child process: the task's own, narrowed by a session policy."""
 
+from functools import partial
+
 import botocore.session
 
 from session_scoping.agent.children.session_policy import models_only, parse_session_policy
@@ -9,7 +11,7 @@ from session_scoping.agent.names import session_name_for
 from session_scoping.agent.session.clock import Clock
 from session_scoping.agent.session.credential_set import CredentialSet
 from session_scoping.agent.session.pace import ATTEMPTS_MAX
-from session_scoping.agent.session.refresh_attempt import Round, attempt
+from session_scoping.agent.session.refresh_attempt import Round, attempt, within_deadline
 from session_scoping.agent.sources.assume_role import DURATION_SECONDS, AssumeRole
 from session_scoping.contract.tags import SessionTags
 
@@ -50,7 +52,8 @@ def child_credentials(
 
     current = Round(clock := Clock(), ATTEMPTS_MAX)
     while True:
-        outcome = attempt(fetch, source="STS", longest=DURATION_SECONDS, clock=clock)
+        ask = partial(within_deadline, fetch, current.seconds_left)
+        outcome = attempt(ask, source="STS", longest=DURATION_SECONDS, clock=clock)
         if not isinstance(outcome, Failure):
             return outcome.credentials
         if not current.may_try_again(outcome):

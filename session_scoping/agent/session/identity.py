@@ -98,16 +98,16 @@ _NO_ARN = Failure("Malformed", "an answer that names nobody", _EXPECTED, _FIX)
 def _caller_arn_patiently(session: botocore.session.Session, clock: Clock) -> str | Failure:
     current = Round(clock, ATTEMPTS_MAX)
     while True:
-        outcome = _caller_arn(session)
+        outcome = _caller_arn(session, current.seconds_left)
         if isinstance(outcome, str) or not current.may_try_again(outcome):
             return outcome
 
 
-def _caller_arn(session: botocore.session.Session) -> str | Failure:
+def _caller_arn(session: botocore.session.Session, seconds: float) -> str | Failure:
     try:
         client: Any = session.create_client("sts", config=STS_CONFIG)
         client.meta.events.register("before-parse.sts.GetCallerIdentity", refuse_fragment)
-        arn = within_deadline(lambda: client.get_caller_identity().get("Arn"))
+        arn = within_deadline(lambda: client.get_caller_identity().get("Arn"), seconds)
     except TaskCredentialsError:
         raise
     except Exception as error:

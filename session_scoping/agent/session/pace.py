@@ -27,7 +27,8 @@ class Pace:
     How many attempts may be made now.
 
     A round has up to five attempts. The next one comes 30 seconds later or more; where five did not suffice it has
-    one attempt, until one succeeds or for 150 seconds nothing has been asked for.
+    one attempt, until one succeeds or for 150 seconds nothing has been asked for. Each round that hangs beyond the
+    first doubles the time: a source that never answers holds ten threads after eight hours, and is always asked again.
 
     Args:
         clock: The time.
@@ -38,15 +39,23 @@ class Pace:
         self._last: Mark | None = None
         self._spent = False
 
-    def begin(self) -> int:
-        """Begin a round and return how many attempts it has; 0 where none may begin yet."""
-        rested = float("inf") if self._last is None else self._clock.since(self._last)
-        if rested < ATTEMPT_GAP_SECONDS:
+    def begin(self, hanging: int = 0) -> int:
+        """Begin a round, while so many others hang, and return how many attempts it has; 0 where none may begin yet."""
+        if self.seconds_to_next(hanging) > 0:
             return 0
-        attempts = 1 if self._spent and rested < ATTEMPTS_MAX * ATTEMPT_GAP_SECONDS else ATTEMPTS_MAX
+        attempts = (
+            1 if self._spent and (hanging or self._rested() < ATTEMPTS_MAX * ATTEMPT_GAP_SECONDS) else ATTEMPTS_MAX
+        )
         self._last, self._spent = self._clock.mark(), True  # until its end says otherwise: it may never come
         return attempts
 
     def end(self, *, spent: bool) -> None:
         """End the round; `spent` where its attempts did not suffice."""
         self._last, self._spent = self._clock.mark(), spent
+
+    def seconds_to_next(self, hanging: int = 0) -> float:
+        """Return the seconds until a round may begin, while so many others hang; 0 where it may now."""
+        return max(0.0, ATTEMPT_GAP_SECONDS * (1 << max(0, hanging - 1)) - self._rested())
+
+    def _rested(self) -> float:
+        return float("inf") if self._last is None else self._clock.since(self._last)

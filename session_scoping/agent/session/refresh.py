@@ -22,6 +22,8 @@ from session_scoping.agent.session.refresh_attempt import (
     RefreshEvent,
     Round,
     attempt,
+    drop_errors,
+    event_of,
     in_background,
 )
 
@@ -29,16 +31,13 @@ logger = logging.getLogger(__name__)
 
 METHOD = "session-scoping"
 
-EARLY_SHARES = (0.25, 0.5)
+EARLY_SHARES = (8 / 60, 16 / 60)
 """
 Share of the lifetime left when refresh starts: drawn anew for each set, so that tasks started together part.
 
-For one-hour credentials that is 30 to 15 minutes before expiry; botocore starts at 15. Source for the width:
-benchmarks/README.md.
+For one-hour credentials that is 16 to 8 minutes before expiry; botocore starts at 15. At 16, eight hours take eleven
+sets at most: 11 * 44 minutes. Source for the width: benchmarks/README.md.
 """
-
-_ROUNDS_MAX = 2
-"""Rounds under way at once: one that hangs, and one that tries again. A source that hangs leaks no more threads."""
 
 _random = SystemRandom()  # not seeded, so that forked workers draw different numbers
 
@@ -88,7 +87,7 @@ class TaskCredentials(DeferredRefreshableCredentials):
 
     - More than the early share of the lifetime left: no work at all.
     - Then a thread of its own makes one attempt; every caller signs with the present set. A failure is logged.
-    - From one minute before the end, and before the first set: callers wait for a round of up to five attempts, 20
+    - From one minute before the end, and before the first set: callers wait for a round of up to five attempts, ten
       seconds at most, and get TaskCredentialsError when it fails. Only what may pass is tried again.
 
     At least 30 seconds pass between rounds, after a success as well: short-lived answers and a wrong clock cause
@@ -192,9 +191,13 @@ class TaskCredentials(DeferredRefreshableCredentials):
                 self._run(current, behind=False)
         if usable:
             return
-        failure = current.wait() if current else self._failure
+        failure = current.wait(partial(self._ask_beside, current)) if current else self._failure
         if not self._usable():
-            raise TaskCredentialsError(failure or _SPENT)
+            raise TaskCredentialsError(failure or _SPENT, retry_after=self._pace.seconds_to_next(len(self._rounds)))
+
+    def _ask_beside(self, current: Round) -> None:
+        if not in_background(lambda: self._run(current, behind=True)):
+            self._end(current, TOO_SLOW)
 
     def _current_round(self) -> tuple[Round | None, bool]:
         """Return the round to wait for, if one is under way or due, and whether it has just been begun."""
@@ -207,7 +210,7 @@ class TaskCredentials(DeferredRefreshableCredentials):
                 if self._rounds[-1].seconds_left > 0:
                     return self._rounds[-1], False
                 self._failure = TOO_SLOW
-            attempts = self._pace.begin() if len(self._rounds) < _ROUNDS_MAX else 0
+            attempts = self._pace.begin(len(self._rounds))
             if not attempts:
                 return None, False
             self._rounds.append(Round(self._clock, attempts))
@@ -220,7 +223,7 @@ class TaskCredentials(DeferredRefreshableCredentials):
             while True:
                 begun = self._clock.mark()
                 failure = self._take(self._ask())
-                events.append(_event(failure, self._clock.since(begun)))
+                events.append(event_of(failure, self._clock.since(begun)))
                 # With a set to sign with there is no haste: the next call after the gap begins another round.
                 if self._usable() or not current.may_try_again(failure):
                     break
@@ -228,19 +231,19 @@ class TaskCredentials(DeferredRefreshableCredentials):
             self._end(current, failure)
         if self._on_refresh is not None:
             for event in events:
-                _drop_errors(partial(self._on_refresh, event))
+                drop_errors(partial(self._on_refresh, event))
         if behind and failure is None and self._after_success is not None:
-            _drop_errors(self._after_success)
+            drop_errors(self._after_success)
 
     def _end(self, current: Round, failure: Failure | None) -> None:
         with self._refresh_lock:
-            if current in self._rounds:  # a forked child forgets its parent's
-                if current is self._rounds[-1]:
-                    self._failure = failure
-                    tried_again = failure is not None and (failure.transient or failure.unreadable)
-                    self._pace.end(spent=tried_again and not self._usable())
+            newest = current in self._rounds[-1:]  # a forked child forgets its parent's
+            if current.end(failure) and newest:
+                self._failure = failure
+                tried_again = failure is not None and (failure.transient or failure.unreadable)
+                self._pace.end(spent=tried_again and not self._usable())
+            if current in self._rounds and not current.threads:
                 self._rounds.remove(current)
-        current.end(failure)
 
     def _take(self, outcome: Answer | Failure) -> Failure | None:
         """Publish a new set, or say why there is none."""
@@ -282,15 +285,3 @@ class TaskCredentials(DeferredRefreshableCredentials):
         soon = MANDATORY_SECONDS + min(2 * ATTEMPT_GAP_SECONDS, (answer.lifetime - MANDATORY_SECONDS) / 2)
         early = max(soon, answer.lifetime * self._draw())
         self._age = _Age(answer.asked_at, answer.lifetime, early)
-
-
-def _event(failure: Failure | None, duration: float) -> RefreshEvent:
-    return RefreshEvent("refreshed" if failure is None else "failed", duration, failure and failure.reason)
-
-
-def _drop_errors(hook: Callable[[], object]) -> None:
-    """Call what must not disturb a refresh. Its errors' text may hold anything, so that only the type is logged."""
-    try:
-        hook()
-    except Exception as error:
-        logger.warning("a hook of the refresh raised a %s", type(error).__name__)

@@ -1,5 +1,6 @@
 """One attempt at a new set of credentials, a round of them that all callers share, and the threads they run in."""
 
+import logging
 import threading
 from collections.abc import Callable
 from contextvars import copy_context
@@ -12,12 +13,16 @@ from session_scoping.agent.session.clock import Clock, Mark
 from session_scoping.agent.session.credential_set import CredentialSet, check_left
 from session_scoping.agent.session.pace import pause_after
 
-DEADLINE_SECONDS = 20.0
+logger = logging.getLogger(__name__)
+
+DEADLINE_SECONDS = 10.0
 """
 For one round of attempts as a whole. A socket's timeout starts anew with every byte: an answer that drips would hold
 a task up for as long as it likes.
 """
 
+SLOW_SECONDS = 6.0
+"""An answer may come this late before a second request is sent beside the first; the first one to answer wins."""
 
 _T = TypeVar("_T")
 
@@ -58,7 +63,7 @@ OnRefresh = Callable[[RefreshEvent], object]
 
 class Round:
     """
-    Attempts that one thread makes for every caller.
+    Attempts that are made for every caller: by one thread, and by a second one where the first gets no answer.
 
     Args:
         clock: The time.
@@ -67,11 +72,14 @@ class Round:
 
     def __init__(self, clock: Clock, attempts: int) -> None:
         self._attempts = attempts
-        self._made = 0
+        self._begun_attempts, self._failed_attempts = 1, 0
         self._clock = clock
         self._begun = clock.monotonic()  # how long a thread has waited: no step of the wall clock ends that
         self._failure: Failure | None = None
         self._done = threading.Event()
+        self._lock = threading.Lock()
+        self._asked_beside = False
+        self.threads = 1
 
     @property
     def seconds_left(self) -> float:
@@ -84,23 +92,48 @@ class Round:
 
         What may pass is tried again while attempts are left, an answer that cannot be read once.
         """
-        self._made += 1
-        again = failure is not None and (failure.transient or (failure.unreadable and self._made == 1))
-        if not again or self._made >= self._attempts:
-            return False
-        if (pause := pause_after(self._made)) >= self.seconds_left:
-            return False
+        with self._lock:
+            self._failed_attempts += 1
+            again = failure is not None and (failure.transient or (failure.unreadable and self._failed_attempts == 1))
+            if self._done.is_set() or not again or self._begun_attempts >= self._attempts:
+                return False
+            if (pause := pause_after(self._failed_attempts)) >= self.seconds_left:
+                return False
+            self._begun_attempts += 1
         self._clock.sleep(pause)
         return True
 
-    def end(self, failure: Failure | None) -> None:
-        """Wake those who wait."""
-        self._failure = failure
-        self._done.set()
+    def end(self, failure: Failure | None) -> bool:
+        """End the part of one thread; return whether the round has ended by that, and wake those who wait if so."""
+        with self._lock:
+            self.threads -= 1
+            if self._done.is_set() or (failure is not None and self.threads):
+                return False
+            self._failure = failure
+            self._done.set()
+            return True
 
-    def wait(self) -> Failure | None:
-        """Wait for its end, up to the deadline, and return why there is no new set."""
+    def wait(self, ask_beside: Callable[[], object]) -> Failure | None:
+        """
+        Wait for its end, up to the deadline, and return why there is no new set.
+
+        Args:
+            ask_beside: Called once where there is no answer after six seconds and an attempt is left; it runs a second
+                thread, and the first one to succeed ends the round.
+        """
+        left = self.seconds_left
+        if not self._done.wait(max(0.0, min(left, left - DEADLINE_SECONDS + SLOW_SECONDS))) and self._may_ask_beside():
+            ask_beside()
         return self._failure if self._done.wait(max(0.0, self.seconds_left)) else TOO_SLOW
+
+    def _may_ask_beside(self) -> bool:
+        with self._lock:
+            if self._asked_beside or self._begun_attempts >= self._attempts or self.seconds_left <= 0:
+                return False
+            self._asked_beside = True
+            self._begun_attempts += 1
+            self.threads += 1
+            return True
 
 
 def attempt(fetch: Callable[[], object], *, source: str, longest: float, clock: Clock) -> Answer | Failure:
@@ -144,31 +177,38 @@ def in_background(work: Callable[[], object]) -> bool:
     return True
 
 
-def within_deadline(fetch: Callable[[], _T]) -> _T:
+def within_deadline(fetch: Callable[[], _T], seconds: float | None = None) -> _T:
     """
     Return what `fetch` returns, or raise what it raises, or AnswerRefusedError when it takes too long.
 
-    It runs in a thread of its own, which is left behind when it does not end in time; where no thread can be
-    started, in this one.
+    It runs in a thread of its own, and beside that in another one where it is slow: the first to end decides. A thread
+    that does not end in time is left behind; where none can be started, `fetch` runs in this one.
+
+    Args:
+        fetch: What to run.
+        seconds: How long to wait. Default: DEADLINE_SECONDS.
     """
-    outcome: list[tuple[_T, None] | tuple[None, Exception]] = []
+    outcomes: list[tuple[_T, None] | tuple[None, Exception]] = []
     done = threading.Event()
 
     def run() -> None:
         try:
             with sts_call_hidden():
-                outcome.append((fetch(), None))
+                outcomes.append((fetch(), None))
         except BaseException as error:
-            outcome.append((None, error if isinstance(error, Exception) else RuntimeError()))
+            outcomes.append((None, error if isinstance(error, Exception) else RuntimeError()))
         finally:
             done.set()
 
+    left = max(0.0, DEADLINE_SECONDS if seconds is None else seconds)
     if not in_background(run):
         run()
-    done.wait(DEADLINE_SECONDS)
-    if not outcome:
+    if not done.wait(min(SLOW_SECONDS, left)) and left > SLOW_SECONDS and in_background(run):
+        done.wait(left - SLOW_SECONDS)
+    if not outcomes:
         raise AnswerRefusedError(TOO_SLOW)
-    answer = outcome.pop()
+    answer = outcomes[0]
+    outcomes.clear()
     if answer[1] is not None:
         raise answer[1]
     return answer[0]
@@ -180,3 +220,16 @@ TOO_SLOW = Failure(
     f"one within {DEADLINE_SECONDS:.0f} seconds",
     "look at the way to what answers; the next attempt comes by itself",
 )
+
+
+def event_of(failure: Failure | None, duration: float) -> RefreshEvent:
+    """Return what `on_refresh` is told of an attempt that took so many seconds."""
+    return RefreshEvent("refreshed" if failure is None else "failed", duration, failure and failure.reason)
+
+
+def drop_errors(hook: Callable[[], object]) -> None:
+    """Call what must not disturb a refresh. Its errors' text may hold anything, so that only the type is logged."""
+    try:
+        hook()
+    except Exception as error:
+        logger.warning("a hook of the refresh raised a %s", type(error).__name__)

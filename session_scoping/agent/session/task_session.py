@@ -115,7 +115,7 @@ class TaskSession(Clients):
         made to AWS yet. A token that has been renewed is used, one of another task is refused.
 
         Args:
-            token: Path of a file that only this user may read, or a function that returns the token; it has 20
+            token: Path of a file that only this user may read, or a function that returns the token; it has ten
                 seconds. Default: the file AGENT_TASK_TOKEN_FILE names.
             broker: Name or ARN of the credential broker's function, invoked by the compute role. Default:
                 AGENT_CREDENTIAL_BROKER; where that is absent too, the token is shown to STS as a web identity.
@@ -272,7 +272,7 @@ class TaskSession(Clients):
 
         Args:
             patience_seconds: How long to go on while STS throttles or cannot be reached, for either call, after up
-                to five attempts of each in 20 seconds: at 30 to 45 seconds between rounds. Default: 0, one round.
+                to five attempts of each in ten seconds: 30 to 45 seconds pass between rounds. Default: 0, one round.
                 Where a hundred thousand tasks start at once, STS itself needs 170 seconds to serve them.
 
         Returns:

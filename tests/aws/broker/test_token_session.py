@@ -192,7 +192,7 @@ def test_it_refreshes_with_the_token_until_that_ends(brokered: Make, now: Movabl
     session = brokered()
     keys = {key_of(session)}
     for _ in range(2):
-        now.move(minutes=46)
+        now.move(minutes=53)
         keys |= {key_of(session), key_of(session)}  # the call that begins an early refresh signs with the old ones
     assert len(keys) == 3
     now.move(minutes=28)

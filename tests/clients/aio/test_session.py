@@ -93,10 +93,10 @@ def test_the_event_loop_goes_on_while_credentials_are_fetched(
 def test_nobody_waits_while_keys_are_valid(
     session: TaskSession, sts: StandInSts, services: Services, clock: MovableClock
 ) -> None:
-    """A quarter of an hour is left and STS hangs: calls sign with the present set before STS has answered."""
+    """Seven minutes are left and STS hangs: calls sign with the present set before STS has answered."""
     aio = AioTaskSession(session)
     asyncio.run(get_item(aio))
-    clock.move(minutes=46)
+    clock.move(minutes=53)
     opened = held(sts)
 
     async def run() -> None:
