@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from statistics import median
 
-from benchmarks.peer_client import SIDES
+from benchmarks.peer_sessions import SIDES
 from benchmarks.process import run
 from benchmarks.report import Table, met
 

@@ -4,7 +4,20 @@ from pathlib import Path
 
 import pytest
 
-from tools.house import FILE_MAX, FUNCTION_MAX, PACKAGE, arrows, circle, private_names, sizes, splinters
+from tools.house import (
+    ALSO_SIZED,
+    FILE_MAX,
+    FOLDER_MAX,
+    FUNCTION_MAX,
+    PACKAGE,
+    ROOT,
+    arrows,
+    circle,
+    folders,
+    private_names,
+    sizes,
+    splinters,
+)
 
 
 def test_no_module_imports_what_imports_it() -> None:
@@ -42,7 +55,8 @@ def test_a_planted_circle_is_found(tmp_path: Path, back: str) -> None:
 
 def test_the_rooms_are_in_order() -> None:
     """Nothing is too large or a splinter, no room imports one that it may not know, and what is private stays so."""
-    assert [*sizes(PACKAGE), *arrows(PACKAGE), *splinters(PACKAGE), *private_names(PACKAGE)] == []
+    assert [*arrows(PACKAGE), *splinters(PACKAGE), *private_names(PACKAGE), *folders(PACKAGE)] == []
+    assert [line for path in (PACKAGE, *(ROOT / name for name in ALSO_SIZED)) for line in sizes(path)] == []
 
 
 def test_a_splinter_is_found(tmp_path: Path) -> None:
@@ -85,8 +99,18 @@ def test_what_is_planted_in_a_room_is_found(tmp_path: Path) -> None:
     (package / "agent" / "session.py").write_text("\n" * (FILE_MAX + 1))
     (package / "agent" / "long.py").write_text("def long():\n" + "    print()\n" * (FUNCTION_MAX + 1))
     assert sorted([*sizes(package), *arrows(package)]) == [
-        f"agent/long.py: long has {FUNCTION_MAX + 1} lines without its docstring, at most {FUNCTION_MAX}",
-        f"agent/session.py: {FILE_MAX + 1} lines, at most {FILE_MAX}",
+        f"planted/agent/long.py: long has {FUNCTION_MAX + 1} lines without its docstring, at most {FUNCTION_MAX}",
+        f"planted/agent/session.py: {FILE_MAX + 1} lines, at most {FILE_MAX}",
         "planted.attic: a room that tools/house.py does not list",
         "planted.contract.back imports planted.agent.session: contract may not know agent",
     ]
+
+
+def test_a_full_folder_is_found(tmp_path: Path) -> None:
+    """One file more than a reader can take in at a glance."""
+    package = tmp_path / "planted"
+    package.mkdir()
+    for number in range(FOLDER_MAX + 1):
+        assert [*folders(package)] == []
+        (package / f"{number}.py").write_text("")
+    assert [*folders(package)] == [f"planted: {FOLDER_MAX + 1} files, at most {FOLDER_MAX}"]
