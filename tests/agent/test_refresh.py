@@ -207,7 +207,11 @@ def test_one_request_that_hangs_is_no_outage(
     """Where no answer has come in some time, a second request is sent beside the first, once for all threads."""
     monkeypatch.setattr(refresh_attempt, "SLOW_SECONDS", 0.1)
     go_on = threading.Event()
-    sts.behave = lambda _: go_on.wait(LONG) and None if sts.count() == 1 else None
+
+    def behave(_: Request) -> None:
+        assert sts.count() > 1 or go_on.wait(LONG)
+
+    sts.behave = behave
     credentials: Any = session.boto3_session.get_credentials()
     with ThreadPoolExecutor(20) as pool:
         keys = set(pool.map(lambda _: credentials.get_frozen_credentials().access_key, range(20)))

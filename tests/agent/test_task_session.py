@@ -448,7 +448,11 @@ def test_verify_survives_one_identity_request_that_hangs(
     key_of(session)
     monkeypatch.setattr(refresh_attempt, "SLOW_SECONDS", 0.1)
     go_on = threading.Event()
-    sts.behave = lambda _: go_on.wait(LONG) and None if sts.count("GetCallerIdentity") == 1 else None
+
+    def behave(_: Request) -> None:
+        assert sts.count("GetCallerIdentity") > 1 or go_on.wait(LONG)
+
+    sts.behave = behave
     assert session.verify().account == ACCOUNT
     go_on.set()
     assert sts.count("GetCallerIdentity") == 2

@@ -191,11 +191,11 @@ class TaskCredentials(DeferredRefreshableCredentials):
                 self._run(current, behind=False)
         if usable:
             return
-        failure = current.wait(partial(self._ask_beside, current)) if current else self._failure
+        failure = current.wait(partial(self._hedge, current)) if current else self._failure
         if not self._usable():
             raise TaskCredentialsError(failure or _SPENT, retry_after=self._pace.seconds_to_next(len(self._rounds)))
 
-    def _ask_beside(self, current: Round) -> None:
+    def _hedge(self, current: Round) -> None:
         if not in_background(lambda: self._run(current, behind=True)):
             self._end(current, TOO_SLOW)
 

@@ -22,7 +22,7 @@ a task up for as long as it likes.
 """
 
 SLOW_SECONDS = 6.0
-"""An answer may come this late before a second request is sent beside the first; the first one to answer wins."""
+"""An answer may come this late before a second request is sent; the first one to succeed wins."""
 
 _T = TypeVar("_T")
 
@@ -78,7 +78,7 @@ class Round:
         self._failure: Failure | None = None
         self._done = threading.Event()
         self._lock = threading.Lock()
-        self._asked_beside = False
+        self._hedged = False
         self.threads = 1
 
     @property
@@ -113,24 +113,24 @@ class Round:
             self._done.set()
             return True
 
-    def wait(self, ask_beside: Callable[[], object]) -> Failure | None:
+    def wait(self, hedge: Callable[[], object]) -> Failure | None:
         """
         Wait for its end, up to the deadline, and return why there is no new set.
 
         Args:
-            ask_beside: Called once where there is no answer after six seconds and an attempt is left; it runs a second
+            hedge: Called once where there is no answer after six seconds and an attempt is left; it runs a second
                 thread, and the first one to succeed ends the round.
         """
         left = self.seconds_left
-        if not self._done.wait(max(0.0, min(left, left - DEADLINE_SECONDS + SLOW_SECONDS))) and self._may_ask_beside():
-            ask_beside()
+        if not self._done.wait(max(0.0, min(left, left - DEADLINE_SECONDS + SLOW_SECONDS))) and self._may_hedge():
+            hedge()
         return self._failure if self._done.wait(max(0.0, self.seconds_left)) else TOO_SLOW
 
-    def _may_ask_beside(self) -> bool:
+    def _may_hedge(self) -> bool:
         with self._lock:
-            if self._asked_beside or self._begun_attempts >= self._attempts or self.seconds_left <= 0:
+            if self._hedged or self._begun_attempts >= self._attempts or self.seconds_left <= 0:
                 return False
-            self._asked_beside = True
+            self._hedged = True
             self._begun_attempts += 1
             self.threads += 1
             return True
@@ -181,7 +181,7 @@ def within_deadline(fetch: Callable[[], _T], seconds: float | None = None) -> _T
     """
     Return what `fetch` returns, or raise what it raises, or AnswerRefusedError when it takes too long.
 
-    It runs in a thread of its own, and beside that in another one where it is slow: the first to end decides. A thread
+    It runs in a thread of its own, and in a second one where it is slow: the first to end decides. A thread
     that does not end in time is left behind; where none can be started, `fetch` runs in this one.
 
     Args:
