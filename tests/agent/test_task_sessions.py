@@ -10,7 +10,7 @@ import pytest
 from session_scoping import InvalidInputError, SessionTags
 from session_scoping.agent import TaskCredentialsError, TaskSession, TaskSessions, unsafe_ambient_session
 from tests.support.stand_in_sts import ACCOUNT, StandInSts
-from tests.support.task import LONG, TAGS, key_of
+from tests.support.task import AMBIENT_KEY, LONG, TAGS, key_of
 
 Make = Callable[..., TaskSession]
 TOOL_ARN = f"arn:aws:iam::{ACCOUNT}:role/app/SearchTool"
@@ -300,7 +300,9 @@ def test_one_tasks_end_is_not_anothers(make_session: Make) -> None:
 
 @pytest.mark.filterwarnings("ignore::session_scoping.agent.UnsafeAmbientWarning")
 def test_the_unsafe_session_has_the_same_block() -> None:
-    """Code written for a TaskSession runs with it unchanged."""
+    """Code written for a TaskSession runs with it unchanged: no task ends with the block, so its clients go on."""
     with unsafe_ambient_session() as session:
-        session.client("s3")
+        client = session.client("s3")
     session.close()
+    url = client.generate_presigned_url("get_object", Params={"Bucket": "b", "Key": "k"})
+    assert AMBIENT_KEY in url

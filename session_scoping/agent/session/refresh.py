@@ -256,7 +256,7 @@ class TaskCredentials(DeferredRefreshableCredentials):
                 logger.debug("task credentials obtained; they last %.0f seconds", outcome.lifetime)
                 return None
             outcome = _SHORTER
-        if self._usable():
+        if self._usable() and not self._fresh():  # else another thread of the round has succeeded
             logger.warning(
                 "task credentials not refreshed: got %s; the present ones last %.0f more seconds; fix: %s",
                 outcome.got,

@@ -87,6 +87,7 @@ def test_the_event_loop_goes_on_while_credentials_are_fetched(
         await asyncio.gather(get_item(AioTaskSession(session)), ticking(opened))
 
     asyncio.run(run())
+    assert (sts.count(), len(services.calls)) == (1, 1)  # a blocked loop would have made STS fail, and ask again
     only_the_task_signed(services)
 
 

@@ -89,6 +89,7 @@ def test_boto3_s_default_session(session: TaskSession, stores: Services) -> None
     boto3.client("dynamodb").list_tables()
     boto3.client("bedrock").list_foundation_models()
     boto3.resource("s3").Object(BUCKET, "k").put(Body=b"x")
+    assert len(stores.calls) == 3
     only_the_task_signed(stores, "dynamodb", "bedrock", "s3")
 
 
@@ -213,6 +214,7 @@ def test_agentcore_sdk(session: TaskSession, stores: Services) -> None:
     named["interpreter"].data_plane_client.list_code_interpreter_sessions(
         codeInterpreterIdentifier="aws.codeinterpreter.v1"
     )
+    assert len(stores.calls) == 3
     only_the_task_signed(stores, "bedrock-agentcore")
 
 
