@@ -234,7 +234,7 @@ def _asking_steps(
     for caller in compute.roles if scoped else ():
         for workload, role in asked(caller, deployment, scoped, options):
             if role.id not in agents:  # what runs with an agent's role is judged as agent code
-                attempt = partial(prove_asked, deployment, workload, role, caller, scoped, stores)
+                attempt = partial(prove_asked, deployment, workload, role, caller, scoped, stores, options)
                 yield step_of(deployment, caller, COMPUTE, attempt, (deployment,))
         yield from (known(result) for result in handed_to(caller, deployment, stores, options))
 
@@ -254,7 +254,7 @@ def _stranger_steps(deployment: Deployment, scoped: Sequence[SessionScope], opti
         role for role in deployment.roles.values() if scoped and role.id not in {one.role.id for one in scoped}
     ):
         if door := door_of(role, deployment, options.trusted):
-            attempt = partial(prove_door, door, role, deployment, scoped, data, STRANGERS)
+            attempt = partial(prove_door, door, role, deployment, scoped, data, options)
             yield step_of(deployment, role, STRANGERS, attempt, (deployment,))
     if stores:
         keys = {store.id: [p for item in scoped for p in item.formats.get(store.id, ())] for store in stores}

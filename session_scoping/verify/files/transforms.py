@@ -105,8 +105,9 @@ def _function(logical_id: str, body: dict[str, Any], properties: dict[str, Any])
         return {}
     own = {name: value for name, value in properties.items() if name not in _OF_ROLE}
     function = {**body, "Type": "AWS::Lambda::Function", "Properties": own}
+    called = _called_by_apis(logical_id, properties.get("Events", {}))
     if "Role" in properties:
-        return {} if isinstance(own["Role"], dict) and "Fn::If" in own["Role"] else {logical_id: function}
+        return {} if isinstance(own["Role"], dict) and "Fn::If" in own["Role"] else {logical_id: function, **called}
     role = f"{logical_id}Role"
     own["Role"] = {"Fn::GetAtt": [role, "Arn"]}
     trust = properties.get("AssumeRolePolicyDocument", {"Version": "2012-10-17", "Statement": [_LAMBDA]})
@@ -117,7 +118,7 @@ def _function(logical_id: str, body: dict[str, Any], properties: dict[str, Any])
     tags = properties.get("Tags", {})
     made["Tags"] = [{"Key": key, "Value": value} for key, value in tags.items()] if isinstance(tags, dict) else tags
     condition = {"Condition": body["Condition"]} if "Condition" in body else {}
-    return {logical_id: function, role: {"Type": "AWS::IAM::Role", "Properties": made, **condition}}
+    return {logical_id: function, role: {"Type": "AWS::IAM::Role", "Properties": made, **condition}, **called}
 
 
 def _policies(value: Any) -> tuple[list[Any], list[Any]] | None:
@@ -164,6 +165,19 @@ def _events(events: Any) -> list[str] | None:
     # Where a call that fails is noted, the role may write: a bucket, too.
     known = kinds <= _CALLING | set(_EVENTS) and "DestinationConfig" not in str(events)
     return [f"arn:aws:iam::aws:policy/{name}" for kind, name in _EVENTS.items() if kind in kinds] if known else None
+
+
+def _called_by_apis(logical_id: str, events: dict[str, Any]) -> dict[str, Any]:
+    """Return the permission by which APIs call a function; of which API is left open."""
+    if not any(one.get("Type") in {"Api", "HttpApi"} for one in events.values()):
+        return {}
+    permission = {
+        "FunctionName": {"Ref": logical_id},
+        "Action": "lambda:InvokeFunction",
+        "Principal": "apigateway.amazonaws.com",
+        "SourceAccount": {"Ref": "AWS::AccountId"},
+    }
+    return {f"{logical_id}ApiPermission": {"Type": "AWS::Lambda::Permission", "Properties": permission}}
 
 
 def _is_public(url: Any) -> bool:

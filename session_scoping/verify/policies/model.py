@@ -191,7 +191,7 @@ class Workload:
         service: The service principal that takes the role for it, without `.amazonaws.com`.
         role: ARN, or name, of the role; one that the template leaves open as a token.
         environment: What it is given: values of its environment, its commands, its arguments.
-        open_to: Whom its own policy lets invoke it, as it spells them.
+        policy: A function's own policy, which says who may invoke it.
     """
 
     id: str
@@ -200,7 +200,7 @@ class Workload:
     service: str
     role: Text
     environment: tuple[Text, ...] = ()
-    open_to: tuple[Text, ...] = ()
+    policy: tuple[Statement, ...] = ()
 
 
 @dataclass(frozen=True)

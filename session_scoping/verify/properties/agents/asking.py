@@ -6,12 +6,19 @@ from functools import cache
 from session_scoping.aws.effects import Effect, judgement
 from session_scoping.contract.metadata import MINTING_FUNCTIONS
 from session_scoping.verify.deployment.workloads import runs_as
-from session_scoping.verify.patterns.text import Text, plain
+from session_scoping.verify.patterns.text import Text, Token, show
 from session_scoping.verify.policies.actions import all_covered
-from session_scoping.verify.policies.model import Deployment, Role, Store, Workload
+from session_scoping.verify.policies.model import Deployment, Role, Statement, Store, Workload
 from session_scoping.verify.policies.statement_queries import token_minting_mode
-from session_scoping.verify.properties.agents.becoming import makes_sessions, may_name, refers_to, runs_with
+from session_scoping.verify.properties.agents.becoming import (
+    makes_sessions,
+    may_name,
+    refers_to,
+    runs_with,
+    with_reachable,
+)
 from session_scoping.verify.properties.agents.compute import RULE, prove_compute
+from session_scoping.verify.properties.agents.token_minting import signs_tokens
 from session_scoping.verify.properties.outside.external_principals import is_trusted
 from session_scoping.verify.reports.report import Result, Status
 from session_scoping.verify.scoping.infer import Options, SessionScope
@@ -21,6 +28,8 @@ _AGENTS = "bedrock-agentcore"
 """The service whose workloads are agent code themselves."""
 _PRINCIPALS = {"execute-api": "apigateway"}
 """Services whose actions ask workloads of another one."""
+_BY_EVENT = {"events", "cloudwatch"}
+"""Services that start functions by an event, which is not followed."""
 
 
 def asked(
@@ -29,8 +38,11 @@ def asked(
     """
     Yield what a role may invoke and what each runs with, functions that make sessions for tokens left out.
 
+    It may invoke what its own policies let it, a function whose policy names it, and one that lets in a service which
+    calls it for the role.
+
     Args:
-        role: A role agent code runs with.
+        role: A role agent code runs with, or one that acts for one.
         deployment: What the templates deploy.
         scoped: The session roles.
         options: What the user says: workloads named as trusted are left out.
@@ -43,11 +55,57 @@ def asked(
             service = workload.service.partition(".")[0]
             if told or service == _AGENTS or any(refers_to(text, workload.id) for text in brokers):
                 continue
-            granted = any(
+            directly = (
                 service in _asks(s.actions, s.not_actions) and may_name(s, workload, deployment) for s in grants
             )
-            if granted or any(plain(text) == "*" or runs_as(role, text) for text in workload.open_to):
+            if any(directly) or any(_lets_in(s, role, grants) for s in workload.policy if s.allow):
                 yield workload, other
+
+
+def _lets_in(statement: Statement, role: Role, grants: Sequence[Statement]) -> bool:
+    """Whether a statement of a function's policy lets in a role, or a service that calls the function for it."""
+    for kind, text in statement.principals:
+        if kind == "*" or (kind == "AWS" and runs_as(role, text)):
+            return True
+        service = show(text).partition(".")[0]
+        if kind == "Service" and service not in _BY_EVENT and any(_calls(service, s, statement) for s in grants):
+            return True
+    return False
+
+
+def _calls(service: str, grant: Statement, statement: Statement) -> bool:
+    """Whether a grant lets its caller ask something of a service that a function's policy may let in."""
+    if service not in _asks(grant.actions, grant.not_actions):
+        return False
+    sources = [text for c in statement.conditions if c.key.lower() == "aws:sourcearn" for text in c.values]
+    theirs = set().union(*map(_resources_in, sources))
+    ours = [_resources_in(text) for text in grant.resources or ((),)]
+    # The ARNs by which an API is called and calls begin alike; those of an agent and of its alias do not.
+    return service != "apigateway" or not theirs or any(not one or one & theirs for one in ours)
+
+
+def _resources_in(text: Text) -> set[str]:
+    """Return the resources of the templates that a text refers to, by stack and logical id."""
+    names = [part.name for part in text if isinstance(part, Token) and not part.name.startswith("AWS::")]
+    return {".".join(name.split(".")[:2]) for name in names}
+
+
+def acting_for(role: Role, deployment: Deployment, scoped: Sequence[SessionScope], options: Options) -> list[Role]:
+    """
+    Return a role, those that it may become, and those that what they may invoke runs with, and so on.
+
+    What an event starts is not followed.
+    """
+    sessions = {item.role.id for item in scoped}
+    others = [one for one in deployment.roles.values() if one.id not in sessions]
+    found = with_reachable([role], others, scoped, deployment)
+    for one in found:
+        for workload, other in asked(one, deployment, scoped, options):
+            if workload.service not in _BY_EVENT:
+                known = {each.id for each in found}
+                more = with_reachable([other], others, scoped, deployment)
+                found += [each for each in more if each.id not in known]
+    return found
 
 
 def _minting_functions(role: Role) -> list[Text]:
@@ -70,6 +128,7 @@ def prove_asked(
     caller: Role,
     scoped: Sequence[SessionScope],
     stores: list[Store],
+    options: Options,
 ) -> Result:
     """
     Prove that what agent code may invoke neither makes sessions nor reaches tenant data; UNKNOWN where it does.
@@ -79,14 +138,17 @@ def prove_asked(
     """
     trusting = f"--trusted {workload.label.rpartition('/')[2]} says that it acts for its caller's own task only"
     may = f"{caller.label} may invoke {workload.label}"
-    if makes_sessions(role, scoped):
-        detail = f"{may}, which makes sessions with any tags; {trusting}"
-        return Result(RULE, caller.label, Status.UNKNOWN, detail, location=caller.id)
-    found = prove_compute(deployment, role, stores)
-    if found.status is Status.PROVED:
-        return Result(RULE, caller.label, Status.PROVED, f"{may}, which reaches no tenant data", location=caller.id)
-    detail = f"{may}, which runs with {role.label}: {found.detail}; {trusting}"
-    return Result(RULE, caller.label, Status.UNKNOWN, detail, found.counterexample, location=caller.id)
+    follow = workload.service not in _BY_EVENT
+    for other in acting_for(role, deployment, scoped, options) if follow else [role]:
+        if makes_sessions(other, scoped) or signs_tokens(other, deployment, scoped):
+            detail = f"{may}, by which {other.label} makes sessions with any tags; {trusting}"
+            return Result(RULE, caller.label, Status.UNKNOWN, detail, location=caller.id)
+        found = prove_compute(deployment, other, stores)
+        if found.status is not Status.PROVED:
+            runs = "which runs" if other is role else "by which something runs"
+            detail = f"{may}, {runs} with {other.label}: {found.detail}; {trusting}"
+            return Result(RULE, caller.label, Status.UNKNOWN, detail, found.counterexample, location=caller.id)
+    return Result(RULE, caller.label, Status.PROVED, f"{may}, which reaches no tenant data", location=caller.id)
 
 
 def handed_to(role: Role, deployment: Deployment, stores: Sequence[Store], options: Options) -> Iterator[Result]:

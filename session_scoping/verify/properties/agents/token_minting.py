@@ -160,6 +160,17 @@ def _forges(proof: Proof, attacker: Role, session: Proof | None) -> Counterexamp
     return search(caller, queries)
 
 
+def signs_tokens(role: Role, deployment: Deployment, scoped: Sequence[SessionScope]) -> bool:
+    """
+    Whether a role may forge what makes a session of a role for which tokens decide.
+
+    Raises:
+        UnmodelledError: Something that decides it is not modelled, or the solver gave up.
+    """
+    items = [item for item in scoped if token_minting_mode(item.role) and role.id != item.role.id]
+    return any(_forges(Proof(deployment, item), role, None) for item in items)
+
+
 def _queries(
     proof: Proof, attacker: Role, session: Proof | None, arn: Text, actions: tuple[str, ...]
 ) -> Iterator[Query]:

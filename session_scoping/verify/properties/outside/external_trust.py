@@ -6,14 +6,17 @@ from dataclasses import replace
 
 from session_scoping.verify.patterns.text import Text, Token, plain, show
 from session_scoping.verify.policies.actions import ASSUME
-from session_scoping.verify.policies.model import Condition, Deployment, Role, Statement, Store
+from session_scoping.verify.policies.model import Condition, Deployment, Role, Statement, Store, Workload
 from session_scoping.verify.policies.statement_queries import covers_action
-from session_scoping.verify.properties.agents.becoming import makes_sessions, with_reachable
+from session_scoping.verify.properties.agents.asking import acting_for
+from session_scoping.verify.properties.agents.becoming import makes_sessions, runs_with
 from session_scoping.verify.properties.agents.compute import prove_compute
+from session_scoping.verify.properties.outside.external_access import RULE
 from session_scoping.verify.properties.outside.external_callers import as_seen, strangers
-from session_scoping.verify.properties.outside.external_principals import is_trusted, outsider_of
+from session_scoping.verify.properties.outside.external_principals import is_trusted, outsider_of, outsiders_of
 from session_scoping.verify.reports.report import Result, Status
-from session_scoping.verify.scoping.infer import SessionScope
+from session_scoping.verify.scoping.infer import Options, SessionScope
+from session_scoping.verify.scoping.stores import named
 from session_scoping.verify.symbolic.conditions import UnmodelledError
 
 _Door = tuple[Status, str]
@@ -21,16 +24,36 @@ _Door = tuple[Status, str]
 
 def door_of(role: Role, deployment: Deployment, trusted: Sequence[str]) -> _Door | None:
     """
-    Return why somebody from outside may become a role, or None.
+    Return why somebody from outside may become a role, or invoke a function that runs with it, or None.
 
     Args:
         role: The role.
         deployment: What the templates deploy.
-        trusted: Principals the user lets in: ARNs and account ids as the policy spells them.
+        trusted: Principals the user lets in: ARNs and account ids as the policy spells them; functions by their names.
     """
     entering = [s for s in role.trust if s.allow and any(covers_action(s, action) for action in ASSUME)]
     found = [door for s in entering if (door := _through(s, role, deployment, trusted))]
+    for workload in runs_with(role, deployment):
+        if workload.policy and not named(trusted, workload.id, workload.label):
+            found += filter(None, (_to_function(s, workload, role, deployment, trusted) for s in workload.policy))
     return min(found, key=lambda door: door[0] is not Status.VIOLATED, default=None)
+
+
+def _to_function(
+    statement: Statement, workload: Workload, role: Role, deployment: Deployment, trusted: Sequence[str]
+) -> _Door | None:
+    """Return why a function's policy lets somebody from outside invoke it; what it does for them, it decides."""
+    name = workload.label
+    says = f"--trusted {name.rpartition('/')[2]} says that it decides itself what its caller may have"
+    if statement.problem:
+        return Status.UNKNOWN, f"who may invoke {name} cannot be read: {statement.problem}"
+    left = tuple(pair for pair in statement.principals if not is_trusted(pair[1], trusted))
+    if entering := _everybody(replace(statement, principals=left)):
+        return Status.UNKNOWN, f"{entering[1].replace('become it', f'invoke {name}')}; {says}"
+    for text, outsider in outsiders_of(statement, deployment, role.env):
+        if not outsider.of_the_account and not is_trusted(text, trusted):
+            return Status.UNKNOWN, f"{statement.where}: {outsider.what} may invoke {name}; {says}"
+    return None
 
 
 def _through(statement: Statement, role: Role, deployment: Deployment, trusted: Sequence[str]) -> _Door | None:
@@ -64,7 +87,12 @@ def _everybody(statement: Statement) -> _Door | None:
 
 
 def prove_door(
-    door: _Door, role: Role, deployment: Deployment, scoped: Sequence[SessionScope], stores: Sequence[Store], rule: str
+    door: _Door,
+    role: Role,
+    deployment: Deployment,
+    scoped: Sequence[SessionScope],
+    stores: Sequence[Store],
+    options: Options,
 ) -> Result:
     """
     Prove that whoever comes in from outside neither makes sessions nor reaches tenant data.
@@ -73,17 +101,15 @@ def prove_door(
         UnmodelledError: Something that decides it is not modelled, or the solver gave up.
     """
     status, why = door
-    sessions = {item.role.id for item in scoped}
-    others = [other for other in deployment.roles.values() if other.id not in sessions]
-    for became in with_reachable([role], others, scoped, deployment):
+    for became in acting_for(role, deployment, scoped, options):
         if makes_sessions(became, scoped):
             detail = f"{why}, and {became.label} makes sessions with any tags"
-            return Result(rule, role.label, status, detail, location=role.id)
+            return Result(RULE, role.label, status, detail, location=role.id)
         result = prove_compute(deployment, became, list(stores))
         if result.status is not Status.PROVED:
             detail = f"{why}, and {result.detail}"
-            return replace(result, rule=rule, subject=role.label, status=status, detail=detail)
-    return Result(rule, role.label, Status.PROVED, "who comes in from outside reaches no tenant data", location=role.id)
+            return replace(result, rule=RULE, subject=role.label, status=status, detail=detail)
+    return Result(RULE, role.label, Status.PROVED, "who comes in from outside reaches no tenant data", location=role.id)
 
 
 CLAIMS = ("aud", "sub")
