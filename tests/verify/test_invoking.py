@@ -90,6 +90,17 @@ def test_an_api_calls_the_functions_whose_policies_let_it_in(api: str, isolates:
     assert failing(by_hand(**READER, **APIS, **behind, **asks("execute-api:*"))) != {}
 
 
+@pytest.mark.parametrize(
+    ("action", "isolates"),
+    [("events:PutEvents", True), ("events:PutTargets", False), ("lambda:AddPermission", False),
+     ("lambda:RemovePermission", True)],
+)  # fmt: skip
+def test_who_may_change_what_calls_a_function_calls_it(action: str, isolates: bool) -> None:
+    """An event is not followed; a target with an input of the agent's own, or a permission for itself, is."""
+    template = by_hand(**READER, **lets("events.amazonaws.com", SourceAccount=OWN), **asks(action, "*"))
+    assert (failing(template) == {}) is isolates
+
+
 def test_an_agent_calls_the_functions_that_let_its_service_in() -> None:
     """The ARN by which an agent of Bedrock is asked is its alias', the one by which it calls its own."""
     agent = allow("bedrock:InvokeAgent", "arn:aws:bedrock:us-east-1:111122223333:agent-alias/A/B")

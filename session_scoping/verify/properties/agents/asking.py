@@ -68,14 +68,14 @@ def _lets_in(statement: Statement, role: Role, grants: Sequence[Statement]) -> b
         if kind == "*" or (kind == "AWS" and runs_as(role, text)):
             return True
         service = show(text).partition(".")[0]
-        if kind == "Service" and service not in _BY_EVENT and any(_calls(service, s, statement) for s in grants):
+        if kind == "Service" and any(_calls(service, s, statement) for s in grants):
             return True
     return False
 
 
 def _calls(service: str, grant: Statement, statement: Statement) -> bool:
     """Whether a grant lets its caller ask something of a service that a function's policy may let in."""
-    if service not in _asks(grant.actions, grant.not_actions):
+    if service not in _asks(grant.actions, grant.not_actions, changing=service in _BY_EVENT):
         return False
     sources = [text for c in statement.conditions if c.key.lower() == "aws:sourcearn" for text in c.values]
     theirs = set().union(*map(_resources_in, sources))
@@ -114,10 +114,11 @@ def _minting_functions(role: Role) -> list[Text]:
 
 
 @cache
-def _asks(actions: tuple[str, ...] | None, not_actions: tuple[str, ...]) -> frozenset[str]:
-    """Return the services whose workloads some actions make act on what their caller sends."""
+def _asks(actions: tuple[str, ...] | None, not_actions: tuple[str, ...], *, changing: bool = False) -> frozenset[str]:
+    """Return the services whose workloads some actions make act on what their caller sends, or on what he changes."""
+    wanted = {Effect.ASK, Effect.BECOME} if changing else {Effect.ASK}
     names = all_covered(actions, not_actions)
-    services = {name.partition(":")[0] for name in names if Effect.ASK in judgement(name).effects}
+    services = {name.partition(":")[0] for name in names if wanted <= judgement(name).effects}
     return frozenset(_PRINCIPALS.get(service, service) for service in services)
 
 
