@@ -38,7 +38,7 @@ def asked(
     """
     Yield what a role may invoke and what each runs with, functions that make sessions for tokens left out.
 
-    It may invoke what its own policies let it, a function whose policy names it, and one that lets in a service which
+    It may invoke what its own policies let it, a function whose policy names it, and one that admits a service which
     calls it for the role.
 
     Args:
@@ -58,12 +58,12 @@ def asked(
             directly = (
                 service in _asks(s.actions, s.not_actions) and may_name(s, workload, deployment) for s in grants
             )
-            if any(directly) or any(_lets_in(s, role, grants) for s in workload.policy if s.allow):
+            if any(directly) or any(_admits(s, role, grants) for s in workload.policy if s.allow):
                 yield workload, other
 
 
-def _lets_in(statement: Statement, role: Role, grants: Sequence[Statement]) -> bool:
-    """Whether a statement of a function's policy lets in a role, or a service that calls the function for it."""
+def _admits(statement: Statement, role: Role, grants: Sequence[Statement]) -> bool:
+    """Whether a statement of a function's policy admits a role, or a service that calls the function for it."""
     for kind, text in statement.principals:
         if kind == "*" or (kind == "AWS" and runs_as(role, text)):
             return True
@@ -74,7 +74,7 @@ def _lets_in(statement: Statement, role: Role, grants: Sequence[Statement]) -> b
 
 
 def _calls(service: str, grant: Statement, statement: Statement) -> bool:
-    """Whether a grant lets its caller ask something of a service that a function's policy may let in."""
+    """Whether a grant lets its caller ask something of a service that a function's policy may admit."""
     if service not in _asks(grant.actions, grant.not_actions, changing=service in _BY_EVENT):
         return False
     sources = [text for c in statement.conditions if c.key.lower() == "aws:sourcearn" for text in c.values]
