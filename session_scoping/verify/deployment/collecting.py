@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from session_scoping.verify.deployment.function_policies import add_function_policies
 from session_scoping.verify.deployment.principals import (
     ON_PRINCIPALS,
     PRINCIPALS,
@@ -50,6 +51,7 @@ def collect(scopes: Iterable[Scope]) -> Deployment:
                 ON_STORES[kind](logical_id, scope, deployment)
     join_groups(scopes, deployment, groups)
     add_workloads(scopes, deployment)
+    add_function_policies(scopes, deployment)
     add_credentials(scopes, deployment)
     for scope in scopes:
         notice_other_policies(scope, deployment)
