@@ -195,6 +195,7 @@ lock: setup ## Rewrite the lock files in requirements/ from pyproject.toml
 	@$(COMPILE) --group aws-cli pyproject.toml -o requirements/aws-cli.txt
 	@$(COMPILE) --group clients pyproject.toml -o requirements/clients.txt
 	@$(COMPILE) --group docs pyproject.toml -o requirements/docs.txt
+	@$(COMPILE) --extra cdk --extra agent --extra verify --extra testing --group examples pyproject.toml -o requirements/examples.txt
 	@$(COMPILE) --group peers pyproject.toml -o requirements/peers.txt
 
 .PHONY: clean

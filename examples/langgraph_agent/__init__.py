@@ -1,0 +1,1 @@
+"""A LangGraph agent whose tools use the session of its task."""

@@ -1,0 +1,1 @@
+"""A Strands agent whose tools use the session of its task."""
