@@ -148,6 +148,15 @@ format: setup ## Rewrite the code in the project's style
 demo: setup ## Run two tasks of two users with real boto3 against the synthesized policies (under a minute)
 	@$(BIN)/python -m examples.isolation_demo
 
+RUNNABLE := fargate_existing_role step_functions_orchestrator fastapi_service strands_agent langgraph_agent
+
+.PHONY: examples
+examples: setup .venv-examples/.ready ## Run the examples with their own packages against the local enforcement (ONLY=strands_agent)
+	@for name in $(or $(ONLY),$(RUNNABLE)); do \
+		echo "==> examples/$$name"; .venv-examples/bin/python -m examples.$$name || exit; \
+	done
+	@$(if $(ONLY),,.venv-examples/bin/python $(APART) tests/clients/examples $(ARGS))
+
 .PHONY: weakenings
 weakenings: setup ## Judge every weakening of every example, not a sample (over half an hour on two cores; ARGS="small" for one)
 	@$(BIN)/python -m tests.exhaustive.weakening_suite $(ARGS)

@@ -1,4 +1,4 @@
-"""Local enforcement for the examples: moto plays AWS, and each request is first decided by the example's own policies."""
+"""Local enforcement for the examples: moto plays AWS, and the synthesized policies decide each request first."""
 
 import os
 import sys
@@ -8,16 +8,17 @@ from typing import Any
 
 import aws_cdk as cdk
 import boto3
+from botocore.exceptions import ClientError
 
 from session_scoping.testing.enforcement import EnforcedPolicies
-from session_scoping.testing.moto_server import MISLEADING, moto_server, settings
+from session_scoping.testing.moto_server import MISLEADING, empty, moto_server, settings
 
 REGION = "us-east-1"
 
 
-def synthesized(build: Callable[[cdk.App], cdk.Stack]) -> dict[str, Any]:
-    """Return the template of an example's stack, under no feature flags."""
-    app = cdk.App()
+def synthesized(build: Callable[[cdk.App], cdk.Stack], **context: str) -> dict[str, Any]:
+    """Return the template of an example's stack, with construct paths in it, as the CDK's command line has them."""
+    app = cdk.App(context={"aws:cdk:enable-path-metadata": True, **context})
     stack = build(app)
     template: dict[str, Any] = app.synth().get_stack_by_name(stack.stack_name).template
     return template
@@ -32,6 +33,7 @@ def local_aws(template: Mapping[str, Any]) -> Iterator[EnforcedPolicies]:
         os.environ.pop(name, None)
     try:
         with moto_server() as url:
+            empty(url)
             os.environ |= settings(url, REGION)
             with EnforcedPolicies(template, region=REGION).installed() as policies:
                 policies.deploy(owner())
@@ -44,6 +46,17 @@ def local_aws(template: Mapping[str, Any]) -> Iterator[EnforcedPolicies]:
 def owner() -> boto3.Session:
     """Return the owner of the account, outside `as_role`: seeds what exists before the example runs."""
     return boto3.Session(region_name=REGION)
+
+
+def answer_to(call: Callable[[], object]) -> str:
+    """Make a call; return `done`, or `denied` when AWS denied it."""
+    try:
+        call()
+    except ClientError as error:
+        if "AccessDenied" not in error.response["Error"]["Code"]:
+            raise
+        return "denied"
+    return "done"
 
 
 class Checks:

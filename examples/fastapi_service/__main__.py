@@ -47,7 +47,9 @@ def main(template: Mapping[str, Any]) -> int:
         minted = [one for one in policies.log if one.action == "sts:AssumeRole"]
         checks.show("sessions made for 48 requests that came with a login", len(minted), expected=2)
         rows = owner().client("dynamodb").scan(TableName=policies.name("Notes"))["Items"]
-        checks.show("notes in the table afterwards", sorted(row["text"]["S"] for row in rows), expected=["of alice", "of bob"])
+        checks.show(
+            "notes in the table afterwards", sorted(row["text"]["S"] for row in rows), expected=["of alice", "of bob"]
+        )
     return min(checks.wrong, 1)
 
 
@@ -66,7 +68,9 @@ def as_users(url: str, checks: Checks) -> None:
     with ThreadPoolExecutor(8) as threads:
         several = [threads.submit(logged_in[me].get, f"/users/{me}/notes") for _ in range(20) for me in USERS]
         answers = [one.result().json() for one in several]
-    checks.show("40 requests at once, each got its own user's notes", answers == [["of alice"], ["of bob"]] * 20, expected=True)
+    checks.show(
+        "40 requests at once, each got its own user's notes", answers == [["of alice"], ["of bob"]] * 20, expected=True
+    )
 
 
 if __name__ == "__main__":

@@ -60,4 +60,6 @@ def write_note(user_id: str, note_id: str, text: str, session: Session) -> None:
 def denied(_: Request, error: Any) -> JSONResponse:
     """Answer 403 to what IAM denies, and 502 to what else AWS says. The text names roles and tables: keep it inside."""
     code = error.response["Error"]["Code"]
-    return JSONResponse({"error": "denied" if "AccessDenied" in code else "failed"}, 403 if "AccessDenied" in code else 502)
+    return JSONResponse(
+        {"error": "denied" if "AccessDenied" in code else "failed"}, 403 if "AccessDenied" in code else 502
+    )

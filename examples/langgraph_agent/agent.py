@@ -50,9 +50,7 @@ def task_tools(session: TaskSession) -> list[StructuredTool]:
 
     def read_notes(task_id: str) -> str:
         """Read the notes on a task."""
-        found = notes.query(
-            KeyConditionExpression="task_id = :task", ExpressionAttributeValues={":task": task_id}
-        )
+        found = notes.query(KeyConditionExpression="task_id = :task", ExpressionAttributeValues={":task": task_id})
         return "\n".join(str(note["text"]) for note in found["Items"])
 
     def add_note(task_id: str, text: str) -> str:

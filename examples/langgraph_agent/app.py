@@ -1,4 +1,4 @@
-"""The stack of a LangGraph agent on Lambda: a session for each task, which reaches that task's row, notes and a model."""
+"""The stack of a LangGraph agent on Lambda: a session per task, for its row, its notes and a model."""
 
 from typing import Any
 

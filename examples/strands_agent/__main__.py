@@ -77,7 +77,11 @@ def main(template: Mapping[str, Any]) -> int:
             agent('CALL read_task {"task_id": "task-a"}')
         show(agent.messages, checks)
         for task, expected in (("task-a", "DONE"), ("task-b", "QUEUED")):
-            checks.show(f"status of {task} afterwards", rows.get_item(Key={"task_id": task})["Item"]["status"], expected=expected)
+            checks.show(
+                f"status of {task} afterwards",
+                rows.get_item(Key={"task_id": task})["Item"]["status"],
+                expected=expected,
+            )
         checks.show("bob's secret in the conversation", "a secret of bob's" in str(agent.messages), expected=False)
     return min(checks.wrong, 1)
 
@@ -87,7 +91,11 @@ def show(messages: Any, checks: Checks) -> None:
     blocks = [block for message in messages for block in message["content"]]
     results = {block["toolResult"]["toolUseId"]: block for block in blocks if "toolResult" in block}
     for use in (block["toolUse"] for block in blocks if "toolUse" in block):
-        answer = "denied" if "AccessDenied" in shown(results[use["toolUseId"]]) else results[use["toolUseId"]]["toolResult"]["status"]
+        answer = (
+            "denied"
+            if "AccessDenied" in shown(results[use["toolUseId"]])
+            else results[use["toolUseId"]]["toolResult"]["status"]
+        )
         expected = "denied" if use["input"]["task_id"] == "task-b" else "success"
         checks.show(f"{use['name']} {' '.join(use['input'].values())}", answer, expected=expected)
 

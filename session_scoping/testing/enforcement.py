@@ -91,7 +91,7 @@ class EnforcedPolicies:
 
     def name(self, word: str) -> str:
         """
-        Return the physical name of a table, bucket, role or log group, or a secret's ARN once it is deployed.
+        Return the physical name of a table, bucket, role, function or log group; deployed, a secret's ARN or key's id.
 
         Args:
             word: Its logical id, with or without CDK's hash, or its construct path or the end of it, as for
@@ -102,7 +102,7 @@ class EnforcedPolicies:
         """
         everything = {item.id: (item.label, item.name) for item in self._roles_and_stores()}
         everything |= {key: (label, name) for key, label, name in self._deployment.named()}
-        return self._binding.text(the_one(word, everything, "table, bucket, key, role, log group or secret"))
+        return self._binding.text(the_one(word, everything, "table, bucket, key, role, function, log group or secret"))
 
     def arn(self, word: str) -> str:
         """
@@ -118,7 +118,7 @@ class EnforcedPolicies:
         return [*self.deployment.roles.values(), *self.deployment.stores.values()]
 
     def deploy(self, session: Any) -> None:
-        """Make tables, buckets, log groups and secrets, as the owner of the account. `session` is a boto3 Session."""
+        """Make tables, buckets, keys, log groups and secrets, as the account's owner. `session` is a boto3 Session."""
         self._deployment.make(session)
 
     @contextmanager

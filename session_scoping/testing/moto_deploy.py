@@ -15,7 +15,7 @@ _Maker = Callable[[Any, dict[str, Any], str], _Made]
 
 class Deployment:
     """
-    The tables, buckets, log groups and secrets of some templates.
+    The tables, buckets, log groups, secrets and keys of some templates, and the names of their functions.
 
     Args:
         scopes: The templates.
@@ -83,9 +83,23 @@ def _secret(session: Any, _: dict[str, Any], name: str) -> _Made:
     return {"": session.client("secretsmanager").create_secret(Name=name, SecretString="secret")["ARN"]}
 
 
+def _key(session: Any, properties: dict[str, Any], _: str) -> _Made:
+    # Only the service knows its id, which is in its ARN.
+    shape = {name: properties[name] for name in ("KeySpec", "KeyUsage") if name in properties}
+    made = session.client("kms").create_key(**shape)["KeyMetadata"]
+    return {"": made["KeyId"], ".Arn": made["Arn"]}
+
+
+def _function(*_: object) -> _Made:
+    """Make nothing: who runs its code is the test's affair."""
+    return {}
+
+
 _MAKERS: dict[str, _Maker] = {
     "AWS::DynamoDB::Table": _table,
     "AWS::DynamoDB::GlobalTable": _table,
+    "AWS::KMS::Key": _key,
+    "AWS::Lambda::Function": _function,
     "AWS::Logs::LogGroup": _log_group,
     "AWS::S3::Bucket": _bucket,
     "AWS::SecretsManager::Secret": _secret,

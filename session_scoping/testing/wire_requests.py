@@ -97,6 +97,12 @@ def iam_calls(
         yield from _parameters(operation, json_of(request), f"arn:aws:ssm:{place}:parameter/")
     elif service == "bedrock-agentcore" and "/memories/" in request.url:
         yield _memory(operation, request, f"arn:aws:bedrock-agentcore:{place}:memory/")
+    elif service == "kms":
+        yield _kms(operation, json_of(request), f"arn:aws:kms:{place}:key/")
+    elif (service, operation) == ("lambda", "Invoke"):
+        # Source: Lambda API_Invoke: the name or the ARN of the function is in the path.
+        name = unquote(urlsplit(request.url).path).split("/functions/")[1].removesuffix("/invocations")
+        yield IamCall("lambda:InvokeFunction", name if ":" in name else f"arn:aws:lambda:{place}:function:{name}")
     else:
         yield IamCall(f"{service}:{operation}", "*")
 
@@ -123,6 +129,13 @@ def _secrets(operation: str, body: dict[str, Any], arn: str) -> Iterator[IamCall
     yield from (IamCall("secretsmanager:GetSecretValue", one) for one in arns or ["*"])
     if "Filters" in body:
         yield IamCall("secretsmanager:ListSecrets", "*")
+
+
+def _kms(operation: str, body: dict[str, Any], arn: str) -> IamCall:
+    """Source: service authorization reference, list_awskeymanagementservice: what Sign and Verify can be tied to."""
+    key = str(body.get("KeyId", "*"))
+    context = {f"kms:{name}": body[name] for name in ("MessageType", "SigningAlgorithm") if name in body}
+    return _carrying(f"kms:{operation}", key if ":" in key or key == "*" else arn + key, context)
 
 
 def _parameters(operation: str, body: dict[str, Any], arn: str) -> Iterator[IamCall]:

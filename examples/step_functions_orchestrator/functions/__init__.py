@@ -1,0 +1,1 @@
+"""What runs in Lambda: the orchestrator's function, and the worker."""
