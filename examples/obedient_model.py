@@ -1,5 +1,5 @@
 """
-What the agents' scripted model does: it obeys every instruction it reads, whoever wrote it.
+What the agents' scripted model does: it obeys every instruction it reads, by any author.
 
 An instruction is a line such as `CALL read_task {"task_id": "task-a"}`. It may stand in the prompt, or in a row that a
 tool read: then it is an injected one.

@@ -15,7 +15,7 @@ from session_scoping.agent import TaskSession
 
 def templates() -> dict[str, dict[str, Any]]:
     """Return the template of each step."""
-    return {step: synthesized(build, step=step) for step in ("beside", "done")}
+    return {step: synthesized(build, step=step) for step in ("first", "done")}
 
 
 def main(steps: Mapping[str, Mapping[str, Any]]) -> int:
@@ -32,7 +32,7 @@ def main(steps: Mapping[str, Mapping[str, Any]]) -> int:
             for task in ("task-a", "task-b"):
                 owner().resource("dynamodb").Table(table).put_item(Item={"task_id": task})
             with policies.as_role("TaskRole"):
-                ask(table, secret, checks, old_code="done" if step == "beside" else "denied")
+                ask(table, secret, checks, old_code="done" if step == "first" else "denied")
     return min(checks.wrong, 1)
 
 

@@ -2,7 +2,7 @@
 A Fargate task that runs today: it keeps its task role, `iam.Role`, and what that role may do besides tenant data.
 
 What is added is marked `ADDED`. Context (`cdk synth -c step=...`):
-    beside: the first deployment: the session role is there, and the task role still reads and writes every row.
+    first: the first deployment: the session role is there, and the task role still reads and writes every row.
     done: the default: the last task on old code has ended, and the task role reaches no row.
 """
 
@@ -39,10 +39,10 @@ class RunningAgent(cdk.Stack):
             environment={"TASK_TABLE": tasks.table_name},
             logging=ecs.LogDriver.aws_logs(stream_prefix="agent"),
         )
-        beside = self._step() == "beside"
-        if beside:
+        first = self._step() == "first"
+        if first:
             tasks.grant_read_write_data(task_role)  # what `done` takes away
-        session = self._add_session(tasks, task_role, deny=not beside)
+        session = self._add_session(tasks, task_role, deny=not first)
         for name, value in session.environment.items():
             agent.add_environment(name, value)  # ADDED
 
@@ -65,8 +65,8 @@ class RunningAgent(cdk.Stack):
 
     def _step(self) -> str:
         step = self.node.try_get_context("step") or "done"
-        if step not in {"beside", "done"}:
-            raise ValueError(f"context `step` is `{step}`, expected `beside` or `done`")
+        if step not in {"first", "done"}:
+            raise ValueError(f"context `step` is `{step}`, expected `first` or `done`")
         return str(step)
 
 

@@ -26,9 +26,6 @@ def task_session(
         yield session
 
 
-Session = Annotated[TaskSession, Depends(task_session)]
-
-
 def create_app(logins: Mapping[str, str]) -> FastAPI:
     """Return the service; `logins` maps a bearer token to its user, where yours checks a JWT."""
     app = FastAPI()
@@ -40,7 +37,7 @@ def create_app(logins: Mapping[str, str]) -> FastAPI:
 
 
 # Not `async`: FastAPI runs these in worker threads, where boto3 may wait.
-def read_notes(user_id: str, session: Session) -> list[str]:
+def read_notes(user_id: str, session: Annotated[TaskSession, Depends(task_session)]) -> list[str]:
     """Return the notes of the user that the URL names."""
     found = session.client("dynamodb").query(
         TableName=os.environ["NOTES_TABLE"],
@@ -51,7 +48,7 @@ def read_notes(user_id: str, session: Session) -> list[str]:
     return [item["text"]["S"] for item in found["Items"]]
 
 
-def write_note(user_id: str, note_id: str, text: str, session: Session) -> None:
+def write_note(user_id: str, note_id: str, text: str, session: Annotated[TaskSession, Depends(task_session)]) -> None:
     """Write a note of the user that the URL names."""
     item = {"owner": {"S": f"USER#{user_id}"}, "note_id": {"S": note_id}, "text": {"S": text}}
     session.client("dynamodb").put_item(TableName=os.environ["NOTES_TABLE"], Item=item)

@@ -9,6 +9,9 @@ from botocore.config import Config
 from session_scoping.testing.wire_requests import IamCall, Wire, iam_calls
 
 TABLE = "arn:aws:dynamodb:eu-west-1:111122223333:table/Tasks"
+ACCOUNT_KEYS = "arn:aws:kms:eu-west-1:111122223333:key/"
+BROKER = "arn:aws:lambda:eu-west-1:111122223333:function:broker"
+RS256 = "RSASSA_PKCS1_V1_5_SHA_256"
 GROUP = "arn:aws:logs:eu-west-1:111122223333:log-group:agents"
 ROW, OTHER = {"task_id": {"S": "T1"}}, {"task_id": {"S": "T2"}}
 SECRET = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:"
@@ -250,6 +253,16 @@ def test_a_call_about_rows_asks_with_their_keys(
             {"ResourceType": "Document", "ResourceId": "a"},
             IamCall("ssm:ListTagsForResource", "*"),
         ),
+        (
+            "kms",
+            "sign",
+            {"KeyId": "1", "Message": b"d", "MessageType": "DIGEST", "SigningAlgorithm": RS256},
+            IamCall("kms:Sign", f"{ACCOUNT_KEYS}1", {"kms:MessageType": "DIGEST", "kms:SigningAlgorithm": RS256}),
+        ),
+        ("kms", "describe_key", {"KeyId": f"{ACCOUNT_KEYS}2"}, IamCall("kms:DescribeKey", f"{ACCOUNT_KEYS}2")),
+        ("kms", "list_keys", {}, IamCall("kms:ListKeys", "*")),
+        ("lambda", "invoke", {"FunctionName": "broker"}, IamCall("lambda:InvokeFunction", BROKER)),
+        ("lambda", "invoke", {"FunctionName": BROKER}, IamCall("lambda:InvokeFunction", BROKER)),
         ("secretsmanager", "list_secrets", {}, IamCall("secretsmanager:ListSecrets", "*")),
         ("sqs", "list_queues", {}, IamCall("sqs:ListQueues", "*")),
     ],

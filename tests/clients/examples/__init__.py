@@ -1,0 +1,1 @@
+"""The examples whose packages are in an environment of their own."""
