@@ -1,6 +1,6 @@
 """
 Checks the layout of the package: sizes, import circles, which room imports which, and where private names are used.
-Of benchmarks, examples and the reference parts the sizes are checked.
+Of benchmarks, examples, the reference parts and tools the sizes are checked.
 
 `make lint` runs it; ruff checks the docstrings.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "session_scoping"
-ALSO_SIZED = ("benchmarks", "examples", "reference")
+ALSO_SIZED = ("benchmarks", "examples", "reference", "tools")
 FILE_MAX, FUNCTION_MAX, FOLDER_MAX = 300, 50, 16
 SINGLE_MIN = 40
 # What others made private: a method of `typing.NamedTuple`, all properties of a CDK resource, the parser of `re`.
