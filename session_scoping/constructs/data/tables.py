@@ -25,7 +25,7 @@ class TenantTable:
         table: The table, created here or imported.
         access: Access words, see `access.TABLE_ACCESS`. Default: `read-only`.
         leading_key: What the partition key of the session's own rows looks like, such as `TENANT#{tenant_id}`, or
-            begins with, such as `CHECKPOINT_{task_id}#*`. Default: the `task_id` tag alone.
+            begins with, such as `STEP_{task_id}#*`. Default: the `task_id` tag alone.
         partition_key: Name of the table's partition key attribute. Default: where the leading key is one bare
             tag, the attribute must be called like the tag; otherwise the name is not checked.
         encryption_key: Customer-managed key of the table. Default: the key found on the table.
