@@ -9,6 +9,7 @@ from examples.step_functions_orchestrator.app import build
 from tests.support.example_runs import without_isolation
 
 
+@pytest.mark.exhaustive
 def test_a_task_role_that_is_kept_loses_the_rows_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
     """Old code reads rows in the first step only; the secret and the session's own row are read in both."""
     templates = fargate.templates()

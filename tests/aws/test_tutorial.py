@@ -13,6 +13,7 @@ from tests.support import ROOT
 BLOCK = re.compile(r"(?P<before>[^\n]*\n[^\n]*)\n```(?P<kind>\w+)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.long
 def test_each_step_of_the_tutorial_does_what_the_page_says(tmp_path: Path) -> None:
     """Every file is written as printed, every command is run in order, and what the page shows of it is printed."""
