@@ -62,7 +62,7 @@ picture: synth ## Draw the README's picture of the reference stack again (docs/r
 	@$(BIN)/session-scoping explain cdk.out --svg docs/reach.svg
 
 .PHONY: test
-test: setup ## Run the tests (under five minutes; leaves the exhaustive ones to test-all)
+test: setup ## Run the tests (five to eight minutes on two cores; leaves the exhaustive ones to test-all)
 	@$(BIN)/python -m pytest $(PARALLEL) -m "not exhaustive" $(ARGS)
 
 .PHONY: test-all
