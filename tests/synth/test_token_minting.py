@@ -411,6 +411,22 @@ def test_tokens_that_differ_open_roles_of_their_own() -> None:
     assert len(set(web)) == 5
 
 
+@pytest.mark.parametrize("revocations", [False, True])
+def test_a_compute_role_beside_a_broker_takes_grants_as_ever(revocations: bool) -> None:
+    """A table without tasks' data lands; the broker's table of revocations is an error."""
+    stack = stacks.stack()
+    agent = ScopedComputeRole(stack, "Agent", backend=ComputeBackend.ECS)
+    exchange = broker(stack)
+    stacks.session_role(stack, minting=Minting.by_credential_broker(exchange, compute_roles=[agent]))
+    table = exchange.revocation_table if revocations else stacks.table(stack, "Settings", "name")
+    table.grant_read_data(agent)
+    if revocations:
+        with pytest.raises(RuntimeError, match="is granted tenant data"):
+            stacks.template(stack)
+    else:
+        assert "dynamodb:GetItem" in json.dumps(stacks.attached({"Small": stacks.template(stack)}, "Agent"))
+
+
 def test_a_tool_takes_no_tokens_of_its_own() -> None:
     """Sessions become it, whatever minted them: it does not share its session role's tokens."""
     stack = stacks.stack()

@@ -53,7 +53,9 @@ def _reaches(pattern: str, body: Statement, denied: Sequence[Statement], context
     return any(
         _meet(one, other)
         for statement in (denied if services else ())
-        if {name.split(":")[0] for name in _listed(statement["Action"])} & {*services, "*"}
+        # What a Deny spares on a resource is of the service that the resource belongs to.
+        if {name.split(":")[0] for name in _listed(statement.get("Action", statement.get("NotAction")))}
+        & {*services, "*"}
         for theirs in _listed(statement.get("Resource"))
         for mine in named
         for one, other in _pairs(mine, theirs, context)
